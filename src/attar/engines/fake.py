@@ -1,0 +1,92 @@
+"""An engine that needs no model: deterministic replies from the request itself, and faults on demand, by seed.
+
+For tests and dry runs. Options: `seed`, `faults` (share of requests that fail), `cut` (share that end by length), `delay`
+(seconds a reply), `replies` (texts to answer with in place of made-up words).
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from hashlib import blake2b
+from math import log
+from random import Random
+
+from attar.chat import Template
+from attar.engines.base import Reply, Request, Spec
+from attar.errors import EngineError, did_you_mean
+from attar.identity import fingerprint
+
+OPTIONS = ("seed", "faults", "cut", "delay", "replies")
+_WORDS = "amber basil cedar dune ember fern grove heath iris jade kelp larch moss nectar olive pine".split()
+_TEMPLATE = "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+
+
+class Fake:
+    """Made-up replies, the same for the same request."""
+
+    def __init__(self, spec: Spec) -> None:
+        if unknown := sorted(set(spec.options) - set(OPTIONS)):
+            raise EngineError(f"fake engine: unknown option {unknown[0]!r}; {did_you_mean(unknown[0], OPTIONS)}")
+        self.spec = spec
+        self.template = Template(_TEMPLATE, {"eos_token": "<end>"}, "the fake chat template")
+        self.asked = 0
+
+    def identity(self) -> str:
+        """The model's name and the options that change its words."""
+        shaping = {name: value for name, value in self.spec.options.items() if name != "delay"}
+        return fingerprint("fake", self.spec.model, shaping)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _dice(self, verb: str, request: Request) -> Random:
+        asked = {**asdict(request), "index": 0, "verb": verb, "model": self.spec.model, "by": self.spec.options.get("seed", 0)}
+        digest = blake2b(json.dumps(asked, sort_keys=True, default=dict).encode(), digest_size=8).digest()
+        return Random(int.from_bytes(digest))
+
+    def _each(self, verb: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Random | None]]:
+        """Every request with its dice, or with None where it is to fail."""
+        for request in requests:
+            self.asked += 1
+            time.sleep(self.spec.options.get("delay", 0))
+            dice = self._dice(verb, request)
+            yield request, None if dice.random() < self.spec.options.get("faults", 0) else dice
+
+    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """A few words, or one of the given replies."""
+        for request, dice in self._each("write", requests):
+            if dice is None:
+                yield Reply(request.index, error="fault on demand")
+                continue
+            given = self.spec.options.get("replies")
+            text = dice.choice(given) if given else " ".join(dice.choices(_WORDS, k=dice.randint(3, 12)))
+            finish = "length" if dice.random() < self.spec.options.get("cut", 0) else "stop"
+            yield Reply(request.index, text, finish, tokens_in=8, tokens_out=len(text.split()))
+
+    def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Random chances for the labels, which hold nine tenths together."""
+        for request, dice in self._each("weigh", requests):
+            if dice is None:
+                yield Reply(request.index, error="fault on demand")
+                continue
+            shares = [dice.random() + 0.01 for _ in request.labels]
+            yield Reply(request.index, weights=tuple(log(0.9 * share / sum(shares)) for share in shares), tokens_in=8, tokens_out=1)
+
+    def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Eight random numbers of length one."""
+        for request, dice in self._each("embed", requests):
+            if dice is None:
+                yield Reply(request.index, error="fault on demand")
+                continue
+            numbers = [dice.gauss(0, 1) for _ in range(8)]
+            size = sum(number * number for number in numbers) ** 0.5
+            yield Reply(request.index, vector=tuple(number / size for number in numbers), tokens_in=8)
+
+    def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """A random number around nought."""
+        for request, dice in self._each("reward", requests):
+            if dice is None:
+                yield Reply(request.index, error="fault on demand")
+            else:
+                yield Reply(request.index, reward=dice.gauss(0, 1), tokens_in=8)

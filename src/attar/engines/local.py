@@ -1,0 +1,216 @@
+"""Models in this process, by transformers: writing with slot refill, label log-probabilities, embeddings, rewards.
+
+Runs on CPU, CUDA or MPS. Options: `device`, `device_map`, `dtype`, `revision`, `slots` (rows at a time; found by itself),
+`threads` (CPU), `pool` (`mean` or `last`, for embeddings).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from attar.chat import Template, load_template
+from attar.engines.base import Reply, Request, Sampling, Spec
+from attar.errors import EngineError, MissingExtra, did_you_mean
+from attar.identity import fingerprint, of_folder
+
+POCKET = Path(__file__).parent.parent / "pocket"
+OPTIONS = ("device", "device_map", "dtype", "revision", "slots", "threads", "pool")
+_DEFAULT_SLOTS = {"cpu": 256, "mps": 64, "cuda": 512}
+
+
+def where(model: str) -> Path | None:
+    """The folder of a model that lies on this machine, `pocket:NAME` among them; None for a hub's."""
+    if model.startswith("pocket:"):
+        folder = POCKET / model.removeprefix("pocket:")
+        if not (folder / "config.json").exists():
+            known = [path.name for path in POCKET.iterdir() if (path / "config.json").exists()]
+            raise EngineError(f"there is no pocket model {folder.name!r}; {did_you_mean(folder.name, known)}")
+        return folder
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise EngineError(f"{path} is not a model folder: it has no config.json")
+        return path
+    if path.is_absolute() or model.startswith((".", "~")):
+        raise EngineError(f"model folder {model} does not exist")
+    return None
+
+
+class Local:
+    """One model in this process; what it can do depends on what it is."""
+
+    def __init__(self, spec: Spec) -> None:
+        if unknown := set(spec.options) - set(OPTIONS):
+            name = sorted(unknown)[0]
+            raise EngineError(f"local engine {spec.model}: unknown option {name!r}; {did_you_mean(name, OPTIONS)}")
+        self.spec = spec
+        self.folder = where(spec.model)
+        self._models: dict[str, Any] = {}
+
+    def identity(self) -> str:
+        """The model's content (of a hub's its name and revision), the precision and the pooling."""
+        options = self.spec.options
+        model = self.spec.identity or (of_folder(self.folder) if self.folder else [self.spec.model, options.get("revision")])
+        return fingerprint("local", model, options.get("dtype"), options.get("pool", "mean"))
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self._models.clear()
+
+    @cached_property
+    def template(self) -> Template:
+        """The chat template of the model's folder, or of its tokenizer on the hub."""
+        if self.folder:
+            return load_template(self.folder)
+        tokenizer = self.tokenizer
+        if not tokenizer.chat_template:
+            raise EngineError(f"{self.spec.model} has no chat template: it is a base model")
+        return Template(tokenizer.chat_template, dict(tokenizer.special_tokens_map), f"the chat template of {self.spec.model}")
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        from transformers import AutoTokenizer
+
+        tokenizer = self._load(AutoTokenizer.from_pretrained, revision=self.spec.options.get("revision"))
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    def _load(self, loader: Callable[..., Any], **options: Any) -> Any:
+        try:
+            return loader(str(self.folder or self.spec.model), **options)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise EngineError(f"cannot load {self.spec.model}: {reason} (a local folder works without a network)") from error
+
+    def causal(self) -> Any:
+        """The language model itself, to train."""
+        return self._model("CausalLM")
+
+    def _model(self, head: str) -> Any:
+        """The model with a head (`CausalLM`, `SequenceClassification` or none), loaded once."""
+        if head not in self._models:
+            self._models[head] = self._open(head)
+        return self._models[head]
+
+    def _open(self, head: str) -> Any:
+        try:
+            import torch
+            import transformers
+        except ModuleNotFoundError as error:
+            raise MissingExtra(str(error.name), "local") from error
+        options = self.spec.options
+        if threads := options.get("threads"):
+            torch.set_num_threads(threads)
+        transformers.utils.logging.disable_progress_bar()
+        device = options.get("device") or _best_device()
+        model = self._load(
+            getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel").from_pretrained,
+            dtype=options.get("dtype") or ("float32" if device == "cpu" else "auto"),
+            device_map=options.get("device_map"),
+            revision=options.get("revision"),
+            use_safetensors=True,
+            trust_remote_code=False,
+            **({"num_labels": 1} if head == "SequenceClassification" else {}),
+        )
+        return (model if options.get("device_map") else model.to(device)).eval()
+
+    def _encode(self, request: Request, *, ask: bool) -> list[int]:
+        """A request's tokens, with exactly one BOS where the model has one."""
+        text = request.text if request.text is not None else self.template.render(request.messages, ask=ask)
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        bos = self.tokenizer.bos_token_id
+        if bos is not None and bos in self.tokenizer.encode("") and ids[:1] != [bos]:
+            ids.insert(0, bos)
+        return ids
+
+    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Texts, as their slots come free."""
+        from attar.engines.slots import Job, Slots
+
+        model = self._model("CausalLM")
+        limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        too_long: list[Reply] = []
+
+        def jobs() -> Iterator[Job]:
+            for request in requests:
+                prompt, sampling = self._encode(request, ask=True), request.sampling or Sampling()
+                if limit and len(prompt) >= limit:
+                    too_long.append(Reply(request.index, error=f"prompt of {len(prompt)} tokens, the model takes {limit}"))
+                    continue
+                yield Job(request.index, prompt, sampling, self._stop_ids(sampling), request.seed)
+
+        slots = self.spec.options.get("slots") or _DEFAULT_SLOTS[model.device.type]
+        for job in Slots(model, slots).run(jobs()):
+            text = self.tokenizer.decode(job.ids, skip_special_tokens=True)
+            yield Reply(job.index, text, job.finish, tokens_in=len(job.prompt), tokens_out=len(job.ids))
+            yield from too_long
+            too_long.clear()
+        yield from too_long
+
+    def _stop_ids(self, sampling: Sampling) -> frozenset[int]:
+        model = self._model("CausalLM")
+        eos = model.generation_config.eos_token_id
+        ids = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
+        for stop in sampling.stop:
+            pieces = self.tokenizer.encode(stop, add_special_tokens=False)
+            if len(pieces) != 1:
+                raise EngineError(f"stop {stop!r} is {len(pieces)} tokens of {self.spec.model}; local engines stop at single tokens")
+            ids.add(pieces[0])
+        return frozenset(ids - {None})
+
+    def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Log-probabilities of each label as the whole answer, in one forward pass a batch."""
+        from attar.engines.scoring import weigh
+
+        end = self.tokenizer.eos_token_id
+        for batch in self._batches(requests):
+            prompts = [self._encode(request, ask=True) for request in batch]
+            labels = [_label_ids(self.tokenizer, request.labels, end) for request in batch]
+            found = weigh(self._model("CausalLM"), prompts, labels)
+            for request, prompt, weights in zip(batch, prompts, found, strict=True):
+                yield Reply(request.index, weights=tuple(weights), tokens_in=len(prompt), tokens_out=1)
+
+    def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Unit vectors, from the mean or the last token of the last layer."""
+        from attar.engines.scoring import embed
+
+        for batch in self._batches(requests):
+            ids = [self._encode(request, ask=False) for request in batch]
+            found = embed(self._model(""), ids, self.spec.options.get("pool", "mean"))
+            for request, prompt, vector in zip(batch, ids, found, strict=True):
+                yield Reply(request.index, vector=tuple(vector), tokens_in=len(prompt))
+
+    def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """The one logit of a sequence classifier, on whole conversations."""
+        from attar.engines.scoring import reward
+
+        for batch in self._batches(requests):
+            ids = [self._encode(request, ask=False) for request in batch]
+            found = reward(self._model("SequenceClassification"), ids)
+            for request, prompt, value in zip(batch, ids, found, strict=True):
+                yield Reply(request.index, reward=value, tokens_in=len(prompt))
+
+    def _batches(self, requests: Iterable[Request]) -> Iterator[list[Request]]:
+        size = 4 * (self.spec.options.get("slots") or 256)
+        stream = iter(requests)
+        while batch := list(islice(stream, size)):
+            yield batch
+
+
+def _best_device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _label_ids(tokenizer: Any, labels: tuple[str, ...], end: int | None) -> list[list[int]]:
+    """Each label's tokens; one that another label goes on from is closed with the end of the turn."""
+    ids = [tokenizer.encode(label, add_special_tokens=False) for label in labels]
+    starts = [any(other != own and other[: len(own)] == own for other in ids) for own in ids]
+    return [own + [end] if start and end is not None else own for own, start in zip(ids, starts, strict=True)]

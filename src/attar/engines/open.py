@@ -1,0 +1,23 @@
+"""A Spec to an engine: the one place that names the kinds."""
+
+from typing import Any
+
+from attar.engines.base import Spec
+from attar.errors import EngineError, did_you_mean
+
+KINDS = ("local", "fake")
+
+
+def open_engine(spec: Spec) -> Any:
+    """The engine of a spec; nothing heavy is loaded before it is asked something."""
+    match spec.kind:
+        case "local":
+            from attar.engines.local import Local
+
+            return Local(spec)
+        case "fake":
+            from attar.engines.fake import Fake
+
+            return Fake(spec)
+        case _:
+            raise EngineError(f"unknown engine kind {spec.kind!r}; {did_you_mean(spec.kind, KINDS)}")

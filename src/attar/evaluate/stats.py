@@ -1,0 +1,44 @@
+"""Figures with their intervals: nothing is reported without one."""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+import polars as pl
+
+from attar.stage import reads
+from attar.table import Table
+
+
+def wilson(successes: int, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95% interval of a share (Wilson's score interval: sound at the ends and for small counts)."""
+    if count == 0:
+        return 0.0, 1.0
+    share = successes / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def paired(first: Sequence[float], second: Sequence[float], *, draws: int = 4000, seed: int = 0) -> tuple[float, float, float]:
+    """Mean of first - second over the same items, and its 95% bootstrap interval over items."""
+    gaps = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
+    rng = np.random.default_rng(seed)
+    means = np.sort([gaps[rng.integers(0, len(gaps), len(gaps))].mean() for _ in range(draws)])
+    return float(gaps.mean()), float(means[int(0.025 * draws)]), float(means[int(0.975 * draws)])
+
+
+@reads("correct", "level")
+def compare(*tables: Table, arms: Sequence[str]) -> Table:
+    """correct, level of each arm -> arm, level, accuracy, low, high, count, and the first arm's lead over it."""
+    lines = []
+    for arm, table in zip(arms, tables, strict=True):
+        for group in ("all", *dict.fromkeys(table["level"])):
+            right = (table if group == "all" else table.filter(pl.col("level") == group)).sort("id")["correct"].fill_null(False)
+            lead = tables[0] if group == "all" else tables[0].filter(pl.col("level") == group)
+            gap = paired(lead.sort("id")["correct"].fill_null(False).to_list(), right.to_list())
+            low, high = wilson(int(right.sum()), len(right))
+            line = {"arm": arm, "level": group, "accuracy": right.mean(), "low": low, "high": high, "count": len(right)}
+            lines.append(line | {"lead": gap[0], "lead_low": gap[1], "lead_high": gap[2]})
+    out = pl.DataFrame(lines)
+    return out.select(pl.format("{}/{}", "arm", "level").alias("id"), *out.columns)

@@ -1,0 +1,50 @@
+"""Evaluation by tasks whose answer can be checked: the held-out tasks of the pocket world."""
+
+from random import Random
+
+import polars as pl
+
+from attar.stage import reads, rowwise
+from attar.table import COLUMNS, Table, need, turns, verdicts
+from attar.world.lexicon import LEVELS
+from attar.world.speech import instruct, parse
+from attar.world.tasks import FAMILIES, held_out, level, make
+from attar.world.verify import is_right
+
+
+def tasks(*, count: int = 480, seed: int = 0) -> Table:
+    """() -> id, prompt, messages, family, level: distinct held-out tasks, every family and level alike."""
+    rng, prompts = Random(seed), {}
+    while len(prompts) < count:
+        family, hardness = FAMILIES[len(prompts) % len(FAMILIES)], len(prompts) // len(FAMILIES) % len(LEVELS) + 1
+        task = make(family, hardness, rng)
+        if held_out(task):
+            prompts.setdefault(instruct(task, rng), task)
+    return pl.DataFrame(
+        {
+            "id": [f"exam{seed}-{i:05d}" for i in range(count)],
+            "prompt": list(prompts),
+            "messages": pl.Series([turns(("user", prompt)) for prompt in prompts], dtype=COLUMNS["messages"]),
+            "family": [task.family for task in prompts.values()],
+            "level": [LEVELS[level(task)] for task in prompts.values()],
+        }
+    )
+
+
+@reads("prompt")
+def apart(table: Table) -> Table:
+    """prompt -> verdicts: a row that states a held-out task, in whatever words, is dropped, so that the exam stays unseen."""
+    states = [(task := parse(prompt or "")) is not None and held_out(task) for prompt in table["prompt"]]
+    reasons = ["states a held-out task of the exam" if held else None for held in states]
+    return verdicts(table["id"].to_list(), [not held for held in states], reasons, [None] * len(table))
+
+
+@rowwise
+def check(table: Table) -> Table:
+    """prompt, response -> correct: whether the response states the task's true answer; null where there is no task."""
+    need(table, "prompt", "response")
+    found = [
+        None if (task := parse(prompt or "")) is None else is_right(task, response or "")
+        for prompt, response in zip(table["prompt"], table["response"], strict=True)
+    ]
+    return table.with_columns(pl.Series("correct", found, dtype=pl.Boolean))

@@ -1,0 +1,274 @@
+"""Reading and writing chat data: JSON, JSONL, parquet, folders of them, `datasets` folders. Streamed, whatever the size.
+
+A row that cannot be understood is set aside with its file, line and reason; it never stops the rest and is never just dropped.
+"""
+
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from attar.errors import DataError, did_you_mean
+from attar.formats import FORMATS, Row, express, understand
+from attar.table import COLUMNS, Table, parts
+
+_SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that was set aside."""
+
+    file: str
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A raw row and where it stood; `value` is a ValueError where it could not even be read."""
+
+    file: Path
+    line: int
+    value: Any
+
+
+def sources(path: Path) -> list[Path]:
+    """The data files of a path: itself, or all below it that we can read."""
+    if not path.exists():
+        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"{path} does not exist; {did_you_mean(path.name, beside) if beside else 'nor does its folder'}")
+    if path.is_file():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(_SUFFIXES))
+    found = [file for file in found if file.name not in ("dataset_info.json", "dataset_dict.json", "state.json", "card.json")]
+    if not found:
+        raise DataError(f"{path} holds no data file; readable are {', '.join(_SUFFIXES)}")
+    return found
+
+
+def rows(path: Path) -> Iterator[Found]:
+    """Every raw row of a file or a folder, in order."""
+    for file in sources(path):
+        yield from _reader(file)(file)
+
+
+def _reader(file: Path) -> Callable[[Path], Iterator[Found]]:
+    name = file.name.removesuffix(".gz")
+    if name.endswith((".jsonl", ".ndjson")):
+        return _lines
+    if name.endswith(".json"):
+        return _json
+    if name.endswith(".parquet"):
+        return _parquet
+    if name.endswith(".arrow"):
+        return _arrow
+    raise DataError(f"{file}: cannot read {file.suffix or 'a file without a suffix'}; readable are {', '.join(_SUFFIXES)}")
+
+
+def _open(file: Path) -> IO[str]:
+    raw: IO[bytes] = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")  # type: ignore[assignment] # GzipFile reads bytes
+    return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape")
+
+
+def _value(text: str) -> Any:
+    try:
+        text.encode()
+        return json.loads(text)
+    except UnicodeEncodeError:
+        return ValueError("not UTF-8 text")
+    except (ValueError, RecursionError) as error:
+        return ValueError(f"not JSON: {error}")
+
+
+def _lines(file: Path) -> Iterator[Found]:
+    with _open(file) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                yield Found(file, number, _value(line))
+
+
+def _json(file: Path) -> Iterator[Found]:
+    """An array of rows; or, as many `.json` files really are, one row a line."""
+    with _open(file) as stream:
+        head = stream.read(1)
+        while head and head.isspace():
+            head = stream.read(1)
+    yield from _array(file) if head == "[" else _lines(file)
+
+
+def _array(file: Path, chunk: int = 1 << 20) -> Iterator[Found]:
+    """The items of a JSON array, without holding the array."""
+    decoder, buffer, at, line = json.JSONDecoder(), "", 0, 1
+    with _open(file) as stream:
+        while (opening := stream.read(1)).isspace():
+            line += opening == "\n"
+        while True:
+            start = at + len(_GAP.match(buffer, at)[0])  # type: ignore[index] # it matches the empty string too
+            line, at = line + buffer.count("\n", at, start), start
+            if buffer.startswith("]", at):
+                return
+            try:
+                value, end = decoder.raw_decode(buffer, at)
+            except json.JSONDecodeError as error:
+                reason, end = error.msg, len(buffer)
+            else:
+                reason = "the file ends within it"
+            if end == len(buffer):  # the item is not all there yet, or might go on
+                more = stream.read(max(chunk, len(buffer) - at)) if len(buffer) - at < _LARGEST_ITEM else ""
+                if not more:
+                    yield Found(file, line, ValueError(f"not JSON, so nothing from here on could be read: {reason}"))
+                    return
+                buffer, at = buffer[at:] + more, 0
+                continue
+            yield Found(file, line, value)
+            line, at = line + buffer.count("\n", at, end), end
+
+
+_GAP = re.compile(r"[ \t\r\n,]*")
+_LARGEST_ITEM = 64 << 20
+
+
+def _parquet(file: Path) -> Iterator[Found]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as source:
+        number = 0
+        for batch in source.iter_batches(batch_size=4096):
+            for row in batch.to_pylist():
+                number += 1
+                yield Found(file, number, row)
+
+
+def _arrow(file: Path) -> Iterator[Found]:
+    """A shard of a `datasets` folder, as `save_to_disk` writes it."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
+        number = 0
+        for batch in batches:
+            for row in batch.to_pylist():
+                number += 1
+                yield Found(file, number, row)
+
+
+def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[tuple[Table, list[BadRow]]]:
+    """Tables of at most `size` rows each from data of any format, and beside each the rows set aside."""
+    schema: dict[str, Any] = {}
+    good: list[Row] = []
+    bad: list[BadRow] = []
+    for found in rows(path):
+        try:
+            if isinstance(found.value, ValueError):
+                raise found.value
+            row = understand(found.value, form)
+            _fit(row, schema)
+        except ValueError as error:
+            bad.append(BadRow(str(found.file), found.line, str(error), _excerpt(found.value)))
+        else:
+            given = row.get("id")
+            row["id"] = str(given) if isinstance(given, str | int) and given != "" else f"{found.file.stem}:{found.line}"
+            good.append(row)
+        if len(good) + len(bad) >= size:
+            yield _table(good, schema), bad
+            good, bad = [], []
+    if good or bad:
+        yield _table(good, schema), bad
+
+
+_KINDS: dict[type, Any] = {bool: pl.Boolean, int: pl.Float64, float: pl.Float64, str: pl.String}
+
+
+def _fit(row: Row, schema: dict[str, Any]) -> None:
+    """Hold a row to the kinds of values that came before; learn those that are new."""
+    for key, value in row.items():
+        if value is None or key in COLUMNS:
+            continue
+        kind = _KINDS.get(type(value))
+        if kind is None:
+            row[key], kind = str(value), pl.String
+        if type(value) is int and abs(value) > 1 << 53:
+            raise ValueError(f"column {key!r} holds {value}, too large for a number: write it as text")
+        if schema.setdefault(key, kind) != kind:
+            raise ValueError(f"column {key!r} is {kind()} here, but {schema[key]()} in earlier rows")
+
+
+def _table(good: list[Row], schema: dict[str, Any]) -> Table:
+    known = {name: dtype for name, dtype in COLUMNS.items() if name in ("id", "messages", "prompt", "response")}
+    seen = {name: COLUMNS[name] for name in ("chosen", "rejected") if any(name in row for row in good)}
+    return pl.DataFrame(good, schema={**known, **seen, **schema}, strict=False)
+
+
+def _excerpt(value: Any) -> str:
+    return repr(value)[:500] if isinstance(value, ValueError) else json.dumps(value, ensure_ascii=False, default=str)[:500]
+
+
+def load_table(folder: Path) -> Iterator[Table]:
+    """The parts of a table that Attar wrote."""
+    for part in parts(folder):
+        yield pl.read_parquet(part)
+
+
+class Sink:
+    """Writes rows to one file, in a format, as they come; the file appears complete when the sink is closed."""
+
+    def __init__(self, path: Path, form: str) -> None:
+        if form not in FORMATS:
+            raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
+        if path.suffix not in (".jsonl", ".json", ".parquet"):
+            raise DataError(f"{path}: cannot write {path.suffix or 'a file without a suffix'}; use .jsonl, .json or .parquet")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.form, self.count = path, form, 0
+        self._partial = path.with_name(path.name + ".partial")
+        self._text = None if path.suffix == ".parquet" else self._partial.open("w", encoding="utf-8")
+        self._parquet: Any = None
+
+    def write(self, table: Table) -> list[str | None]:
+        """Write a table's rows; of each, the reason why it could not be written, or None."""
+        extras = [name for name in table.columns if name not in COLUMNS]
+        out, reasons = [], []
+        for row in table.iter_rows(named=True):
+            try:
+                out.append({"id": row["id"], **express(row, self.form), **{name: row[name] for name in extras}})
+                reasons.append(None)
+            except ValueError as error:
+                reasons.append(str(error))
+        self._put(out)
+        self.count += len(out)
+        return reasons
+
+    def _put(self, out: list[Row]) -> None:
+        if self._text is None:
+            self._put_parquet(out)
+            return
+        for i, row in enumerate(out, self.count):
+            line = json.dumps(row, ensure_ascii=False, default=str)
+            self._text.write(line + "\n" if self.path.suffix == ".jsonl" else ("[\n" if i == 0 else ",\n") + line)
+
+    def _put_parquet(self, out: list[Row]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not out:
+            return
+        batch = pa.Table.from_pylist(out) if self._parquet is None else pa.Table.from_pylist(out, schema=self._parquet.schema)
+        self._parquet = self._parquet or pq.ParquetWriter(self._partial, batch.schema, compression="zstd")
+        self._parquet.write_table(batch)
+
+    def close(self) -> None:
+        """Finish the file and put it in its place."""
+        if self._text is not None:
+            self._text.write("" if self.path.suffix == ".jsonl" else ("[" if self.count == 0 else "") + "\n]\n")
+            self._text.close()
+        elif self._parquet is None:
+            raise DataError(f"{self.path}: no row could be written as {self.form!r}")
+        else:
+            self._parquet.close()
+        self._partial.replace(self.path)

@@ -1,0 +1,155 @@
+"""A recipe is traced into steps, without running anything; each step is known by the fingerprint of all that decides it.
+
+    @recipe(paper="arXiv:...")
+    def mine(flow, *, teacher: Spec, count: int = 100):
+        asked = flow(magpie.ask, flow(magpie.draws, count=count), engine=teacher)
+        return {"asked": asked}
+
+What a recipe returns names its results. A handle of a step that trains a model serves as a later step's engine.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from attar.engines.base import Spec
+from attar.engines.open import open_engine
+from attar.errors import RecipeError, did_you_mean
+from attar.identity import fingerprint, of_stage
+from attar.stage import Marks, marks, stage_name
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A step's future output."""
+
+    step: "Step"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One stage with its inputs, its engine and its knobs, ready to run."""
+
+    name: str
+    stage: Callable[..., Any]
+    inputs: tuple["Step", ...]
+    engine: "Spec | Step | None"
+    knobs: Mapping[str, Any]
+    fingerprint: str
+
+    @property
+    def marks(self) -> Marks:
+        """What its stage says about itself."""
+        return marks(self.stage)
+
+    @property
+    def title(self) -> str:
+        """The stage's full name."""
+        return stage_name(self.stage)
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that its output lies in."""
+        return f"{self.title.rpartition('.')[0].rpartition('.')[2]}.{self.stage.__name__}-{self.fingerprint}"
+
+    def spec(self, steps: Path) -> Spec | None:
+        """Its engine as plain data; a model that a step trains lies in that step's folder."""
+        if not isinstance(self.engine, Step):
+            return self.engine
+        base = self.engine.engine
+        options = base.options if isinstance(base, Spec) else {}
+        return Spec("local", str(steps / self.engine.folder / "model"), options, identity=self.engine.fingerprint)
+
+
+class Flow(Protocol):
+    """What a recipe is handed."""
+
+    def __call__(
+        self, stage: Callable[..., Any], *inputs: Handle, engine: Spec | Handle | None = None, name: str | None = None, **knobs: Any
+    ) -> Handle:
+        """Wire one stage to its inputs."""
+        ...
+
+
+Recipe = Callable[..., Mapping[str, Handle]]
+
+
+def recipe(*, paper: str | None = None) -> Callable[[Recipe], Recipe]:
+    """Mark a function as a recipe; the function itself stays as it is."""
+
+    def mark(function: Recipe) -> Recipe:
+        function.__dict__.update(recipe=True, paper=paper)
+        return function
+
+    return mark
+
+
+@dataclass
+class Trace:
+    """The steps of a recipe in the order in which it wires them, and its results by name."""
+
+    steps: list[Step] = field(default_factory=list)
+    results: dict[str, Step] = field(default_factory=dict)
+    _known: dict[str, Step] = field(default_factory=dict)
+    _engines: dict[str, str] = field(default_factory=dict)
+
+    def __call__(
+        self, stage: Callable[..., Any], *inputs: Handle, engine: Spec | Handle | None = None, name: str | None = None, **knobs: Any
+    ) -> Handle:
+        """Wire one stage; wiring the same thing twice gives the same step."""
+        name = name or stage.__name__
+        _check(stage, inputs, engine, knobs)
+        before = tuple(handle.step for handle in inputs)
+        driven = engine.step if isinstance(engine, Handle) else engine
+        parts = (of_stage(stage), [step.fingerprint for step in before], self._engine_identity(driven), dict(knobs))
+        try:
+            print_ = fingerprint(*parts)
+        except TypeError as error:
+            raise RecipeError(f"step {name!r}: {error}") from error
+        if print_ not in self._known:
+            taken = {step.name for step in self.steps}
+            unique = name if name not in taken else next(f"{name}-{i}" for i in range(2, 10_000) if f"{name}-{i}" not in taken)
+            self._known[print_] = Step(unique, stage, before, driven, knobs, print_)
+            self.steps.append(self._known[print_])
+        return Handle(self._known[print_])
+
+    def _engine_identity(self, engine: Spec | Step | None) -> str | None:
+        if engine is None or isinstance(engine, Step):
+            return engine.fingerprint if engine else None
+        key = fingerprint(engine)
+        if key not in self._engines:
+            opened = open_engine(engine)
+            self._engines[key] = opened.identity()
+            opened.close()
+        return self._engines[key]
+
+
+def trace(function: Recipe, engines: Mapping[str, Spec], knobs: Mapping[str, Any]) -> Trace:
+    """A recipe's steps, with these engines and knobs."""
+    flow = Trace()
+    results = function(flow, **engines, **knobs)
+    if not isinstance(results, Mapping):
+        raise RecipeError(f"recipe {function.__name__!r} returns {type(results).__name__}: it must return its results by name")
+    flow.results = {name: handle.step for name, handle in results.items()}
+    return flow
+
+
+def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, knobs: Mapping[str, Any]) -> None:
+    """Raise now what calling the stage would raise after hours."""
+    title, parameters = stage_name(stage), inspect.signature(stage).parameters
+    for handle in inputs:
+        if not isinstance(handle, Handle):
+            raise RecipeError(f"{title} is given {type(handle).__name__}: its inputs are the results of other steps")
+    takes = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY and name not in ("engine", "into")]
+    for knob in knobs:
+        if knob not in takes:
+            raise RecipeError(f"{title} has no knob {knob!r}; {did_you_mean(knob, takes)}")
+    if ("engine" in parameters) != (engine is not None):
+        raise RecipeError(f"{title} needs an engine" if engine is None else f"{title} takes no engine")
+    given = {name: None for name in ("engine", "into") if name in parameters}
+    try:
+        inspect.signature(stage).bind(*inputs, **knobs, **given)
+    except TypeError as error:
+        raise RecipeError(f"{title}: {error}") from error

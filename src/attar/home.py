@@ -1,0 +1,113 @@
+"""A run home: the steps, the journal and the records of runs that share a folder (`.attar` by default).
+
+A step's folder with a card is complete: the card is written last. A lock keeps two processes off one step; it goes with the
+process that held it, however that ends.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attar.errors import DataError, did_you_mean
+from attar.flow import Step
+from attar.table import parts
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where everything is kept."""
+
+    root: Path
+
+    @property
+    def steps(self) -> Path:
+        """The folder of step folders."""
+        return self.root / "steps"
+
+    @property
+    def runs(self) -> Path:
+        """The folder of run records."""
+        return self.root / "runs"
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.root / "journal.sqlite"
+
+    def folder(self, step: Step) -> Path:
+        """Where a step's output lies, or will."""
+        return self.steps / step.folder
+
+
+def card(folder: Path) -> dict[str, Any] | None:
+    """The card of a complete step; None while it is not complete."""
+    file = folder / "card.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(file)
+
+
+@contextmanager
+def locked(folder: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold a step's lock; tell once when another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            waiting(f"another run (process {lock.read().strip() or 'unknown'}) is on this step; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def run_record(home: Home, name: str) -> dict[str, Any]:
+    """What a run was: its recipe, engines, knobs, steps."""
+    file = home.runs / f"{name}.json"
+    if not file.exists():
+        known = [path.stem for path in home.runs.glob("*.json")]
+        raise DataError(f"no run {name!r} in {home.root}; {did_you_mean(name, known)}")
+    return json.loads(file.read_text())
+
+
+def progress_of(folder: Path) -> int:
+    """How many input rows of a step are done."""
+    from attar.table import part_span
+
+    return sum(stop - start for start, stop in map(part_span, parts(folder)))
+
+
+def collect_garbage(home: Home, *, really: bool, grace: float = 60.0) -> list[tuple[str, int]]:
+    """Step folders that no run refers to, with their sizes; removed if `really`. One that a process works on stays."""
+    wanted = {step["folder"] for file in home.runs.glob("*.json") for step in json.loads(file.read_text())["steps"]}
+    gone = []
+    for folder in sorted(home.steps.iterdir()) if home.steps.exists() else []:
+        if folder.name in wanted or time.time() - folder.stat().st_mtime < grace:
+            continue
+        with (folder / ".lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            gone.append((folder.name, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())))
+            if really:
+                shutil.rmtree(folder)
+    return gone

@@ -1,0 +1,66 @@
+"""Model replies to values: one of a set, a number, JSON, a ranking. Each gives the value or a named Failure, never a default."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a reply could not be read."""
+
+    reason: str
+
+
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
+
+
+def choice(text: str, options: Iterable[str]) -> str | Failure:
+    """The one option that a reply names, whatever its case; two different ones are a failure."""
+    known = {option.casefold(): option for option in options}
+    flat = text.casefold()
+    if (exact := flat.strip(" \t\r\n.\"'`*")) in known:
+        return known[exact]
+    longest_first = sorted(known, key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+    named = set(pattern.findall(flat))
+    if len(named) == 1:
+        return known[named.pop()]
+    return Failure("names no option" if not named else f"names {len(named)} options")
+
+
+def number(text: str, least: float, most: float) -> float | Failure:
+    """The one number of a reply, within bounds."""
+    found = {float(match) for match in _NUMBER.findall(text)}
+    if len(found) != 1:
+        return Failure("no number" if not found else f"{len(found)} numbers")
+    value = found.pop()
+    return value if least <= value <= most else Failure(f"number outside {least:g} to {most:g}")
+
+
+def json_object(text: str) -> dict[str, Any] | Failure:
+    """The first JSON object of a reply, fenced or bare, however deep its braces."""
+    start, reason = text.find("{"), "no JSON object"
+    while start >= 0:
+        try:
+            value, _ = json.JSONDecoder(parse_constant=_refuse).raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            reason = f"broken JSON: {error.args[0].split(':')[0]}"
+            start = text.find("{", start + 1)
+            continue
+        return value
+    return Failure(reason)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON: {constant}")
+
+
+def ranking(text: str, count: int) -> list[int] | Failure:
+    """The order of items 1 to count, best first, from a reply such as '3 > 1 > 2' or '[3] [1] [2]'."""
+    order = [int(digits) for digits in re.findall(r"\d+", text)]
+    if sorted(order) != list(range(1, count + 1)):
+        return Failure(f"not an order of 1 to {count}")
+    return order

@@ -1,0 +1,214 @@
+"""Running a traced recipe: step by step, each resumed where it stopped, nothing done twice."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from attar.engines.base import Spec
+from attar.engines.journal import Journal, Journaled
+from attar.engines.open import open_engine
+from attar.errors import AttarError, ReplyError
+from attar.flow import Step, Trace
+from attar.home import Home, card, locked, write_json
+from attar.scale import Done, Job, account, in_process
+from attar.table import Table, count_rows, need, part_span, parts, read, write_part
+
+_PART_ROWS = 100_000
+
+
+class Watch(Protocol):
+    """Who is told how a run goes."""
+
+    def begin(self, step: Step, total: int | None, already: int) -> None:
+        """A step starts, with so many input rows, some of them done before."""
+        ...
+
+    def advance(self, done: int, replies: int, tokens: int) -> None:
+        """More rows of the step are done; so many replies and tokens in all came in it."""
+        ...
+
+    def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
+        """A step is complete, by now or since before."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Something a person should know."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run; none of it changes what comes out."""
+
+    shard: int = 1000
+    max_failures: float = 0.2
+
+
+def run(trace: Trace, home: Home, watch: Watch, settings: Settings = Settings()) -> dict[str, Path]:  # noqa: B008 (frozen)
+    """Run what is not done yet; the folders of the results."""
+    journal = Journal(home.journal)
+    engines = _Engines(journal)
+    try:
+        for step in trace.steps:
+            try:
+                _run_step(step, home, engines, watch, settings)
+            except AttarError as error:
+                raise type(error)(f"step {step.name!r} ({step.title}): {error}") from error
+    finally:
+        engines.close()
+        journal.close()
+    return {name: home.folder(step) for name, step in trace.results.items()}
+
+
+class _Engines:
+    """The engine in use; the one before is closed, so that two models never share a GPU unasked."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal, self.spec, self.engine = journal, None, None
+
+    def get(self, spec: Spec) -> Journaled:
+        if self.engine is None or spec != self.spec:
+            self.close()
+            self.spec, self.engine = spec, Journaled(open_engine(spec), self.journal)
+        return self.engine
+
+    def close(self) -> None:
+        if self.engine is not None:
+            self.engine.close()
+        self.spec = self.engine = None
+
+
+def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings: Settings) -> None:
+    folder = home.folder(step)
+    if found := card(folder):
+        watch.end(step, found, fresh=False)
+        return
+    with locked(folder, watch.say):
+        if found := card(folder):  # the other process has done it meanwhile
+            watch.end(step, found, fresh=False)
+            return
+        started = time.time()
+        spec = step.spec(home.steps)
+        engine = engines.get(spec) if spec and not step.marks.trains else None
+        before = (engine.asked, engine.recalled, engine.tokens_in, engine.tokens_out) if engine else (0, 0, 0, 0)
+        tally = _rowwise(step, home, engine, watch, settings) if step.marks.rowwise else _whole(step, home, engine, spec, watch)
+        after = (engine.asked, engine.recalled, engine.tokens_in, engine.tokens_out) if engine else (0, 0, 0, 0)
+        spent = dict(zip(("asked", "recalled", "tokens_in", "tokens_out"), (b - a for a, b in zip(before, after, strict=True)), strict=True))
+        if engine:
+            engine.journal.commit()
+        found = _card(step, spec, tally, spent, time.time() - started)
+        write_json(folder / "card.json", found)
+        watch.end(step, found, fresh=True)
+
+
+def _card(step: Step, spec: Spec | None, tally: "_Tally", spent: dict[str, int], seconds: float) -> dict[str, Any]:
+    return {
+        "stage": step.title,
+        "fingerprint": step.fingerprint,
+        "inputs": [before.folder for before in step.inputs],
+        "engine": {"kind": spec.kind, "model": spec.model, "options": dict(spec.options)} if spec else None,
+        "knobs": dict(step.knobs),
+        "rows": tally.rows,
+        "failed": tally.failed,
+        "errors": dict(tally.errors.most_common(20)),
+        **spent,
+        "seconds": round(seconds, 2),
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+class _Tally:
+    """Rows and failures of a step so far; refuses to go on past the failure share."""
+
+    def __init__(self, most: float) -> None:
+        self.rows = self.failed = 0
+        self.errors: Counter[str] = Counter()
+        self.most = most
+
+    def accept(self, done: Done) -> None:
+        rows, failed = self.rows + done.rows, self.failed + done.failed
+        errors = self.errors + done.errors
+        if rows >= 20 and failed > self.most * rows:
+            worst = "; ".join(f"{reason} ({count})" for reason, count in errors.most_common(3))
+            raise ReplyError(
+                f"{failed} of {rows} rows failed, more than the {self.most:.0%} allowed: {worst}. "
+                "What was answered is kept; mend the cause, or raise max_failures, and run again"
+            )
+        self.rows, self.failed, self.errors = rows, failed, errors
+
+
+def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, settings: Settings) -> _Tally:
+    folder = home.folder(step)
+    source = home.folder(step.inputs[0])
+    total, tally = count_rows(source), _Tally(settings.max_failures)
+    ready = [part_span(path) for path in parts(folder)]
+    for start, stop in ready:
+        made = read_part(folder, start, stop)
+        tally.accept(account(made, _columns(source), start, stop))
+    watch.begin(step, total, sum(stop - start for start, stop in ready))
+    job = Job(step.stage, tuple(home.folder(before) for before in step.inputs), step.knobs, folder)
+    ahead = getattr(engine.engine, "ahead", 1) if engine else 1
+    base = (engine.asked + engine.recalled, engine.tokens_in + engine.tokens_out) if engine else (0, 0)
+    for done in in_process(job, engine, _missing(ready, total, settings.shard), tally.accept, ahead):
+        now = (engine.asked + engine.recalled, engine.tokens_in + engine.tokens_out) if engine else (0, 0)
+        watch.advance(done.stop - done.start, now[0] - base[0], now[1] - base[1])
+    return tally
+
+
+def read_part(folder: Path, start: int, stop: int) -> Table:
+    """One part of a table on disk."""
+    import polars as pl
+
+    from attar.table import part_name
+
+    return pl.read_parquet(folder / part_name(start, stop))
+
+
+def _columns(folder: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return list(pq.read_schema(parts(folder)[0]).names)
+
+
+def _missing(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tuple[int, int]]:
+    """The spans of rows still to do, at most `size` long, whatever the size was before. No rows at all are one empty span."""
+    if total == 0 and not ready:
+        yield 0, 0
+    at = 0
+    for start, stop in [*sorted(ready), (total, total)]:
+        for first in range(at, start, size):
+            yield first, min(first + size, start)
+        at = stop
+
+
+def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, watch: Watch) -> _Tally:
+    folder = home.folder(step)
+    for stale in parts(folder):  # of a run that stopped midway: a whole-table stage starts afresh
+        stale.unlink()
+    watch.begin(step, None, 0)
+    tables = [_read_marked(home.folder(before), step) for before in step.inputs]
+    extra: dict[str, Any] = {"engine": spec, "into": folder / "model"} if step.marks.trains else {"engine": engine} if engine else {}
+    out: Table = step.stage(*tables, **extra, **step.knobs)
+    tally = _Tally(most=1.0)
+    tally.accept(account(out, (), 0, len(out)))
+    for start in range(0, max(1, len(out)), _PART_ROWS):
+        stop = min(start + _PART_ROWS, len(out))
+        write_part(out[start:stop], folder, start, stop)
+    watch.advance(len(out), 0, 0)
+    return tally
+
+
+def _read_marked(folder: Path, step: Step) -> Table:
+    """An input with only the columns that the stage says it reads."""
+    wanted = step.marks.columns(step.knobs)
+    if wanted is None:
+        return read(folder)
+    there = _columns(folder)
+    missing = [name for name in wanted if name not in there]
+    table = read(folder, [name for name in there if name == "id" or name in wanted])
+    if missing:
+        need(table, *missing)
+    return table

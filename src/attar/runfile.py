@@ -1,0 +1,175 @@
+"""A run file: which recipe, which engines by role, which knobs. Checked to the last key before anything starts.
+
+    recipe: magpie                 # a built-in one, or the path of a Python file (mine.py, or mine.py:name)
+    engines:
+      teacher: {kind: local, model: pocket:teacher}
+    knobs: {count: 1000}
+    run: {shard: 500, max_failures: 0.1}
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from attar.engines.base import Spec
+from attar.engines.open import KINDS
+from attar.errors import RecipeError, did_you_mean
+from attar.flow import Recipe, Trace, trace
+from attar.run import Settings
+
+_KEYS = ("recipe", "engines", "knobs", "run")
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A run file, checked."""
+
+    name: str
+    recipe: str
+    function: Recipe
+    engines: Mapping[str, Spec]
+    knobs: Mapping[str, Any]
+    settings: Settings
+
+    def trace(self) -> Trace:
+        """The steps of its recipe."""
+        return trace(self.function, self.engines, self.knobs)
+
+
+def read_run_file(path: Path) -> RunFile:
+    """Read and check a run file."""
+    if not path.exists():
+        raise RecipeError(f"{path} does not exist; a run file is YAML with the keys {', '.join(_KEYS)}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path}: a run file is a mapping with the keys {', '.join(_KEYS)}")
+    try:
+        return check_run_file(content, path.stem, path.parent)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+
+
+def check_run_file(content: Mapping[str, Any], name: str, beside: Path) -> RunFile:
+    """A run file's content against its recipe's signature."""
+    _only(content, _KEYS, "key")
+    if not isinstance(content.get("recipe"), str):
+        raise RecipeError(f"the key 'recipe' is missing; {did_you_mean('', builtin())}")
+    function = find_recipe(content["recipe"], beside)
+    roles, knobs = signature(function)
+    engines = {role: _spec(role, value) for role, value in _mapping(content, "engines").items()}
+    _only(engines, roles, "engine role")
+    for role, needed in roles.items():
+        if needed and role not in engines:
+            raise RecipeError(f"recipe {content['recipe']!r} needs an engine for the role {role!r}; it is not under 'engines'")
+    given = _mapping(content, "knobs")
+    _only(given, knobs, "knob")
+    checked = {knob: check_value(f"knob {knob!r}", knobs[knob], value) for knob, value in given.items()}
+    return RunFile(name, content["recipe"], function, engines, checked, _settings(_mapping(content, "run")))
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = content.get(key) or {}
+    if not isinstance(value, dict):
+        raise RecipeError(f"{key!r} is {value!r}, not a mapping")
+    return value
+
+
+def _only(given: Mapping[str, Any], known: Any, what: str) -> None:
+    for key in given:
+        if key not in known:
+            raise RecipeError(f"unknown {what} {key!r}; {did_you_mean(str(key), known)}")
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    known = {field.name: field.type for field in fields(Settings)}
+    _only(given, known, "key under 'run'")
+    return Settings(**{key: check_value(f"run {key!r}", known[key], value) for key, value in given.items()})
+
+
+def _spec(role: str, value: Any) -> Spec:
+    if not isinstance(value, dict):
+        raise RecipeError(f"engine {role!r} is {value!r}; write it as {{kind: ..., model: ...}}")
+    for key in ("kind", "model"):
+        if not isinstance(value.get(key), str):
+            raise RecipeError(f"engine {role!r}: the key {key!r} is missing")
+    if value["kind"] not in KINDS:
+        raise RecipeError(f"engine {role!r}: unknown kind {value['kind']!r}; {did_you_mean(value['kind'], KINDS)}")
+    return Spec(value["kind"], value["model"], {key: item for key, item in value.items() if key not in ("kind", "model")})
+
+
+def check_value(what: str, kind: Any, value: Any) -> Any:
+    """A value of the kind that an annotation names, or one clear line."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(value, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"[{step!r}]" for step in first["loc"])
+        raise RecipeError(f"{what}{place} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+
+
+def signature(function: Recipe) -> tuple[dict[str, bool], dict[str, Any]]:
+    """A recipe's roles (and whether each is needed) and its knobs (and what each may be)."""
+    hints = get_type_hints(function)
+    roles, knobs = {}, {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        kind = hints.get(name, Any)
+        if Spec in (kind, *(get_args(kind) if get_origin(kind) in (Union, UnionType) else ())):
+            roles[name] = parameter.default is parameter.empty
+        else:
+            knobs[name] = kind
+    return roles, knobs
+
+
+def builtin() -> list[str]:
+    """The names of the recipes that come with Attar."""
+    return sorted(path.stem for path in RECIPES.glob("*.py") if path.stem != "__init__")
+
+
+def find_recipe(name: str, beside: Path = Path()) -> Recipe:
+    """A built-in recipe by name, or one in a Python file by its path, seen from the run file or from here."""
+    if name in builtin():
+        return getattr(importlib.import_module(f"attar.recipes.{name}"), name)
+    file, _, wanted = name.partition(":")
+    if not file.endswith(".py"):
+        raise RecipeError(f"unknown recipe {name!r}; {did_you_mean(name, builtin())} (your own: the path of its .py file)")
+    path = next((place for place in (beside / file, Path(file)) if place.is_file()), None)
+    if path is None:
+        raise RecipeError(f"recipe file {file} does not exist")
+    module = _import(path.resolve())
+    found = {key: value for key, value in vars(module).items() if callable(value) and getattr(value, "recipe", False)}
+    own = {key: value for key, value in found.items() if value.__module__ == module.__name__}
+    if wanted and wanted not in own:
+        raise RecipeError(f"{path} has no recipe {wanted!r}; {did_you_mean(wanted, own)}")
+    if not wanted and len(own) != 1:
+        raise RecipeError(f"{path} has {len(own)} recipes ({', '.join(own) or 'none is marked @recipe'}); name one as {file}:NAME")
+    return own[wanted or next(iter(own))]
+
+
+def _import(path: Path) -> Any:
+    name = f"attar_recipe_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError, NameError, TypeError, AttributeError) as error:
+        raise RecipeError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,71 @@
+"""Where a row-wise stage runs. A job is plain data, so that another machine could open it; here it runs in this process.
+
+A second runner (a cluster) is one more function with `in_process`'s shape: a job and spans in, what was done out, in any order.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from attar.table import Table, read, read_rows, write_part
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row-wise stage over a table on disk; further inputs are given to it whole."""
+
+    stage: Callable[..., Table]
+    inputs: tuple[Path, ...]
+    knobs: Mapping[str, Any]
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one span of rows."""
+
+    start: int
+    stop: int
+    rows: int
+    failed: int
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+def run_span(job: Job, engine: Any, sides: tuple[Table, ...], start: int, stop: int) -> tuple[Table, Done]:
+    """Apply the stage to one span of the first input."""
+    table = read_rows(job.inputs[0], start, stop)
+    out = job.stage(table, *sides, **({"engine": engine} if engine is not None else {}), **job.knobs)
+    return out, account(out, table.columns, start, stop)
+
+
+def account(out: Table, before: Iterable[str], start: int, stop: int) -> Done:
+    """Count the failures that a stage's own `*_error` columns name."""
+    known = set(before)
+    fresh = [name for name in out.columns if name.endswith("_error") and name not in known]
+    errors = Counter(reason for name in fresh for reason in out[name].drop_nulls())
+    failed = out.select(pl.any_horizontal(*(pl.col(name).is_not_null() for name in fresh)).sum()).item() if fresh else 0
+    return Done(start, stop, len(out), int(failed or 0), errors)
+
+
+def in_process(
+    job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: Callable[[Done], None], ahead: int = 1
+) -> Iterator[Done]:
+    """Run spans here, `ahead` at a time; `accept` may refuse a result by raising, before it is written."""
+    sides = tuple(read(folder) for folder in job.inputs[1:])
+
+    def one(span: tuple[int, int]) -> Done:
+        out, done = run_span(job, engine, sides, *span)
+        accept(done)
+        write_part(out, job.out, *span)
+        return done
+
+    if ahead == 1:
+        yield from map(one, spans)
+        return
+    with ThreadPoolExecutor(ahead) as pool:
+        yield from pool.map(one, spans)

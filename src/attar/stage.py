@@ -1,0 +1,54 @@
+"""What a stage says about itself. Each mark sets an attribute and returns the same function; nothing is wrapped."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Stage = TypeVar("Stage", bound=Callable[..., Any])
+Reads = tuple[str, ...] | Callable[[Mapping[str, Any]], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """A stage's marks, read back."""
+
+    rowwise: bool
+    trains: bool
+    reads: Reads | None
+
+    def columns(self, knobs: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The columns that a stage with these knobs reads; None for all. A trailing `?` marks one that may be missing."""
+        return self.reads(knobs) if callable(self.reads) else self.reads
+
+
+def rowwise(stage: Stage) -> Stage:
+    """A row of the output depends on one row of the (first) input alone: the stage may be cut, spread and resumed."""
+    stage.__dict__["rowwise"] = True
+    return stage
+
+
+def trains(stage: Stage) -> Stage:
+    """The stage trains a model: it gets the Spec of its base, and a folder `into` which the model goes."""
+    stage.__dict__["trains"] = True
+    return stage
+
+
+def reads(columns: Callable[[Mapping[str, Any]], tuple[str, ...]] | str, *more: str) -> Callable[[Stage], Stage]:
+    """A whole-table stage is given only these columns (and `id`); they may depend on the knobs."""
+
+    def mark(stage: Stage) -> Stage:
+        stage.__dict__["reads"] = (columns, *more) if isinstance(columns, str) else columns
+        return stage
+
+    return mark
+
+
+def marks(stage: Callable[..., Any]) -> Marks:
+    """What a stage says about itself."""
+    said = vars(stage)
+    return Marks(said.get("rowwise", False), said.get("trains", False), said.get("reads"))
+
+
+def stage_name(stage: Callable[..., Any]) -> str:
+    """`family.module.function`, as people write it."""
+    return f"{stage.__module__.removeprefix('attar.')}.{stage.__name__}"

@@ -1,0 +1,119 @@
+"""The Table: a polars frame whose rows have ids, the words for its columns, and its life on disk.
+
+On disk a table is a folder of parquet parts, each named by the rows that it holds. A part appears by rename, whole or not at all.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from attar.errors import DataError
+
+Table = pl.DataFrame
+
+TURN = pl.Struct({"role": pl.String, "content": pl.String})
+ORIGIN = pl.Struct({"stage": pl.String, "engine": pl.String, "seed": pl.Int64, "parents": pl.List(pl.String)})
+COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "id": pl.String,  # unique in its table, and kept for as long as the row lives
+    "messages": pl.List(TURN),  # the conversation so far
+    "prompt": pl.String,  # the text of its last user turn
+    "response": pl.String,  # the text of the assistant turn that answers it
+    "chosen": pl.String,  # the better of two responses to `messages`
+    "rejected": pl.String,  # the worse
+    "origin": ORIGIN,  # what made the row, and from which rows
+    "system": pl.String,  # a system turn that steers, where it is not part of the conversation
+}
+VERDICTS: dict[str, type[pl.DataType]] = {"id": pl.String, "kept": pl.Boolean, "reason": pl.String, "because": pl.String}
+
+
+def verdicts(ids: Sequence[str], kept: Sequence[bool], reason: Sequence[str | None], because: Sequence[str | None]) -> Table:
+    """What a select stage returns: of each row whether it is kept, and if not why, and because of which row."""
+    return pl.DataFrame({"id": ids, "kept": kept, "reason": reason, "because": because}, schema=VERDICTS)
+
+
+def need(table: Table, *columns: str) -> None:
+    """Raise unless the table has these columns."""
+    if missing := [column for column in columns if column not in table.columns]:
+        raise DataError(f"column {missing[0]!r} is missing; the table has: {', '.join(table.columns)}")
+
+
+def put(table: Table, column: str, values: Iterable[Any], errors: Iterable[str | None], dtype: Any = None) -> Table:
+    """The table with a column of values, and beside it why a value is null."""
+    dtype = dtype or COLUMNS.get(column)
+    made = pl.Series(column, list(values), dtype=dtype)
+    why = pl.Series(f"{column}_error", list(errors), dtype=pl.String)
+    return table.with_columns(made, why)
+
+
+def origin(stage: str, engine: str, seed: int | None, parents: Iterable[str] = ()) -> dict[str, Any]:
+    """Where a new row comes from."""
+    return {"stage": stage, "engine": engine, "seed": seed, "parents": list(parents)}
+
+
+def turns(*pairs: tuple[str, str | None]) -> list[dict[str, str]]:
+    """A conversation from (role, content) pairs; those without content are left out."""
+    return [{"role": role, "content": content} for role, content in pairs if content is not None]
+
+
+def part_name(start: int, stop: int) -> str:
+    """The file name of the part that was made from input rows start to stop."""
+    return f"{start:012d}-{stop:012d}.parquet"
+
+
+def part_span(path: Path) -> tuple[int, int]:
+    """The input rows that a part was made from."""
+    start, stop = path.stem.split("-")
+    return int(start), int(stop)
+
+
+def parts(folder: Path) -> list[Path]:
+    """The parts of a table on disk, in row order."""
+    return sorted(folder.glob("*-*.parquet"))
+
+
+def write_part(table: Table, folder: Path, start: int, stop: int) -> None:
+    """Write one part; it appears complete or not at all, whatever happens meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / part_name(start, stop)
+    partial = target.with_suffix(f".{os.getpid()}.partial")
+    table.write_parquet(partial, compression="zstd", statistics=False)
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(target)
+
+
+def read(folder: Path, columns: Sequence[str] | None = None) -> Table:
+    """A whole table from disk, or only these of its columns."""
+    found = parts(folder)
+    if not found:
+        raise DataError(f"{folder} holds no table")
+    return pl.read_parquet(found, columns=list(columns) if columns is not None else None)
+
+
+@lru_cache(maxsize=100_000)
+def _part_rows(path: Path) -> int:
+    """Rows of one part, from its footer; a part never changes once it is there."""
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path).num_rows
+
+
+def count_rows(folder: Path) -> int:
+    """How many rows a table on disk has, without reading them."""
+    return sum(_part_rows(path) for path in parts(folder))
+
+
+def read_rows(folder: Path, start: int, stop: int) -> Table:
+    """Rows start to stop of a table on disk, opening only the parts that hold them."""
+    pieces, first = [], 0
+    for path in parts(folder):
+        rows = _part_rows(path)
+        if first < stop and first + rows > start:
+            offset = max(0, start - first)
+            pieces.append(pl.scan_parquet(path).slice(offset, min(rows, stop - first) - offset).collect())
+        first += rows
+    return pl.concat(pieces) if pieces else read(folder).clear()
