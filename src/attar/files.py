@@ -16,7 +16,7 @@ import polars as pl
 
 from attar.errors import DataError, did_you_mean
 from attar.formats import FORMATS, Row, express, understand
-from attar.table import COLUMNS, Table, parts
+from attar.table import COLUMNS, Table
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
 
@@ -159,10 +159,22 @@ def _arrow(file: Path) -> Iterator[Found]:
                 yield Found(file, number, row)
 
 
-def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[tuple[Table, list[BadRow]]]:
-    """Tables of at most `size` rows each from data of any format, and beside each the rows set aside."""
+@dataclass(slots=True)
+class Batch:
+    """Rows that were understood, where each stood, and those set aside."""
+
+    table: Table
+    places: list[tuple[str, int]]
+    bad: list[BadRow]
+
+
+def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
+    """Data of any format, at most `size` rows at a time."""
+    if form is not None and form not in FORMATS:
+        raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
     schema: dict[str, Any] = {}
     good: list[Row] = []
+    places: list[tuple[str, int]] = []
     bad: list[BadRow] = []
     for found in rows(path):
         try:
@@ -171,16 +183,17 @@ def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator
             row = understand(found.value, form)
             _fit(row, schema)
         except ValueError as error:
-            bad.append(BadRow(str(found.file), found.line, str(error), _excerpt(found.value)))
+            bad.append(BadRow(str(found.file), found.line, str(error), excerpt(found.value)))
         else:
             given = row.get("id")
             row["id"] = str(given) if isinstance(given, str | int) and given != "" else f"{found.file.stem}:{found.line}"
             good.append(row)
+            places.append((str(found.file), found.line))
         if len(good) + len(bad) >= size:
-            yield _table(good, schema), bad
-            good, bad = [], []
+            yield Batch(_table(good, schema), places, bad)
+            good, places, bad = [], [], []
     if good or bad:
-        yield _table(good, schema), bad
+        yield Batch(_table(good, schema), places, bad)
 
 
 _KINDS: dict[type, Any] = {bool: pl.Boolean, int: pl.Float64, float: pl.Float64, str: pl.String}
@@ -206,14 +219,9 @@ def _table(good: list[Row], schema: dict[str, Any]) -> Table:
     return pl.DataFrame(good, schema={**known, **seen, **schema}, strict=False)
 
 
-def _excerpt(value: Any) -> str:
+def excerpt(value: Any) -> str:
+    """The start of a row, for a report."""
     return repr(value)[:500] if isinstance(value, ValueError) else json.dumps(value, ensure_ascii=False, default=str)[:500]
-
-
-def load_table(folder: Path) -> Iterator[Table]:
-    """The parts of a table that Attar wrote."""
-    for part in parts(folder):
-        yield pl.read_parquet(part)
 
 
 class Sink:
@@ -263,12 +271,13 @@ class Sink:
         self._parquet.write_table(batch)
 
     def close(self) -> None:
-        """Finish the file and put it in its place."""
+        """Finish the file and put it in its place; without a row there is none."""
         if self._text is not None:
             self._text.write("" if self.path.suffix == ".jsonl" else ("[" if self.count == 0 else "") + "\n]\n")
             self._text.close()
-        elif self._parquet is None:
-            raise DataError(f"{self.path}: no row could be written as {self.form!r}")
-        else:
+        elif self._parquet is not None:
             self._parquet.close()
-        self._partial.replace(self.path)
+        if self.count:
+            self._partial.replace(self.path)
+        else:
+            self._partial.unlink(missing_ok=True)

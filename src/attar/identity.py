@@ -21,7 +21,7 @@ _OUTSIDE = ("attar.engines", "attar.errors", "attar.identity")
 
 def fingerprint(*values: Any) -> str:
     """A short hash of plain values, dataclasses and paths' contents."""
-    text = json.dumps([plain(value) for value in values], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps([plain(value) for value in values], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=LENGTH // 2).hexdigest()
 
 
@@ -108,5 +108,5 @@ _END = 8 << 20
 
 def seed_of(*values: Any) -> int:
     """A seed for one thing among many, so that its draws hang on nothing but its name."""
-    text = json.dumps([plain(value) for value in values], ensure_ascii=False)
+    text = json.dumps([plain(value) for value in values])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

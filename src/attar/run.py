@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import polars as pl
+
 from attar.engines.base import Spec
 from attar.engines.journal import Journal, Journaled
 from attar.engines.open import open_engine
-from attar.errors import AttarError, ReplyError
+from attar.errors import AttarError, DataError, ReplyError
 from attar.flow import Step, Trace
 from attar.home import Home, card, locked, write_json
 from attar.scale import Done, Job, account, in_process
-from attar.table import Table, count_rows, need, part_span, parts, read, write_part
+from attar.table import Table, count_rows, part_name, part_span, parts, read, write_part
 
 _PART_ROWS = 100_000
 
@@ -146,7 +148,7 @@ def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, set
     total, tally = count_rows(source), _Tally(settings.max_failures)
     ready = [part_span(path) for path in parts(folder)]
     for start, stop in ready:
-        made = read_part(folder, start, stop)
+        made = _read_part(folder, start, stop)
         tally.accept(account(made, _columns(source), start, stop))
     watch.begin(step, total, sum(stop - start for start, stop in ready))
     job = Job(step.stage, tuple(home.folder(before) for before in step.inputs), step.knobs, folder)
@@ -158,19 +160,13 @@ def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, set
     return tally
 
 
-def read_part(folder: Path, start: int, stop: int) -> Table:
+def _read_part(folder: Path, start: int, stop: int) -> Table:
     """One part of a table on disk."""
-    import polars as pl
-
-    from attar.table import part_name
-
     return pl.read_parquet(folder / part_name(start, stop))
 
 
 def _columns(folder: Path) -> list[str]:
-    import pyarrow.parquet as pq
-
-    return list(pq.read_schema(parts(folder)[0]).names)
+    return list(pl.read_parquet_schema(parts(folder)[0]))
 
 
 def _missing(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tuple[int, int]]:
@@ -207,8 +203,6 @@ def _read_marked(folder: Path, step: Step) -> Table:
     if wanted is None:
         return read(folder)
     there = _columns(folder)
-    missing = [name for name in wanted if name not in there]
-    table = read(folder, [name for name in there if name == "id" or name in wanted])
-    if missing:
-        need(table, *missing)
-    return table
+    if missing := [name for name in wanted if name not in there]:
+        raise DataError(f"column {missing[0]!r} is missing; the table has: {', '.join(there)}")
+    return read(folder, [name for name in there if name == "id" or name in wanted])

@@ -33,12 +33,17 @@ RECIPES = Path(__file__).parent / "recipes"
 class RunFile:
     """A run file, checked."""
 
-    name: str
+    path: Path
     recipe: str
     function: Recipe
     engines: Mapping[str, Spec]
     knobs: Mapping[str, Any]
     settings: Settings
+
+    @property
+    def name(self) -> str:
+        """The run's name: the file's."""
+        return self.path.stem
 
     def trace(self) -> Trace:
         """The steps of its recipe."""
@@ -56,17 +61,17 @@ def read_run_file(path: Path) -> RunFile:
     if not isinstance(content, dict):
         raise RecipeError(f"{path}: a run file is a mapping with the keys {', '.join(_KEYS)}")
     try:
-        return check_run_file(content, path.stem, path.parent)
+        return check_run_file(content, path)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
 
 
-def check_run_file(content: Mapping[str, Any], name: str, beside: Path) -> RunFile:
+def check_run_file(content: Mapping[str, Any], path: Path) -> RunFile:
     """A run file's content against its recipe's signature."""
     _only(content, _KEYS, "key")
     if not isinstance(content.get("recipe"), str):
         raise RecipeError(f"the key 'recipe' is missing; {did_you_mean('', builtin())}")
-    function = find_recipe(content["recipe"], beside)
+    function = find_recipe(content["recipe"], path.parent)
     roles, knobs = signature(function)
     engines = {role: _spec(role, value) for role, value in _mapping(content, "engines").items()}
     _only(engines, roles, "engine role")
@@ -76,7 +81,7 @@ def check_run_file(content: Mapping[str, Any], name: str, beside: Path) -> RunFi
     given = _mapping(content, "knobs")
     _only(given, knobs, "knob")
     checked = {knob: check_value(f"knob {knob!r}", knobs[knob], value) for knob, value in given.items()}
-    return RunFile(name, content["recipe"], function, engines, checked, _settings(_mapping(content, "run")))
+    return RunFile(path, content["recipe"], function, engines, checked, _settings(_mapping(content, "run")))
 
 
 def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:

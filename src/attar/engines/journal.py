@@ -95,7 +95,7 @@ class Journal:
 
 def _dump(reply: Reply) -> str:
     values = {name: value for name, value in asdict(reply).items() if name not in ("index", "error") and value not in (None, 0)}
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(values, separators=(",", ":"))
 
 
 def _load(text: str, index: int) -> Reply:

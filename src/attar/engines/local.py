@@ -119,8 +119,10 @@ class Local:
         return (model if options.get("device_map") else model.to(device)).eval()
 
     def _encode(self, request: Request, *, ask: bool) -> list[int]:
-        """A request's tokens, with exactly one BOS where the model has one."""
-        text = request.text if request.text is not None else self.template.render(request.messages, ask=ask)
+        return self.tokens(request.text if request.text is not None else self.template.render(request.messages, ask=ask))
+
+    def tokens(self, text: str) -> list[int]:
+        """A text's tokens, with exactly one BOS where the model has one."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         bos = self.tokenizer.bos_token_id
         if bos is not None and bos in self.tokenizer.encode("") and ids[:1] != [bos]:

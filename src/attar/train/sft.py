@@ -67,6 +67,7 @@ def train(
     )
     data = datasets.Dataset.from_list([{"messages": talk} for talk in rows["messages"].to_list()])
     trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
+    trainer.remove_callback(transformers.PrinterCallback)
     trainer.train()
     trainer.save_model(str(into))
     tokenizer.save_pretrained(str(into))

@@ -1,0 +1,47 @@
+# `make demo` and `make test` set up all they need in .venv; nothing is installed twice, and after that no network is used.
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test check fmt bench pocket clean
+
+demo: .venv/demo
+	.venv/bin/attar run examples/pocket.yaml
+	@echo "report: $$(.venv/bin/attar report pocket)"
+
+test: .venv/dev
+	.venv/bin/python -m pytest
+
+check: .venv/dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright
+
+fmt: .venv/dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: .venv/dev
+	.venv/bin/python bench/local_writing.py
+	.venv/bin/python bench/ten_million.py
+	.venv/bin/python bench/start_up.py
+
+pocket: .venv/dev
+	cd pocket && ../.venv/bin/python teacher.py ../src/attar/pocket/teacher
+	cd pocket && ../.venv/bin/python base.py ../src/attar/pocket/base
+	cd pocket && ../.venv/bin/python rewarder.py ../src/attar/pocket/teacher ../src/attar/pocket/rewarder
+
+.venv/demo: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[train]'
+	@touch $@
+
+.venv/dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Attar needs Python 3.11 or later; name one with  make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "no venv here; on Debian or Ubuntu:  apt-get install python3-venv"; exit 1; }
+
+clean:
+	rm -rf .venv .attar .pytest_cache .ruff_cache

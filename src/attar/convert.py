@@ -1,0 +1,40 @@
+"""Chat data from any known format to another, streamed."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from attar.errors import DataError
+from attar.files import BadRow, Sink, excerpt, load
+
+
+def convert(source: Path, target: Path, to: str, form: str | None = None) -> dict[str, Any]:
+    """Convert; what could not be converted lies in TARGET.rejected.jsonl, with file, line and reason."""
+    aside = target.with_name(target.name + ".rejected.jsonl")
+    sink = Sink(target, to)
+    reasons: Counter[str] = Counter()
+    with aside.open("w", encoding="utf-8") as rejects:
+        for batch in load(source, form=form):
+            refused = [
+                BadRow(*place, f"cannot be written as {to}: {reason}", excerpt(row))
+                for place, reason, row in zip(batch.places, sink.write(batch.table), batch.table["messages"].to_list(), strict=True)
+                if reason
+            ]
+            for row in [*batch.bad, *refused]:
+                reasons[row.reason] += 1
+                rejects.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+    sink.close()
+    if not sink.count:
+        raise DataError(f"{source}: no row could be converted; the first reason of {len(reasons)}: {next(iter(reasons), 'it is empty')}")
+    if not reasons:
+        aside.unlink()
+    return {
+        "target": str(target),
+        "rows": sink.count,
+        "rejected": sum(reasons.values()),
+        "reasons": dict(reasons.most_common(10)),
+        "aside": str(aside) if reasons else None,
+    }
+

@@ -1,0 +1,97 @@
+"""What a run will take, before it is run: rows, calls, tokens and time of each step, from a few rows sent all the way through.
+
+The probe's rows are the run's own first rows and go through the journal: what they cost is not paid again.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from attar.engines.journal import Journal, Journaled
+from attar.engines.open import open_engine
+from attar.flow import Step, Trace
+from attar.home import Home, card
+from attar.table import Table, read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One step of a plan; None where it cannot be known yet."""
+
+    step: Step
+    done: bool
+    rows: int | None
+    calls: int | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    seconds: float | None = None
+
+
+def plan(trace: Trace, home: Home, probe: int = 16) -> list[Estimate]:
+    """An estimate for every step."""
+    journal = Journal(home.journal)
+    samples: dict[str, Table] = {}
+    rows: dict[str, int | None] = {}
+    out = []
+    try:
+        for step in trace.steps:
+            found = card(home.folder(step))
+            if found and not step.marks.trains:
+                samples[step.name] = read_rows(home.folder(step), 0, probe)
+            estimate = _from_card(step, found) if found else _guess(step, samples, rows, journal, probe)
+            rows[step.name] = estimate.rows
+            out.append(estimate)
+    finally:
+        journal.close()
+    return out
+
+
+def _from_card(step: Step, found: dict[str, Any]) -> Estimate:
+    calls = found["asked"] + found["recalled"]
+    return Estimate(step, True, found["rows"], calls, found["tokens_in"], found["tokens_out"], found["seconds"])
+
+
+def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal, probe: int) -> Estimate:
+    """Run the step on the sample of its inputs, and scale what that took."""
+    ins = [rows[before.name] for before in step.inputs]
+    known = all(before.name in samples for before in step.inputs)
+    if step.marks.trains or isinstance(step.engine, Step) or not known or (probe == 0 and step.inputs):
+        return Estimate(step, False, ins[0] if ins else None, ins[0] if ins and step.engine and not step.marks.trains else None)
+    engine = Journaled(open_engine(step.engine), journal) if step.engine else None
+    started = time.perf_counter()
+    tables = [samples[before.name] for before in step.inputs]
+    made: Table = step.stage(*tables, **({"engine": engine} if engine else {}), **step.knobs)
+    seconds = time.perf_counter() - started
+    samples[step.name] = made.head(probe) if probe else made.clear()
+    if not step.inputs:
+        return Estimate(step, False, len(made), seconds=seconds)
+    if engine:
+        engine.close()
+    given = max(1, len(tables[0]))
+    scale = (ins[0] or 0) / given
+    total = _rows_out(step, len(made) / given, ins)
+    if engine is None or not engine.asked:
+        asked = engine.recalled if engine else 0
+        return Estimate(step, False, total, round(asked * scale) if engine else None, seconds=None if engine else seconds * scale)
+    return Estimate(
+        step,
+        False,
+        total,
+        round((engine.asked + engine.recalled) * scale),
+        round(engine.tokens_in * scale * (1 + engine.recalled / engine.asked)),
+        round(engine.tokens_out * scale * (1 + engine.recalled / engine.asked)),
+        seconds * scale,
+    )
+
+
+def _rows_out(step: Step, share: float, ins: list[int | None]) -> int | None:
+    """Rows that come out, when a share of the sample did; a step that keeps a number keeps no more than that."""
+    if ins[0] is None:
+        return None
+    most = ins[0] * share
+    for verdicts in step.inputs[1:]:
+        if isinstance(keep := verdicts.knobs.get("keep"), int):
+            most = min(most, keep)
+        elif len(verdicts.inputs) > 1 and (like := ins[0]) is not None:
+            most = min(most, like)
+    return round(most)

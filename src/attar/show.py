@@ -1,0 +1,191 @@
+"""How results look on a terminal."""
+
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from attar.home import Home, card, progress_of, run_record
+from attar.plan import Estimate
+from attar.table import read
+
+_console = Console(highlight=False)
+
+
+def _grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
+    grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return grid
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def print_recipes(lines: list[dict[str, Any]]) -> None:
+    """Every recipe with its roles and knobs."""
+    for line in lines:
+        _console.print(f"[bold]{line['recipe']}[/]  {line['paper'] or ''}\n  {escape(line['about'])}")
+        _console.print("  engines: " + ", ".join(f"{role} ({need})" for role, need in line["roles"].items()))
+        _console.print("  knobs:   " + escape(", ".join(f"{knob}={default!r}" for knob, default in line["knobs"].items())))
+
+
+def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
+    """A plan as plain data."""
+    return [
+        {
+            "step": estimate.step.name,
+            "stage": estimate.step.title,
+            "engine": getattr(estimate.step.engine, "model", getattr(estimate.step.engine, "name", None)),
+            "done": estimate.done,
+            "rows": estimate.rows,
+            "calls": estimate.calls,
+            "tokens_in": estimate.tokens_in,
+            "tokens_out": estimate.tokens_out,
+            "seconds": estimate.seconds,
+        }
+        for estimate in estimates
+    ]
+
+
+def print_plan(lines: list[dict[str, Any]]) -> None:
+    """A plan, and its sums."""
+    grid = _grid("", "step", "stage", "engine", "rows", "calls", "tokens in", "out", "time", right=("rows", "calls", "tokens in", "out", "time"))
+    for line in lines:
+        numbers = [_number(line[key]) for key in ("rows", "calls", "tokens_in", "tokens_out")]
+        mark = "[green]✓[/]" if line["done"] else "·"
+        grid.add_row(mark, line["step"], line["stage"], line["engine"] or "", *numbers, _time(line["seconds"]))
+    _console.print(grid)
+    todo = [line for line in lines if not line["done"]]
+    known = sum(line["seconds"] or 0 for line in todo)
+    unknown = sum(line["seconds"] is None for line in todo)
+    open_ends = f", and {unknown} steps whose time shows only once a model is trained" if unknown else ""
+    _console.print(f"\n{len(todo)} of {len(lines)} steps to do: {_time(known)} by the probe{open_ends}")
+
+
+def print_results(record: dict[str, Any], quiet: bool) -> None:
+    """What a run made: every result's place, and its scores."""
+    from pathlib import Path
+
+    if "scores" in record["results"]:
+        print_scores(read(Path(record["results"]["scores"])))
+    if not quiet:
+        _console.print()
+    for name, folder in record["results"].items():
+        _console.print(f"{name:<16} {escape(folder)}", soft_wrap=True)
+
+
+def print_scores(scores: pl.DataFrame) -> None:
+    """Accuracy by arm, with intervals."""
+    grid = _grid("arm", "accuracy", "95% interval", *(f"{level}" for level in _levels(scores)), "first arm leads by")
+    for arm in scores["arm"].unique(maintain_order=True):
+        rows = {row["level"]: row for row in scores.filter(pl.col("arm") == arm).to_dicts()}
+        whole = rows["all"]
+        lead = f"{100 * whole['lead']:+.1f} ({100 * whole['lead_low']:+.1f} to {100 * whole['lead_high']:+.1f})"
+        grid.add_row(
+            arm,
+            f"{100 * whole['accuracy']:.1f}%",
+            f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}",
+            *(f"{100 * rows[level]['accuracy']:.1f}%" for level in _levels(scores)),
+            "" if arm == scores["arm"][0] else lead,
+        )
+    _console.print(grid)
+
+
+def _levels(scores: pl.DataFrame) -> list[str]:
+    return [level for level in scores["level"].unique(maintain_order=True) if level != "all"]
+
+
+def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
+    """All runs, or one run's steps, as plain data."""
+    if name is None:
+        records = [run_record(home, file.stem) for file in sorted(home.runs.glob("*.json"))]
+        return [
+            {
+                "run": record["name"],
+                "recipe": record["recipe"],
+                "steps": len(record["steps"]),
+                "done": sum(card(home.steps / step["folder"]) is not None for step in record["steps"]),
+                "started": record["started"],
+                "finished": record["finished"],
+            }
+            for record in records
+        ]
+    lines = []
+    for step in run_record(home, name)["steps"]:
+        folder = home.steps / step["folder"]
+        found = card(folder)
+        done = {"state": "done", "rows": found["rows"], "failed": found["failed"], "errors": found["errors"]} if found else None
+        begun = progress_of(folder)
+        lines.append({"step": step["name"], "stage": step["stage"], **(done or {"state": "begun" if begun else "to do", "rows": begun})})
+    return lines
+
+
+def print_status(lines: list[dict[str, Any]]) -> None:
+    """Runs or steps, a line each."""
+    if not lines:
+        _console.print("no runs yet")
+        return
+    if "run" in lines[0]:
+        grid = _grid("run", "recipe", "steps", "started", "finished")
+        for line in lines:
+            grid.add_row(line["run"], line["recipe"], f"{line['done']} of {line['steps']}", line["started"], line["finished"] or "-")
+    else:
+        grid = _grid("step", "stage", "state", "rows", "failed", right=("rows", "failed"))
+        for line in lines:
+            worst = ", ".join(f"{count} {reason}" for reason, count in line.get("errors", {}).items())
+            grid.add_row(line["step"], line["stage"], line["state"], _number(line["rows"]), escape(worst))
+    _console.print(grid)
+
+
+def print_story(chapters: list[dict[str, Any]]) -> None:
+    """A row's chapters."""
+    for chapter in chapters:
+        engine = f" by {chapter['engine']}" if chapter["engine"] else ""
+        _console.print(f"[bold]{chapter['step']}[/] [dim]{chapter['stage']}{escape(engine)}, row {escape(chapter['id'])}[/]")
+        for key, value in chapter["values"].items():
+            if value is not None:
+                _console.print(f"    {key}: {escape(_brief(value))}")
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "role" in value[0]:
+        return " | ".join(f"{turn['role']}: {turn['content']}" for turn in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, []))
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def print_conversion(found: dict[str, Any]) -> None:
+    """What a conversion made, and what it set aside."""
+    _console.print(f"{found['rows']:,} rows in {escape(found['target'])}", soft_wrap=True)
+    if found["rejected"]:
+        _console.print(f"[yellow]{found['rejected']:,} rows set aside in {escape(found['aside'])}:[/]", soft_wrap=True)
+        for reason, count in found["reasons"].items():
+            _console.print(f"  {count:>8,}  {escape(reason)}")
+
+
+def print_findings(findings: list[dict[str, Any]]) -> None:
+    """What the doctor found."""
+    grid = _grid("", "what", "")
+    for finding in findings:
+        grid.add_row("[green]✓[/]" if finding["good"] else "[red]✗[/]", finding["what"], escape(finding["told"]))
+    _console.print(grid)
+
+
+def print_garbage(lines: list[dict[str, Any]], really: bool) -> None:
+    """What was, or would be, removed."""
+    size = sum(line["bytes"] for line in lines) / 1e6
+    for line in lines:
+        _console.print(escape(line["step"]))
+    verb = "removed" if really else "would be removed (--really removes them)"
+    _console.print(f"{len(lines)} steps, {size:.1f} MB, {verb}")

@@ -1,0 +1,58 @@
+"""Starting a run: its record in the home, its steps, its results."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from attar.engines.base import Spec
+from attar.flow import Step, Trace
+from attar.home import Home, write_json
+from attar.run import Watch, run
+from attar.runfile import RunFile
+from attar.stage import marks, stage_name
+
+
+def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
+    """Run a run file to its end; its record with the folders of its results."""
+    trace = file.trace()
+    record = _record(file, trace)
+    kept = home.runs / f"{file.name}.json"
+    write_json(kept, record)
+    began = time.time()
+    folders = run(trace, home, watch, file.settings)
+    record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
+    write_json(kept, record)
+    return record | {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}
+
+
+def _record(file: RunFile, trace: Trace) -> dict[str, Any]:
+    return {
+        "name": file.name,
+        "file": str(file.path.resolve()),
+        "recipe": file.recipe,
+        "paper": vars(file.function).get("paper"),
+        "engines": {role: {"kind": spec.kind, "model": spec.model, **spec.options} for role, spec in file.engines.items()},
+        "knobs": dict(file.knobs),
+        "steps": [_step(step) for step in trace.steps],
+        "results": {name: step.folder for name, step in trace.results.items()},
+        "started": _now(),
+        "finished": None,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    engine = step.engine
+    return {
+        "name": step.name,
+        "stage": stage_name(step.stage),
+        "folder": step.folder,
+        "inputs": [before.name for before in step.inputs],
+        "engine": engine.model if isinstance(engine, Spec) else engine.name if engine else None,
+        "trains": marks(step.stage).trains,
+    }
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+

@@ -1,0 +1,58 @@
+import textwrap
+
+import pytest
+
+from attar.home import Home
+from attar.run import run
+from attar.runfile import read_run_file
+from attar.watch import Quiet
+
+FAKE = """
+recipe: magpie
+engines:
+  teacher: {kind: fake, model: teacher}
+  rewarder: {kind: fake, model: rewarder}
+knobs: {count: 60, size: 10}
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def run_file(tmp_path):
+    def write(text=FAKE, name="try.yaml"):
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def do(home):
+    """Trace and run a recipe function; its results' folders."""
+    from attar.flow import trace
+
+    def go(recipe, watch=None, settings=None, **given):
+        from attar.engines.base import Spec
+        from attar.run import Settings
+
+        engines = {name: value for name, value in given.items() if isinstance(value, Spec)}
+        knobs = {name: value for name, value in given.items() if name not in engines}
+        return run(trace(recipe, engines, knobs), home, watch or Quiet(), settings or Settings())
+
+    return go
+
+
+@pytest.fixture
+def do_file(home):
+    """Read and run a run file; its results' folders."""
+
+    def go(path, watch=None):
+        file = read_run_file(path)
+        return run(file.trace(), home, watch or Quiet(), file.settings)
+
+    return go

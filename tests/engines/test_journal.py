@@ -1,0 +1,161 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from attar.engines.base import Request, Sampling, Spec, in_order
+from attar.engines.fake import Fake
+from attar.engines.journal import Journal, Journaled
+
+HOT = Sampling(temperature=1.0)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    opened = Journal(tmp_path / "journal.sqlite")
+    yield opened
+    opened.close()
+
+
+def asks(count, **over):
+    return [Request(i, text=f"say {i}", sampling=HOT, seed=i, **over) for i in range(count)]
+
+
+def journaled(journal, **options):
+    return Journaled(Fake(Spec("fake", "m", options)), journal)
+
+
+def test_a_rerun_asks_nothing_and_gets_the_same(journal):
+    first, second = journaled(journal), journaled(journal)
+    before = in_order(first.write(asks(50)), 50)
+    after = in_order(second.write(asks(50)), 50)
+    assert before == after
+    assert (first.asked, second.asked, second.recalled) == (50, 0, 50)
+
+
+def test_a_hundred_added_rows_cost_a_hundred_calls(journal):
+    engine = journaled(journal)
+    in_order(engine.write(asks(20)), 20)
+    in_order(engine.write(asks(120)), 120)
+    assert engine.asked == 120
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Request(0, text="else", sampling=HOT, seed=0),
+        Request(0, text="say 0", sampling=HOT, seed=1),
+        Request(0, text="say 0", sampling=Sampling(temperature=0.9), seed=0),
+        Request(0, text="say 0", sampling=Sampling(temperature=1.0, max_tokens=7), seed=0),
+        Request(0, messages=({"role": "user", "content": "say 0"},), sampling=HOT, seed=0),
+    ],
+)
+def test_whatever_decides_an_answer_decides_its_key(journal, other):
+    engine = journaled(journal)
+    list(engine.write([Request(0, text="say 0", sampling=HOT, seed=0)]))
+    list(engine.write([other]))
+    assert engine.asked == 2
+
+
+def test_another_model_is_asked_again(journal):
+    list(journaled(journal).write(asks(3)))
+    other = Journaled(Fake(Spec("fake", "another")), journal)
+    list(other.write(asks(3)))
+    assert other.asked == 3
+
+
+def test_a_greedy_request_is_the_same_whatever_its_seed(journal):
+    engine = journaled(journal)
+    cold = Sampling(temperature=0.0)
+    replies = in_order(engine.write([Request(i, text="same", sampling=cold, seed=i) for i in range(5)]), 5)
+    assert engine.asked == 1
+    assert {reply.text for reply in replies} == {replies[0].text}
+
+
+def test_equal_requests_under_way_are_asked_once_and_all_answered(journal):
+    engine = journaled(journal)
+    replies = in_order(engine.write([Request(i, text="twin", sampling=HOT, seed=9) for i in range(8)]), 8)
+    assert [reply.index for reply in replies] == list(range(8))
+    assert engine.asked == 1
+
+
+def test_a_failure_is_asked_again_never_replayed(journal):
+    broken = journaled(journal, faults=1.0)
+    assert all(reply.error for reply in broken.write(asks(4)))
+    again = journaled(journal, faults=1.0)
+    list(again.write(asks(4)))
+    assert again.asked == 4
+    assert journal.size() == 0
+
+
+def test_every_kind_of_reply_comes_back_as_it_was(journal):
+    for verb, request in (
+        ("weigh", Request(0, text="a", labels=("1", "2"))),
+        ("embed", Request(0, text="a")),
+        ("reward", Request(0, messages=({"role": "user", "content": "a"},))),
+    ):
+        first = list(getattr(journaled(journal), verb)([request]))
+        assert list(getattr(journaled(journal), verb)([request])) == first
+
+
+def test_text_that_is_no_valid_unicode_is_kept_too(journal):
+    engine = journaled(journal, replies=["half a pair \ud83d"])
+    first = list(engine.write([Request(0, text="\udcff")]))
+    assert list(engine.write([Request(0, text="\udcff")])) == first
+
+
+def test_replies_survive_kill_9_but_for_the_last_second(tmp_path):
+    code = f"""
+import sys, time; from pathlib import Path
+from pathlib import Path; from attar.engines.base import *
+from attar.engines.fake import Fake
+from attar.engines.journal import Journal, Journaled
+engine = Journaled(Fake(Spec("fake", "m", {{"delay": 0.002}})), Journal(Path({str(tmp_path / "j.sqlite")!r})))
+for reply in engine.write(Request(i, text=str(i)) for i in range(100000)):
+    print(reply.index, time.time(), flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    lines = [child.stdout.readline()]
+    until = time.time() + 2.5
+    while time.time() < until:
+        lines.append(child.stdout.readline())
+    os.kill(child.pid, signal.SIGKILL)
+    died = time.time()
+    lines += child.stdout.read().splitlines()
+    child.wait()
+    old = [line for line in lines if line.strip() and float(line.split()[1]) < died - 1.0]
+    journal = Journal(tmp_path / "j.sqlite")
+    assert journal.size() >= len(old) > 100
+    journal.close()
+
+
+def test_two_processes_share_a_journal(tmp_path):
+    code = f"""
+from pathlib import Path; from attar.engines.base import *
+from attar.engines.fake import Fake
+from attar.engines.journal import Journal, Journaled
+journal = Journal(Path({str(tmp_path / "j.sqlite")!r}))
+engine = Journaled(Fake(Spec("fake", "m")), journal)
+for _ in range(5):
+    list(engine.write(Request(i, text=str(i)) for i in range(2000)))
+    journal.commit()
+journal.close()
+"""
+    children = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for child in children:
+        assert child.wait() == 0, child.stderr and child.stderr.read()
+    journal = Journal(tmp_path / "j.sqlite")
+    assert journal.size() == 2000
+    journal.close()
+
+
+def test_a_reply_out_of_place_is_a_fault_not_an_answer():
+    replies = list(Fake(Spec("fake", "m")).write(asks(2)))
+    with pytest.raises(RuntimeError, match="twice"):
+        in_order([replies[0], replies[0]], 2)
+    with pytest.raises(RuntimeError, match="unanswered"):
+        in_order(replies[:1], 2)

@@ -1,0 +1,175 @@
+from math import exp, log
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+from attar.chat import prefix
+from attar.engines.base import Request, Sampling, Spec, in_order
+from attar.engines.local import POCKET, Local
+from attar.errors import EngineError
+from attar.evaluate import verified
+
+QUESTIONS = verified.tasks(count=30)["prompt"].to_list()
+
+
+def pocket(name="teacher", **options):
+    return Local(Spec("local", f"pocket:{name}", {"dtype": "float64", **options}))
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return pocket(slots=16)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    model = AutoModelForCausalLM.from_pretrained(POCKET / "teacher", dtype=torch.float64).eval()
+    return model, AutoTokenizer.from_pretrained(POCKET / "teacher")
+
+
+def asked(**over):
+    sampling = Sampling(**{"max_tokens": 60, **over})
+    return [Request(i, messages=({"role": "user", "content": q},), sampling=sampling, seed=i) for i, q in enumerate(QUESTIONS)]
+
+
+def test_greedy_writing_is_what_transformers_generates(teacher, reference):
+    model, tokenizer = reference
+    replies = in_order(teacher.write(asked()), len(QUESTIONS))
+    for question, reply in zip(QUESTIONS, replies, strict=True):
+        ids = tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        whole = model.generate(**ids, max_new_tokens=60, do_sample=False, pad_token_id=tokenizer.pad_token_id)
+        expected = tokenizer.decode(whole[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert reply.text == expected
+
+
+@pytest.mark.parametrize("slots", [1, 5, 64])
+def test_neither_slots_nor_neighbours_change_what_is_drawn(teacher, slots):
+    hot = asked(temperature=1.0, top_p=0.95)
+    expected = in_order(teacher.write(hot), len(hot))
+    assert in_order(pocket(slots=slots).write(hot), len(hot)) == expected
+    alone = next(iter(pocket().write([hot[7]])))
+    assert alone == expected[7]
+
+
+def test_seeds_differ_and_repeat(teacher):
+    def draw(seed):
+        start = prefix(teacher.template)
+        return next(iter(teacher.write([Request(0, text=start.text, sampling=Sampling(1.0, 1.0, 60, start.stops), seed=seed)]))).text
+
+    assert draw(1) == draw(1)
+    assert len({draw(seed) for seed in range(12)}) > 8
+
+
+def test_a_text_that_reaches_its_limit_is_marked_as_cut(teacher):
+    replies = in_order(teacher.write(asked(max_tokens=3)), len(QUESTIONS))
+    assert all(reply.finish == "length" and reply.tokens_out == 3 for reply in replies)
+
+
+def test_requests_are_taken_only_as_slots_come_free():
+    taken = []
+
+    def stream():
+        for request in asked():
+            taken.append(request.index)
+            yield request
+
+    replies = pocket(slots=8).write(stream())
+    next(replies)
+    assert len(taken) <= 8
+
+
+def test_a_prompt_longer_than_the_model_fails_alone(teacher):
+    long = Request(0, text="cat " * 600, sampling=Sampling(max_tokens=5))
+    replies = in_order(teacher.write([long, *[Request(1, text="cat", sampling=Sampling(max_tokens=5))]]), 2)
+    assert "the model takes 512" in replies[0].error
+    assert replies[1].error is None
+
+
+def test_the_chances_of_single_token_labels_are_the_models_own(teacher, reference):
+    model, tokenizer = reference
+    text = teacher.template.render([{"role": "user", "content": QUESTIONS[0]}], ask=True)
+    logits = model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, -1]
+    expected = logits.log_softmax(-1)[tokenizer.convert_tokens_to_ids(["1", "7"])]
+    reply = next(iter(teacher.weigh([Request(0, messages=({"role": "user", "content": QUESTIONS[0]},), labels=("1", "7"))])))
+    assert reply.weights == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_a_label_that_another_goes_on_from_counts_only_as_a_whole_answer(teacher, reference):
+    model, tokenizer = reference
+    text = teacher.template.render([{"role": "user", "content": QUESTIONS[0]}], ask=True)
+
+    def chance(*tokens):
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        total = 0.0
+        for token in tokens:
+            logits = model(torch.tensor([ids])).logits[0, -1].detach()
+            total += float(logits.log_softmax(-1)[token])
+            ids = [*ids, token]
+        return total
+
+    one, nought, end = tokenizer.convert_tokens_to_ids(["1", "0", "<|im_end|>"])
+    reply = next(iter(teacher.weigh([Request(0, messages=({"role": "user", "content": QUESTIONS[0]},), labels=("1", "10"))])))
+    assert reply.weights == pytest.approx([chance(one, end), chance(one, nought)], abs=1e-4)
+    assert sum(map(exp, reply.weights)) < 1 < exp(log(1.01))
+
+
+@pytest.mark.parametrize("pool", ["mean", "last"])
+def test_embeddings_are_the_pooled_states_at_length_one_however_they_are_batched(pool, reference):
+    model, tokenizer = reference
+    replies = in_order(pocket(pool=pool).embed(Request(i, text=text) for i, text in enumerate(QUESTIONS)), len(QUESTIONS))
+    for text, reply in zip(QUESTIONS[:6], replies, strict=False):
+        states = model.model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).last_hidden_state[0]
+        pooled = states.mean(0) if pool == "mean" else states[-1]
+        assert reply.vector == pytest.approx((pooled / pooled.norm()).tolist(), abs=1e-5)
+
+
+def test_rewards_are_the_classifiers_own_however_they_are_batched():
+    model = AutoModelForSequenceClassification.from_pretrained(POCKET / "rewarder", dtype=torch.float64).eval()
+    tokenizer = AutoTokenizer.from_pretrained(POCKET / "rewarder")
+    talks = [({"role": "user", "content": q}, {"role": "assistant", "content": "The answer is cat."}) for q in QUESTIONS[:8]]
+    replies = in_order(pocket("rewarder").reward(Request(i, messages=talk) for i, talk in enumerate(talks)), 8)
+    for talk, reply in zip(talks, replies, strict=True):
+        ids = tokenizer.apply_chat_template(list(talk), return_tensors="pt", return_dict=True)
+        assert reply.reward == pytest.approx(float(model(**ids).logits[0, 0].detach()), abs=1e-5)
+
+
+def test_the_same_weights_elsewhere_are_the_same_engine(tmp_path):
+    import shutil
+
+    copy = shutil.copytree(POCKET / "teacher", tmp_path / "elsewhere")
+    here, there = pocket(), Local(Spec("local", str(copy), {"dtype": "float64", "slots": 3, "threads": 1}))
+    assert here.identity() == there.identity()
+    assert pocket("base").identity() != here.identity()
+    assert pocket(dtype="float32").identity() != here.identity()
+    weights = copy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert Local(Spec("local", str(copy), {"dtype": "float64"})).identity() != here.identity()
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "told"),
+    [
+        ("pocket:teach", {}, "no pocket model 'teach'; did you mean 'teacher'"),
+        ("./nowhere", {}, "model folder ./nowhere does not exist"),
+        ("pocket:teacher", {"slot": 3}, "unknown option 'slot'; did you mean 'slots'"),
+    ],
+)
+def test_a_wrong_model_or_option_is_named(model, options, told):
+    with pytest.raises(EngineError, match=told):
+        Local(Spec("local", model, options))
+
+
+def test_a_hub_model_without_a_network_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(EngineError, match="cannot load nobody/nothing-at-all: .*a local folder works without a network"):
+        list(Local(Spec("local", "nobody/nothing-at-all")).write([Request(0, text="a")]))
+
+
+def test_a_stop_that_is_no_token_is_refused_with_its_reason(teacher):
+    with pytest.raises(EngineError, match="stop 'two words' is .* tokens"):
+        list(teacher.write([Request(0, text="a", sampling=Sampling(stop=("two words",)))]))

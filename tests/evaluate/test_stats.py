@@ -1,0 +1,66 @@
+from math import sqrt
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attar.evaluate import stats
+
+
+def test_wilson_gives_the_textbook_interval():
+    low, high = stats.wilson(8, 10)  # centre (0.8 + 0.19207) / 1.38415, half width 0.22646
+    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+
+
+def test_wilson_is_sound_at_the_ends():
+    assert stats.wilson(0, 10) == (0.0, pytest.approx(3.8415 / 13.8415, abs=1e-4))
+    assert stats.wilson(10, 10)[1] == pytest.approx(1.0)
+    assert stats.wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_share_lies_in_its_interval(counts):
+    low, high = stats.wilson(*counts)
+    assert 0 <= low <= counts[0] / counts[1] + 1e-12
+    assert counts[0] / counts[1] - 1e-12 <= high <= 1
+
+
+def test_a_paired_difference_has_about_the_normal_interval():
+    first, second = [1.0] * 300 + [0.0] * 700, [0.0] * 1000
+    mean, low, high = stats.paired(first, second)
+    half = 1.96 * sqrt(0.3 * 0.7 / 1000)
+    assert (mean, low, high) == (pytest.approx(0.3), pytest.approx(0.3 - half, abs=0.004), pytest.approx(0.3 + half, abs=0.004))
+
+
+def test_pairing_takes_out_what_both_share():
+    hard = [float(i % 2) for i in range(1000)]
+    easier = [1.0 if i % 20 == 0 else value for i, value in enumerate(hard)]
+    mean, low, high = stats.paired(easier, hard)
+    assert mean == pytest.approx(0.05)
+    assert high - low < 0.03  # an unpaired interval would be 0.088 wide
+
+
+def arm(right):
+    return pl.DataFrame({"id": [str(i) for i in range(len(right))], "correct": right, "level": ["easy", "hard"] * (len(right) // 2)})
+
+
+def test_arms_are_compared_by_level_and_with_the_first_arm():
+    out = stats.compare(arm([True, True, True, False]), arm([True, None, False, False]), arms=["new", "old"])
+    got = {(row["arm"], row["level"]): row for row in out.to_dicts()}
+    assert {key: row["accuracy"] for key, row in got.items()} == {
+        ("new", "all"): 0.75,
+        ("new", "easy"): 1.0,
+        ("new", "hard"): 0.5,
+        ("old", "all"): 0.25,
+        ("old", "easy"): 0.5,
+        ("old", "hard"): 0.0,
+    }
+    assert got["old", "all"]["lead"] == 0.5
+    assert got["new", "all"]["lead"] == 0.0
+
+
+def test_arms_are_matched_by_id_not_by_place():
+    one = arm([True, False, True, False])
+    out = stats.compare(one, one.reverse(), arms=["a", "b"])
+    assert out.filter(pl.col("arm") == "b")["lead_high"].to_list() == [0.0, 0.0, 0.0]

@@ -1,0 +1,40 @@
+from collections import Counter
+
+import polars as pl
+
+from attar.evaluate import verified
+from attar.world.speech import parse
+from attar.world.tasks import FAMILIES, held_out
+
+
+def test_an_exam_is_distinct_held_out_tasks_of_every_family_and_level():
+    exam = verified.tasks(count=90)
+    tasks = [parse(prompt) for prompt in exam["prompt"]]
+    assert all(held_out(task) for task in tasks)
+    assert exam["prompt"].n_unique() == 90
+    assert Counter(task.family for task in tasks) == dict.fromkeys(FAMILIES, 6)
+    assert Counter(exam["level"]) == {"easy": 30, "medium": 30, "hard": 30}
+
+
+def test_another_seed_is_another_exam():
+    assert not set(verified.tasks(count=30, seed=1)["prompt"]) & set(verified.tasks(count=30, seed=2)["prompt"])
+
+
+def test_only_the_true_answer_is_correct():
+    table = pl.DataFrame(
+        {
+            "id": ["a", "b", "c", "d", "e"],
+            "prompt": ["Calculate 12 plus 30.", "Calculate 12 plus 30.", "Calculate 12 plus 30.", "Hello?", "Calculate 2 plus 2."],
+            "response": ["The answer is 42.", "The answer is 43.", "42", "The answer is 42.", None],
+        }
+    )
+    assert verified.check(table)["correct"].to_list() == [True, False, False, None, False]
+
+
+def test_whatever_states_a_held_out_task_is_kept_out_of_training_however_it_is_put():
+    held = verified.tasks(count=45)["prompt"].to_list()
+    reworded = ["Hello! " + prompt.removeprefix("Please help me. ").removeprefix("Hello! ").removeprefix("Quick question: ") for prompt in held]
+    table = pl.DataFrame({"id": [str(i) for i in range(92)], "prompt": [*held, *reworded, "What a day!", None]})
+    out = verified.apart(table)
+    assert out["kept"].to_list() == [False] * 90 + [True, True]
+    assert set(out["reason"][:90]) == {"states a held-out task of the exam"}

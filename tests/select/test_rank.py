@@ -1,0 +1,65 @@
+import polars as pl
+import pytest
+
+from attar.errors import RecipeError
+from attar.select import rank
+
+TABLE = pl.DataFrame({"id": ["a", "b", "c", "d", "e"], "score": [1.0, 3.0, None, 3.0, 2.0], "length": [5, 1, 9, 1, 5]})
+
+
+def kept(out):
+    return out.filter("kept")["id"].to_list()
+
+
+def test_the_highest_are_kept_and_ties_go_by_id():
+    assert kept(rank.top(TABLE, by="score", keep=1)) == ["b"]
+    assert kept(rank.top(TABLE, by="score", keep=3)) == ["b", "d", "e"]
+
+
+def test_a_null_is_never_kept_however_many_are_wanted():
+    out = rank.top(TABLE, by="score", keep=99)
+    assert kept(out) == ["a", "b", "d", "e"]
+    assert out.filter(pl.col("id") == "c")["reason"].to_list() == ["no score"]
+
+
+def test_a_dropped_row_says_its_rank_and_the_last_that_was_kept():
+    out = rank.top(TABLE, by="score", keep=2)
+    assert out["id"].to_list() == TABLE["id"].to_list()
+    assert out.filter(pl.col("id") == "a").to_dicts() == [
+        {"id": "a", "kept": False, "reason": "rank 4 by score, 2 kept", "because": "d"}
+    ]
+
+
+def test_rows_are_ranked_by_any_expression():
+    assert kept(rank.top(TABLE, by="score - length", keep=1)) == ["b"]
+    assert kept(rank.top(TABLE, by="-length", keep=2)) == ["b", "d"]
+    assert rank.top.__dict__["reads"]({"by": "score - length"}) == ("score", "length")
+
+
+def test_chance_depends_on_ids_and_seed_and_not_on_order():
+    many = pl.DataFrame({"id": [f"r{i}" for i in range(200)]})
+    first, other = kept(rank.chance(many, keep=50, seed=1)), kept(rank.chance(many, keep=50, seed=2))
+    assert len(first) == len(other) == 50
+    assert first != other
+    assert set(kept(rank.chance(many.reverse(), keep=50, seed=1))) == set(first)
+
+
+def test_chance_keeps_as_many_as_another_table_has():
+    many = pl.DataFrame({"id": [f"r{i}" for i in range(20)]})
+    assert len(kept(rank.chance(many, TABLE))) == 5
+    with pytest.raises(RecipeError, match="either a number to keep or a table"):
+        rank.chance(many)
+
+
+def test_chance_favours_no_place():
+    many = pl.DataFrame({"id": [f"r{i}" for i in range(40)]})
+    counts = dict.fromkeys(many["id"], 0)
+    for seed in range(200):
+        for name in kept(rank.chance(many, keep=10, seed=seed)):
+            counts[name] += 1
+    assert all(20 <= count <= 80 for count in counts.values())  # 50 expected, standard deviation 6
+
+
+def test_nothing_to_rank_is_no_verdict():
+    assert len(rank.top(TABLE.clear(), by="score", keep=3)) == 0
+    assert len(rank.top(TABLE, by="score", keep=0).filter("kept")) == 0

@@ -1,0 +1,44 @@
+import polars as pl
+import pytest
+
+from attar.errors import DataError, RecipeError
+from attar.select import keep, where
+
+TABLE = pl.DataFrame({"id": ["a", "b", "c"], "prompt": ["Say:", "Say it.", "No"], "reward": [1.0, -2.0, None]})
+
+
+def test_a_row_is_kept_where_the_rule_is_true_and_unknown_is_not_true():
+    out = where.holds(TABLE, rule="reward > 0")
+    assert out.to_dicts() == [
+        {"id": "a", "kept": True, "reason": None, "because": None},
+        {"id": "b", "kept": False, "reason": "not: reward > 0", "because": None},
+        {"id": "c", "kept": False, "reason": "unknown: reward > 0", "because": None},
+    ]
+
+
+def test_rules_may_look_at_text_and_join():
+    assert where.holds(TABLE, rule="NOT ends_with(prompt, ':')")["kept"].to_list() == [False, True, True]
+    assert where.holds(TABLE, rule="reward IS NULL OR length(prompt) = 4")["kept"].to_list() == [True, False, True]
+
+
+def test_a_rule_reads_only_the_columns_that_it_names():
+    assert where.holds.__dict__["reads"]({"rule": "reward > 0 AND length(prompt) > reward"}) == ("reward", "prompt")
+
+
+@pytest.mark.parametrize(
+    ("rule", "error", "told"),
+    [
+        ("reward >", RecipeError, "is no expression"),
+        ("rewards > 0", DataError, "column 'rewards' is missing; the table has: id, prompt, reward"),
+        ("reward + 1", RecipeError, "is Float64, not true or false"),
+        ("prompt > 3", RecipeError, "does not work on these columns"),
+    ],
+)
+def test_a_bad_rule_is_one_clear_error(rule, error, told):
+    with pytest.raises(error, match=told):
+        where.holds(TABLE, rule=rule)
+
+
+def test_the_kept_rows_come_unchanged_and_in_order():
+    verdicts = where.holds(TABLE, rule="reward IS NULL OR reward > 0")
+    assert keep.rows(TABLE, verdicts.reverse()).equals(TABLE[[0, 2]])

@@ -1,0 +1,62 @@
+"""Small stages that the flow's tests wire together."""
+
+import time
+from pathlib import Path
+
+import polars as pl
+
+from attar.engines.base import Request, in_order
+from attar.flow import recipe
+from attar.stage import reads, rowwise, trains
+from attar.table import put
+
+
+def numbers(*, count, wide=False):
+    table = pl.DataFrame({"id": [f"n{i:05d}" for i in range(count)], "n": list(range(count))})
+    return table.with_columns(pl.lit("x" * 1000).alias("ballast")) if wide else table
+
+
+@rowwise
+def double(table, *, factor=2):
+    return table.with_columns((pl.col("n") * factor).alias("twice"))
+
+
+@rowwise
+def say(table, *, engine):
+    requests = (Request(i, text=f"say {n}") for i, n in enumerate(table["n"]))
+    replies = in_order(engine.write(requests), len(table))
+    return put(table, "said", [reply.text for reply in replies], [reply.error for reply in replies], dtype=pl.String)
+
+
+@rowwise
+def slow(table, *, seconds=0.02):
+    time.sleep(seconds * len(table))
+    return table
+
+
+@reads("n")
+def total(table):
+    assert table.columns == ["id", "n"]
+    return pl.DataFrame({"id": ["total"], "sum": [table["n"].sum()]})
+
+
+@reads("absent")
+def needs_absent(table):
+    return table
+
+
+@trains
+def learn(table, *, engine, into: Path, mark="m"):
+    into.mkdir(parents=True)
+    (into / "config.json").write_text(f'{{"mark": "{mark}", "base": "{engine.model}", "rows": {len(table)}}}')
+    return pl.DataFrame({"id": ["step-1"], "loss": [0.5]})
+
+
+@recipe()
+def doubled(flow, *, count=100, factor=2):
+    return {"out": flow(double, flow(numbers, count=count), factor=factor)}
+
+
+@recipe()
+def spoken(flow, *, engine, count=100):
+    return {"out": flow(say, flow(numbers, count=count), engine=engine)}

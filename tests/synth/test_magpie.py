@@ -1,0 +1,75 @@
+import polars as pl
+import pytest
+
+from attar.engines.base import Reply, Spec
+from attar.engines.fake import Fake
+from attar.synth import magpie
+
+
+class Spy(Fake):
+    def __init__(self, replies=None):
+        super().__init__(Spec("fake", "spy"))
+        self.requests, self.given = [], replies
+
+    def write(self, requests):
+        for request in requests:
+            self.requests.append(request)
+            yield self.given(request) if self.given else Reply(request.index, f"text {request.seed}", "stop")
+
+
+def test_the_mix_is_shared_out_exactly_and_every_draw_has_its_own_id():
+    out = magpie.draws(count=10, mix=[{"share": 3, "temperature": 1.0}, {"share": 1, "temperature": 1.2, "top_p": 0.99}, {"share": 1}])
+    assert out["temperature"].to_list() == [1.0] * 6 + [1.2] * 2 + [1.0] * 2
+    assert out["top_p"].to_list() == [1.0] * 6 + [0.99] * 2 + [1.0] * 2
+    assert out["id"].n_unique() == 10
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 100])
+def test_no_draw_is_lost_to_rounding(count):
+    assert len(magpie.draws(count=count, mix=[{"share": 1}, {"share": 1}, {"share": 1}])) == count
+
+
+def test_the_model_gets_its_own_template_up_to_the_users_text_and_nothing_else():
+    spy = Spy()
+    magpie.ask(magpie.draws(count=2), engine=spy)
+    assert [request.text for request in spy.requests] == ["<user>", "<user>"]
+    assert spy.requests[0].messages == ()
+    assert spy.requests[0].sampling.stop == ("<end>",)
+
+
+def test_a_system_turn_steers():
+    spy = Spy()
+    magpie.ask(magpie.draws(count=2, mix=[{"system": "Be French."}, {}]), engine=spy)
+    assert [request.text for request in spy.requests] == ["<system>Be French.<end><user>", "<user>"]
+
+
+def test_every_draw_has_a_seed_of_its_own_that_hangs_on_its_id_alone():
+    whole, part = Spy(), Spy()
+    plan = magpie.draws(count=20)
+    magpie.ask(plan, engine=whole)
+    magpie.ask(plan[5:9], engine=part)
+    seeds = [request.seed for request in whole.requests]
+    assert len(set(seeds)) == 20
+    assert [request.seed for request in part.requests] == seeds[5:9]
+
+
+def test_a_question_cut_off_or_empty_is_no_question():
+    replies = {0: Reply(0, "Why is", "length"), 1: Reply(1, "  ", "stop"), 2: Reply(2, " Why? \n", "stop"), 3: Reply(3, error="down")}
+    out = magpie.ask(magpie.draws(count=4), engine=Spy(lambda request: replies[request.index]))
+    assert out["prompt"].to_list() == [None, None, "Why?", None]
+    assert out["prompt_error"].to_list() == ["cut off", "nothing written", None, "down"]
+    assert out["messages"].to_list() == [[], [], [{"role": "user", "content": "Why?"}], []]
+
+
+def test_a_question_of_many_lines_and_colons_is_kept_whole():
+    text = "Here is my code:\n\ndef f():\n    assistant = 1\n\nWhy? It fails # always"
+    out = magpie.ask(magpie.draws(count=1), engine=Spy(lambda request: Reply(request.index, text, "stop")))
+    assert out["prompt"].to_list() == [text]
+
+
+def test_every_row_says_where_it_comes_from():
+    out = magpie.ask(magpie.draws(count=1), engine=Spy(), seed=5)
+    assert out["origin"].to_list() == [{"stage": "synth.magpie.ask", "engine": "spy", "seed": 5, "parents": []}]
+    assert out.schema["origin"] == pl.Struct(
+        {"stage": pl.String, "engine": pl.String, "seed": pl.Int64, "parents": pl.List(pl.String)}
+    )

@@ -1,0 +1,98 @@
+import pytest
+from stages_for_tests import double, doubled, learn, numbers, say, total
+
+from attar.engines.base import Spec
+from attar.errors import EngineError, RecipeError
+from attar.flow import Trace, trace
+
+FAKE = Spec("fake", "m")
+
+
+def prints(recipe, **knobs):
+    return {step.name: step.fingerprint for step in trace(recipe, {}, knobs).steps}
+
+
+def test_tracing_runs_nothing():
+    flow = Trace()
+    handle = flow(say, flow(numbers, count=10**12), engine=FAKE)
+    assert [step.name for step in flow.steps] == ["numbers", "say"]
+    assert handle.step.inputs == (flow.steps[0],)
+
+
+def test_a_knob_changes_its_step_and_all_that_follow_and_no_other():
+    one, two = prints(doubled, factor=2), prints(doubled, factor=3)
+    assert one["numbers"] == two["numbers"]
+    assert one["double"] != two["double"]
+    assert prints(doubled, count=5)["double"] != one["double"]
+
+
+def test_wiring_the_same_thing_twice_is_one_step():
+    flow = Trace()
+    source = flow(numbers, count=3)
+    assert flow(double, source) == flow(double, source)
+    assert len(flow.steps) == 2
+
+
+def test_two_steps_of_one_name_are_told_apart():
+    flow = Trace()
+    source = flow(numbers, count=3)
+    flow(double, source, factor=2)
+    flow(double, source, factor=3)
+    assert [step.name for step in flow.steps] == ["numbers", "double", "double-2"]
+
+
+def test_the_model_decides_a_fingerprint_and_where_it_runs_does_not():
+    def asked(spec):
+        flow = Trace()
+        return flow(say, flow(numbers, count=3), engine=spec).step.fingerprint
+
+    assert asked(Spec("fake", "a")) != asked(Spec("fake", "b"))
+    assert asked(Spec("fake", "a", {"delay": 0})) == asked(Spec("fake", "a", {"delay": 1}))
+
+
+def test_a_trained_model_is_an_engine_known_by_its_step(tmp_path):
+    flow = Trace()
+    source = flow(numbers, count=3)
+    model = flow(learn, source, engine=FAKE)
+    answered = flow(say, source, engine=model).step
+    spec = answered.spec(tmp_path)
+    assert spec.model == str(tmp_path / model.step.folder / "model")
+    assert spec.identity == model.step.fingerprint
+    other = flow(learn, source, engine=FAKE, mark="other")
+    assert flow(say, source, engine=other).step.fingerprint != answered.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("wire", "told"),
+    [
+        (lambda flow, source: flow(double, source, facto=3), "no knob 'facto'; did you mean 'factor'"),
+        (lambda flow, source: flow(say, source), "needs an engine"),
+        (lambda flow, source: flow(double, source, engine=FAKE), "takes no engine"),
+        (lambda flow, source: flow(double), "missing a required argument"),
+        (lambda flow, source: flow(double, [1, 2]), "is given list"),
+        (lambda flow, source: flow(double, source, factor=object()), "has no fingerprint"),
+    ],
+)
+def test_a_miswired_step_is_refused_while_tracing(wire, told):
+    flow = Trace()
+    source = flow(numbers, count=3)
+    with pytest.raises(RecipeError, match=told):
+        wire(flow, source)
+
+
+def test_an_engine_that_cannot_be_opened_is_refused_while_tracing():
+    flow = Trace()
+    with pytest.raises(EngineError, match="did you mean 'fake'"):
+        flow(say, flow(numbers, count=3), engine=Spec("fakes", "m"))
+
+
+def test_a_recipe_that_returns_no_results_is_refused():
+    with pytest.raises(RecipeError, match="must return its results by name"):
+        trace(lambda flow: None, {}, {})
+
+
+def test_whole_stages_state_their_columns():
+    flow = Trace()
+    step = flow(total, flow(numbers, count=3)).step
+    assert step.marks.columns({}) == ("n",)
+    assert not step.marks.rowwise
