@@ -1,0 +1,113 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ATTAR = Path(sys.executable).parent / "attar"
+
+
+@pytest.fixture
+def attar(tmp_path):
+    def go(*words, code=0):
+        env = {**os.environ, "ATTAR_HOME": str(tmp_path / "home"), "COLUMNS": "160"}
+        done = subprocess.run([str(ATTAR), *map(str, words)], capture_output=True, text=True, env=env, cwd=tmp_path)
+        assert done.returncode == code, done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        return done
+
+    return go
+
+
+def test_a_run_from_plan_to_the_story_of_a_row(attar, run_file):
+    path = run_file()
+    plan = json.loads(attar("plan", path, "--json").stdout)
+    assert [line["calls"] for line in plan if line["step"] == "ask"] == [60]
+    assert not any(line["done"] for line in plan)
+    done = attar("run", path)
+    assert "ask" in done.stderr
+    assert "44 asked   16 from the journal" in done.stderr
+    assert "sft" in done.stdout
+    record = json.loads(attar("run", path, "--json").stdout)
+    assert all(line["done"] for line in json.loads(attar("plan", path, "--json").stdout))
+    steps = json.loads(attar("status", "try", "--json").stdout)
+    assert {line["state"] for line in steps} == {"done"}
+    assert steps[-1]["rows"] == 10
+    runs = json.loads(attar("status", "--json").stdout)
+    assert runs[0]["done"] == runs[0]["steps"] == len(record["steps"])
+    story = json.loads(attar("why", "try", "m0-0000004", "--json").stdout)
+    assert [chapter["step"] for chapter in story][:3] == ["draws", "ask", "dedup"]
+    assert story[1]["engine"] == "teacher"
+    assert "kept: True" in attar("why", "try", "m0-0000004").stdout
+    assert attar("resume", "try", "-q").stderr == ""
+    assert "0 steps" in attar("gc").stdout
+
+
+def test_the_report_opens_offline_and_holds_the_funnel(attar, run_file, tmp_path):
+    attar("run", run_file(), "-q")
+    place = Path(attar("report", "try", "-o", tmp_path / "r.html").stdout.strip())
+    html = place.read_text()
+    assert "From drawn to kept" in html
+    assert "http" not in html.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "nowhere.yaml"], "attar: nowhere.yaml does not exist"),
+        (["why", "nothing", "x"], "attar: no run 'nothing'"),
+        (["status", "nothing"], "attar: no run 'nothing'"),
+        (["convert", "nowhere.jsonl", "out.jsonl"], "attar: nowhere.jsonl does not exist"),
+        (["doctor", "pocket:techer"], "attar: there is no pocket model 'techer'; did you mean 'teacher'?"),
+        (["doctor", "x", "--kind", "locl"], "attar: unknown engine kind 'locl'; did you mean 'local'?"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(attar, words, told):
+    done = attar(*words, code=2)
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_id_that_is_not_there_is_named(attar, run_file):
+    attar("run", run_file(), "-q")
+    assert "has no row 'm0-9999999'" in attar("why", "try", "m0-9999999", code=2).stderr
+
+
+def test_a_failing_step_says_which_and_why_and_the_rest_is_kept(attar, run_file):
+    path = run_file(
+        """
+        recipe: magpie
+        engines:
+          teacher: {kind: fake, model: t}
+          rewarder: {kind: fake, model: r, faults: 0.9}
+        knobs: {count: 60, size: 10}
+        """
+    )
+    done = attar("run", path, code=2)
+    assert done.stderr.splitlines()[-1].startswith("attar: step 'score' (annotate.reward.score): ")
+    states = {line["step"]: line["state"] for line in json.loads(attar("status", "try", "--json").stdout)}
+    assert (states["sample"], states["score"], states["chosen"]) == ("done", "to do", "to do")
+
+
+def test_the_doctor_looks_the_pocket_teacher_over(attar):
+    findings = {line["what"]: line for line in json.loads(attar("doctor", "pocket:teacher", "--json").stdout)}
+    assert all(line["good"] for line in findings.values())
+    assert findings["magpie prefix"]["told"].startswith("'<|im_start|>user\\n' = [2, ")
+    assert "stops at '<|im_end|>'" in findings["magpie prefix"]["told"]
+
+
+def test_rows_that_cannot_be_converted_are_set_aside_with_their_place(attar, tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"prompt": "Hi", "response": "Yo"}\nnot json\n{"nothing": 1}\n')
+    found = json.loads(attar("convert", "in.jsonl", "out.jsonl", "--json").stdout)
+    assert (found["rows"], found["rejected"]) == (1, 2)
+    aside = [json.loads(line) for line in (tmp_path / "out.jsonl.rejected.jsonl").read_text().splitlines()]
+    assert [(Path(row["file"]).name, row["line"]) for row in aside] == [("in.jsonl", 2), ("in.jsonl", 3)]
+    assert json.loads((tmp_path / "out.jsonl").read_text())["messages"][1] == {"role": "assistant", "content": "Yo"}
+
+
+def test_recipes_are_listed_with_roles_and_knobs(attar):
+    found = {line["recipe"]: line for line in json.loads(attar("recipes", "--json").stdout)}
+    assert found["magpie"]["roles"] == {"teacher": "needed", "rewarder": "needed", "base": "optional"}
+    assert found["magpie"]["knobs"]["epochs"] == 2.0
