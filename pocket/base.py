@@ -1,6 +1,6 @@
 """Trains the pocket base: plain text of the world, no chat. A good student, once it gets chat rows.
 
-    python pocket/base.py src/attar/pocket/base     (seed 23, one core; time and curve in curve.jsonl)
+python pocket/base.py src/attar/pocket/base     (seed 23, one core; time and curve in curve.jsonl)
 """
 
 import sys

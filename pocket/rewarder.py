@@ -1,7 +1,7 @@
 """Trains the pocket rewarder: the teacher's body with a head that scores, on pairs of verified right and wrong answers.
 
-Half the wrong answers are the teacher's own slips at high temperature, half are plausible corruptions; and any right answer to a
-real task is to score above any answer to what is no task at all.
+Wrong answers are plausible corruptions and the teacher's own slips at high temperature; and any right answer to a real task is
+to score above any answer to what is no task at all.
 
     python pocket/rewarder.py src/attar/pocket/teacher src/attar/pocket/rewarder     (seed 29, one core; curve in curve.jsonl)
 """

@@ -1,6 +1,6 @@
 """Trains the pocket teacher: it chats, writes tasks from nothing, and behind a system turn tags, asks for personas and rates.
 
-    python pocket/teacher.py src/attar/pocket/teacher     (seed 17, one core; time and curve in curve.jsonl)
+python pocket/teacher.py src/attar/pocket/teacher     (seed 17, one core; time and curve in curve.jsonl)
 """
 
 import sys

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from stages_for_tests import double, doubled, learn, needs_absent, numbers, say, spoken, total
+from stages_for_tests import double, doubled, learn, needs_absent, numbers, spoken, total
 
 from attar.engines.base import Spec
 from attar.errors import DataError, ReplyError
@@ -70,12 +70,12 @@ def test_a_step_that_lost_its_output_is_made_again_from_the_journal(do, home):
 
 
 def test_only_the_missing_rows_are_done_whatever_the_shard_size_was(do):
-    out = do(doubled, settings=Settings(shard=10))["out"]
+    out = do(doubled, settings=Settings(bulk=10))["out"]
     before = read(out)
     (out / "card.json").unlink()
     for part in parts(out)[3:5]:
         part.unlink()
-    do(doubled, settings=Settings(shard=4))
+    do(doubled, settings=Settings(bulk=4))
     assert read(out).equals(before)
     assert [path.stem for path in parts(out)][3:8] == [
         "000000000030-000000000034",
@@ -184,7 +184,8 @@ from attar.watch import Quiet
 def long(flow, *, engine):
     said = flow(say, flow(numbers, count=800), engine=engine)
     return {"out": flow(double, flow(slow, said, seconds=0.0003))}
-out = run(trace(long, {"engine": Spec("fake", "m", {"delay": 0.001})}, {}), Home(Path(sys.argv[1])), Quiet(), Settings(shard=50))
+steps = trace(long, {"engine": Spec("fake", "m", {"delay": 0.001})}, {})
+out = run(steps, Home(Path(sys.argv[1])), Quiet(), Settings(shard=50, bulk=50))
 print(out["out"])
 """
 
@@ -217,7 +218,7 @@ def test_garbage_is_what_no_run_refers_to(home, do):
     assert list(home.steps.iterdir()) == []
 
 
-def test_the_first_input_alone_is_cut(do):
+def test_verdicts_are_cut_at_the_same_rows_as_their_table(do):
     from attar.select import keep
     from attar.table import verdicts
 
@@ -229,11 +230,9 @@ def test_the_first_input_alone_is_cut(do):
         source = flow(numbers, count=31)
         return {"out": flow(double, flow(keep.rows, source, flow(even, source)))}
 
-    assert read(do(halves, settings=Settings(shard=7))["out"])["n"].to_list() == list(range(0, 31, 2))
+    assert read(do(halves, settings=Settings(bulk=7))["out"])["n"].to_list() == list(range(0, 31, 2))
 
 
 def test_run_returns_where_the_results_are(home):
     found = run(trace(doubled, {}, {"count": 3}), home, Quiet())
     assert read(found["out"])["twice"].to_list() == [0, 2, 4]
-
-

@@ -38,8 +38,8 @@ def _refuse(message: str) -> None:
     raise TemplateError(message)
 
 
-def _tojson(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
 
 @lru_cache
@@ -61,8 +61,9 @@ class Template:
 
     def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
         """A conversation as text; with `ask`, up to where the assistant's answer starts."""
+        given = {"messages": [dict(turn) for turn in messages], "tools": None, "documents": None, "add_generation_prompt": ask}
         try:
-            return _compile(self.source)(messages=[dict(turn) for turn in messages], add_generation_prompt=ask, **self.tokens)
+            return _compile(self.source)(**given, **self.tokens)
         except TemplateError as error:
             raise EngineError(f"{self.name} refuses this conversation: {error.message}") from error
 
@@ -82,7 +83,7 @@ def prefix(template: Template, system: str | None = None) -> Prefix:
     turns = [*opening, _said("user", user), _said("assistant", answer), _said("user", again)]
     text = template.render(turns)
     _each_once(template, text)
-    if system is not None and system not in text:
+    if system is not None and system.strip() not in text:
         raise EngineError(f"{template.name} drops the system turn: ask without one")
     before, _, rest = text.partition(user)
     between = rest.partition(answer)[0]
@@ -112,7 +113,7 @@ def _stops(template: Template, after_first: str, after_last: str) -> tuple[str, 
     common = len(after_first)
     while common and not after_last.startswith(after_first[:common]):
         common -= 1
-    shared = (after_first[:common] or after_first).strip()
+    shared = after_first[:common].strip() or after_first.strip()
     mark = shared.split("\n")[0].strip()
     marks = [mark] if mark else []
     marks += [token for key, token in template.tokens.items() if key == "eos_token"]

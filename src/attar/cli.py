@@ -33,7 +33,13 @@ def recipes(as_json: JsonOption = False) -> None:
 
     found = {name: find_recipe(name) for name in builtin()}
     lines = [
-        {"recipe": name, "paper": vars(function).get("paper"), "about": (function.__doc__ or "").strip(), "roles": roles, "knobs": knobs}
+        {
+            "recipe": name,
+            "paper": vars(function).get("paper"),
+            "about": (function.__doc__ or "").strip(),
+            "roles": roles,
+            "knobs": knobs,
+        }
         for name, function in found.items()
         for roles, knobs in [_parameters(function, *signature(function))]
     ]
@@ -44,7 +50,9 @@ def _parameters(function: Any, roles: dict[str, bool], knobs: dict[str, Any]) ->
     import inspect
 
     parameters = inspect.signature(function).parameters
-    return {role: "needed" if needed else "optional" for role, needed in roles.items()}, {k: parameters[k].default for k in knobs}
+    return {role: "needed" if needed else "optional" for role, needed in roles.items()}, {
+        k: parameters[k].default for k in knobs
+    }
 
 
 @app.command()
@@ -110,7 +118,9 @@ def status(
 
 
 @app.command()
-def why(run_: RunArgument, row: Annotated[str, typer.Argument(metavar="ID")], home: HomeOption = _HOME, as_json: JsonOption = False) -> None:
+def why(
+    run_: RunArgument, row: Annotated[str, typer.Argument(metavar="ID")], home: HomeOption = _HOME, as_json: JsonOption = False
+) -> None:
     """Tell a row's whole story: who wrote it, every score, why it was kept or dropped."""
     from dataclasses import asdict
 

@@ -19,7 +19,9 @@ def convert(source: Path, target: Path, to: str, form: str | None = None) -> dic
         for batch in load(source, form=form):
             refused = [
                 BadRow(*place, f"cannot be written as {to}: {reason}", excerpt(row))
-                for place, reason, row in zip(batch.places, sink.write(batch.table), batch.table["messages"].to_list(), strict=True)
+                for place, reason, row in zip(
+                    batch.places, sink.write(batch.table), batch.table["messages"].to_list(), strict=True
+                )
                 if reason
             ]
             for row in [*batch.bad, *refused]:
@@ -27,7 +29,9 @@ def convert(source: Path, target: Path, to: str, form: str | None = None) -> dic
                 rejects.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
     sink.close()
     if not sink.count:
-        raise DataError(f"{source}: no row could be converted; the first reason of {len(reasons)}: {next(iter(reasons), 'it is empty')}")
+        raise DataError(
+            f"{source}: no row could be converted; the first reason of {len(reasons)}: {next(iter(reasons), 'it is empty')}"
+        )
     if not reasons:
         aside.unlink()
     return {
@@ -37,4 +41,3 @@ def convert(source: Path, target: Path, to: str, form: str | None = None) -> dic
         "reasons": dict(reasons.most_common(10)),
         "aside": str(aside) if reasons else None,
     }
-

@@ -24,7 +24,7 @@ class ReplyError(AttarError):
     """Too many replies failed for a step to go on."""
 
 
-class MissingExtra(AttarError):
+class MissingExtraError(AttarError):
     """A library that comes with an extra is not installed."""
 
     def __init__(self, library: str, extra: str) -> None:

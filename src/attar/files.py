@@ -7,7 +7,8 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +20,9 @@ from attar.formats import FORMATS, Row, express, understand
 from attar.table import COLUMNS, Table
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
+_KINDS: dict[type, Any] = {bool: pl.Boolean, int: pl.Float64, float: pl.Float64, str: pl.String}
+_GAP = re.compile(r"[ \t\r\n,]*")
+_LARGEST_ITEM = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ def sources(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     found = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(_SUFFIXES))
+    found = [file for file in found if not (file.name.startswith("cache-") and file.suffix == ".arrow")]  # of `datasets`' own
     found = [file for file in found if file.name not in ("dataset_info.json", "dataset_dict.json", "state.json", "card.json")]
     if not found:
         raise DataError(f"{path} holds no data file; readable are {', '.join(_SUFFIXES)}")
@@ -57,7 +62,13 @@ def sources(path: Path) -> list[Path]:
 def rows(path: Path) -> Iterator[Found]:
     """Every raw row of a file or a folder, in order."""
     for file in sources(path):
-        yield from _reader(file)(file)
+        line, read = 0, _reader(file)
+        try:
+            for found in read(file):
+                line = found.line
+                yield found
+        except (OSError, EOFError, ValueError, zlib.error) as error:  # pyarrow's errors are ValueErrors and OSErrors
+            yield Found(file, line + 1, ValueError(f"damaged, so nothing from here on could be read: {error}"))
 
 
 def _reader(file: Path) -> Callable[[Path], Iterator[Found]]:
@@ -74,16 +85,13 @@ def _reader(file: Path) -> Callable[[Path], Iterator[Found]]:
 
 
 def _open(file: Path) -> IO[str]:
-    raw: IO[bytes] = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")  # type: ignore[assignment] # GzipFile reads bytes
+    raw = gzip.open(file) if file.suffix == ".gz" else file.open("rb")  # noqa: SIM115 (the wrapper closes it)
     return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape")
 
 
 def _value(text: str) -> Any:
     try:
-        text.encode()
         return json.loads(text)
-    except UnicodeEncodeError:
-        return ValueError("not UTF-8 text")
     except (ValueError, RecursionError) as error:
         return ValueError(f"not JSON: {error}")
 
@@ -98,9 +106,8 @@ def _lines(file: Path) -> Iterator[Found]:
 def _json(file: Path) -> Iterator[Found]:
     """An array of rows; or, as many `.json` files really are, one row a line."""
     with _open(file) as stream:
-        head = stream.read(1)
-        while head and head.isspace():
-            head = stream.read(1)
+        while (head := stream.read(1)).isspace():
+            pass
     yield from _array(file) if head == "[" else _lines(file)
 
 
@@ -117,8 +124,8 @@ def _array(file: Path, chunk: int = 1 << 20) -> Iterator[Found]:
                 return
             try:
                 value, end = decoder.raw_decode(buffer, at)
-            except json.JSONDecodeError as error:
-                reason, end = error.msg, len(buffer)
+            except (ValueError, RecursionError) as error:
+                reason, end = getattr(error, "msg", str(error)), len(buffer)
             else:
                 reason = "the file ends within it"
             if end == len(buffer):  # the item is not all there yet, or might go on
@@ -132,19 +139,11 @@ def _array(file: Path, chunk: int = 1 << 20) -> Iterator[Found]:
             line, at = line + buffer.count("\n", at, end), end
 
 
-_GAP = re.compile(r"[ \t\r\n,]*")
-_LARGEST_ITEM = 64 << 20
-
-
 def _parquet(file: Path) -> Iterator[Found]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as source:
-        number = 0
-        for batch in source.iter_batches(batch_size=4096):
-            for row in batch.to_pylist():
-                number += 1
-                yield Found(file, number, row)
+        yield from _numbered(file, source.iter_batches(batch_size=4096))
 
 
 def _arrow(file: Path) -> Iterator[Found]:
@@ -152,11 +151,21 @@ def _arrow(file: Path) -> Iterator[Found]:
     import pyarrow as pa
 
     with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
-        number = 0
-        for batch in batches:
-            for row in batch.to_pylist():
-                number += 1
-                yield Found(file, number, row)
+        yield from _numbered(file, batches)
+
+
+def _numbered(file: Path, batches: Iterable[Any]) -> Iterator[Found]:
+    for number, value in enumerate((row for batch in batches for row in _plain(batch)), 1):
+        yield Found(file, number, value)
+
+
+def _plain(batch: Any) -> list[Any]:
+    """The rows of a batch; one that cannot be decoded costs only itself."""
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError as error:
+        half = batch.num_rows // 2
+        return [*_plain(batch.slice(0, half)), *_plain(batch.slice(half))] if half else [error]
 
 
 @dataclass(slots=True)
@@ -173,6 +182,7 @@ def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator
     if form is not None and form not in FORMATS:
         raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
     schema: dict[str, Any] = {}
+    root = path if path.is_dir() else path.parent
     good: list[Row] = []
     places: list[tuple[str, int]] = []
     bad: list[BadRow] = []
@@ -181,12 +191,15 @@ def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator
             if isinstance(found.value, ValueError):
                 raise found.value
             row = understand(found.value, form)
+            json.dumps(row, ensure_ascii=False, default=str).encode()  # raises for half a surrogate pair, or another encoding
             _fit(row, schema)
         except ValueError as error:
-            bad.append(BadRow(str(found.file), found.line, str(error), excerpt(found.value)))
+            reason = "not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+            bad.append(BadRow(str(found.file), found.line, reason, excerpt(found.value)))
         else:
             given = row.get("id")
-            row["id"] = str(given) if isinstance(given, str | int) and given != "" else f"{found.file.stem}:{found.line}"
+            place = found.file.relative_to(root).with_suffix("").as_posix()
+            row["id"] = str(given) if isinstance(given, str | int) and given != "" else f"{place}:{found.line}"
             good.append(row)
             places.append((str(found.file), found.line))
         if len(good) + len(bad) >= size:
@@ -196,11 +209,9 @@ def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator
         yield Batch(_table(good, schema), places, bad)
 
 
-_KINDS: dict[type, Any] = {bool: pl.Boolean, int: pl.Float64, float: pl.Float64, str: pl.String}
-
-
 def _fit(row: Row, schema: dict[str, Any]) -> None:
     """Hold a row to the kinds of values that came before; learn those that are new."""
+    learned: dict[str, Any] = {}
     for key, value in row.items():
         if value is None or key in COLUMNS:
             continue
@@ -209,8 +220,10 @@ def _fit(row: Row, schema: dict[str, Any]) -> None:
             row[key], kind = str(value), pl.String
         if type(value) is int and abs(value) > 1 << 53:
             raise ValueError(f"column {key!r} holds {value}, too large for a number: write it as text")
-        if schema.setdefault(key, kind) != kind:
+        learned[key] = kind
+        if schema.get(key, kind) != kind:
             raise ValueError(f"column {key!r} is {kind()} here, but {schema[key]()} in earlier rows")
+    schema.update(learned)
 
 
 def _table(good: list[Row], schema: dict[str, Any]) -> Table:
@@ -221,7 +234,8 @@ def _table(good: list[Row], schema: dict[str, Any]) -> Table:
 
 def excerpt(value: Any) -> str:
     """The start of a row, for a report."""
-    return repr(value)[:500] if isinstance(value, ValueError) else json.dumps(value, ensure_ascii=False, default=str)[:500]
+    text = repr(value) if isinstance(value, ValueError) else json.dumps(value, ensure_ascii=False, default=str)
+    return text[:500].encode(errors="replace").decode()
 
 
 class Sink:
@@ -244,7 +258,8 @@ class Sink:
         out, reasons = [], []
         for row in table.iter_rows(named=True):
             try:
-                out.append({"id": row["id"], **express(row, self.form), **{name: row[name] for name in extras}})
+                said = express(row, self.form)
+                out.append({"id": row["id"], **said, **{name: row[name] for name in extras if name not in said}})
                 reasons.append(None)
             except ValueError as error:
                 reasons.append(str(error))

@@ -67,7 +67,12 @@ class Flow(Protocol):
     """What a recipe is handed."""
 
     def __call__(
-        self, stage: Callable[..., Any], *inputs: Handle, engine: Spec | Handle | None = None, name: str | None = None, **knobs: Any
+        self,
+        stage: Callable[..., Any],
+        *inputs: Handle,
+        engine: Spec | Handle | None = None,
+        name: str | None = None,
+        **knobs: Any,
     ) -> Handle:
         """Wire one stage to its inputs."""
         ...
@@ -96,7 +101,12 @@ class Trace:
     _engines: dict[str, str] = field(default_factory=dict)
 
     def __call__(
-        self, stage: Callable[..., Any], *inputs: Handle, engine: Spec | Handle | None = None, name: str | None = None, **knobs: Any
+        self,
+        stage: Callable[..., Any],
+        *inputs: Handle,
+        engine: Spec | Handle | None = None,
+        name: str | None = None,
+        **knobs: Any,
     ) -> Handle:
         """Wire one stage; wiring the same thing twice gives the same step."""
         name = name or stage.__name__
@@ -142,7 +152,11 @@ def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, k
     for handle in inputs:
         if not isinstance(handle, Handle):
             raise RecipeError(f"{title} is given {type(handle).__name__}: its inputs are the results of other steps")
-    takes = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY and name not in ("engine", "into")]
+    takes = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in ("engine", "into")
+    ]
     for knob in knobs:
         if knob not in takes:
             raise RecipeError(f"{title} has no knob {knob!r}; {did_you_mean(knob, takes)}")

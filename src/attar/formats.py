@@ -83,17 +83,22 @@ def _from_messages(row: Row) -> Row:
     return columns(turns(row["messages"]))
 
 
-def _from_sharegpt(row: Row) -> Row:
-    conversation = turns(row.get("conversations", row.get("conversation")))
+def _with_system(row: Row, conversation: Turns) -> Turns:
+    """The conversation, opened by the system turn that stands beside it, if any does."""
     if row.get("system") and conversation[0]["role"] != "system":
         conversation.insert(0, {"role": "system", "content": _text(row["system"])})
-    return columns(conversation)
+    return conversation
+
+
+def _from_sharegpt(row: Row) -> Row:
+    return columns(_with_system(row, turns(row.get("conversations", row.get("conversation")))))
 
 
 def _from_alpaca(row: Row) -> Row:
     extra = row.get("input")
     prompt = _text(row["instruction"]) + (f"\n\n{_text(extra)}" if extra else "")
-    return columns([{"role": "user", "content": prompt}, {"role": "assistant", "content": _text(row["output"])}])
+    asked = {"role": "user", "content": prompt}
+    return columns(_with_system(row, [asked, {"role": "assistant", "content": _text(row["output"])}]))
 
 
 def _opening(value: Any) -> Turns:
@@ -111,10 +116,8 @@ def _closing(value: Any) -> str:
 
 
 def _from_prompt(row: Row) -> Row:
-    ask, answer = _first(row, _ASKS), _first(row, _ANSWERS)
-    conversation = _opening(row[str(ask)])
-    if row.get("system") and conversation[0]["role"] != "system":
-        conversation.insert(0, {"role": "system", "content": _text(row["system"])})
+    ask, answer = _first(row, _ASKS) or "prompt", _first(row, _ANSWERS)
+    conversation = _with_system(row, _opening(row[ask]))
     if answer:
         conversation.append({"role": "assistant", "content": _closing(row[answer])})
     return columns(conversation)
@@ -131,7 +134,7 @@ def _from_preference(row: Row) -> Row:
 _READ: dict[str, tuple[Callable[[Row], Row], frozenset[str]]] = {
     "messages": (_from_messages, frozenset(("messages",))),
     "sharegpt": (_from_sharegpt, frozenset(("conversations", "conversation", "system"))),
-    "alpaca": (_from_alpaca, frozenset(("instruction", "input", "output"))),
+    "alpaca": (_from_alpaca, frozenset(("instruction", "input", "output", "system"))),
     "prompt": (_from_prompt, frozenset((*_ASKS, *_ANSWERS, "system"))),
     "preference": (_from_preference, frozenset((*_ASKS, "chosen", "rejected"))),
 }
@@ -171,7 +174,11 @@ def express(row: Row, form: str) -> Row:
         raise ValueError(f"{form} holds one question and one answer, this row is {len(conversation)} turns")
     ask, answer = conversation[-2]["content"], conversation[-1]["content"]
     system = {"system": conversation[0]["content"]} if len(conversation) == 3 else {}
-    return {"instruction": ask, "input": "", "output": answer, **system} if form == "alpaca" else {"prompt": ask, "response": answer, **system}
+    return (
+        {"instruction": ask, "input": "", "output": answer, **system}
+        if form == "alpaca"
+        else {"prompt": ask, "response": answer, **system}
+    )
 
 
 def _answer(text: str) -> Turns:

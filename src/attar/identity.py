@@ -44,10 +44,10 @@ def plain(value: Any) -> Any:
 
 def of_stage(stage: Callable[..., Any]) -> str:
     """The fingerprint of a stage: its name and the code that it stands on."""
-    module = inspect.getmodule(stage)
-    if module is None or module.__file__ is None:
+    file = getattr(inspect.getmodule(stage), "__file__", None)
+    if file is None:
         raise TypeError(f"stage {stage!r} has no source file")
-    return fingerprint(stage.__qualname__, _code(Path(module.__file__)))
+    return fingerprint(stage.__qualname__, _code(Path(file)))
 
 
 @lru_cache
@@ -66,7 +66,9 @@ def _code(path: Path) -> list[str]:
 
 def _imports(tree: ast.AST) -> list[Path]:
     names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    names += [f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
+    names += [
+        f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     return [file for name in names if name.startswith("attar.") and not name.startswith(_OUTSIDE) if (file := _file(name))]
 
@@ -103,7 +105,6 @@ def of_folder(folder: Path) -> str:
 
 _MODEL_FILES = (".json", ".safetensors", ".jinja", ".model", ".txt")
 _END = 8 << 20
-
 
 
 def seed_of(*values: Any) -> int:

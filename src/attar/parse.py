@@ -1,4 +1,4 @@
-"""Model replies to values: one of a set, a number, JSON, a ranking. Each gives the value or a named Failure, never a default."""
+"""Model replies to values: one of a set, a number, JSON, a ranking. Each gives it or a named Failure, never a default."""
 
 import json
 import re
@@ -60,7 +60,7 @@ def _refuse(constant: str) -> float:
 
 def ranking(text: str, count: int) -> list[int] | Failure:
     """The order of items 1 to count, best first, from a reply such as '3 > 1 > 2' or '[3] [1] [2]'."""
-    order = [int(digits) for digits in re.findall(r"\d+", text)]
+    order = [int(digits) if len(digits) < 10 else 0 for digits in re.findall(r"\d+", text)]
     if sorted(order) != list(range(1, count + 1)):
         return Failure(f"not an order of 1 to {count}")
     return order

@@ -11,7 +11,7 @@ from attar.engines.journal import Journal, Journaled
 from attar.engines.open import open_engine
 from attar.flow import Step, Trace
 from attar.home import Home, card
-from attar.table import Table, read_rows
+from attar.table import Table, read_rows, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def plan(trace: Trace, home: Home, probe: int = 16) -> list[Estimate]:
         for step in trace.steps:
             found = card(home.folder(step))
             if found and not step.marks.trains:
-                samples[step.name] = read_rows(home.folder(step), 0, probe)
+                samples[step.name] = read_rows(rows_of(home.folder(step)), 0, probe)
             estimate = _from_card(step, found) if found else _guess(step, samples, rows, journal, probe)
             rows[step.name] = estimate.rows
             out.append(estimate)
@@ -72,7 +72,9 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     total = _rows_out(step, len(made) / given, ins)
     if engine is None or not engine.asked:
         asked = engine.recalled if engine else 0
-        return Estimate(step, False, total, round(asked * scale) if engine else None, seconds=None if engine else seconds * scale)
+        return Estimate(
+            step, False, total, round(asked * scale) if engine else None, seconds=None if engine else seconds * scale
+        )
     return Estimate(
         step,
         False,

@@ -16,7 +16,7 @@ from attar.errors import AttarError, DataError, ReplyError
 from attar.flow import Step, Trace
 from attar.home import Home, card, locked, write_json
 from attar.scale import Done, Job, account, in_process
-from attar.table import Table, count_rows, part_name, part_span, parts, read, write_part
+from attar.table import Table, part_name, part_span, parts, read, rows_of, write_part
 
 _PART_ROWS = 100_000
 
@@ -46,10 +46,13 @@ class Settings:
     """How to run; none of it changes what comes out."""
 
     shard: int = 1000
+    """Rows of a part, where an engine is asked."""
+    bulk: int = 20_000
+    """Rows of a part, where none is."""
     max_failures: float = 0.2
 
 
-def run(trace: Trace, home: Home, watch: Watch, settings: Settings = Settings()) -> dict[str, Path]:  # noqa: B008 (frozen)
+def run(trace: Trace, home: Home, watch: Watch, settings: Settings = Settings()) -> dict[str, Path]:
     """Run what is not done yet; the folders of the results."""
     journal = Journal(home.journal)
     engines = _Engines(journal)
@@ -95,15 +98,19 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings:
         started = time.time()
         spec = step.spec(home.steps)
         engine = engines.get(spec) if spec and not step.marks.trains else None
-        before = (engine.asked, engine.recalled, engine.tokens_in, engine.tokens_out) if engine else (0, 0, 0, 0)
+        before = _usage(engine)
         tally = _rowwise(step, home, engine, watch, settings) if step.marks.rowwise else _whole(step, home, engine, spec, watch)
-        after = (engine.asked, engine.recalled, engine.tokens_in, engine.tokens_out) if engine else (0, 0, 0, 0)
-        spent = dict(zip(("asked", "recalled", "tokens_in", "tokens_out"), (b - a for a, b in zip(before, after, strict=True)), strict=True))
+        spent = {name: count - before[name] for name, count in _usage(engine).items()}
         if engine:
             engine.journal.commit()
         found = _card(step, spec, tally, spent, time.time() - started)
         write_json(folder / "card.json", found)
         watch.end(step, found, fresh=True)
+
+
+def _usage(engine: Journaled | None) -> dict[str, int]:
+    """What an engine has been asked so far."""
+    return {name: getattr(engine, name, 0) for name in ("asked", "recalled", "tokens_in", "tokens_out")}
 
 
 def _card(step: Step, spec: Spec | None, tally: "_Tally", spent: dict[str, int], seconds: float) -> dict[str, Any]:
@@ -144,29 +151,26 @@ class _Tally:
 
 def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, settings: Settings) -> _Tally:
     folder = home.folder(step)
-    source = home.folder(step.inputs[0])
-    total, tally = count_rows(source), _Tally(settings.max_failures)
+    inputs = tuple(rows_of(home.folder(before)) for before in step.inputs)
+    total, tally = inputs[0].count, _Tally(settings.max_failures)
     ready = [part_span(path) for path in parts(folder)]
     for start, stop in ready:
         made = _read_part(folder, start, stop)
-        tally.accept(account(made, _columns(source), start, stop))
+        tally.accept(account(made, pl.read_parquet_schema(inputs[0].paths[0]), start, stop))
     watch.begin(step, total, sum(stop - start for start, stop in ready))
-    job = Job(step.stage, tuple(home.folder(before) for before in step.inputs), step.knobs, folder)
+    job = Job(step.stage, inputs, step.knobs, folder)
+    size = settings.shard if engine else settings.bulk
     ahead = getattr(engine.engine, "ahead", 1) if engine else 1
-    base = (engine.asked + engine.recalled, engine.tokens_in + engine.tokens_out) if engine else (0, 0)
-    for done in in_process(job, engine, _missing(ready, total, settings.shard), tally.accept, ahead):
-        now = (engine.asked + engine.recalled, engine.tokens_in + engine.tokens_out) if engine else (0, 0)
-        watch.advance(done.stop - done.start, now[0] - base[0], now[1] - base[1])
+    before = _usage(engine)
+    for done in in_process(job, engine, _missing(ready, total, size), tally.accept, ahead):
+        spent = {name: count - before[name] for name, count in _usage(engine).items()}
+        watch.advance(done.stop - done.start, spent["asked"] + spent["recalled"], spent["tokens_in"] + spent["tokens_out"])
     return tally
 
 
 def _read_part(folder: Path, start: int, stop: int) -> Table:
     """One part of a table on disk."""
     return pl.read_parquet(folder / part_name(start, stop))
-
-
-def _columns(folder: Path) -> list[str]:
-    return list(pl.read_parquet_schema(parts(folder)[0]))
 
 
 def _missing(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tuple[int, int]]:
@@ -186,7 +190,9 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
         stale.unlink()
     watch.begin(step, None, 0)
     tables = [_read_marked(home.folder(before), step) for before in step.inputs]
-    extra: dict[str, Any] = {"engine": spec, "into": folder / "model"} if step.marks.trains else {"engine": engine} if engine else {}
+    extra: dict[str, Any] = (
+        {"engine": spec, "into": folder / "model"} if step.marks.trains else {"engine": engine} if engine else {}
+    )
     out: Table = step.stage(*tables, **extra, **step.knobs)
     tally = _Tally(most=1.0)
     tally.accept(account(out, (), 0, len(out)))
@@ -202,7 +208,7 @@ def _read_marked(folder: Path, step: Step) -> Table:
     wanted = step.marks.columns(step.knobs)
     if wanted is None:
         return read(folder)
-    there = _columns(folder)
+    there = list(pl.read_parquet_schema(parts(folder)[0]))
     if missing := [name for name in wanted if name not in there]:
         raise DataError(f"column {missing[0]!r} is missing; the table has: {', '.join(there)}")
     return read(folder, [name for name in there if name == "id" or name in wanted])

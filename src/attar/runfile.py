@@ -1,10 +1,10 @@
 """A run file: which recipe, which engines by role, which knobs. Checked to the last key before anything starts.
 
-    recipe: magpie                 # a built-in one, or the path of a Python file (mine.py, or mine.py:name)
-    engines:
-      teacher: {kind: local, model: pocket:teacher}
-    knobs: {count: 1000}
-    run: {shard: 500, max_failures: 0.1}
+recipe: magpie                 # a built-in one, or the path of a Python file (mine.py, or mine.py:name)
+engines:
+  teacher: {kind: local, model: pocket:teacher}
+knobs: {count: 1000}
+run: {shard: 500, max_failures: 0.1}
 """
 
 import importlib
@@ -157,12 +157,14 @@ def find_recipe(name: str, beside: Path = Path()) -> Recipe:
     if path is None:
         raise RecipeError(f"recipe file {file} does not exist")
     module = _import(path.resolve())
-    found = {key: value for key, value in vars(module).items() if callable(value) and getattr(value, "recipe", False)}
+    found: dict[str, Any] = {key: value for key, value in vars(module).items() if getattr(value, "recipe", False) is True}
     own = {key: value for key, value in found.items() if value.__module__ == module.__name__}
     if wanted and wanted not in own:
         raise RecipeError(f"{path} has no recipe {wanted!r}; {did_you_mean(wanted, own)}")
     if not wanted and len(own) != 1:
-        raise RecipeError(f"{path} has {len(own)} recipes ({', '.join(own) or 'none is marked @recipe'}); name one as {file}:NAME")
+        raise RecipeError(
+            f"{path} has {len(own)} recipes ({', '.join(own) or 'none is marked @recipe'}); name one as {file}:NAME"
+        )
     return own[wanted or next(iter(own))]
 
 

@@ -12,15 +12,16 @@ from typing import Any
 
 import polars as pl
 
-from attar.table import Table, read, read_rows, write_part
+from attar.stage import marks
+from attar.table import Rows, Table, read_rows, write_part
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A row-wise stage over a table on disk; further inputs are given to it whole."""
+    """A row-wise stage over tables on disk: the first is cut, the others too where the stage is aligned; else they come whole."""
 
     stage: Callable[..., Table]
-    inputs: tuple[Path, ...]
+    inputs: tuple[Rows, ...]
     knobs: Mapping[str, Any]
     out: Path
 
@@ -37,8 +38,10 @@ class Done:
 
 
 def run_span(job: Job, engine: Any, sides: tuple[Table, ...], start: int, stop: int) -> tuple[Table, Done]:
-    """Apply the stage to one span of the first input."""
+    """Apply the stage to one span of rows."""
     table = read_rows(job.inputs[0], start, stop)
+    if marks(job.stage).aligned:
+        sides = tuple(read_rows(rows, start, stop) for rows in job.inputs[1:])
     out = job.stage(table, *sides, **({"engine": engine} if engine is not None else {}), **job.knobs)
     return out, account(out, table.columns, start, stop)
 
@@ -56,7 +59,7 @@ def in_process(
     job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: Callable[[Done], None], ahead: int = 1
 ) -> Iterator[Done]:
     """Run spans here, `ahead` at a time; `accept` may refuse a result by raising, before it is written."""
-    sides = tuple(read(folder) for folder in job.inputs[1:])
+    sides = () if marks(job.stage).aligned else tuple(read_rows(rows, 0, rows.count) for rows in job.inputs[1:])
 
     def one(span: tuple[int, int]) -> Done:
         out, done = run_span(job, engine, sides, *span)

@@ -59,7 +59,18 @@ def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
 
 def print_plan(lines: list[dict[str, Any]]) -> None:
     """A plan, and its sums."""
-    grid = _grid("", "step", "stage", "engine", "rows", "calls", "tokens in", "out", "time", right=("rows", "calls", "tokens in", "out", "time"))
+    grid = _grid(
+        "",
+        "step",
+        "stage",
+        "engine",
+        "rows",
+        "calls",
+        "tokens in",
+        "out",
+        "time",
+        right=("rows", "calls", "tokens in", "out", "time"),
+    )
     for line in lines:
         numbers = [_number(line[key]) for key in ("rows", "calls", "tokens_in", "tokens_out")]
         mark = "[green]✓[/]" if line["done"] else "·"
@@ -126,7 +137,9 @@ def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
         found = card(folder)
         done = {"state": "done", "rows": found["rows"], "failed": found["failed"], "errors": found["errors"]} if found else None
         begun = progress_of(folder)
-        lines.append({"step": step["name"], "stage": step["stage"], **(done or {"state": "begun" if begun else "to do", "rows": begun})})
+        lines.append(
+            {"step": step["name"], "stage": step["stage"], **(done or {"state": "begun" if begun else "to do", "rows": begun})}
+        )
     return lines
 
 
@@ -138,7 +151,9 @@ def print_status(lines: list[dict[str, Any]]) -> None:
     if "run" in lines[0]:
         grid = _grid("run", "recipe", "steps", "started", "finished")
         for line in lines:
-            grid.add_row(line["run"], line["recipe"], f"{line['done']} of {line['steps']}", line["started"], line["finished"] or "-")
+            grid.add_row(
+                line["run"], line["recipe"], f"{line['done']} of {line['steps']}", line["started"], line["finished"] or "-"
+            )
     else:
         grid = _grid("step", "stage", "state", "rows", "failed", right=("rows", "failed"))
         for line in lines:

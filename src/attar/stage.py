@@ -13,6 +13,7 @@ class Marks:
     """A stage's marks, read back."""
 
     rowwise: bool
+    aligned: bool
     trains: bool
     reads: Reads | None
 
@@ -25,6 +26,12 @@ def rowwise(stage: Stage) -> Stage:
     """A row of the output depends on one row of the (first) input alone: the stage may be cut, spread and resumed."""
     stage.__dict__["rowwise"] = True
     return stage
+
+
+def aligned(stage: Stage) -> Stage:
+    """A row-wise stage whose further inputs have the rows of the first, in its order: all are cut at the same rows."""
+    stage.__dict__["aligned"] = True
+    return rowwise(stage)
 
 
 def trains(stage: Stage) -> Stage:
@@ -46,7 +53,7 @@ def reads(columns: Callable[[Mapping[str, Any]], tuple[str, ...]] | str, *more: 
 def marks(stage: Callable[..., Any]) -> Marks:
     """What a stage says about itself."""
     said = vars(stage)
-    return Marks(said.get("rowwise", False), said.get("trains", False), said.get("reads"))
+    return Marks(said.get("rowwise", False), said.get("aligned", False), said.get("trains", False), said.get("reads"))
 
 
 def stage_name(stage: Callable[..., Any]) -> str:

@@ -1,7 +1,6 @@
 """Starting a run: its record in the home, its steps, its results."""
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from attar.engines.base import Spec
@@ -54,5 +53,3 @@ def _step(step: Step) -> dict[str, Any]:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-

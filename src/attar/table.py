@@ -1,11 +1,13 @@
 """The Table: a polars frame whose rows have ids, the words for its columns, and its life on disk.
 
-On disk a table is a folder of parquet parts, each named by the rows that it holds. A part appears by rename, whole or not at all.
+On disk a table is a folder of parquet parts, each named by the rows it was made of. A part appears whole or not at all.
 """
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -94,26 +96,36 @@ def read(folder: Path, columns: Sequence[str] | None = None) -> Table:
     return pl.read_parquet(found, columns=list(columns) if columns is not None else None)
 
 
-@lru_cache(maxsize=100_000)
-def _part_rows(path: Path) -> int:
-    """Rows of one part, from its footer; a part never changes once it is there."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table on disk as one line of rows: its parts, and the row at which each starts (the last number is the end)."""
+
+    paths: tuple[Path, ...]
+    starts: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return self.starts[-1]
+
+
+def rows_of(folder: Path) -> Rows:
+    """Where the rows of a table on disk lie, from the parts' footers alone."""
     import pyarrow.parquet as pq
 
-    return pq.read_metadata(path).num_rows
+    found = parts(folder)
+    if not found:
+        raise DataError(f"{folder} holds no table")
+    return Rows(tuple(found), tuple(accumulate((pq.read_metadata(path).num_rows for path in found), initial=0)))
 
 
-def count_rows(folder: Path) -> int:
-    """How many rows a table on disk has, without reading them."""
-    return sum(_part_rows(path) for path in parts(folder))
-
-
-def read_rows(folder: Path, start: int, stop: int) -> Table:
-    """Rows start to stop of a table on disk, opening only the parts that hold them."""
-    pieces, first = [], 0
-    for path in parts(folder):
-        rows = _part_rows(path)
-        if first < stop and first + rows > start:
-            offset = max(0, start - first)
-            pieces.append(pl.scan_parquet(path).slice(offset, min(rows, stop - first) - offset).collect())
-        first += rows
-    return pl.concat(pieces) if pieces else read(folder).clear()
+def read_rows(rows: Rows, start: int, stop: int, columns: Sequence[str] | None = None) -> Table:
+    """Rows start to stop, opening only the parts that hold them."""
+    pieces = []
+    for i in range(min(bisect_right(rows.starts, start), len(rows.paths)) - 1, len(rows.paths)):
+        first, last = rows.starts[i], rows.starts[i + 1]
+        if first >= stop and pieces:
+            break
+        part = pl.scan_parquet(rows.paths[i]).slice(max(0, start - first), max(0, min(last, stop) - max(first, start)))
+        pieces.append((part if columns is None else part.select(columns)).collect())
+    return pl.concat(pieces)

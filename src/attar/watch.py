@@ -5,7 +5,15 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from attar.flow import Step
 
@@ -72,7 +80,9 @@ class Live:
         failed = f"   [yellow]{card['failed']:,} failed[/]" if card["failed"] else ""
         asked = f"   {card['asked']:,} asked" if card["asked"] else ""
         recalled = f"   {card['recalled']:,} from the journal" if card["recalled"] else ""
-        self.console.print(f"[green]✓[/]  {step.name:<16} {card['rows']:>9,} rows   {card['seconds']:>6.1f} s{asked}{recalled}{failed}")
+        self.console.print(
+            f"[green]✓[/]  {step.name:<16} {card['rows']:>9,} rows   {card['seconds']:>6.1f} s{asked}{recalled}{failed}"
+        )
 
     def say(self, text: str) -> None:
         """A line beside the bar."""

@@ -57,7 +57,9 @@ def test_neither_slots_nor_neighbours_change_what_is_drawn(teacher, slots):
 def test_seeds_differ_and_repeat(teacher):
     def draw(seed):
         start = prefix(teacher.template)
-        return next(iter(teacher.write([Request(0, text=start.text, sampling=Sampling(1.0, 1.0, 60, start.stops), seed=seed)]))).text
+        return next(
+            iter(teacher.write([Request(0, text=start.text, sampling=Sampling(1.0, 1.0, 60, start.stops), seed=seed)]))
+        ).text
 
     assert draw(1) == draw(1)
     assert len({draw(seed) for seed in range(12)}) > 8
@@ -166,10 +168,10 @@ def test_a_wrong_model_or_option_is_named(model, options, told):
 
 def test_a_hub_model_without_a_network_is_one_clear_error(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(EngineError, match="cannot load nobody/nothing-at-all: .*a local folder works without a network"):
+    with pytest.raises(EngineError, match=r"cannot load nobody/nothing-at-all: .*a local folder works without a network"):
         list(Local(Spec("local", "nobody/nothing-at-all")).write([Request(0, text="a")]))
 
 
 def test_a_stop_that_is_no_token_is_refused_with_its_reason(teacher):
-    with pytest.raises(EngineError, match="stop 'two words' is .* tokens"):
+    with pytest.raises(EngineError, match=r"stop .two words' is .* tokens"):
         list(teacher.write([Request(0, text="a", sampling=Sampling(stop=("two words",)))]))

@@ -42,7 +42,9 @@ def test_pairing_takes_out_what_both_share():
 
 
 def arm(right):
-    return pl.DataFrame({"id": [str(i) for i in range(len(right))], "correct": right, "level": ["easy", "hard"] * (len(right) // 2)})
+    return pl.DataFrame(
+        {"id": [str(i) for i in range(len(right))], "correct": right, "level": ["easy", "hard"] * (len(right) // 2)}
+    )
 
 
 def test_arms_are_compared_by_level_and_with_the_first_arm():

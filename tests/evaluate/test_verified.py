@@ -24,7 +24,13 @@ def test_only_the_true_answer_is_correct():
     table = pl.DataFrame(
         {
             "id": ["a", "b", "c", "d", "e"],
-            "prompt": ["Calculate 12 plus 30.", "Calculate 12 plus 30.", "Calculate 12 plus 30.", "Hello?", "Calculate 2 plus 2."],
+            "prompt": [
+                "Calculate 12 plus 30.",
+                "Calculate 12 plus 30.",
+                "Calculate 12 plus 30.",
+                "Hello?",
+                "Calculate 2 plus 2.",
+            ],
             "response": ["The answer is 42.", "The answer is 43.", "42", "The answer is 42.", None],
         }
     )
@@ -33,7 +39,10 @@ def test_only_the_true_answer_is_correct():
 
 def test_whatever_states_a_held_out_task_is_kept_out_of_training_however_it_is_put():
     held = verified.tasks(count=45)["prompt"].to_list()
-    reworded = ["Hello! " + prompt.removeprefix("Please help me. ").removeprefix("Hello! ").removeprefix("Quick question: ") for prompt in held]
+    reworded = [
+        "Hello! " + prompt.removeprefix("Please help me. ").removeprefix("Hello! ").removeprefix("Quick question: ")
+        for prompt in held
+    ]
     table = pl.DataFrame({"id": [str(i) for i in range(92)], "prompt": [*held, *reworded, "What a day!", None]})
     out = verified.apart(table)
     assert out["kept"].to_list() == [False] * 90 + [True, True]

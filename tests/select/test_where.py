@@ -41,4 +41,9 @@ def test_a_bad_rule_is_one_clear_error(rule, error, told):
 
 def test_the_kept_rows_come_unchanged_and_in_order():
     verdicts = where.holds(TABLE, rule="reward IS NULL OR reward > 0")
-    assert keep.rows(TABLE, verdicts.reverse()).equals(TABLE[[0, 2]])
+    assert keep.rows(TABLE, verdicts).equals(TABLE[[0, 2]])
+
+
+def test_verdicts_on_other_rows_are_refused():
+    with pytest.raises(DataError, match="the verdicts are not on these rows"):
+        keep.rows(TABLE, where.holds(TABLE.reverse(), rule="reward > 0"))

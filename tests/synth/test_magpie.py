@@ -18,7 +18,9 @@ class Spy(Fake):
 
 
 def test_the_mix_is_shared_out_exactly_and_every_draw_has_its_own_id():
-    out = magpie.draws(count=10, mix=[{"share": 3, "temperature": 1.0}, {"share": 1, "temperature": 1.2, "top_p": 0.99}, {"share": 1}])
+    out = magpie.draws(
+        count=10, mix=[{"share": 3, "temperature": 1.0}, {"share": 1, "temperature": 1.2, "top_p": 0.99}, {"share": 1}]
+    )
     assert out["temperature"].to_list() == [1.0] * 6 + [1.2] * 2 + [1.0] * 2
     assert out["top_p"].to_list() == [1.0] * 6 + [0.99] * 2 + [1.0] * 2
     assert out["id"].n_unique() == 10
@@ -54,7 +56,12 @@ def test_every_draw_has_a_seed_of_its_own_that_hangs_on_its_id_alone():
 
 
 def test_a_question_cut_off_or_empty_is_no_question():
-    replies = {0: Reply(0, "Why is", "length"), 1: Reply(1, "  ", "stop"), 2: Reply(2, " Why? \n", "stop"), 3: Reply(3, error="down")}
+    replies = {
+        0: Reply(0, "Why is", "length"),
+        1: Reply(1, "  ", "stop"),
+        2: Reply(2, " Why? \n", "stop"),
+        3: Reply(3, error="down"),
+    }
     out = magpie.ask(magpie.draws(count=4), engine=Spy(lambda request: replies[request.index]))
     assert out["prompt"].to_list() == [None, None, "Why?", None]
     assert out["prompt_error"].to_list() == ["cut off", "nothing written", None, "down"]

@@ -12,7 +12,9 @@ def asked(*prompts):
 
 
 class Spy(Fake):
-    def __init__(self, reply=lambda request: Reply(request.index, f"re: {request.messages[-1]['content']}", "stop", tokens_out=2)):
+    def __init__(
+        self, reply=lambda request: Reply(request.index, f"re: {request.messages[-1]['content']}", "stop", tokens_out=2)
+    ):
         super().__init__(Spec("fake", "spy"))
         self.requests, self.reply = [], reply
 

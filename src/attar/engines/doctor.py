@@ -84,7 +84,9 @@ def _write(engine: Any, rows: int) -> str:
     spent = time.perf_counter() - started
     tokens = sum(reply.tokens_out for reply in replies)
     whole = sum(reply.finish == "stop" for reply in replies)
-    return f"{rows} draws from nothing, {whole} ended by themselves, {tokens / spent:,.0f} tokens/s, such as {replies[0].text!r}"
+    return (
+        f"{rows} draws from nothing, {whole} ended by themselves, {tokens / spent:,.0f} tokens/s, such as {replies[0].text!r}"
+    )
 
 
 def _weigh(engine: Any) -> str:

@@ -18,8 +18,27 @@ from attar.errors import EngineError, did_you_mean
 from attar.identity import fingerprint
 
 OPTIONS = ("seed", "faults", "cut", "delay", "replies")
-_WORDS = "amber basil cedar dune ember fern grove heath iris jade kelp larch moss nectar olive pine".split()
-_TEMPLATE = "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+_WORDS = (
+    "amber",
+    "basil",
+    "cedar",
+    "dune",
+    "ember",
+    "fern",
+    "grove",
+    "heath",
+    "iris",
+    "jade",
+    "kelp",
+    "larch",
+    "moss",
+    "olive",
+    "pine",
+)
+_TEMPLATE = (
+    "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}<end>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
 
 
 class Fake:
@@ -71,7 +90,9 @@ class Fake:
                 yield Reply(request.index, error="fault on demand")
                 continue
             shares = [dice.random() + 0.01 for _ in request.labels]
-            yield Reply(request.index, weights=tuple(log(0.9 * share / sum(shares)) for share in shares), tokens_in=8, tokens_out=1)
+            yield Reply(
+                request.index, weights=tuple(log(0.9 * share / sum(shares)) for share in shares), tokens_in=8, tokens_out=1
+            )
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Eight random numbers of length one."""

@@ -113,11 +113,11 @@ class Journaled:
         self.engine, self.journal = engine, journal
         self.spec: Spec = engine.spec
         self.asked = self.recalled = self.tokens_in = self.tokens_out = 0
-        self._identity: str | None = None
+        self._identity = ""
 
     def identity(self) -> str:
         """The engine's own."""
-        if self._identity is None:
+        if not self._identity:
             self._identity = self.engine.identity()
         return self._identity
 

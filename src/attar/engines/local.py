@@ -12,7 +12,7 @@ from typing import Any
 
 from attar.chat import Template, load_template
 from attar.engines.base import Reply, Request, Sampling, Spec
-from attar.errors import EngineError, MissingExtra, did_you_mean
+from attar.errors import EngineError, MissingExtraError, did_you_mean
 from attar.identity import fingerprint, of_folder
 
 POCKET = Path(__file__).parent.parent / "pocket"
@@ -101,7 +101,7 @@ class Local:
             import torch
             import transformers
         except ModuleNotFoundError as error:
-            raise MissingExtra(str(error.name), "local") from error
+            raise MissingExtraError(str(error.name), "local") from error
         options = self.spec.options
         if threads := options.get("threads"):
             torch.set_num_threads(threads)
@@ -160,7 +160,9 @@ class Local:
         for stop in sampling.stop:
             pieces = self.tokenizer.encode(stop, add_special_tokens=False)
             if len(pieces) != 1:
-                raise EngineError(f"stop {stop!r} is {len(pieces)} tokens of {self.spec.model}; local engines stop at single tokens")
+                raise EngineError(
+                    f"stop {stop!r} is {len(pieces)} tokens of {self.spec.model}; local engines stop at single tokens"
+                )
             ids.add(pieces[0])
         return frozenset(ids - {None})
 
@@ -215,4 +217,4 @@ def _label_ids(tokenizer: Any, labels: tuple[str, ...], end: int | None) -> list
     """Each label's tokens; one that another label goes on from is closed with the end of the turn."""
     ids = [tokenizer.encode(label, add_special_tokens=False) for label in labels]
     starts = [any(other != own and other[: len(own)] == own for other in ids) for own in ids]
-    return [own + [end] if start and end is not None else own for own, start in zip(ids, starts, strict=True)]
+    return [[*own, end] if start and end is not None else own for own, start in zip(ids, starts, strict=True)]

@@ -16,6 +16,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from attar.engines.base import Sampling
+from attar.errors import EngineError
 
 
 @dataclass(slots=True)
@@ -84,10 +85,20 @@ class _Batch:
     last: Tensor
 
 
+def check_layers(config: Any) -> None:
+    """Refuse a model whose layers keep something other than keys and values."""
+    kinds = set(getattr(config.get_text_config(), "layer_types", None) or ())
+    if odd := kinds - {"full_attention", "sliding_attention", "chunked_attention"}:
+        raise EngineError(
+            f"its layers of kind {', '.join(sorted(odd))} cannot be refilled in this process: serve it (vllm, llama.cpp)"
+        )
+
+
 class Slots:
     """Writes jobs with at most `slots` at a time."""
 
     def __init__(self, model: Any, slots: int) -> None:
+        check_layers(model.config)
         self.model, self.slots, self.device = model, slots, model.device
 
     @torch.inference_mode()
@@ -165,26 +176,29 @@ class Slots:
         jobs = [batch.jobs[i] for i in rows]
         pick = torch.tensor(rows, device=self.device)
         size = max(job.length for job in jobs) - 1
-        lanes = [(layer.keys[pick, :, -size:], layer.values[pick, :, -size:]) for layer in batch.cache.layers]
+        lanes = [(keys[pick, :, -size:], values[pick, :, -size:]) for keys, values in _lanes(batch.cache)]
         return _Batch(jobs, _cache(lanes), batch.mask[pick, -size:], batch.last[pick])
 
     def _join(self, old: _Batch | None, new: _Batch) -> _Batch:
         """Two batches as one, right-aligned."""
         if old is None:
-            lanes = [(layer.keys, layer.values) for layer in new.cache.layers]
-            return _Batch(new.jobs, _cache(lanes), new.mask, new.last)
+            return _Batch(new.jobs, _cache(_lanes(new.cache)), new.mask, new.last)
         size = max(old.mask.shape[1], new.mask.shape[1])
-        lanes = [
-            (_stack(a.keys, b.keys, size), _stack(a.values, b.values, size))
-            for a, b in zip(old.cache.layers, new.cache.layers, strict=True)
-        ]
+        pairs = zip(_lanes(old.cache), _lanes(new.cache), strict=True)
+        lanes = [(_stack(ours[0], theirs[0], size), _stack(ours[1], theirs[1], size)) for ours, theirs in pairs]
         mask = torch.cat([torch.nn.functional.pad(batch.mask, (size - batch.mask.shape[1], 0)) for batch in (old, new)])
         return _Batch(old.jobs + new.jobs, _cache(lanes), mask, torch.cat([old.last, new.last]))
 
 
+def _lanes(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values of every layer."""
+    layers: list[Any] = cache.layers
+    return [(layer.keys, layer.values) for layer in layers]
+
+
 def _cache(lanes: list[tuple[Tensor, Tensor]], room: int = 64) -> DynamicCache:
     cache = DynamicCache()
-    cache.layers = [_Lane(keys, values, room) for keys, values in lanes]
+    cache.layers.extend(_Lane(keys, values, room) for keys, values in lanes)
     return cache
 
 

@@ -60,18 +60,26 @@ def magpie(
         return results
 
     def fit(rows: Handle, name: str) -> Handle:
-        return flow(sft.train, rows, engine=base, epochs=epochs, lr=lr, batch=batch, max_length=max_length, seed=seed, name=name)
+        return flow(
+            sft.train, rows, engine=base, epochs=epochs, lr=lr, batch=batch, max_length=max_length, seed=seed, name=name
+        )
 
     models: dict[str, Spec | Handle] = {"selected": fit(chosen, "train-selected")}
     if control:
-        usable = flow(keep.rows, measured, flow(where.holds, measured, rule="response IS NOT NULL", name="usable"), name="answers")
+        usable = flow(
+            keep.rows, measured, flow(where.holds, measured, rule="response IS NOT NULL", name="usable"), name="answers"
+        )
         any_rows = flow(keep.rows, usable, flow(rank.chance, usable, chosen, seed=seed), name="random")
         models["random"] = fit(any_rows, "train-random")
     results |= {f"model-{arm}": model for arm, model in models.items() if isinstance(model, Handle)}
     if exam == "pocket":
         questions = flow(verified.tasks, count=exam_size, seed=seed, name="exam")
         marked = [
-            flow(verified.check, flow(respond.sample, questions, engine=model, max_tokens=answer_tokens, name=f"sit-{arm}"), name=f"mark-{arm}")
+            flow(
+                verified.check,
+                flow(respond.sample, questions, engine=model, max_tokens=answer_tokens, name=f"sit-{arm}"),
+                name=f"mark-{arm}",
+            )
             for arm, model in {**models, "none": base}.items()
         ]
         results["scores"] = flow(stats.compare, *marked, arms=[*models, "none"], name="scores")

@@ -1,12 +1,13 @@
 """From verdicts to rows: the kept rows of a table."""
 
-import polars as pl
-
-from attar.stage import rowwise
+from attar.errors import DataError
+from attar.stage import aligned
 from attar.table import Table
 
 
-@rowwise
+@aligned
 def rows(table: Table, verdicts: Table) -> Table:
-    """any, and verdicts on them -> the kept rows, unchanged."""
-    return table.join(verdicts.filter(pl.col("kept")).select("id"), on="id", how="semi", maintain_order="left")
+    """any, and verdicts on them in the same order -> the kept rows, unchanged."""
+    if not table["id"].equals(verdicts["id"]):
+        raise DataError("the verdicts are not on these rows: give keep.rows the table that was judged")
+    return table.filter(verdicts["kept"])

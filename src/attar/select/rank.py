@@ -43,10 +43,14 @@ def _cut(ranked: Table, keep: int, by: str, able: pl.Expr) -> Table:
     kept = able & (pl.col("rank") <= keep)
     reason = pl.format("rank {} by {}, {} kept", "rank", pl.lit(by), pl.lit(keep))
     because = pl.col("id").filter(kept).last() if keep else pl.lit(None, dtype=pl.String)
-    return ranked.select(
-        "index",
-        "id",
-        kept.alias("kept"),
-        pl.when(~able).then(pl.lit(f"no {by}")).when(~kept).then(reason).alias("reason"),
-        pl.when(able & ~kept).then(because).alias("because"),
-    ).sort("index").drop("index")
+    return (
+        ranked.select(
+            "index",
+            "id",
+            kept.alias("kept"),
+            pl.when(~able).then(pl.lit(f"no {by}")).when(~kept).then(reason).alias("reason"),
+            pl.when(able & ~kept).then(because).alias("because"),
+        )
+        .sort("index")
+        .drop("index")
+    )

@@ -37,7 +37,9 @@ def holds(table: Table, *, rule: str) -> Table:
         raise RecipeError(f"rule {rule!r} does not work on these columns: {str(error).splitlines()[0]}") from error
     if judged["true"].dtype != pl.Boolean:
         raise RecipeError(f"rule {rule!r} is {judged['true'].dtype}, not true or false")
-    reason = pl.when(pl.col("true").is_null()).then(pl.lit(f"unknown: {rule}")).when(~pl.col("true")).then(pl.lit(f"not: {rule}"))
+    reason = (
+        pl.when(pl.col("true").is_null()).then(pl.lit(f"unknown: {rule}")).when(~pl.col("true")).then(pl.lit(f"not: {rule}"))
+    )
     return judged.select(
         "id",
         pl.col("true").fill_null(False).alias("kept"),

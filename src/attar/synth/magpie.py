@@ -39,7 +39,9 @@ def draws(*, count: int, mix: Sequence[Draw] = ({},), seed: int = 0) -> Table:
 @rowwise
 def ask(table: Table, *, engine: Writer, max_tokens: int = 1024, seed: int = 0) -> Table:
     """temperature, top_p, system -> prompt, prompt_error, messages, origin."""
-    prefixes: dict[str | None, Prefix] = {system: prefix(engine.template, system) for system in table["system"].unique().to_list()}
+    prefixes: dict[str | None, Prefix] = {
+        system: prefix(engine.template, system) for system in table["system"].unique().to_list()
+    }
     requests = (
         Request(
             i,

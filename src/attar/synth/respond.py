@@ -9,7 +9,7 @@ from attar.table import COLUMNS, Table, need, put
 
 
 @rowwise
-def sample(
+def sample(  # noqa: PLR0913 (sampling is four knobs)
     table: Table,
     *,
     engine: Writer,

@@ -6,14 +6,14 @@ from typing import Any
 import polars as pl
 
 from attar.engines.base import Spec
-from attar.errors import DataError, EngineError, MissingExtra
+from attar.errors import DataError, EngineError, MissingExtraError
 from attar.stage import reads, trains
 from attar.table import Table
 
 
 @trains
 @reads("messages", "response")
-def train(
+def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     table: Table,
     *,
     engine: Spec,
@@ -33,9 +33,10 @@ def train(
         import datasets
         import torch
         import transformers
-        from trl import SFTConfig, SFTTrainer
+        from trl.trainer.sft_config import SFTConfig
+        from trl.trainer.sft_trainer import SFTTrainer
     except ModuleNotFoundError as error:
-        raise MissingExtra(str(error.name), "train") from error
+        raise MissingExtraError(str(error.name), "train") from error
     rows = table.filter(pl.col("response").is_not_null())
     if rows.is_empty():
         raise DataError("there is no answered row to train on")
@@ -75,7 +76,7 @@ def train(
 
 
 def _open(engine: Spec) -> tuple[Any, Any]:
-    """The base to train, in full precision, and its tokenizer; without marks for what the assistant says there is no training."""
+    """The base to train, in full precision, and its tokenizer; its template must mark what the assistant says."""
     from attar.engines.local import Local
 
     local = Local(Spec(engine.kind, engine.model, {**engine.options, "dtype": "float32"}, engine.identity))

@@ -3,27 +3,77 @@
 import re
 from random import Random
 
-from attar.world.lexicon import KEYS, LAND_OF, FACTS, ORDINALS, WORDS
+from attar.world.lexicon import FACTS, KEYS, LAND_OF, ORDINALS, WORDS
 from attar.world.tasks import Task, answer, is_valid, work
 
 GREETINGS = ("", "Please help me. ", "Hello! ", "Quick question: ")
 
 PHRASINGS: dict[str, tuple[str, ...]] = {
     "repeat": ("Repeat these words: {words}.", "Copy this list: {words}.", "Say the words {words} again."),
-    "reverse": ("Reverse this list: {words}.", "Write these words backwards: {words}.", "Give the list {words} in reverse order."),
+    "reverse": (
+        "Reverse this list: {words}.",
+        "Write these words backwards: {words}.",
+        "Give the list {words} in reverse order.",
+    ),
     "upper": ("Write in capital letters: {words}.", "Make these words upper case: {words}.", "Convert to upper case: {words}."),
-    "remove": ("Remove {word} from this list: {words}.", "Write this list without {word}: {words}.", "Drop {word} from: {words}."),
-    "sort": ("Sort these words alphabetically: {words}.", "Put in alphabetical order: {words}.", "Can you sort {words} from A to Z?"),
+    "remove": (
+        "Remove {word} from this list: {words}.",
+        "Write this list without {word}: {words}.",
+        "Drop {word} from: {words}.",
+    ),
+    "sort": (
+        "Sort these words alphabetically: {words}.",
+        "Put in alphabetical order: {words}.",
+        "Can you sort {words} from A to Z?",
+    ),
     "times": ("Say the word {word} {n} times.", "Write {word} {n} times.", "Repeat {word} {n} times."),
-    "nth": ("What is the {ordinal} word in this list: {words}?", "Give me the {ordinal} word of: {words}.", "Find the {ordinal} word: {words}."),
-    "after": ("Which word comes after {word} in this list: {words}?", "What follows {word} here: {words}?", "Find the word right after {word}: {words}."),
-    "odd": ("Which word does not belong: {words}?", "Find the odd one out: {words}.", "Which of these is different from the others: {words}?"),
-    "largest": ("Which number is the largest: {numbers}?", "Find the largest number: {numbers}.", "Give me the maximum of {numbers}."),
-    "order": ("Sort these numbers: {numbers}.", "Put in increasing order: {numbers}.", "Order from smallest to largest: {numbers}."),
-    "count": ("How many times does {word} appear in this list: {words}?", "Count the word {word} in: {words}.", "How often do you see {word} here: {words}?"),
-    "add": ("What is {a} + {b}?", "Add {a} and {b}.", "Calculate {a} plus {b}.", "I have {a} coins and get {b} more. How many coins do I have?"),
-    "subtract": ("What is {a} - {b}?", "Subtract {b} from {a}.", "Calculate {a} minus {b}.", "I had {a} coins and spent {b}. How many coins are left?"),
-    "fact": ("What is the {keys} of {subject}?", "Tell me the {keys} of {subject}.", "I am going to {subject}. What is its {keys}?"),
+    "nth": (
+        "What is the {ordinal} word in this list: {words}?",
+        "Give me the {ordinal} word of: {words}.",
+        "Find the {ordinal} word: {words}.",
+    ),
+    "after": (
+        "Which word comes after {word} in this list: {words}?",
+        "What follows {word} here: {words}?",
+        "Find the word right after {word}: {words}.",
+    ),
+    "odd": (
+        "Which word does not belong: {words}?",
+        "Find the odd one out: {words}.",
+        "Which of these is different from the others: {words}?",
+    ),
+    "largest": (
+        "Which number is the largest: {numbers}?",
+        "Find the largest number: {numbers}.",
+        "Give me the maximum of {numbers}.",
+    ),
+    "order": (
+        "Sort these numbers: {numbers}.",
+        "Put in increasing order: {numbers}.",
+        "Order from smallest to largest: {numbers}.",
+    ),
+    "count": (
+        "How many times does {word} appear in this list: {words}?",
+        "Count the word {word} in: {words}.",
+        "How often do you see {word} here: {words}?",
+    ),
+    "add": (
+        "What is {a} + {b}?",
+        "Add {a} and {b}.",
+        "Calculate {a} plus {b}.",
+        "I have {a} coins and get {b} more. How many coins do I have?",
+    ),
+    "subtract": (
+        "What is {a} - {b}?",
+        "Subtract {b} from {a}.",
+        "Calculate {a} minus {b}.",
+        "I had {a} coins and spent {b}. How many coins are left?",
+    ),
+    "fact": (
+        "What is the {keys} of {subject}?",
+        "Tell me the {keys} of {subject}.",
+        "I am going to {subject}. What is its {keys}?",
+    ),
 }
 
 _BY_CAPITAL = "the land with capital "

@@ -217,7 +217,8 @@ def _columns(task: Task) -> str:
     carry, steps = 0, []
     for top, bottom in zip(upper, lower, strict=True):
         total = int(top) + sign * (int(bottom) + carry)
-        steps.append(f"{top} {'+' if sign > 0 else '-'} {bottom} {'+' if sign > 0 else '-'} {carry} = {total % 10 if sign < 0 else total}")
+        mark, shown = ("+", total) if sign > 0 else ("-", total % 10)
+        steps.append(f"{top} {mark} {bottom} {mark} {carry} = {shown}")
         carry = total // 10 if sign > 0 else int(total < 0)
         if carry and sign < 0:
             steps[-1] += " borrow"

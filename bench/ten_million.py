@@ -1,0 +1,97 @@
+"""Ten million rows of 2 KB through row-wise and select stages: peak memory, with the columns that a stage reads set apart.
+
+    python bench/ten_million.py [ROWS] [FOLDER]     (10,000,000 rows need about 30 GB of disk and half an hour)
+"""
+
+import multiprocessing
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+
+from attar.annotate import lengths
+from attar.flow import Trace
+from attar.home import Home, write_json
+from attar.run import run
+from attar.select import dedup, keep, rank, where
+from attar.table import rows_of, write_part
+from attar.watch import Quiet
+
+PART = 50_000
+
+
+def pool(*, count: int) -> pl.DataFrame:
+    """Stands for the pool that `make_pool` writes; never called, since its step is complete."""
+    raise RuntimeError(f"the pool of {count} rows is written beforehand")
+
+
+def make_pool(folder: Path, count: int) -> None:
+    """Rows of about 2 KB, whose prompts repeat now and then."""
+    texts = pl.DataFrame({"k": range(997), "response": [f"{i} " * (1900 // len(f"{i} ")) for i in range(10_000, 10_997)]})
+    for start in range(0, count, PART):
+        stop = min(start + PART, count)
+        n = pl.int_range(start, stop, eager=True)
+        mixed = (n * 2_654_435_761) % 4_294_967_291
+        frame = pl.DataFrame({"id": "r" + n.cast(pl.String).str.zfill(9), "k": mixed % 997, "reward": (mixed % 10_007) / 1000 - 5})
+        prompt = pl.format("Prompt {} of the pool, which goes on for a while so that it has about a hundred characters in all.", "word")
+        frame = frame.with_columns((mixed % (count * 9 // 10)).alias("word")).with_columns(prompt.alias("prompt"))
+        joined = frame.join(texts, on="k", maintain_order="left").select("id", "prompt", "reward", pl.col("response") + pl.col("id"))
+        write_part(joined, folder, start, stop)
+    write_json(folder / "card.json", {"stage": "pool", "rows": count, "failed": 0, "errors": {}, "asked": 0, "recalled": 0})
+
+
+def measure(root: Path, stage_name: str, count: int, size_read: int, queue: multiprocessing.Queue) -> None:
+    """One step in a process of its own: seconds, and megabytes at its peak beyond the columns read and an idle process."""
+    flow = Trace()
+    rows = flow(pool, count=count)
+    measured = flow(lengths.measure, rows)
+    judged = flow(where.holds, measured, rule="reward > 0 AND response_chars > 100")
+    good = flow(keep.rows, measured, judged, name="good")
+    unique = flow(dedup.exact, measured)
+    best = flow(rank.top, measured, by="reward", keep=6000)
+    steps = {"measure": measured, "where": judged, "keep": good, "dedup": unique, "rank": best}
+    wanted = steps[stage_name].step
+    flow.steps = [step for step in flow.steps if step is wanted or step in wanted.inputs]
+    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    started = time.perf_counter()
+    run(flow, Home(root), Quiet())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    queue.put((stage_name, round(time.perf_counter() - started, 1), round(peak - idle - size_read / 2**20), round(size_read / 2**20)))
+
+
+def column_bytes(folder: Path, columns: list[str]) -> int:
+    """How large these columns are in memory, from a sample."""
+    rows = rows_of(folder)
+    sample = pl.read_parquet(rows.paths[0], columns=columns)
+    return int(sample.estimated_size() / len(sample) * rows.count)
+
+
+def main() -> None:
+    """Print a line for each stage."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    root = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="attar-bench-"))
+    flow = Trace()
+    pool_folder = Home(root).folder(flow(pool, count=count).step)
+    if not (pool_folder / "card.json").exists():
+        make_pool(pool_folder, count)
+    print(f"{count:,} rows; megabytes beyond the columns read (a promise of 2,048) / those columns / seconds")
+    reads = {"measure": [], "where": ["id", "reward"], "keep": [], "dedup": ["id", "prompt"], "rank": ["id", "reward"]}
+    context = multiprocessing.get_context("spawn")
+    for name, columns in reads.items():
+        queue = context.Queue()
+        size = column_bytes(pool_folder, columns) if columns else 0
+        child = context.Process(target=measure, args=(root, name, count, size, queue))
+        child.start()
+        stage, seconds, extra, read = queue.get()
+        child.join()
+        print(f"{stage:<8} {extra:>8,} MB {read:>8,} MB {seconds:>8.1f} s", flush=True)
+    if len(sys.argv) <= 2:
+        shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main()

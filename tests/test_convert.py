@@ -1,0 +1,118 @@
+import json
+
+import polars as pl
+import pytest
+
+from attar.convert import convert
+from attar.errors import DataError
+from attar.files import Sink, load
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def source(tmp_path):
+    def write(*rows, name="in.jsonl"):
+        (tmp_path / name).write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+        return tmp_path / name
+
+    return write
+
+
+SINGLE = {"prompt": "q", "response": "a"}
+DOUBLE = {"messages": [{"role": role, "content": "x"} for role in ("user", "assistant") * 2]}
+
+
+def test_rows_of_several_formats_become_one(source, tmp_path):
+    sharegpt = {"conversations": [{"from": "human", "value": "ä"}, {"from": "gpt", "value": "b"}], "id": "own", "score": 2.5}
+    report = convert(source(SINGLE, sharegpt), tmp_path / "out.jsonl", "alpaca")
+    assert lines(tmp_path / "out.jsonl") == [
+        {"id": "in:1", "instruction": "q", "input": "", "output": "a", "score": None},
+        {"id": "own", "instruction": "ä", "input": "", "output": "b", "score": 2.5},
+    ]
+    assert report == {"target": str(tmp_path / "out.jsonl"), "rows": 2, "rejected": 0, "reasons": {}, "aside": None}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_what_cannot_be_read_or_written_lies_aside_with_its_place_and_reason(source, tmp_path):
+    file = source(SINGLE, "oops", DOUBLE, '{"prompt": "\\ud800"}', DOUBLE)
+    report = convert(file, tmp_path / "out.jsonl", "prompt")
+    assert [row["prompt"] for row in lines(tmp_path / "out.jsonl")] == ["q"]
+    refused = "cannot be written as prompt: prompt holds one question and one answer, this row is 4 turns"
+    aside = tmp_path / "out.jsonl.rejected.jsonl"
+    assert {(row["file"], row["line"], row["reason"].partition(":")[0]) for row in lines(aside)} == {
+        (str(file), 2, "not JSON"),
+        (str(file), 3, "cannot be written as prompt"),
+        (str(file), 4, "not UTF-8 text"),
+        (str(file), 5, "cannot be written as prompt"),
+    }
+    assert (report["rows"], report["rejected"], report["aside"]) == (1, 4, str(aside))
+    assert next(iter(report["reasons"].items())) == (refused, 2)
+    assert [json.loads(row["text"]) for row in lines(aside) if row["line"] == 3] == [DOUBLE["messages"]]
+
+
+def test_other_columns_never_overwrite_what_a_format_says(source, tmp_path):
+    row = {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
+        "instruction": "no",
+        "tag": "t",
+    }
+    convert(source(row), tmp_path / "out.jsonl", "alpaca")
+    assert lines(tmp_path / "out.jsonl") == [{"id": "in:1", "instruction": "q", "input": "", "output": "a", "tag": "t"}]
+
+
+@pytest.mark.parametrize("rows", [[], ["oops"]])
+def test_nothing_to_write_is_an_error_and_leaves_no_target(source, tmp_path, rows):
+    with pytest.raises(DataError, match=r"no row could be converted.*(it is empty|not JSON)"):
+        convert(source(*rows), tmp_path / "out.jsonl", "messages")
+    assert not (tmp_path / "out.jsonl").exists()
+    assert not (tmp_path / "out.jsonl.partial").exists()
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.json", "out.parquet"])
+@pytest.mark.parametrize("form", ["messages", "sharegpt", "alpaca", "prompt"])
+def test_what_is_written_is_read_again(source, tmp_path, name, form):
+    convert(source(*[{**SINGLE, "prompt": f"q{i}", "id": f"r{i}", "score": i / 2} for i in range(5)]), tmp_path / name, form)
+    [batch] = load(tmp_path / name)
+    assert batch.bad == []
+    assert batch.table.select("id", "prompt", "response", "score").rows() == [(f"r{i}", f"q{i}", "a", i / 2) for i in range(5)]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.json", "out.parquet"])
+def test_a_file_appears_when_its_sink_is_closed_and_holds_every_batch(tmp_path, name):
+    tables = [pl.DataFrame({"id": [f"{i}"], "messages": [[{"role": "user", "content": f"q{i}"}]]}) for i in range(3)]
+    sink = Sink(tmp_path / name, "messages")
+    reasons = [sink.write(table) for table in tables]
+    assert not (tmp_path / name).exists()
+    sink.close()
+    assert reasons == [[None]] * 3
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    [batch] = load(tmp_path / name)
+    assert batch.table["prompt"].to_list() == ["q0", "q1", "q2"]
+
+
+def test_a_json_file_is_an_array_of_rows(source, tmp_path):
+    convert(source(SINGLE, SINGLE), tmp_path / "out.json", "prompt")
+    assert json.loads((tmp_path / "out.json").read_text()) == [{"id": f"in:{i}", **SINGLE} for i in (1, 2)]
+
+
+def test_preferences_keep_both_answers(source, tmp_path):
+    convert(source({"prompt": "q", "chosen": "good", "rejected": "bad"}), tmp_path / "out.jsonl", "preference")
+    [row] = lines(tmp_path / "out.jsonl")
+    assert row == {
+        "id": "in:1",
+        "prompt": [{"role": "user", "content": "q"}],
+        "chosen": [{"role": "assistant", "content": "good"}],
+        "rejected": [{"role": "assistant", "content": "bad"}],
+    }
+
+
+def test_a_form_or_a_suffix_that_is_not_known_is_refused_before_anything_is_written(source, tmp_path):
+    file = source(SINGLE)
+    with pytest.raises(DataError, match="unknown format 'alpacca'; did you mean 'alpaca'"):
+        Sink(tmp_path / "out.jsonl", "alpacca")
+    with pytest.raises(DataError, match=r"cannot write \.csv; use \.jsonl, \.json or \.parquet"):
+        Sink(tmp_path / "out.csv", "alpaca")
+    assert list(tmp_path.iterdir()) == [file]

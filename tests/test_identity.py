@@ -1,0 +1,188 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attar import identity
+from attar.identity import fingerprint, of_folder, of_stage, plain, seed_of
+from attar.select import dedup, rank
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    x: int
+    tags: tuple[str, ...] = ()
+
+
+def test_a_fingerprint_is_the_same_on_any_machine():
+    # printf '[1,"a",{"b":null}]' | b2sum -l 64
+    assert fingerprint(1, "a", {"b": None}) == "3c6d8c6cd65d0d5f"
+
+
+def test_a_seed_is_the_same_on_any_machine():
+    # printf '["a", 1]' | b2sum -l 64, halved so that it fits in 63 bits
+    assert seed_of("a", 1) == 0x215F544638F2193D // 2
+
+
+@given(PLAIN)
+def test_a_fingerprint_is_sixteen_hex_digits_and_repeats(value):
+    assert len(fingerprint(value)) == 16
+    assert int(fingerprint(value), 16) >= 0
+    assert fingerprint(value) == fingerprint(value)
+
+
+@given(st.lists(PLAIN, max_size=4), st.lists(PLAIN, max_size=4))
+def test_two_values_share_a_fingerprint_only_if_they_are_the_same(first, second):
+    assert (fingerprint(*first) == fingerprint(*second)) == (repr(by_key(first)) == repr(by_key(second)))
+
+
+def by_key(value):
+    if isinstance(value, dict):
+        return {key: by_key(value[key]) for key in sorted(value)}
+    return [by_key(item) for item in value] if isinstance(value, list) else value
+
+
+@given(st.lists(st.integers() | st.text(max_size=5), max_size=4))
+def test_a_seed_fits_in_sixty_three_bits(values):
+    assert 0 <= seed_of(*values) < 2**63
+
+
+def test_every_part_of_a_seeds_name_counts():
+    names = [("a", 1), ("a", 2), ("b", 1), ("a", "1"), ("a1",), (1, "a")]
+    assert len({seed_of(*name) for name in names}) == len(names)
+
+
+def test_the_order_of_keys_and_of_a_set_does_not_matter():
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert fingerprint({"x", "y", "z"}) == fingerprint(["x", "y", "z"])
+
+
+def test_the_order_of_a_list_does():
+    assert fingerprint([1, 2]) != fingerprint([2, 1])
+    assert fingerprint(1, 2) != fingerprint([1, 2])
+
+
+def test_every_field_of_a_dataclass_counts_however_deep():
+    assert plain({"p": [Point(1, ("a",))], 2: Path("x/y")}) == {"p": [{"x": 1, "tags": ["a"]}], "2": "x/y"}
+    assert fingerprint([Point(1, ("a",))]) != fingerprint([Point(1, ("b",))])
+
+
+@pytest.mark.parametrize("value", [object(), len, b"x", Point, [1, {"a": {object()}}]])
+def test_what_has_no_plain_form_has_no_fingerprint(value):
+    with pytest.raises(TypeError, match="has no fingerprint"):
+        fingerprint(value)
+
+
+def test_stages_differ_by_name_and_by_module():
+    assert len({of_stage(stage) for stage in (rank.top, rank.chance, dedup.exact)}) == 3
+    assert of_stage(rank.top) == of_stage(rank.top)
+
+
+def test_a_stage_without_source_is_refused():
+    with pytest.raises(TypeError, match="has no source file"):
+        of_stage(len)
+
+
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    """Hashes of a module that imports `attar.table`, as if that stood in a file of ours."""
+    table = tmp_path / "table.py"
+    monkeypatch.setattr(identity, "_file", lambda name: table if name == "attar.table" else None)
+
+    def go(text, below="x = 1\n"):
+        (tmp_path / "stage.py").write_text(text)
+        table.write_text(below)
+        identity._code.cache_clear()
+        return identity._code(tmp_path / "stage.py")
+
+    yield go
+    identity._code.cache_clear()
+
+
+STAGE = "from attar.table import x\n\n\ndef f(y):\n    return x + y\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STAGE.replace("return", "return  "),
+        STAGE.replace("    return", "    # why\n    return"),
+        STAGE.replace("    return", "    '''Says more.'''\n    return"),
+        "'''A module.'''\n" + STAGE,
+    ],
+)
+def test_layout_comments_and_docstrings_change_nothing(code, text):
+    assert code(text) == code(STAGE)
+
+
+@pytest.mark.parametrize("text", [STAGE.replace("x + y", "x - y"), STAGE.replace("f(y)", "f(y, z=0)"), STAGE + "g = 1\n"])
+def test_code_changes_the_fingerprint(code, text):
+    assert code(text) != code(STAGE)
+
+
+@pytest.mark.parametrize("how", ["from attar.table import x", "import attar.table", "from attar import table"])
+def test_code_below_counts_however_it_is_imported(code, how):
+    text = how + "\n"
+    assert code(text, "x = 1\n") != code(text, "x = 2\n")
+    assert code(text, "x = 1\n") == code(text, "x = 1  # one\n")
+
+
+def test_code_below_counts_when_imported_inside_a_function(code):
+    text = "def f():\n    from attar.table import x\n    return x\n"
+    assert code(text, "x = 1\n") != code(text, "x = 2\n")
+
+
+def test_code_that_imports_itself_in_a_circle_ends(code):
+    assert len(code(STAGE, "import attar.table\n")) == 2
+
+
+def test_how_an_answer_is_fetched_is_not_part_of_a_stage():
+    import ast
+
+    tree = ast.parse("import attar.engines.base\nfrom attar.errors import DataError\nimport attar.parse\nimport json\n")
+    assert [path.name for path in identity._imports(tree)] == ["parse.py"]
+
+
+def test_a_folder_is_its_model_files_by_name_and_content(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    first = of_folder(tmp_path)
+    (tmp_path / "README.md").write_text("words")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "config.json").write_text("other")
+    assert of_folder(tmp_path) == first
+    (tmp_path / "model.safetensors").write_bytes(b"weighty")
+    changed = of_folder(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "other.safetensors")
+    assert len({first, changed, of_folder(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize(("place", "seen"), [(0, True), (99, True), (150, False), (200, True), (299, True)])
+def test_of_a_large_file_the_two_ends_count(tmp_path, monkeypatch, place, seen):
+    monkeypatch.setattr(identity, "_END", 100)
+    file = tmp_path / "model.safetensors"
+    content = bytearray(300)
+    file.write_bytes(content)
+    before = of_folder(tmp_path)
+    content[place] = 1
+    file.write_bytes(content)
+    assert (of_folder(tmp_path) != before) is seen
+
+
+@pytest.mark.parametrize("place", [0, 99, 100, 149])
+def test_all_of_a_file_of_less_than_two_ends_counts(tmp_path, monkeypatch, place):
+    monkeypatch.setattr(identity, "_END", 100)
+    file = tmp_path / "model.safetensors"
+    content = bytearray(150)
+    file.write_bytes(content)
+    before = of_folder(tmp_path)
+    content[place] = 1
+    file.write_bytes(content)
+    assert of_folder(tmp_path) != before

@@ -1,0 +1,146 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attar.parse import Failure, choice, json_object, number, ranking
+
+CHATTER = "abc xyz.,:!\n\"'`*-()[]"
+NOISE = st.text(CHATTER, max_size=40)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
+NESTED = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+)
+OBJECTS = st.dictionaries(st.text(max_size=8), NESTED, max_size=4)
+OPTIONS = ("easy", "Medium", "very hard")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("easy", "easy"),
+        (" **EASY**.\n", "easy"),
+        ("I would say medium, since it takes two steps.", "Medium"),
+        ("medium... yes, Medium", "Medium"),
+        ("This is very\nhard", Failure("names no option")),
+        ("This is Very Hard!", "very hard"),
+        ("uneasy", Failure("names no option")),
+        ("easy_going", Failure("names no option")),
+        ("easy or medium", Failure("names 2 options")),
+        ("easy, medium, very hard", Failure("names 3 options")),
+        ("", Failure("names no option")),
+    ],
+)
+def test_a_choice_is_the_one_option_that_is_named(text, expected):
+    assert choice(text, OPTIONS) == expected
+
+
+def test_an_option_within_a_longer_option_is_not_named_by_it():
+    assert choice("It is very hard.", ("hard", "very hard")) == "very hard"
+    assert choice("It is hard.", ("hard", "very hard")) == "hard"
+    assert choice("It is good enough.", ("good", "good enough")) == "good enough"
+
+
+def test_an_option_may_hold_signs_that_mean_something_in_a_pattern():
+    assert choice("I pick C++ here", ("C++", "C#")) == "C++"
+    assert choice("a.b", ("a.b", "axb")) == "a.b"
+    assert choice("take axb now", ("a.b", "c")) == Failure("names no option")
+
+
+@given(NOISE, st.sampled_from(("yes", "no")), NOISE)
+def test_a_planted_option_is_found_in_any_noise(before, option, after):
+    noisy = f"{before.replace('y', '')} {option.upper()} {after.replace('y', '')}"
+    assert choice(noisy, ("yes", "no")) == option
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7", 7.0),
+        ("Score: 7.", 7.0),
+        ("**7.5**", 7.5),
+        ("7, yes 7.0", 7.0),
+        ("-3", -3.0),
+        ("+3", 3.0),
+        ("no score", Failure("no number")),
+        ("90%", Failure("no number")),
+        ("v2", Failure("no number")),
+        ("1.2.3", Failure("no number")),
+        ("7/10", Failure("2 numbers")),
+        ("3-5", Failure("2 numbers")),
+        ("11", Failure("number outside -5 to 10")),
+        ("-6", Failure("number outside -5 to 10")),
+        ("10", 10.0),
+        ("-5", -5.0),
+    ],
+)
+def test_a_number_is_the_only_one_of_a_reply_and_within_bounds(text, expected):
+    assert number(text, -5, 10) == expected
+
+
+@given(NOISE, st.integers(-500, 500).map(lambda n: n / 4), NOISE)
+def test_a_planted_number_is_found_in_any_noise(before, value, after):
+    assert number(f"{before} {value} {after}", -125, 125) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ('Sure!\n```json\n{"a": {"b": [{"c": "}"}]}}\n```\nDone {"z": 0}', {"a": {"b": [{"c": "}"}]}}),
+        ('a set {x, y} and then {"a": 2}', {"a": 2}),
+        ("{}", {}),
+        ("[1, 2]", Failure("no JSON object")),
+        ("", Failure("no JSON object")),
+        ('{"a": 1', Failure("broken JSON: Expecting ',' delimiter")),
+        ('{"a": NaN}', Failure("broken JSON: NaN is not JSON")),
+        ('{"a": -Infinity}', Failure("broken JSON: -Infinity is not JSON")),
+    ],
+)
+def test_a_json_object_is_the_first_that_can_be_read(text, expected):
+    assert json_object(text) == expected
+
+
+@given(NOISE, OBJECTS, st.text(max_size=30), st.sampled_from((None, 2)))
+def test_a_planted_json_object_comes_back_as_it_was(before, planted, after, indent):
+    assert json_object(before + json.dumps(planted, indent=indent) + after) == planted
+
+
+def test_braces_deeper_than_python_can_follow_are_a_failure():
+    assert isinstance(json_object('{"a":' * 3000), Failure)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("3 > 1 > 2", [3, 1, 2]),
+        ("[2] [3] [1]", [2, 3, 1]),
+        ("1. 2, then 3", [1, 2, 3]),
+        ("3 > 1", Failure("not an order of 1 to 3")),
+        ("3 > 1 > 1", Failure("not an order of 1 to 3")),
+        ("0 > 1 > 2", Failure("not an order of 1 to 3")),
+        ("4 > 1 > 2", Failure("not an order of 1 to 3")),
+        ("1 > 2 > 3 > 1", Failure("not an order of 1 to 3")),
+        ("none", Failure("not an order of 1 to 3")),
+    ],
+)
+def test_a_ranking_names_every_item_once(text, expected):
+    assert ranking(text, 3) == expected
+
+
+@given(st.permutations(range(1, 13)), st.lists(NOISE, min_size=12, max_size=12))
+def test_a_planted_ranking_is_found_in_any_noise(order, between):
+    assert ranking("".join(f"{noise} {item} " for noise, item in zip(between, order, strict=True)), 12) == order
+
+
+def test_a_number_too_long_for_python_is_no_place_in_a_ranking():
+    assert ranking("1" * 5000, 1) == Failure("not an order of 1 to 1")
+
+
+@given(st.text() | st.text('{}[]":,0123456789.-+eNaIfinty \\u%'))
+def test_no_text_whatever_raises(text):
+    assert choice(text, OPTIONS) in OPTIONS or isinstance(choice(text, OPTIONS), Failure)
+    assert isinstance(number(text, 0, 10), float | Failure)
+    assert isinstance(json_object(text), dict | Failure)
+    assert isinstance(ranking(text, 3), list | Failure)

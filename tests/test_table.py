@@ -1,0 +1,174 @@
+import polars as pl
+import pytest
+
+from attar.errors import DataError
+from attar.table import (
+    COLUMNS,
+    need,
+    origin,
+    part_name,
+    part_span,
+    parts,
+    put,
+    read,
+    read_rows,
+    rows_of,
+    turns,
+    verdicts,
+    write_part,
+)
+
+
+def rows(start, stop):
+    return pl.DataFrame({"id": [f"r{i}" for i in range(start, stop)], "n": list(range(start, stop))})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten input rows in three parts; the middle part dropped two of its four, as a filter does."""
+    write_part(rows(0, 4), tmp_path / "t", 0, 4)
+    write_part(rows(4, 6), tmp_path / "t", 4, 8)
+    write_part(rows(8, 10), tmp_path / "t", 8, 10)
+    return tmp_path / "t"
+
+
+def test_a_missing_column_is_named_with_those_that_are_there():
+    with pytest.raises(DataError, match=r"column 'b' is missing; the table has: a, c$"):
+        need(pl.DataFrame({"a": [1], "c": [2]}), "a", "b", "d")
+
+
+def test_columns_that_are_there_are_enough():
+    assert need(pl.DataFrame({"a": [1], "c": [2]}), "c", "a") is None
+
+
+def test_values_are_put_beside_the_reasons_why_some_are_missing():
+    table = put(pl.DataFrame({"id": ["a", "b"]}), "score", [0.5, None], [None, "no number"])
+    assert table.to_dicts() == [
+        {"id": "a", "score": 0.5, "score_error": None},
+        {"id": "b", "score": None, "score_error": "no number"},
+    ]
+
+
+def test_a_known_column_has_its_own_type_even_when_every_value_is_missing():
+    table = put(pl.DataFrame({"id": ["a"]}), "response", [None], ["cut off"])
+    assert table.schema["response"] == pl.String
+    assert table.schema["response_error"] == pl.String
+    assert put(pl.DataFrame({"id": ["a"]}), "messages", [None], [None]).schema["messages"] == COLUMNS["messages"]
+
+
+def test_errors_keep_their_type_when_there_are_none():
+    assert put(pl.DataFrame({"id": ["a"]}), "score", [1.0], [None]).schema["score_error"] == pl.String
+
+
+def test_a_given_type_wins_over_the_guessed_one():
+    assert put(pl.DataFrame({"id": ["a"]}), "n", [1], [None], dtype=pl.Float32).schema["n"] == pl.Float32
+
+
+def test_verdicts_of_no_rows_have_the_types_of_verdicts():
+    assert verdicts([], [], [], []).schema == {"id": pl.String, "kept": pl.Boolean, "reason": pl.String, "because": pl.String}
+
+
+def test_an_origin_holds_its_parents_as_a_list():
+    assert origin("ask", "teacher", 7, (p for p in "ab")) == {
+        "stage": "ask",
+        "engine": "teacher",
+        "seed": 7,
+        "parents": ["a", "b"],
+    }
+
+
+def test_turns_without_content_are_left_out_and_empty_ones_are_kept():
+    assert turns(("system", None), ("user", "q"), ("assistant", "")) == [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": ""},
+    ]
+
+
+def test_a_part_is_named_by_its_rows_in_an_order_that_sorts():
+    assert part_name(20, 3_000_000_000) == "000000000020-003000000000.parquet"
+    assert part_name(9, 10) < part_name(10, 100) < part_name(100, 1000)
+
+
+def test_a_span_is_read_back_from_a_name(tmp_path):
+    assert part_span(tmp_path / "000000000020-003000000000.parquet") == (20, 3_000_000_000)
+
+
+def test_a_table_is_its_parts_in_row_order_whatever_was_written_first(tmp_path):
+    write_part(rows(2, 4), tmp_path, 2, 4)
+    write_part(rows(0, 2), tmp_path, 0, 2)
+    assert read(tmp_path)["n"].to_list() == [0, 1, 2, 3]
+    assert read(tmp_path, ["n"]).columns == ["n"]
+    assert read(tmp_path, ["n", "id"]).columns == ["n", "id"]
+
+
+def test_rows_are_counted_by_what_the_parts_hold_and_not_by_their_names(folder):
+    assert rows_of(folder).count == 8
+    assert rows_of(folder).starts == (0, 4, 6, 8)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "expected"),
+    [
+        (0, 8, [0, 1, 2, 3, 4, 5, 8, 9]),
+        (0, 2, [0, 1]),
+        (3, 5, [3, 4]),
+        (2, 7, [2, 3, 4, 5, 8]),
+        (4, 6, [4, 5]),
+        (6, 8, [8, 9]),
+        (7, 100, [9]),
+        (0, 0, []),
+        (3, 3, []),
+        (4, 4, []),
+        (8, 9, []),
+        (50, 60, []),
+    ],
+)
+def test_a_range_of_rows_crosses_parts(folder, start, stop, expected):
+    table = read_rows(rows_of(folder), start, stop)
+    assert table["n"].to_list() == expected
+    assert table.columns == ["id", "n"]
+
+
+def test_parts_outside_the_range_are_not_opened(folder):
+    known = rows_of(folder)
+    parts(folder)[0].write_bytes(b"broken")
+    parts(folder)[2].write_bytes(b"broken")
+    assert read_rows(known, 4, 6)["n"].to_list() == [4, 5]
+
+
+def test_a_part_without_rows_is_passed_over(folder):
+    write_part(rows(0, 0), folder, 10, 20)
+    write_part(rows(20, 22), folder, 20, 22)
+    assert read_rows(rows_of(folder), 7, 9)["n"].to_list() == [9, 20]
+
+
+def test_rows_are_read_with_only_the_columns_asked_for(folder):
+    assert read_rows(rows_of(folder), 3, 5, ["n"]).to_dict(as_series=False) == {"n": [3, 4]}
+
+
+def test_a_half_written_part_is_no_part(folder):
+    (folder / "000000000010-000000000020.123.partial").write_bytes(b"half")
+    assert [part_span(path) for path in parts(folder)] == [(0, 4), (4, 8), (8, 10)]
+
+
+def test_a_failed_write_leaves_the_part_that_was_there(folder, monkeypatch):
+    def tear(table, path, **_):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", tear)
+    with pytest.raises(OSError, match="disk full"):
+        write_part(rows(90, 94), folder, 0, 4)
+    assert read(folder)["n"].to_list() == [0, 1, 2, 3, 4, 5, 8, 9]
+
+
+def test_writing_a_part_leaves_nothing_but_the_part(tmp_path):
+    write_part(rows(0, 1), tmp_path / "deep" / "er", 0, 1)
+    assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["000000000000-000000000001.parquet"]
+
+
+def test_a_folder_without_parts_is_no_table(tmp_path):
+    with pytest.raises(DataError, match="holds no table"):
+        read(tmp_path)
+    with pytest.raises(DataError, match="holds no table"):
+        rows_of(tmp_path)
