@@ -1,11 +1,12 @@
 """Ten million rows of 2 KB through row-wise and select stages: peak memory, with the columns that a stage reads set apart.
 
-    python bench/ten_million.py [ROWS] [FOLDER]     (10,000,000 rows need about 30 GB of disk and half an hour)
+python bench/ten_million.py [ROWS] [FOLDER]     (10,000,000 rows need about 30 GB of disk and half an hour)
 """
 
-import multiprocessing
+import json
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -36,16 +37,22 @@ def make_pool(folder: Path, count: int) -> None:
         stop = min(start + PART, count)
         n = pl.int_range(start, stop, eager=True)
         mixed = (n * 2_654_435_761) % 4_294_967_291
-        frame = pl.DataFrame({"id": "r" + n.cast(pl.String).str.zfill(9), "k": mixed % 997, "reward": (mixed % 10_007) / 1000 - 5})
-        prompt = pl.format("Prompt {} of the pool, which goes on for a while so that it has about a hundred characters in all.", "word")
+        frame = pl.DataFrame(
+            {"id": "r" + n.cast(pl.String).str.zfill(9), "k": mixed % 997, "reward": (mixed % 10_007) / 1000 - 5}
+        )
+        prompt = pl.format(
+            "Prompt {} of the pool, which goes on for a while so that it has about a hundred characters in all.", "word"
+        )
         frame = frame.with_columns((mixed % (count * 9 // 10)).alias("word")).with_columns(prompt.alias("prompt"))
-        joined = frame.join(texts, on="k", maintain_order="left").select("id", "prompt", "reward", pl.col("response") + pl.col("id"))
+        joined = frame.join(texts, on="k", maintain_order="left").select(
+            "id", "prompt", "reward", pl.col("response") + pl.col("id")
+        )
         write_part(joined, folder, start, stop)
     write_json(folder / "card.json", {"stage": "pool", "rows": count, "failed": 0, "errors": {}, "asked": 0, "recalled": 0})
 
 
-def measure(root: Path, stage_name: str, count: int, size_read: int, queue: multiprocessing.Queue) -> None:
-    """One step in a process of its own: seconds, and megabytes at its peak beyond the columns read and an idle process."""
+def measure(root: Path, stage_name: str, count: int) -> None:
+    """One step, in a process of its own: print its seconds, and the megabytes by which its peak lies above the idle process."""
     flow = Trace()
     rows = flow(pool, count=count)
     measured = flow(lengths.measure, rows)
@@ -60,7 +67,7 @@ def measure(root: Path, stage_name: str, count: int, size_read: int, queue: mult
     started = time.perf_counter()
     run(flow, Home(root), Quiet())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    queue.put((stage_name, round(time.perf_counter() - started, 1), round(peak - idle - size_read / 2**20), round(size_read / 2**20)))
+    print(json.dumps({"seconds": time.perf_counter() - started, "grown": peak - idle}))
 
 
 def column_bytes(folder: Path, columns: list[str]) -> int:
@@ -80,18 +87,17 @@ def main() -> None:
         make_pool(pool_folder, count)
     print(f"{count:,} rows; megabytes beyond the columns read (a promise of 2,048) / those columns / seconds")
     reads = {"measure": [], "where": ["id", "reward"], "keep": [], "dedup": ["id", "prompt"], "rank": ["id", "reward"]}
-    context = multiprocessing.get_context("spawn")
     for name, columns in reads.items():
-        queue = context.Queue()
-        size = column_bytes(pool_folder, columns) if columns else 0
-        child = context.Process(target=measure, args=(root, name, count, size, queue))
-        child.start()
-        stage, seconds, extra, read = queue.get()
-        child.join()
-        print(f"{stage:<8} {extra:>8,} MB {read:>8,} MB {seconds:>8.1f} s", flush=True)
+        size = column_bytes(pool_folder, columns) / 2**20 if columns else 0.0
+        command = [sys.executable, __file__, "--step", name, str(count), str(root)]
+        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        print(f"{name:<8} {found['grown'] - size:>8,.0f} MB {size:>8,.0f} MB {found['seconds']:>8.1f} s", flush=True)
     if len(sys.argv) <= 2:
         shutil.rmtree(root)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--step"]:
+        measure(Path(sys.argv[4]), sys.argv[2], int(sys.argv[3]))
+    else:
+        main()

@@ -48,6 +48,14 @@ ENGINES = "engines: {teacher: {kind: fake, model: t}, rewarder: {kind: fake, mod
         (f"recipe: magpie\n{ENGINES}\nknobs: {{count: many}}", "knob 'count' is 'many': input should be a valid integer"),
         (f"recipe: magpie\n{ENGINES}\nknobs: {{count: 2.5}}", "knob 'count' is 2.5: input should be a valid integer"),
         (f"recipe: magpie\n{ENGINES}\nknobs: {{exam: pockt}}", "knob 'exam' is 'pockt': input should be 'none' or 'pocket'"),
+        (
+            f"recipe: magpie\n{ENGINES}\nknobs: {{mix: [{{temprature: 1.0}}]}}",
+            "'temprature'. is 1.0: extra inputs are not permitted",
+        ),
+        (
+            f"recipe: magpie\n{ENGINES}\nknobs: {{mix: [{{top_p: x}}]}}",
+            "knob 'mix'.*'top_p'. is 'x': input should be a valid number",
+        ),
         (f"recipe: magpie\n{ENGINES}\nrun: {{shards: 3}}", "unknown key under 'run' 'shards'; did you mean 'shard'?"),
         (f"recipe: magpie\n{ENGINES}\nknobs: [1]", "'knobs' is .1., not a mapping"),
         ("recipe: [", "is not YAML"),

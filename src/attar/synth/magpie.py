@@ -1,9 +1,9 @@
 """Prompt an aligned model with nothing: it is given its own template up to the user's text, and writes what a user would."""
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import polars as pl
+from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
 from attar.chat import Prefix, prefix
 from attar.engines.base import Request, Sampling, Writer, in_order
@@ -15,6 +15,7 @@ from attar.table import COLUMNS, ORIGIN, Table, origin, put, turns
 class Draw(TypedDict, total=False):
     """One way to draw: its temperature, top_p, system turn, and share of all draws."""
 
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (so a misspelt key in a run file is an error)
     temperature: float
     top_p: float
     system: str

@@ -1,0 +1,55 @@
+"""What selection was worth to the pocket student: base, random rows, selected rows, over several seeds, with 95% intervals.
+
+    python bench/students.py [SEEDS] [HOME]     (about five minutes a seed on a core; two at a time)
+
+Every seed draws, selects, trains and examines anew. The interval over seeds is Student's t on the seeds' means.
+"""
+
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from math import sqrt
+from pathlib import Path
+from subprocess import run
+
+import polars as pl
+import yaml
+
+from attar.home import Home, run_record
+from attar.table import read
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "pocket.yaml"
+T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+
+
+def scores(seed: int, home: Path) -> pl.DataFrame:
+    """One seed's run, and its scores."""
+    content = yaml.safe_load(EXAMPLE.read_text())
+    content["knobs"]["seed"] = seed
+    file = home / f"seed-{seed}.yaml"
+    file.write_text(yaml.safe_dump(content))
+    run([str(Path(sys.executable).parent / "attar"), "run", str(file), "--home", str(home), "--quiet"], check=True)
+    folder = run_record(Home(home), file.stem)["results"]["scores"]
+    return read(Home(home).steps / folder).with_columns(pl.lit(seed).alias("seed"))
+
+
+def main() -> None:
+    """Print a line for each seed and arm, and one for each arm over all seeds."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    home = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="attar-students-"))
+    home.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(2) as pool:
+        table = pl.concat(pool.map(lambda seed: scores(seed, home), range(count))).filter(pl.col("level") == "all")
+    for row in table.to_dicts():
+        print(
+            f"seed {row['seed']}  {row['arm']:<9} {100 * row['accuracy']:5.1f}  ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+        )
+    wide = table.pivot("arm", index="seed", values="accuracy")
+    wide = wide.with_columns((pl.col("selected") - pl.col("random")).alias("selected - random"))
+    for arm in wide.columns[1:]:
+        mean, half = wide[arm].mean(), T_95.get(count, 2.0) * (wide[arm].std() or 0.0) / sqrt(count)
+        print(f"{count} seeds  {arm:<18} {100 * mean:5.1f} +- {100 * half:.1f}")
+
+
+if __name__ == "__main__":
+    main()
