@@ -41,9 +41,8 @@ def main() -> None:
     with ThreadPoolExecutor(2) as pool:
         table = pl.concat(pool.map(lambda seed: scores(seed, home), range(count))).filter(pl.col("level") == "all")
     for row in table.to_dicts():
-        print(
-            f"seed {row['seed']}  {row['arm']:<9} {100 * row['accuracy']:5.1f}  ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
-        )
+        interval = f"({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+        print(f"seed {row['seed']}  {row['arm']:<9} {100 * row['accuracy']:5.1f}  {interval}")
     wide = table.pivot("arm", index="seed", values="accuracy")
     wide = wide.with_columns((pl.col("selected") - pl.col("random")).alias("selected - random"))
     for arm in wide.columns[1:]:

@@ -5,7 +5,8 @@ import pytest
 
 from attar.convert import convert
 from attar.errors import DataError
-from attar.files import Sink, load
+from attar.files import load
+from attar.sink import Sink
 
 
 def lines(path):

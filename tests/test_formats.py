@@ -151,7 +151,17 @@ def test_other_values_ride_along_and_nested_ones_as_json():
     ],
 )
 def test_a_row_is_said_in_each_format(form, expected):
-    assert express({"messages": [S("s"), U("q"), A("a")], "chosen": "good", "rejected": "bad"}, form) == expected
+    preferred = {"chosen": "good", "rejected": "bad"} if form == "preference" else {}
+    assert express({"messages": [S("s"), U("q"), A("a")], **preferred}, form) == expected
+
+
+def test_a_preference_is_not_said_in_a_format_that_would_lose_it():
+    with pytest.raises(ValueError, match="messages would lose the chosen and the rejected response"):
+        express({"messages": [U("q")], "chosen": "good", "rejected": "bad"}, "messages")
+
+
+def test_a_system_turn_beside_the_messages_is_not_lost():
+    assert understand({"system": "s", "messages": [U("q"), A("a")]})["messages"] == [S("s"), U("q"), A("a")]
 
 
 @pytest.mark.parametrize("form", ["alpaca", "prompt"])

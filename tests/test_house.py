@@ -7,7 +7,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "attar"
 FLOORS = (
-    ("errors", "identity", "table", "stage", "formats", "files", "chat", "parse", "world"),
+    ("errors", "identity", "table", "stage", "formats", "files", "sink", "chat", "parse", "world"),
     ("engines",),
     ("synth", "annotate", "select", "pair", "train", "evaluate"),
     ("flow", "scale", "home", "run", "plan", "story"),

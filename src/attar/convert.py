@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from attar.errors import DataError
-from attar.files import BadRow, Sink, excerpt, load
+from attar.files import BadRow, excerpt, load
+from attar.sink import Sink
 
 
 def convert(source: Path, target: Path, to: str, form: str | None = None) -> dict[str, Any]:

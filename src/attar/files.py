@@ -1,4 +1,4 @@
-"""Reading and writing chat data: JSON, JSONL, parquet, folders of them, `datasets` folders. Streamed, whatever the size.
+"""Reading chat data: JSON, JSONL, parquet, folders of them, `datasets` folders. Streamed, whatever the size.
 
 A row that cannot be understood is set aside with its file, line and reason; it never stops the rest and is never just dropped.
 """
@@ -16,7 +16,7 @@ from typing import IO, Any
 import polars as pl
 
 from attar.errors import DataError, did_you_mean
-from attar.formats import FORMATS, Row, express, understand
+from attar.formats import FORMATS, Row, understand
 from attar.table import COLUMNS, Table
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
@@ -122,12 +122,11 @@ def _array(file: Path, chunk: int = 1 << 20) -> Iterator[Found]:
             line, at = line + buffer.count("\n", at, start), start
             if buffer.startswith("]", at):
                 return
+            value, reason = None, "the file ends within it"
             try:
                 value, end = decoder.raw_decode(buffer, at)
             except (ValueError, RecursionError) as error:
                 reason, end = getattr(error, "msg", str(error)), len(buffer)
-            else:
-                reason = "the file ends within it"
             if end == len(buffer):  # the item is not all there yet, or might go on
                 more = stream.read(max(chunk, len(buffer) - at)) if len(buffer) - at < _LARGEST_ITEM else ""
                 if not more:
@@ -236,63 +235,3 @@ def excerpt(value: Any) -> str:
     """The start of a row, for a report."""
     text = repr(value) if isinstance(value, ValueError) else json.dumps(value, ensure_ascii=False, default=str)
     return text[:500].encode(errors="replace").decode()
-
-
-class Sink:
-    """Writes rows to one file, in a format, as they come; the file appears complete when the sink is closed."""
-
-    def __init__(self, path: Path, form: str) -> None:
-        if form not in FORMATS:
-            raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
-        if path.suffix not in (".jsonl", ".json", ".parquet"):
-            raise DataError(f"{path}: cannot write {path.suffix or 'a file without a suffix'}; use .jsonl, .json or .parquet")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.form, self.count = path, form, 0
-        self._partial = path.with_name(path.name + ".partial")
-        self._text = None if path.suffix == ".parquet" else self._partial.open("w", encoding="utf-8")
-        self._parquet: Any = None
-
-    def write(self, table: Table) -> list[str | None]:
-        """Write a table's rows; of each, the reason why it could not be written, or None."""
-        extras = [name for name in table.columns if name not in COLUMNS]
-        out, reasons = [], []
-        for row in table.iter_rows(named=True):
-            try:
-                said = express(row, self.form)
-                out.append({"id": row["id"], **said, **{name: row[name] for name in extras if name not in said}})
-                reasons.append(None)
-            except ValueError as error:
-                reasons.append(str(error))
-        self._put(out)
-        self.count += len(out)
-        return reasons
-
-    def _put(self, out: list[Row]) -> None:
-        if self._text is None:
-            self._put_parquet(out)
-            return
-        for i, row in enumerate(out, self.count):
-            line = json.dumps(row, ensure_ascii=False, default=str)
-            self._text.write(line + "\n" if self.path.suffix == ".jsonl" else ("[\n" if i == 0 else ",\n") + line)
-
-    def _put_parquet(self, out: list[Row]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if not out:
-            return
-        batch = pa.Table.from_pylist(out) if self._parquet is None else pa.Table.from_pylist(out, schema=self._parquet.schema)
-        self._parquet = self._parquet or pq.ParquetWriter(self._partial, batch.schema, compression="zstd")
-        self._parquet.write_table(batch)
-
-    def close(self) -> None:
-        """Finish the file and put it in its place; without a row there is none."""
-        if self._text is not None:
-            self._text.write("" if self.path.suffix == ".jsonl" else ("[" if self.count == 0 else "") + "\n]\n")
-            self._text.close()
-        elif self._parquet is not None:
-            self._parquet.close()
-        if self.count:
-            self._partial.replace(self.path)
-        else:
-            self._partial.unlink(missing_ok=True)

@@ -80,7 +80,7 @@ def columns(conversation: Turns) -> Row:
 
 
 def _from_messages(row: Row) -> Row:
-    return columns(turns(row["messages"]))
+    return columns(_with_system(row, turns(row["messages"])))
 
 
 def _with_system(row: Row, conversation: Turns) -> Turns:
@@ -128,15 +128,15 @@ def _from_preference(row: Row) -> Row:
     opening = _opening(row[ask]) if ask else turns(row["chosen"])[:-1]
     if not opening:
         raise ValueError("a preference without a prompt")
-    return {**columns(opening), "chosen": _closing(row["chosen"]), "rejected": _closing(row["rejected"])}
+    return {**columns(_with_system(row, opening)), "chosen": _closing(row["chosen"]), "rejected": _closing(row["rejected"])}
 
 
 _READ: dict[str, tuple[Callable[[Row], Row], frozenset[str]]] = {
-    "messages": (_from_messages, frozenset(("messages",))),
+    "messages": (_from_messages, frozenset(("messages", "system"))),
     "sharegpt": (_from_sharegpt, frozenset(("conversations", "conversation", "system"))),
     "alpaca": (_from_alpaca, frozenset(("instruction", "input", "output", "system"))),
     "prompt": (_from_prompt, frozenset((*_ASKS, *_ANSWERS, "system"))),
-    "preference": (_from_preference, frozenset((*_ASKS, "chosen", "rejected"))),
+    "preference": (_from_preference, frozenset((*_ASKS, "chosen", "rejected", "system"))),
 }
 FORMATS = tuple(_READ)
 
@@ -161,6 +161,8 @@ def _scalar(value: Any) -> Any:
 def express(row: Row, form: str) -> Row:
     """A row of ours in a format that others read; what the format cannot say is a ValueError."""
     conversation: Turns = row["messages"]
+    if form != "preference" and row.get("chosen") is not None:
+        raise ValueError(f"{form} would lose the chosen and the rejected response: write preference")
     if form == "messages":
         return {"messages": conversation}
     if form == "sharegpt":

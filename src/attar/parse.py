@@ -47,7 +47,12 @@ def json_object(text: str) -> dict[str, Any] | Failure:
         try:
             value, _ = json.JSONDecoder(parse_constant=_refuse).raw_decode(text, start)
         except (ValueError, RecursionError) as error:
-            reason = f"broken JSON: {error.args[0].split(':')[0]}"
+            told = error.args[0]
+            if getattr(error, "pos", 0) >= len(text.rstrip()) or told.startswith(
+                "Unterminated"
+            ):  # what is within is not the reply
+                return Failure("JSON cut off")
+            reason = f"broken JSON: {told.split(':')[0]}"
             start = text.find("{", start + 1)
             continue
         return value

@@ -18,7 +18,7 @@ from attar.table import Rows, Table, read_rows, write_part
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A row-wise stage over tables on disk: the first is cut, the others too where the stage is aligned; else they come whole."""
+    """A row-wise stage over tables on disk. The first is cut; the others too where it is aligned, else they come whole."""
 
     stage: Callable[..., Table]
     inputs: tuple[Rows, ...]

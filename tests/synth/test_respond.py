@@ -45,6 +45,11 @@ def test_an_answer_cut_off_is_no_answer():
     assert out["response_tokens"].to_list() == [9]
 
 
+def test_in_an_exam_an_answer_cut_off_is_an_answer():
+    out = respond.sample(asked("one"), engine=Spy(lambda request: Reply(request.index, "re", "length")), whole=False)
+    assert (out["response"].to_list(), out["response_error"].to_list()) == (["re"], [None])
+
+
 def test_several_answers_are_several_rows_with_seeds_and_ids_of_their_own():
     spy = Spy()
     out = respond.sample(asked("one", "two"), engine=spy, n=3, temperature=0.8)

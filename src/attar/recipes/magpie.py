@@ -74,13 +74,10 @@ def magpie(
     results |= {f"model-{arm}": model for arm, model in models.items() if isinstance(model, Handle)}
     if exam == "pocket":
         questions = flow(verified.tasks, count=exam_size, seed=seed, name="exam")
-        marked = [
-            flow(
-                verified.check,
-                flow(respond.sample, questions, engine=model, max_tokens=answer_tokens, name=f"sit-{arm}"),
-                name=f"mark-{arm}",
-            )
+        sat = {
+            arm: flow(respond.sample, questions, engine=model, max_tokens=answer_tokens, whole=False, name=f"sit-{arm}")
             for arm, model in {**models, "none": base}.items()
-        ]
-        results["scores"] = flow(stats.compare, *marked, arms=[*models, "none"], name="scores")
+        }
+        marked = [flow(verified.check, answers, name=f"mark-{arm}") for arm, answers in sat.items()]
+        results["scores"] = flow(stats.compare, *marked, arms=list(sat), name="scores")
     return results

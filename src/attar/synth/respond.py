@@ -17,9 +17,13 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
     temperature: float = 0.0,
     top_p: float = 1.0,
     max_tokens: int = 4096,
+    whole: bool = True,
     seed: int = 0,
 ) -> Table:
-    """messages -> response, response_error, response_tokens, messages; with n > 1 each row n times, and `parent`."""
+    """messages -> response, response_error, response_tokens, messages; with n > 1 each row n times, and `parent`.
+
+    An answer cut off at `max_tokens` is no answer, unless `whole` is off (as for an exam, where it is merely a wrong one).
+    """
     need(table, "id", "messages")
     drawn = Sampling(temperature, top_p, max_tokens)
     if n > 1:
@@ -34,7 +38,7 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
     texts, errors = [], []
     for i in range(len(table)):
         reply = replies.get(i)
-        error = "no prompt" if reply is None else reply.error or ("cut off" if reply.finish == "length" else None)
+        error = "no prompt" if reply is None else reply.error or ("cut off" if whole and reply.finish == "length" else None)
         errors.append(error)
         texts.append(None if error or reply is None else (reply.text or "").strip())
     out = put(table, "response", texts, errors)

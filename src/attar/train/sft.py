@@ -57,7 +57,7 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
         warmup_steps=warmup,
         lr_scheduler_type=schedule,
         assistant_only_loss=True,
-        gradient_checkpointing=torch.cuda.is_available(),
+        activation_checkpointing=torch.cuda.is_available(),
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         seed=seed,
         logging_steps=10,
