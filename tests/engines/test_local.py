@@ -175,3 +175,62 @@ def test_a_hub_model_without_a_network_is_one_clear_error(monkeypatch):
 def test_a_stop_that_is_no_token_is_refused_with_its_reason(teacher):
     with pytest.raises(EngineError, match=r"stop .two words' is .* tokens"):
         list(teacher.write([Request(0, text="a", sampling=Sampling(stop=("two words",)))]))
+
+
+TINY = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 985, "max_position_embeddings": 256}
+ARCHITECTURES = {
+    "Llama": {"num_key_value_heads": 2, "intermediate_size": 64},
+    "Qwen2": {"num_key_value_heads": 2, "intermediate_size": 64},
+    "Mistral": {"num_key_value_heads": 2, "intermediate_size": 64, "sliding_window": 8},
+    "Gemma2": {"num_key_value_heads": 2, "intermediate_size": 64, "sliding_window": 8, "head_dim": 8},
+    "Phi3": {"num_key_value_heads": 2, "intermediate_size": 64, "pad_token_id": 0},
+    "GPTNeoX": {"intermediate_size": 64},
+    "GPT2": {},
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_slot_refill_writes_what_generate_writes_on_other_architectures(name, tmp_path):
+    import transformers
+
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{name}Config")(**TINY, **ARCHITECTURES[name], eos_token_id=3, bos_token_id=None)
+    dtype = torch.float32 if name == "Gemma2" else torch.float64  # in float64 its padded rows are NaN to transformers too
+    model = getattr(transformers, "GPT2LMHeadModel" if name == "GPT2" else f"{name}ForCausalLM")(config).to(dtype).eval()
+    model.generation_config.eos_token_id = 3
+    model.save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(POCKET / "base")
+    tokenizer.save_pretrained(tmp_path)
+    engine = Local(Spec("local", str(tmp_path), {"dtype": str(dtype).removeprefix("torch."), "slots": 3}))
+    texts = ["cat dog", "cat", "one two three four five six seven eight nine", "the lake and the hill and the road"]
+    wanted = [5, 30, 12, 21]
+    requests = [
+        Request(i, text=text, sampling=Sampling(max_tokens=n)) for i, (text, n) in enumerate(zip(texts, wanted, strict=True))
+    ]
+    for text, n, reply in zip(texts, wanted, in_order(engine.write(requests), 4), strict=True):
+        ids = tokenizer(text, return_tensors="pt", add_special_tokens=False)
+        whole = model.generate(**ids, max_new_tokens=n, do_sample=False, pad_token_id=0, eos_token_id=3)
+        expected = tokenizer.decode(whole[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert reply.text == expected
+
+
+def test_a_model_with_recurrent_layers_is_refused_with_what_to_do():
+    from types import SimpleNamespace
+
+    from attar.engines.slots import check_layers
+
+    text = SimpleNamespace(layer_types=["full_attention", "linear_attention"])
+    with pytest.raises(EngineError, match=r"linear_attention cannot be refilled in this process: serve it"):
+        check_layers(SimpleNamespace(get_text_config=lambda: text))
+
+
+def test_scores_that_are_not_numbers_are_an_error_and_never_a_text(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    for file in (POCKET / "base").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["model.norm.weight"] *= float("nan")
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EngineError, match="not numbers"):
+        list(Local(Spec("local", str(tmp_path))).write([Request(0, text="cat")]))

@@ -153,7 +153,9 @@ class Slots:
 
     def _draw(self, logits: Tensor, jobs: list[Job]) -> Tensor:
         """Draw each row's next token, and note which rows end with it."""
-        best = logits.argmax(-1)
+        highest, best = logits.max(-1)
+        if bool(highest.isnan().any()):  # the highest of any NaN is NaN
+            raise EngineError("the model's scores are not numbers (NaN) in this precision: choose another dtype")
         if any(job.dice for job in jobs):
             best = torch.where(*_sampled(logits, jobs, best))
         for job, token in zip(jobs, best.tolist(), strict=True):

@@ -3,6 +3,7 @@
 Differs from the paper:
 - prefixes come from the chat template itself, so that any chat model serves
 - truncated instructions and answers are dropped, not trimmed
+- `by` is the paper's "longest" unless told otherwise; none keeps any rows that pass the rule, as its filter F5 does
 - a control is trained beside it: as many rows at random, from the same draws, on the same settings
 - the judge's tags, the neighbour filter and preference pairs are not part of it yet
 """
@@ -34,7 +35,7 @@ def magpie(
     answer_tokens: int = 4096,
     temperature: float = 0.0,
     rule: str = "reward > -12 AND NOT ends_with(prompt, ':')",
-    by: str = "response_chars",
+    by: str | None = "response_chars",
     epochs: float = 2.0,
     lr: float = 2e-5,
     batch: int = 32,
@@ -54,7 +55,10 @@ def magpie(
     measured = flow(lengths.measure, answered)
     scored = flow(reward.score, measured, engine=rewarder)
     good = flow(keep.rows, scored, flow(where.holds, scored, rule=rule, name="rule"), name="good")
-    chosen = flow(keep.rows, good, flow(rank.top, good, by=by, keep=size, name="best"), name="chosen")
+    best = (
+        flow(rank.top, good, by=by, keep=size, name="best") if by else flow(rank.chance, good, keep=size, seed=seed, name="any")
+    )
+    chosen = flow(keep.rows, good, best, name="chosen")
     results = {"sft": chosen}
     if base is None:
         return results

@@ -67,7 +67,10 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
         dataloader_pin_memory=torch.cuda.is_available(),
     )
     data = datasets.Dataset.from_list([{"messages": talk} for talk in rows["messages"].to_list()])
-    trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
+    try:
+        trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
+    except ValueError as error:  # of a template that does not mark the assistant's turns, and that TRL cannot mend
+        raise EngineError(f"{engine.model} cannot be trained on conversations: {error}") from error
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train()
     trainer.save_model(str(into))
@@ -76,12 +79,10 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
 
 
 def _open(engine: Spec) -> tuple[Any, Any]:
-    """The base to train, in full precision, and its tokenizer; its template must mark what the assistant says."""
+    """The base to train, in full precision, and its tokenizer."""
     from attar.engines.local import Local
 
     local = Local(Spec(engine.kind, engine.model, {**engine.options, "dtype": "float32"}, engine.identity))
-    if "generation" not in (local.tokenizer.chat_template or ""):
-        raise EngineError(f"{engine.model}: its chat template does not mark the assistant's turns with {{% generation %}}")
     return local.causal(), local.tokenizer
 
 
