@@ -41,7 +41,7 @@ def number(text: str, least: float, most: float) -> float | Failure:
 
 
 def json_object(text: str) -> dict[str, Any] | Failure:
-    """The first JSON object of a reply, fenced or bare, however deep; one cut off is a failure, whatever whole ones it holds."""
+    """The first JSON object of a reply, fenced or bare; one that is cut off is a failure, whatever it holds."""
     start, reason = text.find("{"), "no JSON object"
     while start >= 0:
         try:

@@ -1,0 +1,92 @@
+"""`kill -9` at random moments of the demo's run, resumed each time: are the tables the same, and was any reply asked twice?
+
+python bench/kill.py [KILLS] [SEED]     (twenty kills: about ten minutes; epochs are cut to 1, so that kills fall on every step)
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import yaml
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "pocket.yaml"
+CHILD = """
+import os, sys, time
+from pathlib import Path
+from attar.engines import journal
+log = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+keep = journal.Journal.keep
+def logged(self, key, reply):
+    os.write(log, f"{key.hex()} {time.time()}\\n".encode())
+    keep(self, key, reply)
+journal.Journal.keep = logged
+from attar.home import Home
+from attar.runfile import read_run_file
+from attar.start import start
+from attar.watch import Quiet
+start(read_run_file(Path(sys.argv[1])), Home(Path(sys.argv[2])), Quiet())
+"""
+
+
+def begin(file: Path, home: Path) -> subprocess.Popen:
+    """A run in a process of its own that logs each reply as it arrives."""
+    command = [sys.executable, "-c", CHILD, str(file), str(home), str(home) + ".log"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def tables(home: Path) -> dict[str, list[bytes]]:
+    """Every step's parts, byte by byte, and the weights of what was trained."""
+    record = json.loads((home / "runs" / "pocket.json").read_text())
+    folders = {step["name"]: home / "steps" / step["folder"] for step in record["steps"]}
+    files = {name: [*sorted(folder.glob("*.parquet")), *folder.glob("model/*.safetensors")] for name, folder in folders.items()}
+    return {name: [file.read_bytes() for file in found] for name, found in files.items()}
+
+
+def main() -> None:
+    """Run whole, run killed, compare."""
+    kills, dice = int(sys.argv[1]) if len(sys.argv) > 1 else 20, random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    place = Path(tempfile.mkdtemp(prefix="attar-kill-"))
+    content = yaml.safe_load(EXAMPLE.read_text())
+    content["knobs"]["epochs"] = 1
+    file = place / "pocket.yaml"
+    file.write_text(yaml.safe_dump(content))
+    started = time.time()
+    if begin(file, place / "whole").wait():
+        sys.exit("the uninterrupted run failed")
+    length = time.time() - started
+    print(f"uninterrupted: {length:.0f} s", flush=True)
+    deaths = []
+    for _ in range(kills):
+        child = begin(file, place / "killed")
+        wait = dice.uniform(1.5, 2.5 * length / kills)
+        try:
+            child.wait(wait)
+            break
+        except subprocess.TimeoutExpired:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+            deaths.append(time.time())
+    if begin(file, place / "killed").wait():
+        sys.exit("the killed run did not finish")
+    whole, killed = tables(place / "whole"), tables(place / "killed")
+    arrivals = defaultdict(list)
+    for line in Path(str(place / "killed") + ".log").read_text().splitlines():
+        key, at = line.split()
+        arrivals[key].append(float(at))
+    twice = [times for times in arrivals.values() if len(times) > 1]
+    late = [times for times in twice if not any(0 <= death - times[0] <= 1.0 for death in deaths)]
+    print(f"{len(deaths)} kills; steps that differ: {[name for name in whole if whole[name] != killed[name]] or 'none'}")
+    print(
+        f"{len(arrivals):,} replies; {len(twice)} asked twice, of those not within the last second before a kill: {len(late)}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""How long `attar --help` takes, and what importing Attar pulls in.
+
+python bench/start_up.py
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+
+def main() -> None:
+    """Print the median of ten calls, and the heavy modules that came along."""
+    attar = str(Path(sys.executable).parent / "attar")
+    subprocess.run([attar, "--help"], capture_output=True, check=True)
+    times = []
+    for _ in range(10):
+        started = time.perf_counter()
+        subprocess.run([attar, "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - started)
+    code = "import attar, attar.cli, sys; print([m for m in ('torch', 'transformers', 'polars') if m in sys.modules])"
+    heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    print(f"attar --help: {median(times):.3f} s; heavy modules imported: {heavy}")
+
+
+if __name__ == "__main__":
+    main()
