@@ -94,7 +94,6 @@ def main() -> None:
         )
         print(f"{name:<20} {value:8,.0f} tokens/CPU-s   {value / best:5.2f} x the best generate{same}")
     print(f"the journal costs {100 * (rate['slots'] / rate['slots, journal on'] - 1):.1f}%")
-    sys.exit(0)
 
 
 if __name__ == "__main__":

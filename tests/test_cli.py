@@ -28,7 +28,7 @@ def test_a_run_from_plan_to_the_story_of_a_row(attar, run_file):
     assert not any(line["done"] for line in plan)
     done = attar("run", path)
     assert "ask" in done.stderr
-    assert "44 asked   16 from the journal" in done.stderr
+    assert "60 from the journal" in done.stderr
     assert "sft" in done.stdout
     record = json.loads(attar("run", path, "--json").stdout)
     assert all(line["done"] for line in json.loads(attar("plan", path, "--json").stdout))

@@ -59,7 +59,7 @@ def _parameters(function: Any, roles: dict[str, bool], knobs: dict[str, Any]) ->
 def plan(
     file: RunFileArgument,
     home: HomeOption = _HOME,
-    probe: Annotated[int, typer.Option(help="rows to send through first, for the estimates; 0 sends none")] = 16,
+    probe: Annotated[int, typer.Option(help="rows to send through first, for the estimates; 0 sends none")] = 64,
     as_json: JsonOption = False,
 ) -> None:
     """Show every step of a run, what it will take, and what is already done."""

@@ -27,7 +27,7 @@ class Estimate:
     seconds: float | None = None
 
 
-def plan(trace: Trace, home: Home, probe: int = 16) -> list[Estimate]:
+def plan(trace: Trace, home: Home, probe: int = 64) -> list[Estimate]:
     """An estimate for every step."""
     journal = Journal(home.journal)
     samples: dict[str, Table] = {}
@@ -58,42 +58,41 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     if step.marks.trains or isinstance(step.engine, Step) or not known or (probe == 0 and step.inputs):
         return Estimate(step, False, ins[0] if ins else None, ins[0] if ins and step.engine and not step.marks.trains else None)
     engine = Journaled(open_engine(step.engine), journal) if step.engine else None
-    started = time.perf_counter()
     tables = [samples[before.name] for before in step.inputs]
-    made: Table = step.stage(*tables, **({"engine": engine} if engine else {}), **step.knobs)
+    given = {"engine": engine} if engine else {}
+    if engine:  # loads the model before the clock starts; its one reply is in the journal by then
+        step.stage(tables[0].head(1), *tables[1:], **given, **step.knobs)
+    started = time.perf_counter()
+    made: Table = step.stage(*tables, **given, **step.knobs)
     seconds = time.perf_counter() - started
     samples[step.name] = made.head(probe) if probe else made.clear()
     if not step.inputs:
         return Estimate(step, False, len(made), seconds=seconds)
     if engine:
         engine.close()
-    given = max(1, len(tables[0]))
-    scale = (ins[0] or 0) / given
-    total = _rows_out(step, len(made) / given, ins)
-    if engine is None or not engine.asked:
-        asked = engine.recalled if engine else 0
-        return Estimate(
-            step, False, total, round(asked * scale) if engine else None, seconds=None if engine else seconds * scale
-        )
+    sent = max(1, len(tables[0]))
+    scale = (ins[0] or 0) / sent
+    total = _rows_out(step, len(made) / sent, rows)
+    if engine is None:
+        return Estimate(step, False, total, seconds=seconds * scale)
+    counts = (engine.asked + engine.recalled) * scale * sent / (sent + 1)
+    if not engine.asked:
+        return Estimate(step, False, total, round(counts))
+    each = counts / engine.asked
     return Estimate(
-        step,
-        False,
-        total,
-        round((engine.asked + engine.recalled) * scale),
-        round(engine.tokens_in * scale * (1 + engine.recalled / engine.asked)),
-        round(engine.tokens_out * scale * (1 + engine.recalled / engine.asked)),
-        seconds * scale,
+        step, False, total, round(counts), round(engine.tokens_in * each), round(engine.tokens_out * each), seconds * scale
     )
 
 
-def _rows_out(step: Step, share: float, ins: list[int | None]) -> int | None:
+def _rows_out(step: Step, share: float, rows: dict[str, int | None]) -> int | None:
     """Rows that come out, when a share of the sample did; a step that keeps a number keeps no more than that."""
-    if ins[0] is None:
+    start = rows[step.inputs[0].name]
+    if start is None:
         return None
-    most = ins[0] * share
+    most = start * share
     for verdicts in step.inputs[1:]:
         if isinstance(keep := verdicts.knobs.get("keep"), int):
             most = min(most, keep)
-        elif len(verdicts.inputs) > 1 and (like := ins[0]) is not None:
+        elif len(verdicts.inputs) > 1 and (like := rows[verdicts.inputs[1].name]) is not None:
             most = min(most, like)
     return round(most)

@@ -17,7 +17,10 @@ _console = Console(highlight=False)
 def _grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
     grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        name = column in ("stage", "engine", "step")
+        grid.add_column(
+            column, justify="right" if column in right else "left", overflow="ellipsis" if name else "fold", no_wrap=name
+        )
     return grid
 
 
@@ -80,7 +83,9 @@ def print_plan(lines: list[dict[str, Any]]) -> None:
     known = sum(line["seconds"] or 0 for line in todo)
     unknown = sum(line["seconds"] is None for line in todo)
     open_ends = f", and {unknown} steps whose time shows only once a model is trained" if unknown else ""
-    _console.print(f"\n{len(todo)} of {len(lines)} steps to do: {_time(known)} by the probe{open_ends}")
+    _console.print(
+        f"\n{len(todo)} of {len(lines)} steps to do: {_time(known)} at most, by the probe (which keeps fewer rows in flight){open_ends}"
+    )
 
 
 def print_results(record: dict[str, Any], quiet: bool) -> None:
