@@ -1,19 +1,12 @@
 import textwrap
 
 import pytest
+from stages_for_tests import FAKE
 
 from attar.home import Home
 from attar.run import run
 from attar.runfile import read_run_file
 from attar.watch import Quiet
-
-FAKE = """
-recipe: magpie
-engines:
-  teacher: {kind: fake, model: teacher}
-  rewarder: {kind: fake, model: rewarder}
-knobs: {count: 60, size: 10}
-"""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Small stages that the flow's tests wire together."""
+"""A run file and small stages that the flow's tests wire together."""
 
 import time
 from pathlib import Path
@@ -9,6 +9,14 @@ from attar.engines.base import Request, in_order
 from attar.flow import recipe
 from attar.stage import reads, rowwise, trains
 from attar.table import put
+
+FAKE = """
+recipe: magpie
+engines:
+  teacher: {kind: fake, model: teacher}
+  rewarder: {kind: fake, model: rewarder}
+knobs: {count: 60, size: 10}
+"""
 
 
 def numbers(*, count, wide=False):

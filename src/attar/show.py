@@ -83,9 +83,8 @@ def print_plan(lines: list[dict[str, Any]]) -> None:
     known = sum(line["seconds"] or 0 for line in todo)
     unknown = sum(line["seconds"] is None for line in todo)
     open_ends = f", and {unknown} steps whose time shows only once a model is trained" if unknown else ""
-    _console.print(
-        f"\n{len(todo)} of {len(lines)} steps to do: {_time(known)} at most, by the probe (which keeps fewer rows in flight){open_ends}"
-    )
+    took = f"{_time(known)} at most, by the probe (which keeps fewer rows in flight)"
+    _console.print(f"\n{len(todo)} of {len(lines)} steps to do: {took}{open_ends}")
 
 
 def print_results(record: dict[str, Any], quiet: bool) -> None:

@@ -2,7 +2,7 @@ import json
 
 import polars as pl
 import pytest
-from conftest import FAKE
+from stages_for_tests import FAKE
 
 from attar.home import card
 from attar.run import Settings, run
