@@ -117,3 +117,31 @@ def test_a_form_or_a_suffix_that_is_not_known_is_refused_before_anything_is_writ
     with pytest.raises(DataError, match=r"cannot write \.csv; use \.jsonl, \.json or \.parquet"):
         Sink(tmp_path / "out.csv", "alpaca")
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("layout", [None, "datasets"])
+def test_a_folder_is_written_and_read_back(tmp_path, layout):
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps({"prompt": f"q{i}", "response": f"a{i}", "score": i / 2}) + "\n" for i in range(50)))
+    found = convert(source, tmp_path / "out", "messages", layout=layout)
+    assert found["rows"] == 50
+    rows = [row for batch in load(tmp_path / "out") for row in batch.table.to_dicts()]
+    assert [(row["prompt"], row["response"], row["score"]) for row in rows] == [(f"q{i}", f"a{i}", i / 2) for i in range(50)]
+    if layout:
+        from datasets import load_from_disk
+
+        assert load_from_disk(str(tmp_path / "out"))[3]["messages"][0] == {"role": "user", "content": "q3"}
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_folder_that_is_there_already_is_not_written_over(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"prompt": "q", "response": "a"}\n')
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match="exists already"):
+        convert(tmp_path / "in.jsonl", tmp_path / "out", "messages")
+
+
+def test_an_unknown_layout_is_named(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"prompt": "q", "response": "a"}\n')
+    with pytest.raises(DataError, match="unknown layout 'dataset'; did you mean 'datasets'"):
+        convert(tmp_path / "in.jsonl", tmp_path / "out", "messages", layout="dataset")

@@ -134,16 +134,17 @@ def why(
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="a file or folder: JSON, JSONL, parquet, `datasets`")],
-    target: Annotated[Path, typer.Argument(help=".jsonl, .json or .parquet")],
+    target: Annotated[Path, typer.Argument(help=".jsonl, .json or .parquet; no suffix: a folder")],
     to: Annotated[str, typer.Option(help="messages, sharegpt, alpaca, prompt or preference")] = "messages",
     form: Annotated[str | None, typer.Option("--from", help="the source's format; detected row by row if not given")] = None,
+    layout: Annotated[str | None, typer.Option(help="of a folder: parquet, or datasets (as `save_to_disk`)")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn chat data of any known format into another; rows that cannot be are set aside with their reasons."""
     from attar.convert import convert as do_convert
     from attar.show import print_conversion
 
-    _out(do_convert(source, target, to, form), as_json, print_conversion)
+    _out(do_convert(source, target, to, form, layout), as_json, print_conversion)
 
 
 @app.command()

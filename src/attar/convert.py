@@ -8,13 +8,13 @@ from typing import Any
 
 from attar.errors import DataError
 from attar.files import BadRow, excerpt, load
-from attar.sink import Sink
+from attar.sink import open_sink
 
 
-def convert(source: Path, target: Path, to: str, form: str | None = None) -> dict[str, Any]:
+def convert(source: Path, target: Path, to: str, form: str | None = None, layout: str | None = None) -> dict[str, Any]:
     """Convert; what could not be converted lies in TARGET.rejected.jsonl, with file, line and reason."""
     aside = target.with_name(target.name + ".rejected.jsonl")
-    sink = Sink(target, to)
+    sink = open_sink(target, to, layout)
     reasons: Counter[str] = Counter()
     with aside.open("w", encoding="utf-8") as rejects:
         for batch in load(source, form=form):

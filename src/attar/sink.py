@@ -1,10 +1,13 @@
-"""Writing chat data: rows to one JSONL, JSON or parquet file, in any of the known formats, as they come."""
+"""Writing chat data as it comes, in any of the known formats: one JSONL, JSON or parquet file, a folder of parquet, or a
+folder as the `datasets` library saves it. What is written appears complete or not at all.
+"""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-from attar.errors import DataError, did_you_mean
+from attar.errors import DataError, MissingExtraError, did_you_mean
 from attar.formats import FORMATS, Row, express
 from attar.table import COLUMNS, Table
 
@@ -81,3 +84,59 @@ class Sink:
             self._partial.replace(self.path)
         else:
             self._partial.unlink(missing_ok=True)
+
+
+class FolderSink:
+    """Writes rows to a new folder, a parquet file for every table; or, on closing, as a `datasets` folder."""
+
+    def __init__(self, path: Path, form: str, *, datasets: bool) -> None:
+        if path.exists():
+            raise DataError(f"{path} exists already: name a new folder")
+        self.path, self.form, self.datasets, self.count, self.files = path, form, datasets, 0, 0
+        self._partial = path.with_name(path.name + ".partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def write(self, table: Table) -> list[str | None]:
+        """Write a table's rows; of each, the reason why it could not be written, or None."""
+        shard = Sink(self._partial / f"data-{self.files:05d}.parquet", self.form)
+        reasons = shard.write(table)
+        shard.close()
+        self.count += shard.count
+        self.files += bool(shard.count)
+        return reasons
+
+    def close(self) -> None:
+        """Put the folder in its place; without a row there is none."""
+        if not self.count:
+            shutil.rmtree(self._partial, ignore_errors=True)
+        elif self.datasets:
+            self._save()
+            shutil.rmtree(self._partial)
+        else:
+            self._partial.replace(self.path)
+
+    def _save(self) -> None:
+        try:
+            from datasets import Dataset, disable_progress_bars
+            from datasets.exceptions import DatasetGenerationError
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(str(error.name), "train") from error
+        disable_progress_bars()
+        files: list[Any] = sorted(str(file) for file in self._partial.glob("*.parquet"))
+        saved = self._partial / "saved"
+        try:
+            found = Dataset.from_parquet(files, cache_dir=str(self._partial / "cache"))
+        except DatasetGenerationError as error:
+            reason = f"{error.__cause__ or error}".splitlines()[0]
+            raise DataError(f"{self.path}: the rows do not share their columns, as `datasets` wants: {reason}") from error
+        found.save_to_disk(str(saved))  # type: ignore[union-attr] # a list of files without a split is one Dataset
+        saved.replace(self.path)
+
+
+def open_sink(path: Path, form: str, layout: str | None = None) -> Sink | FolderSink:
+    """A sink for a path: a file by its suffix; without one a folder, of parquet or as `datasets` saves it."""
+    if layout not in (None, "parquet", "datasets"):
+        raise DataError(f"unknown layout {layout!r}; {did_you_mean(layout, ('parquet', 'datasets'))}")
+    if path.suffix and layout is None:
+        return Sink(path, form)
+    return FolderSink(path, form, datasets=layout == "datasets")

@@ -234,3 +234,34 @@ def test_scores_that_are_not_numbers_are_an_error_and_never_a_text(tmp_path):
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(EngineError, match="not numbers"):
         list(Local(Spec("local", str(tmp_path))).write([Request(0, text="cat")]))
+
+
+@pytest.mark.parametrize("holds", [1, 3, 7])
+def test_where_memory_runs_out_it_goes_on_with_fewer_slots_and_the_same_texts(teacher, monkeypatch, holds):
+    hot = asked(temperature=1.0)
+    expected = in_order(teacher.write(hot), len(hot))
+    small = pocket(slots=16)
+    model = small.causal()
+    forward, failed = model.forward, []
+
+    def scarce(*args, **given):
+        found = forward(*args, **given)
+        if len(given["input_ids"]) > holds:  # fails after the cache was written, as a real one may
+            failed.append(len(given["input_ids"]))
+            raise torch.OutOfMemoryError
+        return found
+
+    monkeypatch.setattr(model, "forward", scarce)
+    assert in_order(small.write(hot), len(hot)) == expected
+    assert failed
+
+
+def test_a_device_that_holds_not_even_one_row_is_an_error(monkeypatch):
+    engine = pocket(slots=4)
+
+    def never(*_, **__):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(engine.causal(), "forward", never)
+    with pytest.raises(EngineError, match="does not hold one row"):
+        list(engine.write(asked()))

@@ -4,6 +4,7 @@ Every row's text is decided by its own prompt, sampling and seed: neither its ne
 Rows stand right-aligned in one key-value cache; newcomers are read in together, then join.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -35,6 +36,11 @@ class Job:
     def __post_init__(self) -> None:
         if self.sampling.temperature > 0:
             self.dice = np.random.Generator(np.random.Philox(self.seed))
+
+    def restart(self) -> None:
+        """Forget what was written; it will come out the same."""
+        self.ids.clear()
+        self.__post_init__()
 
     def roll(self) -> float:
         """The next random number of this row, and of no other."""
@@ -94,6 +100,30 @@ def check_layers(config: Any) -> None:
         )
 
 
+class _Waiting:
+    """Jobs not yet begun: those put back first, then the stream's own."""
+
+    def __init__(self, jobs: Iterator[Job]) -> None:
+        self.jobs, self.first = iter(jobs), deque[Job]()
+        self.reading: list[Job] = []
+
+    def __iter__(self) -> Iterator[Job]:
+        while self:
+            yield self.first.popleft()
+
+    def __bool__(self) -> bool:
+        if not self.first:
+            self.first.extend(islice(self.jobs, 1))
+        return bool(self.first)
+
+    def put_back(self, jobs: list[Job]) -> None:
+        """Jobs to begin again, before all others."""
+        for job in jobs:
+            job.restart()
+        self.first.extendleft(reversed(jobs))
+        self.reading = []
+
+
 class Slots:
     """Writes jobs with at most `slots` at a time."""
 
@@ -103,21 +133,40 @@ class Slots:
 
     @torch.inference_mode()
     def run(self, jobs: Iterator[Job]) -> Iterator[Job]:
-        """Take jobs as slots come free; give each back when it is done."""
+        """Take jobs as slots come free; give each back when it is done. Where memory runs out, go on with half the slots."""
+        waiting = _Waiting(jobs)
         batch: _Batch | None = None
-        more = True
-        while more or batch:
-            active = len(batch.jobs) if batch else 0
-            if more and (active == 0 or self.slots - active >= max(1, self.slots // 8)):
-                new = list(islice(jobs, self.slots - active))
-                more = len(new) == self.slots - active
-                if new:
-                    batch = self._join(batch, self._read_in(new))
+        while batch or waiting:
+            try:
+                if self._room(batch, waiting):
+                    batch = self._admit(batch, waiting)
+                elif batch:
+                    self._step(batch)
+            except torch.OutOfMemoryError as error:
+                batch = self._restart(batch, waiting, error)
             if batch:
                 yield from (job for job in batch.jobs if job.finish)
                 batch = self._compact(batch)
-            if batch and not (more and self.slots - len(batch.jobs) >= max(1, self.slots // 8)):
-                self._step(batch)
+
+    def _room(self, batch: _Batch | None, waiting: _Waiting) -> int:
+        """How many newcomers to take: none until an eighth of the slots is free, so that reading in is worth its while."""
+        free = self.slots - (len(batch.jobs) if batch else 0)
+        return free if free >= max(1, self.slots // 8) and waiting else 0
+
+    def _admit(self, batch: _Batch | None, waiting: _Waiting) -> _Batch:
+        """Read newcomers in, and let them join."""
+        waiting.reading = list(islice(waiting, self._room(batch, waiting)))
+        joined = self._join(batch, self._read_in(waiting.reading))
+        waiting.reading = []
+        return joined
+
+    def _restart(self, batch: _Batch | None, waiting: _Waiting, error: Exception) -> None:
+        """Half the slots, and all that was under way begun anew: what a step cut short left behind is not to be trusted."""
+        under_way = [*(batch.jobs if batch else []), *waiting.reading]
+        if len(under_way) <= 1:
+            raise EngineError("the device's memory does not hold one row: use shorter rows or a smaller model") from error
+        self.slots = len(under_way) // 2
+        waiting.put_back(under_way)
 
     def _read_in(self, jobs: list[Job]) -> _Batch:
         """Read the newcomers' prompts and draw the first token of each."""
