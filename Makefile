@@ -41,7 +41,9 @@ pocket: .venv/dev
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Attar needs Python 3.11 or later; name one with  make PYTHON=python3.12 ..."; exit 1; }
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "no venv here; on Debian or Ubuntu:  apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet python3-venv && $(PYTHON) -m venv .venv; } || \
+		{ rm -rf .venv; echo "no venv here; on Debian or Ubuntu:  apt-get install python3-venv"; exit 1; }
 
 clean:
 	rm -rf .venv .attar .pytest_cache .ruff_cache

@@ -70,6 +70,12 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(attar, words, told):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_home_that_cannot_be_written_is_one_line(attar, run_file, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = attar("run", run_file(), "--home", tmp_path / "file" / "home", code=2)
+    assert done.stderr.splitlines()[-1].startswith("attar: Not a directory")
+
+
 def test_an_id_that_is_not_there_is_named(attar, run_file):
     attar("run", run_file(), "-q")
     assert "has no row 'm0-9999999'" in attar("why", "try", "m0-9999999", code=2).stderr

@@ -236,3 +236,25 @@ def test_verdicts_are_cut_at_the_same_rows_as_their_table(do):
 def test_run_returns_where_the_results_are(home):
     found = run(trace(doubled, {}, {"count": 3}), home, Quiet())
     assert read(found["out"])["twice"].to_list() == [0, 2, 4]
+
+
+def test_a_damaged_part_is_named_with_what_to_do(do, home):
+    out = do(doubled)["out"]
+    source = next(path for path in home.steps.iterdir() if "numbers" in path.name)
+    (out / "card.json").unlink()
+    parts(out)[0].unlink()
+    parts(source)[0].write_bytes(b"PAR1 and then rubbish PAR1")
+    with pytest.raises(DataError, match=r"is damaged .*run again"):
+        do(doubled)
+
+
+def test_what_a_training_step_left_behind_is_cleared_before_it_starts_again(do, home):
+    @recipe()
+    def teach(flow, *, base):
+        return {"model": flow(learn, flow(numbers, count=4), engine=base)}
+
+    folder = do(teach, base=FAKE)["model"]
+    (folder / "card.json").unlink()
+    (folder / "model" / "half-written").write_text("x")
+    do(teach, base=FAKE)
+    assert [path.name for path in (folder / "model").iterdir()] == ["config.json"]

@@ -216,6 +216,9 @@ def main() -> None:
     except AttarError as error:
         sys.stderr.write(f"attar: {' '.join(str(error).split())}\n")
         raise SystemExit(2) from None
+    except OSError as error:
+        sys.stderr.write(f"attar: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         sys.stderr.write("attar: stopped; the same command goes on from here\n")
         raise SystemExit(130) from None

@@ -1,5 +1,6 @@
 """Running a traced recipe: step by step, each resumed where it stopped, nothing done twice."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -186,8 +187,11 @@ def _missing(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tu
 
 def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, watch: Watch) -> _Tally:
     folder = home.folder(step)
-    for stale in parts(folder):  # of a run that stopped midway: a whole-table stage starts afresh
-        stale.unlink()
+    for stale in folder.iterdir():  # of a run that stopped midway: a whole-table stage starts afresh
+        if stale.is_dir():
+            shutil.rmtree(stale)
+        elif stale.name != ".lock":
+            stale.unlink()
     watch.begin(step, None, 0)
     tables = [_read_marked(home.folder(before), step) for before in step.inputs]
     extra: dict[str, Any] = (

@@ -5,7 +5,7 @@ On disk a table is a folder of parquet parts, each named by the rows it was made
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -93,7 +93,17 @@ def read(folder: Path, columns: Sequence[str] | None = None) -> Table:
     found = parts(folder)
     if not found:
         raise DataError(f"{folder} holds no table")
-    return pl.read_parquet(found, columns=list(columns) if columns is not None else None)
+    return _sound(folder, lambda: pl.read_parquet(found, columns=list(columns) if columns is not None else None))
+
+
+def _sound(where: Path, load: Callable[[], Table]) -> Table:
+    """What was loaded; a file that cannot be read is the user's to remove."""
+    try:
+        return load()
+    except (pl.exceptions.ComputeError, OSError) as error:
+        raise DataError(
+            f"{where} is damaged ({str(error).splitlines()[0]}): remove that step's folder and run again"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +121,16 @@ class Rows:
 
 def rows_of(folder: Path) -> Rows:
     """Where the rows of a table on disk lie, from the parts' footers alone."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     found = parts(folder)
     if not found:
         raise DataError(f"{folder} holds no table")
-    return Rows(tuple(found), tuple(accumulate((pq.read_metadata(path).num_rows for path in found), initial=0)))
+    try:
+        return Rows(tuple(found), tuple(accumulate((pq.read_metadata(path).num_rows for path in found), initial=0)))
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{folder} is damaged ({error}): remove that folder and run again") from error
 
 
 def read_rows(rows: Rows, start: int, stop: int, columns: Sequence[str] | None = None) -> Table:
@@ -127,5 +141,6 @@ def read_rows(rows: Rows, start: int, stop: int, columns: Sequence[str] | None =
         if first >= stop and pieces:
             break
         part = pl.scan_parquet(rows.paths[i]).slice(max(0, start - first), max(0, min(last, stop) - max(first, start)))
-        pieces.append((part if columns is None else part.select(columns)).collect())
+        wanted = part if columns is None else part.select(columns)
+        pieces.append(_sound(rows.paths[i], wanted.collect))
     return pl.concat(pieces)

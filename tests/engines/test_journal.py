@@ -9,6 +9,7 @@ import pytest
 from attar.engines.base import Request, Sampling, Spec, in_order
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal, Journaled
+from attar.errors import EngineError
 
 HOT = Sampling(temperature=1.0)
 
@@ -159,3 +160,23 @@ def test_a_reply_out_of_place_is_a_fault_not_an_answer():
         in_order([replies[0], replies[0]], 2)
     with pytest.raises(RuntimeError, match="unanswered"):
         in_order(replies[:1], 2)
+
+
+def test_a_journal_that_cannot_be_opened_says_so(tmp_path):
+    (tmp_path / "j.sqlite").write_bytes(b"not a database, but long enough to look like a file" * 100)
+    with pytest.raises(EngineError, match=r"j.sqlite cannot be opened .*not a database"):
+        Journal(tmp_path / "j.sqlite")
+
+
+def test_a_journal_that_can_no_longer_be_written_stops_the_run(journal):
+    engine = journaled(journal)
+    list(engine.write(asks(1)))
+    journal.commit()
+    journal._base.execute("DROP TABLE replies")  # stands for a full disk
+    journal._base.execute("CREATE VIEW replies AS SELECT 1 AS key, 2 AS reply")
+    list(engine.write(asks(3)))
+    time.sleep(1.2)
+    later = Request(0, text="later")
+    with pytest.raises(EngineError, match="cannot be written, so replies would be lost"):
+        list(engine.write([later]))
+    journal._waiting.clear()

@@ -3,6 +3,7 @@ import pytest
 
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
+from attar.errors import RecipeError
 from attar.synth import magpie
 
 
@@ -80,3 +81,9 @@ def test_every_row_says_where_it_comes_from():
     assert out.schema["origin"] == pl.Struct(
         {"stage": pl.String, "engine": pl.String, "seed": pl.Int64, "parents": pl.List(pl.String)}
     )
+
+
+@pytest.mark.parametrize(("count", "mix"), [(-1, [{}]), (5, []), (5, [{"share": 0}]), (5, [{"share": -1}, {"share": 2}])])
+def test_what_cannot_be_shared_out_is_refused(count, mix):
+    with pytest.raises(RecipeError, match="cannot share"):
+        magpie.draws(count=count, mix=mix)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.engines.base import Reply, Request, Spec
+from attar.errors import EngineError
 
 GROUP_SECONDS = 0.5
 _SCHEMA = """
@@ -29,10 +30,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._base = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-        self._base.execute("PRAGMA journal_mode=WAL")
-        self._base.execute("PRAGMA synchronous=NORMAL")
-        self._base.executescript(_SCHEMA)
+        try:
+            self._base = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=NORMAL")
+            self._base.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise EngineError(f"the journal {path} cannot be opened ({error}): if it is damaged, move it away") from error
+        self.path, self._broken = path, ""
         self._lock = threading.Lock()
         self._waiting: dict[bytes, tuple[str, float]] = {}
         self._failed: list[tuple[bytes, str, float]] = []
@@ -50,6 +55,8 @@ class Journal:
 
     def keep(self, key: bytes, reply: Reply) -> None:
         """Keep a reply; durable within a second."""
+        if self._broken:
+            raise EngineError(f"the journal {self.path} cannot be written, so replies would be lost: {self._broken}")
         now = time.time()
         with self._lock:
             if reply.error is None:
@@ -63,7 +70,10 @@ class Journal:
             self._wake.wait()
             self._wake.clear()
             time.sleep(GROUP_SECONDS)
-            self.commit()
+            try:
+                self.commit()
+            except sqlite3.Error as error:  # told by the next `keep`, in the thread of the run
+                self._broken = str(error)
 
     def commit(self) -> None:
         """Write what waits, now."""
@@ -72,9 +82,13 @@ class Journal:
                 return
             rows = [(key, text, at) for key, (text, at) in self._waiting.items()]
             self._base.execute("BEGIN IMMEDIATE")
-            self._base.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
-            self._base.executemany("INSERT INTO failures VALUES (?, ?, ?)", self._failed)
-            self._base.execute("COMMIT")
+            try:
+                self._base.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
+                self._base.executemany("INSERT INTO failures VALUES (?, ?, ?)", self._failed)
+                self._base.execute("COMMIT")
+            except sqlite3.Error:
+                self._base.execute("ROLLBACK")
+                raise
             self._waiting.clear()
             self._failed.clear()
 

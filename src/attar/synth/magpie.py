@@ -7,6 +7,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's own only from
 
 from attar.chat import Prefix, prefix
 from attar.engines.base import Request, Sampling, Writer, in_order
+from attar.errors import RecipeError
 from attar.identity import seed_of
 from attar.stage import rowwise
 from attar.table import COLUMNS, ORIGIN, Table, origin, put, turns
@@ -25,6 +26,8 @@ class Draw(TypedDict, total=False):
 def draws(*, count: int, mix: Sequence[Draw] = ({},), seed: int = 0) -> Table:
     """() -> id, temperature, top_p, system: how each of `count` instructions is to be drawn, the mix by its shares."""
     shares = [way.get("share", 1.0) for way in mix]
+    if count < 0 or not shares or min(shares) < 0 or sum(shares) <= 0:
+        raise RecipeError(f"cannot share {count} draws out by the shares {shares}: a count and shares above nought are needed")
     ends = [round(count * sum(shares[: i + 1]) / sum(shares)) for i in range(len(mix))]
     chosen = [way for way, start, end in zip(mix, [0, *ends], ends, strict=False) for _ in range(end - start)]
     return pl.DataFrame(
