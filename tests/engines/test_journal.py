@@ -83,6 +83,19 @@ def test_equal_requests_under_way_are_asked_once_and_all_answered(journal):
     assert engine.asked == 1
 
 
+def test_equal_requests_are_asked_once_of_an_engine_that_takes_all_before_it_answers(journal):
+    class Batching(Fake):
+        def write(self, requests):
+            yield from super().write(list(requests))
+
+    engine = Journaled(Batching(Spec("fake", "m")), journal)
+    mixed = [Request(i, text=f"say {i % 3}", sampling=HOT, seed=i % 3) for i in range(9)]
+    replies = in_order(engine.write(mixed), 9)
+    assert engine.asked == 3
+    assert [reply.text for reply in replies] == [replies[i % 3].text for i in range(9)]
+    assert len({reply.text for reply in replies}) == 3
+
+
 def test_a_failure_is_asked_again_never_replayed(journal):
     broken = journaled(journal, faults=1.0)
     assert all(reply.error for reply in broken.write(asks(4)))

@@ -256,6 +256,41 @@ def test_where_memory_runs_out_it_goes_on_with_fewer_slots_and_the_same_texts(te
     assert failed
 
 
+def test_memory_that_runs_out_in_the_middle_of_writing_costs_time_and_nothing_else(teacher, monkeypatch):
+    hot = asked(temperature=1.0)
+    expected = in_order(teacher.write(hot), len(hot))
+    small = pocket(slots=16)
+    model = small.causal()
+    forward, calls = model.forward, []
+
+    def fails_now_and_then(*args, **given):
+        found = forward(*args, **given)
+        calls.append(len(given["input_ids"]))
+        if len(calls) in (7, 20):
+            raise torch.OutOfMemoryError
+        return found
+
+    monkeypatch.setattr(model, "forward", fails_now_and_then)
+    assert in_order(small.write(hot), len(hot)) == expected
+    assert max(calls[20:]) <= 4
+
+
+def test_top_p_draws_from_the_smallest_set_that_holds_it_by_its_own_chances():
+    from collections import Counter
+
+    from attar.engines.slots import Job, _sampled
+
+    def drawn(top_p, count=4000):
+        jobs = [Job(i, [], Sampling(1.0, top_p), frozenset(), seed=i) for i in range(count)]
+        logits = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64).log().expand(count, 3)
+        return Counter(_sampled(logits, jobs, logits.argmax(-1))[1].tolist())
+
+    assert set(drawn(0.5)) == {1}
+    assert set(drawn(0.6)) == {1, 2}
+    assert drawn(0.6)[1] / 4000 == pytest.approx(0.625, abs=0.03)
+    assert [drawn(1.0)[token] / 4000 for token in (0, 1, 2)] == pytest.approx([0.2, 0.5, 0.3], abs=0.03)
+
+
 def test_a_device_that_holds_not_even_one_row_is_an_error(monkeypatch):
     engine = pocket(slots=4)
 

@@ -64,5 +64,5 @@ def test_arms_are_compared_by_level_and_with_the_first_arm():
 
 def test_arms_are_matched_by_id_not_by_place():
     one = arm([True, False, True, False])
-    out = stats.compare(one, one.reverse(), arms=["a", "b"])
+    out = stats.compare(one.reverse(), one, arms=["a", "b"])
     assert out.filter(pl.col("arm") == "b")["lead_high"].to_list() == [0.0, 0.0, 0.0]
