@@ -8,7 +8,7 @@ import polars as pl
 from attar.engines.base import Request, in_order
 from attar.flow import recipe
 from attar.stage import reads, rowwise, trains
-from attar.table import put
+from attar.table import put, verdicts
 
 FAKE = """
 recipe: magpie
@@ -48,9 +48,17 @@ def total(table):
     return pl.DataFrame({"id": ["total"], "sum": [table["n"].sum()]})
 
 
+def even(table):
+    return verdicts(table["id"].to_list(), [n % 2 == 0 for n in table["n"]], ["odd"] * len(table), [None] * len(table))
+
+
 @reads("absent")
 def needs_absent(table):
     return table
+
+
+def nothing(table):
+    return None
 
 
 @trains

@@ -117,3 +117,44 @@ def test_recipes_are_listed_with_roles_and_knobs(attar):
     found = {line["recipe"]: line for line in json.loads(attar("recipes", "--json").stdout)}
     assert found["magpie"]["roles"] == {"teacher": "needed", "rewarder": "needed", "base": "optional"}
     assert found["magpie"]["knobs"]["epochs"] == 2.0
+
+
+def test_a_run_with_a_dot_in_its_name_is_found_again(attar, run_file):
+    attar("run", run_file(name="my.v2.yaml"), "-q")
+    assert len(json.loads(attar("status", "my.v2", "--json").stdout)) == 11
+    assert len(json.loads(attar("status", "my.v2.yaml", "--json").stdout)) == 11
+
+
+def test_a_second_run_file_of_the_same_name_does_not_take_the_firsts_place(attar, run_file, tmp_path):
+    attar("run", run_file(), "-q")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "try.yaml").write_text(run_file().read_text())
+    assert "rename this run file" in attar("run", other / "try.yaml", code=2).stderr
+
+
+def test_ctrl_c_says_how_to_go_on(attar, run_file, tmp_path):
+    import signal
+    import time
+
+    path = run_file(run_file().read_text().replace("model: teacher", "model: teacher, delay: 0.05"))
+    child = subprocess.Popen(
+        [str(ATTAR), "run", str(path), "--home", str(tmp_path / "home")], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2.0)
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert told.splitlines()[-1] == "attar: stopped; the same command goes on from here"
+
+
+def test_a_report_of_a_run_that_kept_nothing_is_still_a_report(attar, run_file, tmp_path):
+    path = run_file(run_file().read_text().replace("size: 10", "size: 10, rule: reward > 1000"))
+    attar("run", path, "-q")
+    assert "From drawn to kept" in Path(tmp_path / attar("report", "try").stdout.strip()).read_text()
+
+
+def test_the_doctor_finds_that_a_base_is_no_teacher(attar):
+    findings = {line["what"]: line for line in json.loads(attar("doctor", "pocket:base", "--json", code=1).stdout)}
+    assert not findings["writing"]["good"]
+    assert "base model" in findings["writing"]["told"]

@@ -145,3 +145,21 @@ def test_an_unknown_layout_is_named(tmp_path):
     (tmp_path / "in.jsonl").write_text('{"prompt": "q", "response": "a"}\n')
     with pytest.raises(DataError, match="unknown layout 'dataset'; did you mean 'datasets'"):
         convert(tmp_path / "in.jsonl", tmp_path / "out", "messages", layout="dataset")
+
+
+def test_a_target_within_what_is_read_is_refused(tmp_path):
+    source = tmp_path / "data"
+    source.mkdir()
+    (source / "a.jsonl").write_text('{"prompt": "q", "response": "a"}\n')
+    for target in (source / "out.jsonl", source / "a.jsonl"):
+        with pytest.raises(DataError, match=r"lies in|is \(or holds\)"):
+            convert(source, target, "messages")
+    with pytest.raises(DataError, match=r"is \(or holds\) what is read"):
+        convert(source / "a.jsonl", source / "a.jsonl", "messages")
+    assert [path.name for path in source.iterdir()] == ["a.jsonl"]
+
+
+def test_a_missing_source_leaves_no_litter(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        convert(tmp_path / "none.jsonl", tmp_path / "new" / "out.jsonl", "messages")
+    assert list(tmp_path.iterdir()) == []

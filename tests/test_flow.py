@@ -4,6 +4,7 @@ from stages_for_tests import double, doubled, learn, numbers, say, total
 from attar.engines.base import Spec
 from attar.errors import EngineError, RecipeError
 from attar.flow import Trace, trace
+from attar.select import rank, where
 
 FAKE = Spec("fake", "m")
 
@@ -96,3 +97,27 @@ def test_whole_stages_state_their_columns():
     step = flow(total, flow(numbers, count=3)).step
     assert step.marks.columns({}) == ("n",)
     assert not step.marks.rowwise
+
+
+def test_a_stage_that_closes_over_something_is_refused():
+    def make(k):
+        def inner(table):
+            return table.head(k)
+
+        return inner
+
+    flow = Trace()
+    with pytest.raises(RecipeError, match="is defined inside a function"):
+        flow(make(2), flow(numbers, count=3))
+
+
+@pytest.mark.parametrize(("stage", "knobs"), [(where.holds, {"rule": "reward >"}), (rank.top, {"by": "nope(", "keep": 3})])
+def test_a_bad_expression_is_found_while_tracing_not_after_hours(stage, knobs):
+    flow = Trace()
+    with pytest.raises(RecipeError, match="is no expression"):
+        flow(stage, flow(numbers, count=3), **knobs)
+
+
+def test_a_result_that_is_no_step_is_refused():
+    with pytest.raises(RecipeError, match="its result 'rows' is int"):
+        trace(lambda flow: {"rows": 5}, {}, {})

@@ -210,3 +210,13 @@ def test_any_json_is_either_understood_or_refused_by_value_error(value, form):
         return
     assert row["messages"]
     assert all(isinstance(turn["content"], str) for turn in row["messages"])
+
+
+def test_a_preference_keeps_the_whole_conversation_that_stands_beside_its_prompt():
+    row = {"messages": [U("q1"), A("a1"), U("q2")], "prompt": "q2", "chosen": "good", "rejected": "bad"}
+    assert understand(row)["messages"] == [U("q1"), A("a1"), U("q2")]
+
+
+def test_a_turn_that_calls_tools_is_set_aside_not_emptied():
+    with pytest.raises(ValueError, match="calls tools"):
+        understand({"messages": [U("q"), {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]})

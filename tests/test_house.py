@@ -9,10 +9,10 @@ SRC = Path(__file__).parent.parent / "src" / "attar"
 FLOORS = (
     ("errors", "identity", "table", "stage", "formats", "files", "sink", "chat", "parse", "world"),
     ("engines",),
-    ("synth", "annotate", "select", "pair", "train", "evaluate"),
+    ("synth", "annotate", "select", "train", "evaluate"),
     ("flow", "scale", "home", "run", "plan", "story"),
     ("recipes",),
-    ("runfile", "start", "convert", "show", "watch", "report", "view", "cli"),
+    ("runfile", "start", "convert", "show", "watch", "report", "cli"),
 )
 FLOOR_OF = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 FAMILIES = {"synth", "annotate", "select", "train", "evaluate"}

@@ -70,7 +70,7 @@ def test_the_order_of_a_list_does():
 
 
 def test_every_field_of_a_dataclass_counts_however_deep():
-    assert plain({"p": [Point(1, ("a",))], 2: Path("x/y")}) == {"p": [{"x": 1, "tags": ["a"]}], "2": "x/y"}
+    assert plain({"p": [Point(1, ("a",))], 2: "x/y"}) == {"p": [{"x": 1, "tags": ["a"]}], "2": "x/y"}
     assert fingerprint([Point(1, ("a",))]) != fingerprint([Point(1, ("b",))])
 
 
@@ -147,7 +147,7 @@ def test_how_an_answer_is_fetched_is_not_part_of_a_stage():
     import ast
 
     tree = ast.parse("import attar.engines.base\nfrom attar.errors import DataError\nimport attar.parse\nimport json\n")
-    assert [path.name for path in identity._imports(tree)] == ["parse.py"]
+    assert [path.name for path in identity._imports(tree, Path("/nowhere"))] == ["parse.py"]
 
 
 def test_a_folder_is_its_model_files_by_name_and_content(tmp_path):
@@ -186,3 +186,18 @@ def test_all_of_a_file_of_less_than_two_ends_counts(tmp_path, monkeypatch, place
     content[place] = 1
     file.write_bytes(content)
     assert of_folder(tmp_path) != before
+
+
+def test_a_path_has_no_fingerprint_since_its_content_is_not_looked_at():
+    with pytest.raises(TypeError, match="has no fingerprint"):
+        plain(Path("x/y"))
+
+
+def test_a_change_in_a_neighbouring_file_that_a_stage_imports_is_a_change_of_the_stage(tmp_path):
+    (tmp_path / "near.py").write_text("K = 1")
+    (tmp_path / "stage.py").write_text("import near\n")
+    identity._code.cache_clear()
+    before = identity._code(tmp_path / "stage.py")
+    (tmp_path / "near.py").write_text("K = 2")
+    identity._code.cache_clear()
+    assert identity._code(tmp_path / "stage.py") != before

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from stages_for_tests import double, doubled, learn, needs_absent, numbers, spoken, total
+from stages_for_tests import double, doubled, even, learn, needs_absent, nothing, numbers, spoken, total
 
 from attar.engines.base import Spec
-from attar.errors import DataError, ReplyError
+from attar.errors import DataError, RecipeError, ReplyError
 from attar.flow import recipe, trace
 from attar.home import card, collect_garbage, locked
 from attar.run import Settings, run
@@ -170,7 +170,7 @@ with locked(Path({str(home.root / "s")!r}), print):
     assert said == []
 
 
-def test_kill_9_at_any_moment_then_the_same_tables_and_hardly_a_call_twice(tmp_path):
+def test_kill_9_at_any_moment_then_the_same_tables_byte_for_byte(tmp_path):
     code = """
 import sys; sys.path.insert(0, sys.argv[2])
 from pathlib import Path
@@ -220,10 +220,6 @@ def test_garbage_is_what_no_run_refers_to(home, do):
 
 def test_verdicts_are_cut_at_the_same_rows_as_their_table(do):
     from attar.select import keep
-    from attar.table import verdicts
-
-    def even(table):
-        return verdicts(table["id"].to_list(), [n % 2 == 0 for n in table["n"]], ["odd"] * len(table), [None] * len(table))
 
     @recipe()
     def halves(flow):
@@ -258,3 +254,25 @@ def test_what_a_training_step_left_behind_is_cleared_before_it_starts_again(do, 
     (folder / "model" / "half-written").write_text("x")
     do(teach, base=FAKE)
     assert [path.name for path in (folder / "model").iterdir()] == ["config.json"]
+
+
+def test_a_stage_that_returns_no_table_is_named(do):
+    @recipe()
+    def odd(flow):
+        return {"out": flow(nothing, flow(numbers, count=5))}
+
+    with pytest.raises(RecipeError, match=r"nothing returned NoneType: a stage returns a table"):
+        do(odd)
+
+
+@pytest.mark.parametrize("wrong", [{"shard": 0}, {"bulk": -1}, {"max_failures": 2.0}])
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(RecipeError, match="shard and bulk are 1 or more"):
+        Settings(**wrong)
+
+
+def test_a_damaged_card_is_named(do, home):
+    out = do(doubled)["out"]
+    (out / "card.json").write_text("{")
+    with pytest.raises(DataError, match=r"card.json is damaged"):
+        do(doubled)

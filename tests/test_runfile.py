@@ -103,3 +103,17 @@ def test_every_built_in_recipe_cites_its_paper_and_says_where_it_differs(name):
     import sys
 
     assert "Differs from the paper:" in sys.modules[function.__module__].__doc__
+
+
+def test_a_number_may_be_written_as_people_write_it(run_file):
+    assert read_run_file(run_file(f"recipe: magpie\n{ENGINES}\nknobs: {{lr: 2e-5}}")).knobs == {"lr": 2e-5}
+
+
+@pytest.mark.parametrize("knob", ["count: 0", "size: -3", "prompt_tokens: 0", "temperature: -2", "mix: [{top_p: 0}]"])
+def test_a_number_that_makes_no_sense_is_refused_before_anything_starts(run_file, knob):
+    with pytest.raises(RecipeError, match="input should be greater than"):
+        read_run_file(run_file(f"recipe: magpie\n{ENGINES}\nknobs: {{{knob}}}"))
+
+
+def test_a_run_is_named_by_its_file_dots_and_all(run_file):
+    assert read_run_file(run_file(name="my.v2.yaml")).name == "my.v2"

@@ -25,6 +25,11 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="a run's name, o
 _HOME = Path(".attar")
 
 
+def run_name(given: str) -> str:
+    """A run's name, from itself or from its run file."""
+    return Path(given).name.removesuffix(".yaml").removesuffix(".yml")
+
+
 @app.command()
 def recipes(as_json: JsonOption = False) -> None:
     """List the recipes, their papers, roles and knobs."""
@@ -59,7 +64,7 @@ def _parameters(function: Any, roles: dict[str, bool], knobs: dict[str, Any]) ->
 def plan(
     file: RunFileArgument,
     home: HomeOption = _HOME,
-    probe: Annotated[int, typer.Option(help="rows to send through first, for the estimates; 0 sends none")] = 64,
+    probe: Annotated[int, typer.Option(min=0, help="rows to send through first, for the estimates; 0 sends none")] = 64,
     as_json: JsonOption = False,
 ) -> None:
     """Show every step of a run, what it will take, and what is already done."""
@@ -89,6 +94,9 @@ def run(
     watch = Quiet() if quiet or as_json else Live()
     try:
         results = start(read_run_file(file), Home(home), watch)
+    except KeyboardInterrupt:
+        sys.stderr.write("attar: stopped; the same command goes on from here\n")
+        raise typer.Exit(130) from None
     finally:
         if isinstance(watch, Live):
             watch.stop()
@@ -97,10 +105,10 @@ def run(
 
 @app.command()
 def resume(run_: RunArgument, home: HomeOption = _HOME, quiet: QuietOption = False, as_json: JsonOption = False) -> None:
-    """Go on with a run by its name, as its run file was when it was started."""
+    """Go on with a run by its name: its run file, read again from where it lay."""
     from attar.home import Home, run_record
 
-    record = run_record(Home(home), Path(run_).stem)
+    record = run_record(Home(home), run_name(run_))
     run(Path(record["file"]), home, quiet, as_json)
 
 
@@ -114,7 +122,7 @@ def status(
     from attar.home import Home
     from attar.show import print_status, status_lines
 
-    _out(status_lines(Home(home), Path(run_).stem if run_ else None), as_json, print_status)
+    _out(status_lines(Home(home), run_name(run_) if run_ else None), as_json, print_status)
 
 
 @app.command()
@@ -128,7 +136,7 @@ def why(
     from attar.show import print_story
     from attar.story import story
 
-    _out([asdict(chapter) for chapter in story(Home(home), Path(run_).stem, row)], as_json, print_story)
+    _out([asdict(chapter) for chapter in story(Home(home), run_name(run_), row)], as_json, print_story)
 
 
 @app.command()
@@ -185,7 +193,7 @@ def report(
     from attar.home import Home
     from attar.report.page import write_report
 
-    print(write_report(Home(home), Path(run_).stem, out))  # noqa: T201 (its output is its result)
+    print(write_report(Home(home), run_name(run_), out))  # noqa: T201 (its output is its result)
 
 
 @app.command()
@@ -219,6 +227,3 @@ def main() -> None:
     except OSError as error:
         sys.stderr.write(f"attar: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("attar: stopped; the same command goes on from here\n")
-        raise SystemExit(130) from None

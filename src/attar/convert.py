@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from attar.errors import DataError
-from attar.files import BadRow, excerpt, load
+from attar.files import BadRow, excerpt, load, sources
 from attar.sink import open_sink
 
 
 def convert(source: Path, target: Path, to: str, form: str | None = None, layout: str | None = None) -> dict[str, Any]:
     """Convert; what could not be converted lies in TARGET.rejected.jsonl, with file, line and reason."""
+    for file in sources(source):
+        if file.resolve() == target.resolve() or target.resolve() in file.resolve().parents:
+            raise DataError(f"{target} is (or holds) what is read: name another target")
+    if source.is_dir() and source.resolve() in target.resolve().parents:
+        raise DataError(f"{target} lies in {source}, which is read: name a target outside it")
     aside = target.with_name(target.name + ".rejected.jsonl")
     sink = open_sink(target, to, layout)
     reasons: Counter[str] = Counter()

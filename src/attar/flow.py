@@ -142,6 +142,10 @@ def trace(function: Recipe, engines: Mapping[str, Spec], knobs: Mapping[str, Any
     results = function(flow, **engines, **knobs)
     if not isinstance(results, Mapping):
         raise RecipeError(f"recipe {function.__name__!r} returns {type(results).__name__}: it must return its results by name")
+    if odd := [name for name, handle in results.items() if not isinstance(handle, Handle)]:
+        raise RecipeError(
+            f"recipe {function.__name__!r}: its result {odd[0]!r} is {type(results[odd[0]]).__name__}, not a step's"
+        )
     flow.results = {name: handle.step for name, handle in results.items()}
     return flow
 
@@ -149,6 +153,10 @@ def trace(function: Recipe, engines: Mapping[str, Spec], knobs: Mapping[str, Any
 def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, knobs: Mapping[str, Any]) -> None:
     """Raise now what calling the stage would raise after hours."""
     title, parameters = stage_name(stage), inspect.signature(stage).parameters
+    if "<" in stage.__qualname__ or stage.__closure__:
+        raise RecipeError(
+            f"{title} is defined inside a function: its fingerprint would not show what it closes over; use knobs"
+        )
     for handle in inputs:
         if not isinstance(handle, Handle):
             raise RecipeError(f"{title} is given {type(handle).__name__}: its inputs are the results of other steps")
@@ -167,3 +175,4 @@ def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, k
         inspect.signature(stage).bind(*inputs, **knobs, **given)
     except TypeError as error:
         raise RecipeError(f"{title}: {error}") from error
+    marks(stage).columns({name: parameter.default for name, parameter in parameters.items()} | dict(knobs))

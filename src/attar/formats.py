@@ -57,6 +57,8 @@ def _turn(turn: Any) -> dict[str, str]:
     said = turn.get("role", turn.get("from"))
     if said is None or (role := _ROLES.get(str(said).lower())) is None:
         raise ValueError(f"unknown role {said!r}")
+    if turn.get("tool_calls"):
+        raise ValueError("a turn calls tools, which is more than text can say")
     return {"role": role, "content": _text(turn.get("content", turn.get("value")))}
 
 
@@ -125,7 +127,8 @@ def _from_prompt(row: Row) -> Row:
 
 def _from_preference(row: Row) -> Row:
     ask = _first(row, _ASKS)
-    opening = _opening(row[ask]) if ask else turns(row["chosen"])[:-1]
+    talk = row.get("messages")
+    opening = turns(talk) if isinstance(talk, list) and talk else _opening(row[ask]) if ask else turns(row["chosen"])[:-1]
     if not opening:
         raise ValueError("a preference without a prompt")
     return {**columns(_with_system(row, opening)), "chosen": _closing(row["chosen"]), "rejected": _closing(row["rejected"])}
@@ -136,7 +139,7 @@ _READ: dict[str, tuple[Callable[[Row], Row], frozenset[str]]] = {
     "sharegpt": (_from_sharegpt, frozenset(("conversations", "conversation", "system"))),
     "alpaca": (_from_alpaca, frozenset(("instruction", "input", "output", "system"))),
     "prompt": (_from_prompt, frozenset((*_ASKS, *_ANSWERS, "system"))),
-    "preference": (_from_preference, frozenset((*_ASKS, "chosen", "rejected", "system"))),
+    "preference": (_from_preference, frozenset((*_ASKS, "messages", "chosen", "rejected", "system"))),
 }
 FORMATS = tuple(_READ)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from attar.errors import DataError, did_you_mean
 from attar.flow import Step
-from attar.table import parts
+from attar.table import part_span, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,15 @@ class Home:
 def card(folder: Path) -> dict[str, Any] | None:
     """The card of a complete step; None while it is not complete."""
     file = folder / "card.json"
-    return json.loads(file.read_text()) if file.exists() else None
+    return read_json(file) if file.exists() else None
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A card or a record; one that is damaged is named."""
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise DataError(f"{file} is damaged ({error}): remove it and run again") from error
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -85,22 +93,20 @@ def run_record(home: Home, name: str) -> dict[str, Any]:
     if not file.exists():
         known = [path.stem for path in home.runs.glob("*.json")]
         raise DataError(f"no run {name!r} in {home.root}; {did_you_mean(name, known)}")
-    return json.loads(file.read_text())
+    return read_json(file)
 
 
 def progress_of(folder: Path) -> int:
     """How many input rows of a step are done."""
-    from attar.table import part_span
-
     return sum(stop - start for start, stop in map(part_span, parts(folder)))
 
 
 def collect_garbage(home: Home, *, really: bool, grace: float = 60.0) -> list[tuple[str, int]]:
     """Step folders that no run refers to, with their sizes; removed if `really`. One that a process works on stays."""
-    wanted = {step["folder"] for file in home.runs.glob("*.json") for step in json.loads(file.read_text())["steps"]}
+    wanted = {step["folder"] for file in home.runs.glob("*.json") for step in read_json(file)["steps"]}
     gone = []
     for folder in sorted(home.steps.iterdir()) if home.steps.exists() else []:
-        if folder.name in wanted or time.time() - folder.stat().st_mtime < grace:
+        if not folder.is_dir() or folder.name in wanted or time.time() - folder.stat().st_mtime < grace:
             continue
         with (folder / ".lock").open("a+") as lock:
             try:

@@ -1,4 +1,4 @@
-"""Fingerprints: the same input gives the same one on any machine, and a change that matters gives another.
+"""Fingerprints: the same input gives the same one on any machine (of one Python version), and a change that matters another.
 
 A stage's covers its module and every Attar module that it imports (code, not comments or docstrings), engines aside: how an
 answer was fetched is not part of what was asked.
@@ -20,7 +20,7 @@ _OUTSIDE = ("attar.engines", "attar.errors", "attar.identity")
 
 
 def fingerprint(*values: Any) -> str:
-    """A short hash of plain values, dataclasses and paths' contents."""
+    """A short hash of plain values and dataclasses."""
     text = json.dumps([plain(value) for value in values], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=LENGTH // 2).hexdigest()
 
@@ -35,8 +35,6 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted(plain(item) for item in value)
-    if isinstance(value, Path):
-        return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"{value!r} has no fingerprint: use plain values, tuples, mappings or dataclasses")
@@ -59,18 +57,21 @@ def _code(path: Path) -> list[str]:
         file = queue.pop()
         if file not in seen:
             tree = ast.parse(file.read_text())
-            queue.extend(_imports(tree))
+            queue.extend(_imports(tree, file.parent))
             seen[file] = hashlib.blake2b(ast.dump(_bare(tree)).encode(), digest_size=8).hexdigest()
     return sorted(seen.values())
 
 
-def _imports(tree: ast.AST) -> list[Path]:
+def _imports(tree: ast.AST, beside: Path) -> list[Path]:
+    """The files of a module's imports that are Attar's, or that lie beside it."""
     names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     names += [
         f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
     ]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    return [file for name in names if name.startswith("attar.") and not name.startswith(_OUTSIDE) if (file := _file(name))]
+    own = [file for name in names if name.startswith("attar.") and not name.startswith(_OUTSIDE) if (file := _file(name))]
+    near = [beside / (name.replace(".", "/") + ".py") for name in names if not name.startswith("attar")]
+    return own + [file for file in near if file.is_file()]
 
 
 def _file(name: str) -> Path | None:

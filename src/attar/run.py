@@ -13,10 +13,10 @@ import polars as pl
 from attar.engines.base import Spec
 from attar.engines.journal import Journal, Journaled
 from attar.engines.open import open_engine
-from attar.errors import AttarError, DataError, ReplyError
+from attar.errors import AttarError, DataError, RecipeError, ReplyError
 from attar.flow import Step, Trace
 from attar.home import Home, card, locked, write_json
-from attar.scale import Done, Job, account, in_process
+from attar.scale import Done, Job, account, checked, in_process
 from attar.table import Table, part_name, part_span, parts, read, rows_of, write_part
 
 _PART_ROWS = 100_000
@@ -51,6 +51,11 @@ class Settings:
     bulk: int = 20_000
     """Rows of a part, where none is."""
     max_failures: float = 0.2
+    """The share of failed rows at which a step stops (from twenty rows on)."""
+
+    def __post_init__(self) -> None:
+        if self.shard < 1 or self.bulk < 1 or not 0 <= self.max_failures <= 1:
+            raise RecipeError(f"{self}: shard and bulk are 1 or more, max_failures is from 0 to 1")
 
 
 def run(trace: Trace, home: Home, watch: Watch, settings: Settings = Settings()) -> dict[str, Path]:
@@ -161,9 +166,8 @@ def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, set
     watch.begin(step, total, sum(stop - start for start, stop in ready))
     job = Job(step.stage, inputs, step.knobs, folder)
     size = settings.shard if engine else settings.bulk
-    ahead = getattr(engine.engine, "ahead", 1) if engine else 1
     before = _usage(engine)
-    for done in in_process(job, engine, _missing(ready, total, size), tally.accept, ahead):
+    for done in in_process(job, engine, _missing(ready, total, size), tally.accept):
         spent = {name: count - before[name] for name, count in _usage(engine).items()}
         watch.advance(done.stop - done.start, spent["asked"] + spent["recalled"], spent["tokens_in"] + spent["tokens_out"])
     return tally
@@ -197,7 +201,7 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
     extra: dict[str, Any] = (
         {"engine": spec, "into": folder / "model"} if step.marks.trains else {"engine": engine} if engine else {}
     )
-    out: Table = step.stage(*tables, **extra, **step.knobs)
+    out = checked(step.stage(*tables, **extra, **step.knobs), step.stage)
     tally = _Tally(most=1.0)
     tally.accept(account(out, (), 0, len(out)))
     for start in range(0, max(1, len(out)), _PART_ROWS):

@@ -10,6 +10,7 @@ run: {shard: 500, max_failures: 0.1}
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -29,6 +30,13 @@ _KEYS = ("recipe", "engines", "knobs", "run")
 RECIPES = Path(__file__).parent / "recipes"
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes 2e-5 for text; people mean a number."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+
+
 @dataclass(frozen=True, slots=True)
 class RunFile:
     """A run file, checked."""
@@ -43,7 +51,7 @@ class RunFile:
     @property
     def name(self) -> str:
         """The run's name: the file's."""
-        return self.path.stem
+        return self.path.name.removesuffix(".yaml").removesuffix(".yml")
 
     def trace(self) -> Trace:
         """The steps of its recipe."""
@@ -52,10 +60,12 @@ class RunFile:
 
 def read_run_file(path: Path) -> RunFile:
     """Read and check a run file."""
-    if not path.exists():
-        raise RecipeError(f"{path} does not exist; a run file is YAML with the keys {', '.join(_KEYS)}")
+    if not path.is_file():
+        raise RecipeError(
+            f"{path} {'is no file' if path.exists() else 'does not exist'}; a run file is YAML with the keys {', '.join(_KEYS)}"
+        )
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -128,7 +138,7 @@ def check_value(what: str, kind: Any, value: Any) -> Any:
 
 def signature(function: Recipe) -> tuple[dict[str, bool], dict[str, Any]]:
     """A recipe's roles (and whether each is needed) and its knobs (and what each may be)."""
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     roles, knobs = {}, {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is not parameter.KEYWORD_ONLY:

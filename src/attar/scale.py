@@ -5,14 +5,14 @@ A second runner (a cluster) is one more function with `in_process`'s shape: a jo
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from attar.stage import marks
+from attar.errors import RecipeError
+from attar.stage import marks, stage_name
 from attar.table import Rows, Table, read_rows, write_part
 
 
@@ -42,7 +42,7 @@ def run_span(job: Job, engine: Any, sides: tuple[Table, ...], start: int, stop: 
     table = read_rows(job.inputs[0], start, stop)
     if marks(job.stage).aligned:
         sides = tuple(read_rows(rows, start, stop) for rows in job.inputs[1:])
-    out = job.stage(table, *sides, **({"engine": engine} if engine is not None else {}), **job.knobs)
+    out = checked(job.stage(table, *sides, **({"engine": engine} if engine is not None else {}), **job.knobs), job.stage)
     return out, account(out, table.columns, start, stop)
 
 
@@ -55,20 +55,19 @@ def account(out: Table, before: Iterable[str], start: int, stop: int) -> Done:
     return Done(start, stop, len(out), int(failed or 0), errors)
 
 
-def in_process(
-    job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: Callable[[Done], None], ahead: int = 1
-) -> Iterator[Done]:
-    """Run spans here, `ahead` at a time; `accept` may refuse a result by raising, before it is written."""
+def checked(out: Any, stage: Callable[..., Table]) -> Table:
+    """What a stage returned, if it is a table whose rows have ids."""
+    if not isinstance(out, pl.DataFrame) or "id" not in out.columns:
+        what = f"a table without 'id' ({', '.join(out.columns)})" if isinstance(out, pl.DataFrame) else type(out).__name__
+        raise RecipeError(f"stage {stage_name(stage)} returned {what}: a stage returns a table whose rows have ids")
+    return out
+
+
+def in_process(job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: Callable[[Done], None]) -> Iterator[Done]:
+    """Run spans here, one by one; `accept` may refuse a result by raising, before it is written."""
     sides = () if marks(job.stage).aligned else tuple(read_rows(rows, 0, rows.count) for rows in job.inputs[1:])
-
-    def one(span: tuple[int, int]) -> Done:
-        out, done = run_span(job, engine, sides, *span)
+    for start, stop in spans:
+        out, done = run_span(job, engine, sides, start, stop)
         accept(done)
-        write_part(out, job.out, *span)
-        return done
-
-    if ahead == 1:
-        yield from map(one, spans)
-        return
-    with ThreadPoolExecutor(ahead) as pool:
-        yield from pool.map(one, spans)
+        write_part(out, job.out, start, stop)
+        yield done

@@ -95,6 +95,7 @@ class FolderSink:
         self.path, self.form, self.datasets, self.count, self.files = path, form, datasets, 0, 0
         self._partial = path.with_name(path.name + ".partial")
         shutil.rmtree(self._partial, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, table: Table) -> list[str | None]:
         """Write a table's rows; of each, the reason why it could not be written, or None."""

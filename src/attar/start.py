@@ -4,11 +4,12 @@ import time
 from typing import Any
 
 from attar.engines.base import Spec
+from attar.errors import RecipeError
 from attar.flow import Step, Trace
-from attar.home import Home, write_json
+from attar.home import Home, run_record, write_json
 from attar.run import Watch, run
 from attar.runfile import RunFile
-from attar.stage import marks, stage_name
+from attar.stage import stage_name
 
 
 def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
@@ -16,6 +17,8 @@ def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
     trace = file.trace()
     record = _record(file, trace)
     kept = home.runs / f"{file.name}.json"
+    if kept.exists() and (other := run_record(home, file.name)["file"]) != record["file"]:
+        raise RecipeError(f"{home.root} holds a run {file.name!r} of {other}: rename this run file, or name another home")
     write_json(kept, record)
     began = time.time()
     folders = run(trace, home, watch, file.settings)
@@ -47,7 +50,6 @@ def _step(step: Step) -> dict[str, Any]:
         "folder": step.folder,
         "inputs": [before.name for before in step.inputs],
         "engine": engine.model if isinstance(engine, Spec) else engine.name if engine else None,
-        "trains": marks(step.stage).trains,
     }
 
 

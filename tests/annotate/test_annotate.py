@@ -50,3 +50,12 @@ def test_lengths_are_in_characters_not_bytes():
 def test_a_missing_column_is_named():
     with pytest.raises(DataError, match="'messages' is missing; the table has: id, prompt, response"):
         reward.score(table("a").drop("messages"), engine=Scores())
+
+
+def test_a_reward_that_is_not_a_number_is_a_failure_and_not_the_highest():
+    class Broken(Fake):
+        def reward(self, requests):
+            return (Reply(request.index, reward=float("nan")) for request in requests)
+
+    out = reward.score(table("a"), engine=Broken(Spec("fake", "m")))
+    assert (out["reward"].to_list(), out["reward_error"].to_list()) == ([None], ["the reward is not a number"])

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from attar.engines.base import Request, Sampling, Spec, in_order
+from attar.engines.base import Reply, Request, Sampling, Spec, in_order
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal, Journaled
 from attar.errors import EngineError
@@ -113,6 +113,22 @@ def test_every_kind_of_reply_comes_back_as_it_was(journal):
     ):
         first = list(getattr(journaled(journal), verb)([request]))
         assert list(getattr(journaled(journal), verb)([request])) == first
+
+
+def test_a_nought_comes_back_as_a_nought(journal):
+    class Nought(Fake):
+        def reward(self, requests):
+            return (Reply(request.index, reward=0.0, tokens_in=0) for request in requests)
+
+        def weigh(self, requests):
+            return (Reply(request.index, weights=(0.0, -1.0)) for request in requests)
+
+    request = Request(0, messages=({"role": "user", "content": "a"},))
+    for _ in range(2):
+        engine = Journaled(Nought(Spec("fake", "m")), journal)
+        assert next(engine.reward([request])).reward == 0.0
+        assert next(engine.weigh([request])).weights == (0.0, -1.0)
+    assert engine.asked == 0
 
 
 def test_text_that_is_no_valid_unicode_is_kept_too(journal):

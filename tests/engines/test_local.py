@@ -300,3 +300,36 @@ def test_a_device_that_holds_not_even_one_row_is_an_error(monkeypatch):
     monkeypatch.setattr(engine.causal(), "forward", never)
     with pytest.raises(EngineError, match="does not hold one row"):
         list(engine.write(asked()))
+
+
+def test_a_model_without_the_weights_for_its_role_is_refused_not_made_up():
+    with pytest.raises(EngineError, match=r"pocket:teacher is no model that scores: it has no weights for score.weight"):
+        list(pocket().reward([Request(0, messages=({"role": "user", "content": "a"},))]))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"slots": -1}, "option 'slots' is -1, not a number above nought"),
+        ({"threads": "one"}, "option 'threads' is 'one', not a number above nought"),
+        ({"pool": "max"}, "option 'pool' is 'max', not 'mean' or 'last'"),
+        ({"slots": True}, "option 'slots' is True"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_named(options, told):
+    with pytest.raises(EngineError, match=told):
+        pocket(**options)
+
+
+@pytest.mark.parametrize("options", [{"dtype": "float99"}, {"device": "tpu"}])
+def test_a_device_or_precision_that_is_not_there_is_one_error(options):
+    with pytest.raises(EngineError, match="cannot load pocket:teacher with"):
+        list(pocket(**options).write(asked()))
+
+
+@pytest.mark.parametrize("sampling", [{"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"max_tokens": 0}])
+def test_a_sampling_that_makes_no_sense_is_refused(sampling):
+    from attar.errors import RecipeError
+
+    with pytest.raises(RecipeError, match="top_p above 0"):
+        Sampling(**sampling)

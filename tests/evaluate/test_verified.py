@@ -1,7 +1,9 @@
 from collections import Counter
 
 import polars as pl
+import pytest
 
+from attar.errors import RecipeError
 from attar.evaluate import verified
 from attar.world.speech import parse
 from attar.world.tasks import FAMILIES, held_out
@@ -47,3 +49,8 @@ def test_whatever_states_a_held_out_task_is_kept_out_of_training_however_it_is_p
     out = verified.apart(table)
     assert out["kept"].to_list() == [False] * 90 + [True, True]
     assert set(out["reason"][:90]) == {"states a held-out task of the exam"}
+
+
+def test_an_exam_larger_than_the_world_is_refused():
+    with pytest.raises(RecipeError, match="too large: of 'fact' at level 1"):
+        verified.tasks(count=3500)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from attar.chat import Message, Template
+from attar.errors import RecipeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.max_tokens < 1:
+            raise RecipeError(f"{self}: a temperature is 0 or more, top_p above 0 and at most 1, max_tokens 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +113,6 @@ class Rewarder(Engine, Protocol):
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """One real number for each."""
         ...
-
-
-VERBS = ("write", "weigh", "embed", "reward")
 
 
 def in_order(replies: Iterable[Reply], count: int) -> list[Reply]:

@@ -8,7 +8,7 @@ from typing import Any
 from attar.chat import prefix
 from attar.engines.base import Request, Sampling, Spec
 from attar.engines.open import open_engine
-from attar.errors import AttarError
+from attar.errors import AttarError, EngineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,10 @@ def _tried(what: str, check: Callable[[], str]) -> Finding:
 
 
 def _is_rewarder(engine: Any) -> bool:
-    folder = getattr(engine, "folder", None)
-    return bool(folder) and "ForSequenceClassification" in (folder / "config.json").read_text()
+    """Whether a local model is a sequence classifier, wherever its config lies."""
+    if engine.spec.kind != "local":
+        return False
+    return any("ForSequenceClassification" in name for name in engine.architectures())
 
 
 def _template(engine: Any) -> str:
@@ -84,6 +86,8 @@ def _write(engine: Any, rows: int) -> str:
     spent = time.perf_counter() - started
     tokens = sum(reply.tokens_out for reply in replies)
     whole = sum(reply.finish == "stop" for reply in replies)
+    if not whole:
+        raise EngineError(f"none of {rows} draws from nothing ended by itself: this is a base model, not a teacher for Magpie")
     return (
         f"{rows} draws from nothing, {whole} ended by themselves, {tokens / spent:,.0f} tokens/s, such as {replies[0].text!r}"
     )

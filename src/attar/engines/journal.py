@@ -4,6 +4,7 @@ SQLite in WAL mode, shared by all runs and processes of a home; a group is commi
 Failures are counted, never replayed. Two equal requests under way at once are asked once.
 """
 
+import fcntl
 import json
 import sqlite3
 import threading
@@ -25,16 +26,24 @@ CREATE TABLE IF NOT EXISTS failures (key BLOB, reason TEXT NOT NULL, at REAL NOT
 """
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the database; one process at a time, since turning WAL on does not wait for others."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        base = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("PRAGMA synchronous=NORMAL")
+        base.executescript(_SCHEMA)
+    return base
+
+
 class Journal:
     """The replies of one home, on disk."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._base = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=NORMAL")
-            self._base.executescript(_SCHEMA)
+            self._base = _connect(path)
         except sqlite3.Error as error:
             raise EngineError(f"the journal {path} cannot be opened ({error}): if it is damaged, move it away") from error
         self.path, self._broken = path, ""
@@ -108,7 +117,7 @@ class Journal:
 
 
 def _dump(reply: Reply) -> str:
-    values = {name: value for name, value in asdict(reply).items() if name not in ("index", "error") and value not in (None, 0)}
+    values = {name: value for name, value in asdict(reply).items() if name not in ("index", "error") and value is not None}
     return json.dumps(values, separators=(",", ":"))
 
 

@@ -16,8 +16,27 @@ from attar.errors import EngineError, MissingExtraError, did_you_mean
 from attar.identity import fingerprint, of_folder
 
 POCKET = Path(__file__).parent.parent / "pocket"
-OPTIONS = ("device", "device_map", "dtype", "revision", "slots", "threads", "pool")
+OPTIONS: dict[str, tuple[type, ...]] = {
+    "device": (str,),
+    "device_map": (str, dict),
+    "dtype": (str,),
+    "revision": (str,),
+    "slots": (int,),
+    "threads": (int,),
+    "pool": (str,),
+}
 _DEFAULT_SLOTS = {"cpu": 256, "mps": 64, "cuda": 512}
+
+
+def _check_options(spec: Spec) -> None:
+    for name, value in spec.options.items():
+        if name not in OPTIONS:
+            raise EngineError(f"local engine {spec.model}: unknown option {name!r}; {did_you_mean(str(name), OPTIONS)}")
+        if not isinstance(value, OPTIONS[name]) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
+            wanted = " or ".join("a number above nought" if kind is int else kind.__name__ for kind in OPTIONS[name])
+            raise EngineError(f"local engine {spec.model}: option {name!r} is {value!r}, not {wanted}")
+    if (pool := spec.options.get("pool", "mean")) not in ("mean", "last"):
+        raise EngineError(f"local engine {spec.model}: option 'pool' is {pool!r}, not 'mean' or 'last'")
 
 
 def where(model: str) -> Path | None:
@@ -42,9 +61,7 @@ class Local:
     """One model in this process; what it can do depends on what it is."""
 
     def __init__(self, spec: Spec) -> None:
-        if unknown := set(spec.options) - set(OPTIONS):
-            name = sorted(unknown)[0]
-            raise EngineError(f"local engine {spec.model}: unknown option {name!r}; {did_you_mean(name, OPTIONS)}")
+        _check_options(spec)
         self.spec = spec
         self.folder = where(spec.model)
         self._models: dict[str, Any] = {}
@@ -53,7 +70,14 @@ class Local:
         """The model's content (of a hub's its name and revision), the precision and the pooling."""
         options = self.spec.options
         model = self.spec.identity or (of_folder(self.folder) if self.folder else [self.spec.model, options.get("revision")])
-        return fingerprint("local", model, options.get("dtype"), options.get("pool", "mean"))
+        return fingerprint("local", model, self._dtype(), options.get("pool", "mean"))
+
+    def _dtype(self) -> str:
+        """The precision: float32 on a CPU, the checkpoint's own elsewhere, unless the options say."""
+        options = self.spec.options
+        if chosen := options.get("dtype"):
+            return chosen
+        return "float32" if (options.get("device") or _best_device()) == "cpu" else "auto"
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -86,6 +110,12 @@ class Local:
             reason = str(error).strip().split("\n")[0]
             raise EngineError(f"cannot load {self.spec.model}: {reason} (a local folder works without a network)") from error
 
+    def architectures(self) -> list[str]:
+        """What the model's config says it is."""
+        from transformers import AutoConfig
+
+        return self._load(AutoConfig.from_pretrained, revision=self.spec.options.get("revision")).architectures or []
+
     def causal(self) -> Any:
         """The language model itself, to train."""
         return self._model("CausalLM")
@@ -106,17 +136,31 @@ class Local:
         if threads := options.get("threads"):
             torch.set_num_threads(threads)
         transformers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.set_verbosity_error()
         device = options.get("device") or _best_device()
-        model = self._load(
-            getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel").from_pretrained,
-            dtype=options.get("dtype") or ("float32" if device == "cpu" else "auto"),
-            device_map=options.get("device_map"),
-            revision=options.get("revision"),
-            use_safetensors=True,
-            trust_remote_code=False,
-            **({"num_labels": 1} if head == "SequenceClassification" else {}),
-        )
-        return (model if options.get("device_map") else model.to(device)).eval()
+        try:
+            model, told = self._load(
+                getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel").from_pretrained,
+                dtype=self._dtype(),
+                device_map=options.get("device_map"),
+                revision=options.get("revision"),
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **({"num_labels": 1} if head == "SequenceClassification" else {}),
+            )
+            model = (model if options.get("device_map") else model.to(device)).eval()
+        except (
+            RuntimeError,
+            AssertionError,
+            AttributeError,
+            TypeError,
+        ) as error:  # of a device or a precision that is not there
+            raise EngineError(f"cannot load {self.spec.model} with {dict(options)}: {str(error).splitlines()[0]}") from error
+        if missing := sorted(told["missing_keys"]):
+            role = {"SequenceClassification": "scores", "CausalLM": "writes"}.get(head, "embeds")
+            raise EngineError(f"{self.spec.model} is no model that {role}: it has no weights for {missing[0]}")
+        return model
 
     def _encode(self, request: Request, *, ask: bool) -> list[int]:
         return self.tokens(request.text if request.text is not None else self.template.render(request.messages, ask=ask))
@@ -206,7 +250,10 @@ class Local:
 
 
 def _best_device() -> str:
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("torch", "local") from error
 
     if torch.cuda.is_available():
         return "cuda"

@@ -217,7 +217,7 @@ class Slots:
         return best
 
     def _compact(self, batch: _Batch) -> _Batch | None:
-        """Without the rows that are done, once they are a quarter of all or newcomers could take their place."""
+        """Without the rows that are done."""
         alive = [i for i, job in enumerate(batch.jobs) if not job.finish]
         if len(alive) == len(batch.jobs):
             return batch
@@ -270,7 +270,7 @@ def _sampled(logits: Tensor, jobs: list[Job], greedy: Tensor) -> tuple[Tensor, T
     if bool((nucleus < 1).any()):
         chances, order = chances.sort(dim=-1, descending=True, stable=True)
         before = chances.cumsum(-1) - chances
-        chances = chances * (before < nucleus[:, None])
+        chances = chances * (before < nucleus[:, None].clamp(min=1e-9))
     rising = chances.cumsum(-1)
     drawn = torch.searchsorted(rising, rolls[:, None] * rising[:, -1:], right=True).clamp(max=logits.shape[-1] - 1)
     if order is not None:

@@ -4,22 +4,30 @@ from random import Random
 
 import polars as pl
 
+from attar.errors import RecipeError
 from attar.stage import reads, rowwise
 from attar.table import COLUMNS, Table, need, turns, verdicts
 from attar.world.lexicon import LEVELS
 from attar.world.speech import instruct, parse
-from attar.world.tasks import FAMILIES, held_out, level, make
+from attar.world.tasks import FAMILIES, Task, held_out, level, make
 from attar.world.verify import is_right
 
 
 def tasks(*, count: int = 480, seed: int = 0) -> Table:
     """() -> id, prompt, messages, family, level: distinct held-out tasks, every family and level alike."""
-    rng, prompts = Random(seed), {}
+    rng = Random(seed)
+    prompts: dict[str, Task] = {}
     while len(prompts) < count:
         family, hardness = FAMILIES[len(prompts) % len(FAMILIES)], len(prompts) // len(FAMILIES) % len(LEVELS) + 1
-        task = make(family, hardness, rng)
-        if held_out(task):
-            prompts.setdefault(instruct(task, rng), task)
+        for _ in range(20_000):
+            task = make(family, hardness, rng)
+            if held_out(task) and (prompt := instruct(task, rng)) not in prompts:
+                prompts[prompt] = task
+                break
+        else:
+            raise RecipeError(
+                f"an exam of {count} tasks is too large: of {family!r} at level {hardness} there are no more held out"
+            )
     return pl.DataFrame(
         {
             "id": [f"exam{seed}-{i:05d}" for i in range(count)],

@@ -9,7 +9,9 @@ Differs from the paper:
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
 
 from attar.annotate import lengths, reward
 from attar.engines.base import Spec
@@ -20,6 +22,8 @@ from attar.synth import magpie as draw
 from attar.synth import respond
 from attar.train import sft
 
+Positive = Annotated[int, Ge(1)]
+
 
 @recipe(paper="arXiv:2406.08464")
 def magpie(
@@ -28,21 +32,21 @@ def magpie(
     teacher: Spec,
     rewarder: Spec,
     base: Spec | None = None,
-    count: int = 1_000_000,
-    size: int = 300_000,
+    count: Positive = 1_000_000,
+    size: Positive = 300_000,
     mix: list[draw.Draw] | None = None,
-    prompt_tokens: int = 1024,
-    answer_tokens: int = 4096,
-    temperature: float = 0.0,
+    prompt_tokens: Positive = 1024,
+    answer_tokens: Positive = 4096,
+    temperature: Annotated[float, Ge(0)] = 0.0,
     rule: str = "reward > -12 AND NOT ends_with(prompt, ':')",
     by: str | None = "response_chars",
     epochs: float = 2.0,
     lr: float = 2e-5,
-    batch: int = 32,
-    max_length: int = 8192,
+    batch: Positive = 32,
+    max_length: Positive = 8192,
     control: bool = True,
     exam: Literal["none", "pocket"] = "none",
-    exam_size: int = 600,
+    exam_size: Positive = 600,
     seed: int = 0,
 ) -> Mapping[str, Handle]:
     """An SFT set from nothing; with a base also the model trained on it, its control, and their examination."""

@@ -66,9 +66,11 @@ def _examples(run: dict[str, Any], home: Home) -> list[tuple[str, list[dict[str,
     if folder is None or not card(folder):
         return []
     table = read(folder)
+    if table.is_empty() or not {"prompt", "response"} <= set(table.columns):
+        return []
     if "reward" not in table.columns:
         return [("Chosen rows", _rows(table.head(5).with_columns(reward=None)))]
-    ranked = table.sort(["reward", "id"], descending=[True, False])
+    ranked = table.sort(["reward", "id"], descending=[True, False], nulls_last=True)
     middle = max(0, len(ranked) // 2 - 2)
     return [
         ("Chosen: the highest rewards", _rows(ranked.head(4))),

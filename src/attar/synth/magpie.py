@@ -1,8 +1,10 @@
 """Prompt an aligned model with nothing: it is given its own template up to the user's text, and writes what a user would."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import polars as pl
+from annotated_types import Ge, Gt, Le
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
 from attar.chat import Prefix, prefix
@@ -17,8 +19,8 @@ class Draw(TypedDict, total=False):
     """One way to draw: its temperature, top_p, system turn, and share of all draws."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (so a misspelt key in a run file is an error)
-    temperature: float
-    top_p: float
+    temperature: Annotated[float, Ge(0)]
+    top_p: Annotated[float, Gt(0), Le(1)]
     system: str
     share: float
 
