@@ -1,6 +1,6 @@
 """`kill -9` at random moments of the demo's run, resumed each time: are the tables the same, and was any reply asked twice?
 
-python bench/kill.py [KILLS] [SEED]     (twenty kills: about ten minutes; epochs are cut to 1, so that kills fall on every step)
+python bench/kill.py [KILLS] [SEED]     (twenty kills: seven minutes; epochs are cut to 1, so that kills fall on every step)
 """
 
 import json

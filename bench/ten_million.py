@@ -1,6 +1,6 @@
 """Ten million rows of 2 KB through row-wise and select stages: peak memory, with the columns that a stage reads set apart.
 
-python bench/ten_million.py [ROWS] [FOLDER]     (10,000,000 rows need about 30 GB of disk and half an hour)
+python bench/ten_million.py [ROWS] [FOLDER]     (10,000,000 rows take about seven minutes)
 """
 
 import json
