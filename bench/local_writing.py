@@ -17,7 +17,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.journal import Journal, Journaled
+from attar.engines.journal import Journal
+from attar.engines.journaled import Journaled
 from attar.engines.local import POCKET, Local
 from attar.evaluate import verified
 

@@ -90,6 +90,12 @@ def prefix(template: Template, system: str | None = None) -> Prefix:
     return Prefix(before, _stops(template, between, text.partition(again)[2]))
 
 
+def answer_end(template: Template) -> str:
+    """What a template puts right after the assistant's last answer."""
+    text = template.render([_said("user", _SENTINELS[0]), _said("assistant", _SENTINELS[1])])
+    return text.partition(_SENTINELS[1])[2].strip()
+
+
 def next_turn_prefix(template: Template, messages: Sequence[Message]) -> Prefix:
     """A conversation that ends with the assistant, and all that comes before the next user turn's text."""
     text = template.render([*messages, _said("user", _SENTINELS[2])])

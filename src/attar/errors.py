@@ -24,6 +24,10 @@ class ReplyError(AttarError):
     """Too many replies failed for a step to go on."""
 
 
+class LimitError(AttarError):
+    """A limit of the run is reached: it stopped cleanly, and can go on."""
+
+
 class MissingExtraError(AttarError):
     """A library that comes with an extra is not installed."""
 

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from attar.engines.journal import Journal, Journaled
+from attar.engines.journal import Journal
+from attar.engines.journaled import Journaled
 from attar.engines.open import open_engine
 from attar.flow import Step, Trace
 from attar.home import Home, card
@@ -76,11 +77,12 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     if engine is None:
         return Estimate(step, False, total, seconds=seconds * scale)
     counts = (engine.asked + engine.recalled) * scale * sent / (sent + 1)
+    spent = engine.meter.now
     if not engine.asked:
         return Estimate(step, False, total, round(counts))
     each = counts / engine.asked
     return Estimate(
-        step, False, total, round(counts), round(engine.tokens_in * each), round(engine.tokens_out * each), seconds * scale
+        step, False, total, round(counts), round(spent.tokens_in * each), round(spent.tokens_out * each), seconds * scale
     )
 
 

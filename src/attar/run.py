@@ -4,16 +4,20 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
 
 from attar.engines.base import Spec
-from attar.engines.journal import Journal, Journaled
+from attar.engines.journal import Journal
+from attar.engines.journaled import Journaled
+from attar.engines.meter import NO_LIMITS, Limits, Meter, Spent
 from attar.engines.open import open_engine
-from attar.errors import AttarError, DataError, RecipeError, ReplyError
+from attar.engines.prices import price_of
+from attar.errors import AttarError, DataError, LimitError, RecipeError, ReplyError
 from attar.flow import Step, Trace
 from attar.home import Home, card, locked, write_json
 from attar.scale import Done, Job, account, checked, in_process
@@ -25,12 +29,12 @@ _PART_ROWS = 100_000
 class Watch(Protocol):
     """Who is told how a run goes."""
 
-    def begin(self, step: Step, total: int | None, already: int) -> None:
-        """A step starts, with so many input rows, some of them done before."""
+    def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
+        """A step starts, with so many input rows, some of them done before; its engine can be looked at while it works."""
         ...
 
-    def advance(self, done: int, replies: int, tokens: int) -> None:
-        """More rows of the step are done; so many replies and tokens in all came in it."""
+    def advance(self, done: int) -> None:
+        """More rows of the step are done."""
         ...
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
@@ -58,10 +62,15 @@ class Settings:
             raise RecipeError(f"{self}: shard and bulk are 1 or more, max_failures is from 0 to 1")
 
 
-def run(trace: Trace, home: Home, watch: Watch, settings: Settings = Settings()) -> dict[str, Path]:
+def run(
+    trace: Trace, home: Home, watch: Watch, settings: Settings = Settings(), limits: Limits = NO_LIMITS, name: str = ""
+) -> dict[str, Path]:
     """Run what is not done yet; the folders of the results."""
     journal = Journal(home.journal)
-    engines = _Engines(journal)
+    before = Spent()
+    for spent in journal.spent(name).values():
+        before.add(spent)
+    engines = _Engines(journal, Meter(limits, before, partial(journal.note, name)), name)
     try:
         for step in trace.steps:
             try:
@@ -70,6 +79,7 @@ def run(trace: Trace, home: Home, watch: Watch, settings: Settings = Settings())
                 raise type(error)(f"step {step.name!r} ({step.title}): {error}") from error
     finally:
         engines.close()
+        engines.meter.open("", None)
         journal.close()
     return {name: home.folder(step) for name, step in trace.results.items()}
 
@@ -77,14 +87,19 @@ def run(trace: Trace, home: Home, watch: Watch, settings: Settings = Settings())
 class _Engines:
     """The engine in use; the one before is closed, so that two models never share a GPU unasked."""
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal, self.spec, self.engine = journal, None, None
+    def __init__(self, journal: Journal, meter: Meter, run: str) -> None:
+        self.journal, self.meter, self.run, self.spec, self.engine = journal, meter, run, None, None
 
     def get(self, spec: Spec) -> Journaled:
         if self.engine is None or spec != self.spec:
             self.close()
-            self.spec, self.engine = spec, Journaled(open_engine(spec), self.journal)
+            self.spec, self.engine = spec, Journaled(open_engine(spec), self.journal, self.meter)
         return self.engine
+
+    def spent(self, step: Step, spec: Spec | None) -> Spent:
+        """What a step has taken so far, in all tries of the run."""
+        self.journal.commit()
+        return self.journal.spent(self.run).get((step.folder, spec.model if spec else ""), Spent())
 
     def close(self) -> None:
         if self.engine is not None:
@@ -104,22 +119,18 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings:
         started = time.time()
         spec = step.spec(home.steps)
         engine = engines.get(spec) if spec and not step.marks.trains else None
-        before = _usage(engine)
+        engines.meter.open(step.folder, spec if engine else None)
+        if reason := engines.meter.full():
+            raise LimitError(f"{reason}; the same command goes on from here once the limit is raised")
         tally = _rowwise(step, home, engine, watch, settings) if step.marks.rowwise else _whole(step, home, engine, spec, watch)
-        spent = {name: count - before[name] for name, count in _usage(engine).items()}
-        if engine:
-            engine.journal.commit()
-        found = _card(step, spec, tally, spent, time.time() - started)
+        spent = engines.spent(step, spec if engine else None)
+        found = _card(step, spec, tally, engines.meter.now, spent, time.time() - started)
         write_json(folder / "card.json", found)
         watch.end(step, found, fresh=True)
 
 
-def _usage(engine: Journaled | None) -> dict[str, int]:
-    """What an engine has been asked so far."""
-    return {name: getattr(engine, name, 0) for name in ("asked", "recalled", "tokens_in", "tokens_out")}
-
-
-def _card(step: Step, spec: Spec | None, tally: "_Tally", spent: dict[str, int], seconds: float) -> dict[str, Any]:
+def _card(step: Step, spec: Spec | None, tally: "_Tally", now: Spent, spent: Spent, seconds: float) -> dict[str, Any]:
+    """A step's card: `asked` and the like are of its last try, `spent` and `cost` of all tries of this run."""
     return {
         "stage": step.title,
         "fingerprint": step.fingerprint,
@@ -129,7 +140,9 @@ def _card(step: Step, spec: Spec | None, tally: "_Tally", spent: dict[str, int],
         "rows": tally.rows,
         "failed": tally.failed,
         "errors": dict(tally.errors.most_common(20)),
-        **spent,
+        **{name: getattr(now, name) for name in ("asked", "recalled", "tokens_in", "tokens_out")},
+        "cost": round(spent.cost, 6) if spec and price_of(spec) else None,
+        "spent": asdict(spent),
         "seconds": round(seconds, 2),
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
@@ -163,13 +176,11 @@ def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, set
     for start, stop in ready:
         made = _read_part(folder, start, stop)
         tally.accept(account(made, pl.read_parquet_schema(inputs[0].paths[0]), start, stop))
-    watch.begin(step, total, sum(stop - start for start, stop in ready))
+    watch.begin(step, total, sum(stop - start for start, stop in ready), engine)
     job = Job(step.stage, inputs, step.knobs, folder)
     size = settings.shard if engine else settings.bulk
-    before = _usage(engine)
     for done in in_process(job, engine, _missing(ready, total, size), tally.accept):
-        spent = {name: count - before[name] for name, count in _usage(engine).items()}
-        watch.advance(done.stop - done.start, spent["asked"] + spent["recalled"], spent["tokens_in"] + spent["tokens_out"])
+        watch.advance(done.stop - done.start)
     return tally
 
 
@@ -196,7 +207,7 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
             shutil.rmtree(stale)
         elif stale.name != ".lock":
             stale.unlink()
-    watch.begin(step, None, 0)
+    watch.begin(step, None, 0, engine)
     tables = [_read_marked(home.folder(before), step) for before in step.inputs]
     extra: dict[str, Any] = (
         {"engine": spec, "into": folder / "model"} if step.marks.trains else {"engine": engine} if engine else {}
@@ -207,7 +218,7 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
     for start in range(0, max(1, len(out)), _PART_ROWS):
         stop = min(start + _PART_ROWS, len(out))
         write_part(out[start:stop], folder, start, stop)
-    watch.advance(len(out), 0, 0)
+    watch.advance(len(out))
     return tally
 
 

@@ -4,6 +4,7 @@ recipe: magpie                 # a built-in one, or the path of a Python file (m
 engines:
   teacher: {kind: local, model: pocket:teacher}
 knobs: {count: 1000}
+limits: {cost: 20, hours: 8, tokens: 5_000_000}     # of the whole run, its earlier tries counted in
 run: {shard: 500, max_failures: 0.1}
 """
 
@@ -13,7 +14,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -21,12 +22,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from attar.engines.base import Spec
+from attar.engines.meter import Limits
 from attar.engines.open import KINDS
 from attar.errors import RecipeError, did_you_mean
 from attar.flow import Recipe, Trace, trace
 from attar.run import Settings
 
-_KEYS = ("recipe", "engines", "knobs", "run")
+_KEYS = ("recipe", "engines", "knobs", "limits", "run")
 RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -47,6 +49,7 @@ class RunFile:
     engines: Mapping[str, Spec]
     knobs: Mapping[str, Any]
     settings: Settings
+    limits: Limits
 
     @property
     def name(self) -> str:
@@ -91,7 +94,8 @@ def check_run_file(content: Mapping[str, Any], path: Path) -> RunFile:
     given = _mapping(content, "knobs")
     _only(given, knobs, "knob")
     checked = {knob: check_value(f"knob {knob!r}", knobs[knob], value) for knob, value in given.items()}
-    return RunFile(path, content["recipe"], function, engines, checked, _settings(_mapping(content, "run")))
+    settings, limits = (_values(content, key, kind) for key, kind in (("run", Settings), ("limits", Limits)))
+    return RunFile(path, content["recipe"], function, engines, checked, settings, limits)
 
 
 def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -107,10 +111,11 @@ def _only(given: Mapping[str, Any], known: Any, what: str) -> None:
             raise RecipeError(f"unknown {what} {key!r}; {did_you_mean(str(key), known)}")
 
 
-def _settings(given: dict[str, Any]) -> Settings:
-    known = {field.name: field.type for field in fields(Settings)}
-    _only(given, known, "key under 'run'")
-    return Settings(**{key: check_value(f"run {key!r}", known[key], value) for key, value in given.items()})
+def _values(content: Mapping[str, Any], key: str, kind: Any) -> Any:
+    """A dataclass from the mapping under a key."""
+    given, known = _mapping(content, key), get_type_hints(kind, include_extras=True)
+    _only(given, known, f"key under {key!r}")
+    return kind(**{name: check_value(f"{key} {name!r}", known[name], value) for name, value in given.items()})
 
 
 def _spec(role: str, value: Any) -> Spec:

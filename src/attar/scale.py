@@ -5,6 +5,7 @@ A second runner (a cluster) is one more function with `in_process`'s shape: a jo
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,33 @@ def checked(out: Any, stage: Callable[..., Table]) -> Table:
 
 
 def in_process(job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: Callable[[Done], None]) -> Iterator[Done]:
-    """Run spans here, one by one; `accept` may refuse a result by raising, before it is written."""
+    """Run spans here, as many at once as the engine takes; `accept` may refuse a result by raising, before it is written."""
     sides = () if marks(job.stage).aligned else tuple(read_rows(rows, 0, rows.count) for rows in job.inputs[1:])
-    for start, stop in spans:
-        out, done = run_span(job, engine, sides, start, stop)
+
+    def settle(out: Table, done: Done) -> Done:
         accept(done)
-        write_part(out, job.out, start, stop)
-        yield done
+        write_part(out, job.out, done.start, done.stop)
+        return done
+
+    ahead = getattr(engine, "ahead", 1)
+    if ahead == 1:
+        for start, stop in spans:
+            yield settle(*run_span(job, engine, sides, start, stop))
+        return
+    with ThreadPoolExecutor(ahead, thread_name_prefix="span") as pool:
+        under_way: set[Future[tuple[Table, Done]]] = set()
+        todo, more = iter(spans), True
+        try:
+            while under_way or more:
+                while more and len(under_way) < ahead:
+                    if more := (span := next(todo, None)) is not None:
+                        under_way.add(pool.submit(run_span, job, engine, sides, *span))
+                ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                for found in ready:
+                    yield settle(*found.result())
+        except KeyboardInterrupt:
+            engine.close()
+            raise
+        finally:
+            if under_way:  # one part failed: the others ask nothing more, and what they have asked is kept
+                engine.meter.stop("another part of the step failed")

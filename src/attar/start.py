@@ -21,7 +21,7 @@ def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
         raise RecipeError(f"{home.root} holds a run {file.name!r} of {other}: rename this run file, or name another home")
     write_json(kept, record)
     began = time.time()
-    folders = run(trace, home, watch, file.settings)
+    folders = run(trace, home, watch, file.settings, file.limits, file.name)
     record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
     write_json(kept, record)
     return record | {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}

@@ -9,22 +9,28 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
+from attar.engines.journaled import Journaled
 from attar.flow import Step
+
+_LINE_SECONDS = 30.0
 
 
 class Quiet:
     """Says nothing."""
 
-    def begin(self, step: Step, total: int | None, already: int) -> None:
+    def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
         """Nothing."""
 
-    def advance(self, done: int, replies: int, tokens: int) -> None:
+    def advance(self, done: int) -> None:
         """Nothing."""
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
@@ -32,6 +38,29 @@ class Quiet:
 
     def say(self, text: str) -> None:
         """Nothing."""
+
+
+def pulse(engine: Journaled, seconds: float) -> str:
+    """How an engine is doing: tokens a second, in flight, failed tries by kind, cost so far."""
+    now, price = engine.meter.now, engine.meter.price
+    told = [f"{now.asked:,} asked"] if now.asked else []
+    if now.tokens:
+        told.append(f"{now.tokens_out / max(1e-3, seconds):,.0f} tok/s")
+    if engine.in_flight:
+        told.append(f"{engine.in_flight} in flight")
+    told += [f"{count} {kind}" for kind, count in engine.errors.most_common(3)]
+    if price:
+        told.append(f"${engine.meter.total.cost:,.4f}")
+    return ", ".join(told)
+
+
+class _Pulse(ProgressColumn):
+    """The engine's pulse, looked up at every refresh."""
+
+    def render(self, task: Task) -> Text:
+        """As it is now."""
+        engine = task.fields["engine"]
+        return Text(pulse(engine, task.elapsed or 0.0) if engine else "", style="dim")
 
 
 class Live:
@@ -42,32 +71,40 @@ class Live:
         self.steps, self.recalled_steps = 0, 0
         self._bar: Progress | None = None
         self._task: Any = None
-        self._since = time.monotonic()
+        self._step, self._done, self._total, self._engine = "", 0, None, None
+        self._since = self._told = time.monotonic()
 
-    def begin(self, step: Step, total: int | None, already: int) -> None:
+    def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
         """Open the step's bar."""
-        self._since = time.monotonic()
+        self._since = self._told = time.monotonic()
+        self._step, self._done, self._total, self._engine = step.name, already, total, engine
         if not self.console.is_terminal:
             return
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description:<16}"),
-            BarColumn(28),
+            BarColumn(20),
             MofNCompleteColumn(),
-            TextColumn("[dim]{task.fields[rate]}"),
+            _Pulse(),
             TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
             console=self.console,
             transient=True,
         )
         self._bar.start()
-        self._task = self._bar.add_task(step.name, total=total, completed=already, rate="")
+        self._task = self._bar.add_task(step.name, total=total, completed=already, engine=engine)
 
-    def advance(self, done: int, replies: int, tokens: int) -> None:
-        """Move the bar."""
+    def advance(self, done: int) -> None:
+        """Move the bar; without a terminal, a line now and then."""
+        self._done += done
+        now = time.monotonic()
         if self._bar:
-            rate = f"{tokens / max(1e-3, time.monotonic() - self._since):,.0f} tok/s" if tokens else ""
-            self._bar.update(self._task, advance=done, rate=rate)
+            self._bar.update(self._task, advance=done)
+        elif self._total and now - self._told > _LINE_SECONDS:
+            self._told = now
+            told = pulse(self._engine, now - self._since) if self._engine else ""
+            left = (self._total - self._done) * (now - self._since) / max(1, self._done)
+            self.console.print(f"   {self._step:<16} {self._done:>9,} of {self._total:,} rows, {left:,.0f} s left   {told}")
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
         """Close the bar; leave one line."""
@@ -80,8 +117,9 @@ class Live:
         failed = f"   [yellow]{card['failed']:,} failed[/]" if card["failed"] else ""
         asked = f"   {card['asked']:,} asked" if card["asked"] else ""
         recalled = f"   {card['recalled']:,} from the journal" if card["recalled"] else ""
+        cost = f"   ${card['cost']:,.4f}" if card.get("cost") else ""
         self.console.print(
-            f"[green]✓[/]  {step.name:<16} {card['rows']:>9,} rows   {card['seconds']:>6.1f} s{asked}{recalled}{failed}"
+            f"[green]✓[/]  {step.name:<16} {card['rows']:>9,} rows   {card['seconds']:>6.1f} s{asked}{recalled}{cost}{failed}"
         )
 
     def say(self, text: str) -> None:

@@ -27,6 +27,8 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    """A JSON schema that the text must follow, where the engine can hold a model to one."""
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or not 0 < self.top_p <= 1 or self.max_tokens < 1:
@@ -55,6 +57,8 @@ class Reply:
     text: str | None = None
     finish: str | None = None
     """`stop` when the model ended by itself, `length` when it was cut off."""
+    reasoning: str | None = None
+    """What a reasoning model thought before it answered, kept apart from the answer."""
     weights: tuple[float, ...] | None = None
     """Log-probabilities of the request's labels, in their order."""
     vector: tuple[float, ...] | None = None

@@ -1,7 +1,7 @@
-"""Every reply, kept the moment it arrives, under the hash of all that decides it: model, prompt, sampling, seed.
+"""Every reply, kept the moment it arrives, under the hash of all that decides it; and what each run spent.
 
-SQLite in WAL mode, shared by all runs and processes of a home; a group is committed at most a second after its first reply.
-Failures are counted, never replayed. Two equal requests under way at once are asked once.
+SQLite in WAL mode, shared by all runs and processes of a home; a group is committed, and synced to the disk, half a second
+after its first reply. Failures are kept for the report, never replayed.
 """
 
 import fcntl
@@ -9,20 +9,30 @@ import json
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
-from hashlib import blake2b
+from collections import Counter
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-from attar.engines.base import Reply, Request, Spec
+from attar.engines.base import Reply
+from attar.engines.meter import Spent
 from attar.errors import EngineError
 
 GROUP_SECONDS = 0.5
-_SCHEMA = """
+_MOST_WAITING = 20_000
+_COUNTS = [field.name for field in fields(Spent)]
+_KEPT = [field.name for field in fields(Reply) if field.name not in ("index", "error")]
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (key BLOB, reason TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (key BLOB PRIMARY KEY, batch TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spent (
+    run TEXT, step TEXT, engine TEXT, {", ".join(f"{name} REAL NOT NULL" for name in _COUNTS)}, PRIMARY KEY (run, step, engine)
+) WITHOUT ROWID;
+"""
+_ADD = f"""
+INSERT INTO spent VALUES (?, ?, ?, {", ".join("?" * len(_COUNTS))})
+ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in _COUNTS)}
 """
 
 
@@ -32,53 +42,64 @@ def _connect(path: Path) -> sqlite3.Connection:
         fcntl.flock(lock, fcntl.LOCK_EX)
         base = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
         base.execute("PRAGMA journal_mode=WAL")
-        base.execute("PRAGMA synchronous=NORMAL")
+        base.execute("PRAGMA synchronous=FULL")
         base.executescript(_SCHEMA)
     return base
 
 
 class Journal:
-    """The replies of one home, on disk."""
+    """The replies of one home, on disk. Any number of threads may use it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._base = _connect(path)
+            self._base, self._reader = _connect(path), _connect(path)
         except sqlite3.Error as error:
             raise EngineError(f"the journal {path} cannot be opened ({error}): if it is damaged, move it away") from error
         self.path, self._broken = path, ""
-        self._lock = threading.Lock()
+        self._adding, self._reading, self._writing = threading.Lock(), threading.Lock(), threading.Lock()
         self._waiting: dict[bytes, tuple[str, float]] = {}
+        self._leaving: dict[bytes, tuple[str, float]] = {}
         self._failed: list[tuple[bytes, str, float]] = []
-        self._wake, self._closed = threading.Event(), False
+        self._spent: dict[tuple[str, str, str], Spent] = {}
+        self._wake, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._commit_often, name="journal", daemon=True)
         self._thread.start()
 
     def find(self, key: bytes) -> str | None:
         """The reply kept under a key."""
-        with self._lock:
-            if waiting := self._waiting.get(key):
-                return waiting[0]
-            row = self._base.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+        waiting = self._waiting.get(key) or self._leaving.get(key)
+        if waiting:
+            return waiting[0]
+        with self._reading:
+            row = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
     def keep(self, key: bytes, reply: Reply) -> None:
         """Keep a reply; durable within a second."""
         if self._broken:
             raise EngineError(f"the journal {self.path} cannot be written, so replies would be lost: {self._broken}")
-        now = time.time()
-        with self._lock:
+        now, text = time.time(), _dump(reply) if reply.error is None else ""
+        with self._adding:
             if reply.error is None:
-                self._waiting[key] = (_dump(reply), now)
+                self._waiting[key] = (text, now)
             else:
                 self._failed.append((key, reply.error, now))
         self._wake.set()
+        if len(self._waiting) > _MOST_WAITING:  # the disk is slower than the server
+            self.commit()
+
+    def note(self, run: str, step: str, engine: str, spent: Spent) -> None:
+        """Add to what a run has spent."""
+        with self._adding:
+            self._spent.setdefault((run, step, engine), Spent()).add(spent)
+        self._wake.set()
 
     def _commit_often(self) -> None:
-        while not self._closed:
+        while not self._closed.is_set():
             self._wake.wait()
             self._wake.clear()
-            time.sleep(GROUP_SECONDS)
+            self._closed.wait(GROUP_SECONDS)
             try:
                 self.commit()
             except sqlite3.Error as error:  # told by the next `keep`, in the thread of the run
@@ -86,143 +107,96 @@ class Journal:
 
     def commit(self) -> None:
         """Write what waits, now."""
-        with self._lock:
-            if not self._waiting and not self._failed:
+        with self._writing:
+            with self._adding:
+                self._leaving.update(self._waiting)
+                self._waiting = {}
+                failed, self._failed = self._failed, []
+                spent, self._spent = self._spent, {}
+            if not self._leaving and not failed and not spent:
                 return
-            rows = [(key, text, at) for key, (text, at) in self._waiting.items()]
+            rows = [(key, text, at) for key, (text, at) in self._leaving.items()]
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 self._base.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
-                self._base.executemany("INSERT INTO failures VALUES (?, ?, ?)", self._failed)
+                self._base.executemany("INSERT INTO failures VALUES (?, ?, ?)", failed)
+                self._base.executemany(_ADD, [(*account, *astuple(counts)) for account, counts in spent.items()])
                 self._base.execute("COMMIT")
             except sqlite3.Error:
                 self._base.execute("ROLLBACK")
                 raise
-            self._waiting.clear()
-            self._failed.clear()
+            self._leaving = {}
 
     def close(self) -> None:
         """Write what waits, and stop."""
-        if not self._closed:
-            self._closed = True
+        if not self._closed.is_set():
+            self._closed.set()
             self._wake.set()
             self._thread.join()
-            self.commit()
-            self._base.close()
+            try:
+                self.commit()
+            except sqlite3.Error as error:
+                raise EngineError(f"the journal {self.path} cannot be written: its last replies are lost: {error}") from error
+            finally:
+                self._reader.close()
+                self._base.close()
 
     def size(self) -> int:
         """How many replies it holds."""
-        with self._lock:
-            return self._base.execute("SELECT count(*) FROM replies").fetchone()[0]
+        return self._read("SELECT count(*) FROM replies")[0][0]
+
+    def spent(self, run: str) -> dict[tuple[str, str], Spent]:
+        """What a run has spent so far, by step and engine."""
+        rows = self._read(f"SELECT step, engine, {', '.join(_COUNTS)} FROM spent WHERE run = ?", run)
+        return {(step, engine): Spent(*map(int, counts[:5]), *counts[5:]) for step, engine, *counts in rows}
+
+    def told(self) -> dict[str, Any]:
+        """Its size, its hits, and the commonest failures."""
+        files = [self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))]
+        asked, recalled = self._read("SELECT total(asked), total(recalled) FROM spent")[0]
+        failures = self._read("SELECT reason, count(*) AS n FROM failures GROUP BY reason ORDER BY n DESC, reason LIMIT 10")
+        return {
+            "path": str(self.path),
+            "replies": self.size(),
+            "bytes": sum(file.stat().st_size for file in files if file.exists()),
+            "asked": int(asked),
+            "recalled": int(recalled),
+            "failures": dict(Counter(dict(failures))),
+        }
+
+    def vacuum(self) -> None:
+        """Forget failures, and give freed space back to the disk."""
+        with self._writing:
+            self._base.execute("DELETE FROM failures")
+            self._base.execute("VACUUM")
+            self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def batch_of(self, key: bytes) -> str | None:
+        """The batch that a request was sent in."""
+        rows = self._read("SELECT batch FROM batches WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    def batched(self, keys: list[bytes], batch: str) -> None:
+        """Remember at once which batch requests were sent in; an empty name forgets it."""
+        with self._writing:
+            self._base.executemany("DELETE FROM batches WHERE key = ?", [(key,) for key in keys])
+            if batch:
+                self._base.executemany("INSERT INTO batches VALUES (?, ?, ?)", [(key, batch, time.time()) for key in keys])
+
+    def _read(self, query: str, *values: Any) -> list[Any]:
+        with self._reading:
+            return self._reader.execute(query, values).fetchall()
 
 
 def _dump(reply: Reply) -> str:
-    values = {name: value for name, value in asdict(reply).items() if name not in ("index", "error") and value is not None}
+    values = {name: value for name in _KEPT if (value := getattr(reply, name)) is not None}
     return json.dumps(values, separators=(",", ":"))
 
 
-def _load(text: str, index: int) -> Reply:
+def load(text: str, index: int) -> Reply:
+    """A kept reply, for the request of this index."""
     values: dict[str, Any] = json.loads(text)
     for name in ("weights", "vector"):
         if name in values:
             values[name] = tuple(values[name])
     return Reply(index, **values)
-
-
-class Journaled:
-    """An engine that asks only what the journal does not know."""
-
-    def __init__(self, engine: Any, journal: Journal) -> None:
-        self.engine, self.journal = engine, journal
-        self.spec: Spec = engine.spec
-        self.asked = self.recalled = self.tokens_in = self.tokens_out = 0
-        self._identity = ""
-
-    def identity(self) -> str:
-        """The engine's own."""
-        if not self._identity:
-            self._identity = self.engine.identity()
-        return self._identity
-
-    @property
-    def template(self) -> Any:
-        """The engine's own."""
-        return self.engine.template
-
-    def close(self) -> None:
-        """Close the engine; the journal is its owner's."""
-        self.engine.close()
-
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """As the engine, through the journal."""
-        return self._through("write", self.engine.write, requests)
-
-    def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """As the engine, through the journal."""
-        return self._through("weigh", self.engine.weigh, requests)
-
-    def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """As the engine, through the journal."""
-        return self._through("embed", self.engine.embed, requests)
-
-    def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """As the engine, through the journal."""
-        return self._through("reward", self.engine.reward, requests)
-
-    def _through(self, verb: str, ask: Callable[..., Iterator[Reply]], requests: Iterable[Request]) -> Iterator[Reply]:
-        known: deque[Reply] = deque()
-        under_way: dict[bytes, list[int]] = {}
-        keys: dict[int, bytes] = {}
-
-        def unknown() -> Iterator[Request]:
-            for request in requests:
-                key = self._key(verb, request)
-                if key in under_way:
-                    under_way[key].append(request.index)
-                elif (text := self.journal.find(key)) is not None:
-                    self.recalled += 1
-                    known.append(_load(text, request.index))
-                else:
-                    under_way[key], keys[request.index] = [], key
-                    yield request
-
-        first = next(stream := unknown(), None)
-        if first is not None:  # a run that asks nothing opens no model
-            for reply in ask(_chain(first, stream)):
-                key = keys.pop(reply.index)
-                self._count(reply)
-                self.journal.keep(key, reply)
-                yield reply
-                yield from (replace(reply, index=index) for index in under_way.pop(key))
-                yield from _drain(known)
-        yield from _drain(known)
-
-    def _count(self, reply: Reply) -> None:
-        self.asked += 1
-        self.tokens_in += reply.tokens_in
-        self.tokens_out += reply.tokens_out
-
-    def _key(self, verb: str, request: Request) -> bytes:
-        sampling = request.sampling
-        drawn = sampling is not None and sampling.temperature > 0
-        parts = (
-            self.identity(),
-            verb,
-            [dict(turn) for turn in request.messages],
-            request.text,
-            asdict(sampling) if sampling else None,
-            request.seed if drawn else 0,
-            request.labels,
-        )
-        text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _chain(first: Request, rest: Iterator[Request]) -> Iterator[Request]:
-    yield first
-    yield from rest
-
-
-def _drain(known: deque[Reply]) -> Iterator[Reply]:
-    while known:
-        yield known.popleft()

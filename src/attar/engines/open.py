@@ -5,12 +5,16 @@ from typing import Any
 from attar.engines.base import Spec
 from attar.errors import EngineError, did_you_mean
 
-KINDS = ("local", "fake")
+KINDS = ("http", "local", "fake")
 
 
 def open_engine(spec: Spec) -> Any:
     """The engine of a spec; nothing heavy is loaded before it is asked something."""
     match spec.kind:
+        case "http":
+            from attar.engines.http import Http
+
+            return Http(spec)
         case "local":
             from attar.engines.local import Local
 

@@ -1,0 +1,63 @@
+"""bespokelabs-curator: its LLM over the OpenAI backend, rate limits out of the way, a fresh cache folder, nothing sent home.
+
+    /tmp/peers/curator/bin/python bench/engines/peer_curator.py URL N [CONCURRENCY] [--litellm]     (256 at once unless told)
+
+With --litellm it goes over the LiteLLM backend in its place. It first asks the server for its limits: one request more.
+Its tokenizer's file, which it would download, is the copy that LiteLLM carries.
+"""
+
+import logging
+import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+QUIET = {"TELEMETRY_ENABLED": "false", "CURATOR_VIEWER": "false"}
+OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "HF_HUB_OFFLINE": "1", "OPENAI_API_KEY": "x"}
+TOKENIZERS = Path(find_spec("litellm").origin).parent / "litellm_core_utils" / "tokenizers"
+os.environ.update(QUIET | OFFLINE | {"TIKTOKEN_CACHE_DIR": str(TOKENIZERS)})
+
+from bespokelabs import curator  # noqa: E402
+from bespokelabs.curator.request_processor.online import (  # noqa: E402
+    litellm_online_request_processor,  # noqa: F401
+    openai_online_request_processor,  # noqa: F401
+)
+from meter import Meter, arguments, questions  # noqa: E402
+
+
+class Asker(curator.LLM):
+    """Sends a row's text and keeps what came back beside it."""
+
+    def prompt(self, input: dict) -> str:
+        return input["text"]
+
+    def parse(self, input: dict, response: str) -> dict:
+        return {"text": input["text"], "answer": response}
+
+
+def ask(url: str, asked: list[str], concurrency: int, backend: str) -> list[str | None]:
+    """All the answers, in the order of the questions."""
+    limits = {"max_requests_per_minute": 10**9, "max_tokens_per_minute": 10**15, "max_concurrent_requests": concurrency}
+    with tempfile.TemporaryDirectory(prefix="peer-curator-") as folder:
+        asker = Asker(
+            model_name="openai/stub" if backend == "litellm" else "stub",
+            backend=backend,
+            generation_params={"max_tokens": 64},
+            backend_params={"base_url": url, "api_key": "x", "max_retries": 2, **limits},
+        )
+        written = asker([{"text": text} for text in asked], working_dir=folder).dataset
+        answers = dict(zip(written["text"], written["answer"], strict=True))
+    return [answers.get(text) for text in asked]
+
+
+def main() -> None:
+    """Ask, and say what it cost."""
+    told = arguments(__doc__, 256, litellm={"action": "store_true"})
+    logging.getLogger("curator").setLevel(logging.ERROR)
+    asked = questions(told.count)
+    meter = Meter("curator --litellm" if told.litellm else "curator", "bespokelabs-curator")
+    meter.done(asked, ask(told.url, asked, told.concurrency, "litellm" if told.litellm else "openai"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""What is sent to an OpenAI-compatible server and what comes back, as plain data: nothing here talks to anyone.
+
+A body that is not what was asked for (too few answers, two of one number, no text) is a Mishap of the requests it leaves open.
+"""
+
+from math import exp, inf, isfinite, log
+from typing import Any, TypeGuard
+
+from attar.engines.base import Reply, Request, Sampling
+from attar.engines.mishaps import Mishap
+
+PLAIN = {
+    "vllm": {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
+    "sglang": {"top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
+    "llamacpp": {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
+}
+"""What turns off the sampling that servers add by themselves, so that a temperature means the same everywhere."""
+_ENDED = {"stop": "stop", "eos": "stop", "eos_token": "stop", "end_turn": "stop", "stop_sequence": "stop", "length": "length"}
+
+
+def sampled(sampling: Sampling, seed: int, dialect: str) -> dict[str, Any]:
+    """How a text is to be drawn."""
+    longest = "max_completion_tokens" if dialect == "openai" else "max_tokens"
+    body: dict[str, Any] = {"temperature": sampling.temperature, longest: sampling.max_tokens, **PLAIN.get(dialect, {})}
+    if sampling.temperature > 0:
+        body["seed"] = seed % 2**31
+    if sampling.top_p < 1 or "top_p" in body:
+        body["top_p"] = sampling.top_p
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if sampling.schema:
+        shape = {"name": "reply", "schema": sampling.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    return body
+
+
+def for_ollama(text: str, sampling: Sampling, seed: int) -> dict[str, Any]:
+    """A raw prompt for Ollama's own `/api/generate`: its `/v1/completions` would put the model's template around it."""
+    drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}
+    options = {**drawn, "seed": seed % 2**31, "num_predict": sampling.max_tokens, "stop": list(sampling.stop)}
+    return {"prompt": text, "raw": True, "stream": False, "options": options}
+
+
+def of_ollama(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
+    """The text of a reply of Ollama's own kind."""
+    if not isinstance(body, dict) or not isinstance(body.get("response"), str) or body.get("done_reason") not in _ENDED:
+        return [Mishap("malformed reply", "the reply has no text or no reason for its end")]
+    counts: dict[str, Any] = {"tokens_in": _whole(body.get("prompt_eval_count")), "tokens_out": _whole(body.get("eval_count"))}
+    return [Reply(ask[0].index, clean(body["response"]), _ENDED[body["done_reason"]], **counts)]
+
+
+def texts(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
+    """The texts of a completion, chat or raw, each for its request."""
+    choices = _listed(body, "choices", len(ask))
+    usage = body.get("usage") or {}
+    spent = _whole(usage.get("completion_tokens"))
+    out: list[Reply | Mishap] = []
+    for place, (request, choice) in enumerate(zip(ask, choices, strict=True)):
+        if choice is None:
+            out.append(Mishap("wrong count", f"{sum(c is not None for c in choices)} answers where {len(ask)} were asked for"))
+            continue
+        share = spent // len(ask) + (place < spent % len(ask))
+        tokens_in = _whole(usage.get("prompt_tokens")) if place == 0 else 0
+        out.append(_text(choice, request.index, tokens_in, share))
+    return out
+
+
+def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -> Reply | Mishap:
+    message = choice.get("message", choice)
+    if not isinstance(message, dict):
+        return Mishap("malformed reply", "the answer has no message")
+    reason, ended = choice.get("finish_reason"), _ENDED.get(str(choice.get("finish_reason")))
+    counts: dict[str, Any] = {"tokens_in": tokens_in, "tokens_out": tokens_out}
+    if refusal := message.get("refusal"):
+        return Reply(index, error=f"the model refused: {clean(str(refusal))[:200]}", **counts)
+    if reason in ("content_filter", "tool_calls"):
+        return Reply(index, error=f"ended by {reason}", **counts)
+    if ended is None:
+        return Mishap("malformed reply", f"the answer ended by {reason!r}")
+    text = message.get("content" if "message" in choice else "text")
+    if isinstance(text, list):
+        text = "".join(str(part.get("text", "")) for part in text if isinstance(part, dict))
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    if text is None and (thought or ended == "length"):
+        text = ""
+    if not isinstance(text, str):
+        return Mishap("malformed reply", "the answer has no text")
+    if "message" in choice and text.lstrip().startswith("<think>"):
+        thought, text = _unthink(text)
+    return Reply(index, clean(text), ended, clean(thought) if isinstance(thought, str) else None, **counts)
+
+
+def _unthink(text: str) -> tuple[str, str]:
+    """A server without a parser for reasoning leaves it in the text."""
+    thought, closed, rest = text.lstrip().removeprefix("<think>").partition("</think>")
+    return thought.strip(), rest.lstrip() if closed else ""
+
+
+def clean(text: str) -> str:
+    """Text that can be kept: a half of a surrogate pair, as a cut can leave, becomes the sign for it."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def vectors(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
+    """Embeddings, made one long."""
+    found = _listed(body, "data", len(ask))
+    share = _whole((body.get("usage") or {}).get("prompt_tokens")) // len(ask)
+    return [_vector(item, request.index, share) for item, request in zip(found, ask, strict=True)]
+
+
+def _vector(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Mishap:
+    if item is None:
+        return Mishap("wrong count", "fewer embeddings than texts")
+    values = item.get("embedding")
+    if not isinstance(values, list) or not values or not all(_finite(value) for value in values):
+        return Mishap("malformed reply", "the embedding is no list of numbers")
+    size = sum(value * value for value in values) ** 0.5
+    if size == 0:
+        return Reply(index, error="the embedding is nought", tokens_in=tokens)
+    return Reply(index, vector=tuple(value / size for value in values), tokens_in=tokens)
+
+
+def for_rewards(inputs: list[str], dialect: str) -> dict[str, Any]:
+    """Conversations as text, for their bare logits; the last three are one setting's names in younger and older vLLM."""
+    if dialect == "sglang":
+        return {"text": inputs}
+    bare = dict.fromkeys(("use_activation", "activation", "softmax"), False)
+    return {"input": inputs, "add_special_tokens": False, **bare}
+
+
+def rewards(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
+    """One number for each conversation, from `/classify` (`probs`; of SGLang `embedding`) or `/pooling` (`data`)."""
+    if isinstance(body, list):
+        body = {"data": body}
+    found = _listed(body, "data", len(ask))
+    share = _whole((body.get("usage") or {}).get("prompt_tokens")) // len(ask)
+    return [_reward(item, request.index, share) for item, request in zip(found, ask, strict=True)]
+
+
+def _reward(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Mishap:
+    if item is None:
+        return Mishap("wrong count", "fewer rewards than conversations")
+    value = item.get("probs", item.get("data", item.get("embedding", item.get("score"))))
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, list):
+        return Mishap("refused", f"{len(value)} numbers where a reward model gives one: it is a classifier", again=False)
+    if not _finite(value):
+        return Mishap("malformed reply", "the reward is no number")
+    return Reply(index, reward=float(value), tokens_in=tokens)
+
+
+Odds = list[tuple[str | int, float]]
+"""The likeliest next tokens, by id where the server tells it, else by text, with their log-probabilities."""
+
+
+def odds(body: Any) -> Odds:
+    """Log-probabilities of the first token of an answer, in any of the forms that servers use."""
+    choice = next((item for item in _listed(body, "choices", 1) if item), {})
+    told = choice.get("logprobs") or {}
+    if isinstance(told.get("content"), list) and told["content"]:
+        first = told["content"][0]
+        entries = [item for item in first.get("top_logprobs") or [first] if _finite(item.get("logprob"))]
+        return [(_token(item), float(item["logprob"])) for item in entries]
+    if isinstance(told.get("top_logprobs"), list) and told["top_logprobs"]:
+        return [(_named(token), float(value)) for token, value in told["top_logprobs"][0].items() if _finite(value)]
+    raise Mishap("malformed reply", "the reply has no log-probabilities")
+
+
+def _token(item: dict[str, Any]) -> str | int:
+    return int(item["id"]) if "id" in item else _named(str(item.get("token", "")))
+
+
+def _named(token: str) -> str | int:
+    number = token.removeprefix("token_id:")
+    return int(number) if number != token and number.isdigit() else token
+
+
+def label_weights(found: Odds, labels: tuple[str, ...]) -> tuple[float, ...]:
+    """Each label's log-probability, spaces around it let be; minus infinity below the likeliest tokens that were told."""
+    weights = []
+    for label in labels:
+        chances = [exp(value) for token, value in found if isinstance(token, str) and token.strip() == label]
+        weights.append(log(sum(chances)) if sum(chances) > 0 else -inf)
+    return tuple(weights)
+
+
+def _listed(body: Any, key: str, count: int) -> list[dict[str, Any] | None]:
+    """The items of a reply's list at the places that they name; None where one is missing."""
+    items = body.get(key) if isinstance(body, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise Mishap("malformed reply", f"the reply has no {key!r}")
+    places: list[dict[str, Any] | None] = [None] * count
+    for at, item in enumerate(items):
+        place = item.get("index", at)
+        if not isinstance(place, int) or not 0 <= place < count:
+            raise Mishap("wrong count", f"{len(items)} answers where {count} were asked for")
+        if places[place] is not None:
+            raise Mishap("wrong count", f"two answers of number {place}")
+        places[place] = item
+    return places
+
+
+def _finite(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

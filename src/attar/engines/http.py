@@ -1,0 +1,196 @@
+"""Any OpenAI-compatible server: chat, raw completions, label log-probabilities, embeddings, rewards.
+
+engine: {kind: http, url: http://localhost:8000/v1, model: Qwen/Qwen3-8B, key_env: MY_KEY}
+
+What a server is and can do is asked of itself at the first request. Raw prompts go as token ids where its tokens can be had
+(from the server, or from `tokenizer`), with exactly one BOS; else as text.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Annotated, Any, Literal, Required
+
+from annotated_types import Ge, Gt, Le
+from typing_extensions import TypedDict
+
+from attar.chat import Template
+from attar.engines import bodies
+from attar.engines.base import Reply, Request, Sampling, Spec
+from attar.engines.dialects import Server, look
+from attar.engines.lane import wait_for
+from attar.engines.mishaps import Mishap
+from attar.engines.options import checked
+from attar.engines.stream import Ask, Stream, Try
+from attar.engines.tokens import Tokens
+from attar.identity import fingerprint
+
+_SEVERAL = 32
+"""Texts in one call, for embeddings and rewards."""
+
+
+class Options(TypedDict, total=False):
+    """What a run file may say of an HTTP engine beside its model."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012
+
+    url: Required[str]
+    key_env: str
+    ca: str
+    tokenizer: str
+    revision: str
+    n: Annotated[int, Ge(1), Le(128)]
+    extra: dict[str, Any]
+    omit: list[str]
+    logprobs: Annotated[int, Ge(1)]
+    rewards: Literal["classify", "pooling"]
+    concurrency: Annotated[int, Ge(1)]
+    rpm: Annotated[float, Gt(0)]
+    tpm: Annotated[float, Gt(0)]
+    timeout: Annotated[float, Gt(0)]
+    tries: Annotated[int, Ge(1)]
+    patience: Annotated[float, Ge(0)]
+    price: dict[Literal["input", "output", "hour"], Annotated[float, Ge(0)]]
+
+
+class Http:
+    """One model on one server."""
+
+    ahead = 4
+    """Shards that may be under way at once, so that the end of one does not leave the server idle."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.options = checked(spec, Options)
+        self.spec, self.errors = spec, Counter[str]()
+        self.wire = Wire(spec, self.options)
+        self._looking, self._server = threading.Lock(), None
+        self._streams: set[Stream] = set()
+
+    def identity(self) -> str:
+        """The model's name (of a local folder its content), its revision, and what is added to each request."""
+        options = self.spec.options
+        shaping = {name: options.get(name) for name in ("revision", "extra", "omit", "n", "rewards", "tokenizer")}
+        return fingerprint("http", self.spec.identity or self.spec.model, {k: v for k, v in shaping.items() if v is not None})
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests its server is at work on."""
+        return self.wire.lane.in_flight
+
+    @property
+    def server(self) -> Server:
+        """What its server is, asked once."""
+        if self._server is not None:
+            return self._server
+        with self._looking:
+            if self._server is None:
+                host = self.wire.url.host or ""
+                self._server = wait_for(look(self.wire.get, self.spec.model, host, self.wire.asked))
+            return self._server
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Its tokenizer and template: a local one, or the server's."""
+        return Tokens(self.spec, self.server, self.wire.post, self.options.get("tokenizer"))
+
+    @property
+    def template(self) -> Template:
+        """The model's chat template."""
+        return self.tokens.template
+
+    def close(self) -> None:
+        """Give up what is under way; the connections are kept for the next engine on that server."""
+        for stream in tuple(self._streams):
+            stream.close()
+
+    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Texts, as they come."""
+        several = self.options.get("n", 1) if self.server.dialect != "ollama" else 1
+        return self._stream(self._write, _alike(requests, several))
+
+    def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Log-probabilities of labels, from those of the answer's first token where one tells them apart."""
+        return self._stream(self._weigh, ([request] for request in requests))
+
+    def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Unit vectors."""
+        return self._stream(self._embed, _several(requests))
+
+    def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Rewards, from a server that serves a reward model."""
+        return self._stream(self._reward, _several(requests))
+
+    def _stream(self, attempt: Try, asks: Iterable[Ask]) -> Iterator[Reply]:
+        _ = self.server  # a wrong key, port or model shows before anything is asked
+        options = self.options
+        stream = Stream(self.wire.lane, attempt, options.get("tries", 6), options.get("patience", 600.0), self.errors)
+        self._streams.add(stream)
+        try:
+            yield from stream.replies(asks)
+        finally:
+            self._streams.discard(stream)
+
+    async def _write(self, ask: Ask) -> list[Reply | Mishap]:
+        request, dialect = ask[0], self.server.dialect
+        sampling = request.sampling or Sampling()
+        body = bodies.sampled(sampling, request.seed, dialect)
+        if len(ask) > 1:
+            body["n"] = len(ask)
+        if request.text is None:
+            body["messages"] = list(map(dict, request.messages))
+            return bodies.texts(await self.wire.post("chat/completions", body), ask)
+        if dialect == "ollama":
+            return bodies.of_ollama(
+                await self.wire.post("/api/generate", bodies.for_ollama(request.text, sampling, request.seed)), ask
+            )
+        body["prompt"] = await self.tokens.raw(request.text)
+        if dialect == "llamacpp" and sampling.schema:
+            body["json_schema"] = body.pop("response_format")["json_schema"]["schema"]
+        if dialect in ("vllm", "sglang") and (ends := await self.tokens.single(sampling.stop)):
+            body["stop_token_ids"] = ends
+        return bodies.texts(await self.wire.post("completions", body), ask)
+
+    async def _weigh(self, ask: Ask) -> list[Reply | Mishap]:
+        from attar.engines.weighing import weigh
+
+        return [await weigh(ask[0], self.wire.post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
+
+    async def _embed(self, ask: Ask) -> list[Reply | Mishap]:
+        inputs = [self._text(request) for request in ask]
+        return bodies.vectors(await self.wire.post("embeddings", {"input": inputs, "encoding_format": "float"}), ask)
+
+    async def _reward(self, ask: Ask) -> list[Reply | Mishap]:
+        body = bodies.for_rewards([self._text(request) for request in ask], self.server.dialect)
+        return bodies.rewards(await self.wire.post(f"/{self.options.get('rewards', 'classify')}", body), ask)
+
+    def _text(self, request: Request) -> str:
+        return request.text if request.text is not None else self.template.render(request.messages)
+
+
+def _alike(requests: Iterable[Request], most: int) -> Iterator[Ask]:
+    """Requests one by one; with `most` above 1, neighbours that differ in their seed only go together."""
+    ask: Ask = []
+    for request in requests:
+        drawn = request.sampling is not None and request.sampling.temperature > 0
+        if ask and (len(ask) == most or not drawn or not _same(ask[0], request)):
+            yield ask
+            ask = []
+        ask.append(request)
+    if ask:
+        yield ask
+
+
+def _same(one: Request, other: Request) -> bool:
+    return one.text == other.text and one.messages == other.messages and one.sampling == other.sampling
+
+
+def _several(requests: Iterable[Request]) -> Iterator[Ask]:
+    ask: Ask = []
+    for request in requests:
+        ask.append(request)
+        if len(ask) == _SEVERAL:
+            yield ask
+            ask = []
+    if ask:
+        yield ask

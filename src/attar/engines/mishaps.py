@@ -1,0 +1,133 @@
+"""What goes wrong with a server, and what follows: ask again, give the row up, or stop the run.
+
+A row's own fault (400) fails that row at once. What any row would meet (a wrong key, a missing model, an empty purse) is raised
+as an EngineError. All else is worth another try, later: full jitter, and never before the server says.
+"""
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from random import Random
+
+import aiohttp
+
+from attar.errors import EngineError
+
+_LATER = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
+_CROWDED = {429, 503, 529}
+_EMPTY_PURSE = (
+    "insufficient_quota",
+    "billing_hard_limit",
+    "credit_balance_exhausted",
+    "spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+)
+_UNITS = {"us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(eq=False)
+class Mishap(Exception):  # noqa: N818 (an outcome, told of far from where it is raised)
+    """One failed try: its kind for the tally, its reason for the row, and whether another try may help."""
+
+    kind: str
+    reason: str
+    again: bool = True
+    crowded: bool = False
+    """The server has too much to do: fewer at once."""
+    after: float | None = None
+    """Seconds that the server asks to be left alone."""
+    lost: bool = False
+    """Nobody listens there any more."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def of_status(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> Mishap:
+    """What a status that is not 200 means; raises where it would be the same for every row."""
+    said = message_of(body)
+    if status == 402 or (status == 429 and any(sign in body.decode(errors="replace").lower() for sign in _EMPTY_PURSE)):
+        raise EngineError(f"{asked}: the account has no money left ({status}: {said})")
+    if status in (401, 403):
+        raise EngineError(f"{asked}: the server does not let this key do that ({status}: {said})")
+    if status in (404, 405, 501):
+        raise EngineError(f"{asked}: the server has no such model or endpoint ({status}: {said})")
+    if 300 <= status < 400:
+        raise EngineError(f"{asked}: the server redirects to {headers.get('Location', 'nowhere')}; use that url")
+    if status in _LATER:
+        kind = "rate limit" if status == 429 else "overload" if status in _CROWDED else "server error"
+        return Mishap(kind, f"{status}: {said}", crowded=status in _CROWDED, after=wait_of(headers))
+    return Mishap("refused", f"{status}: {said}", again=False)
+
+
+def of_exception(error: Exception, asked: str) -> Mishap:
+    """What a broken connection means; raises where no later try can mend it."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        inner = error.certificate_error
+        why = getattr(inner, "verify_message", "") or inner
+        raise EngineError(f"{asked}: the server's certificate is not to be trusted ({why}); name your own authority with `ca`")
+    if isinstance(error, aiohttp.ClientSSLError):
+        raise EngineError(f"{asked}: no secure connection ({error.os_error.strerror or error}); is it http, not https?")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Mishap("unreachable", f"the name {error.host} cannot be resolved", lost=True)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = os.strerror(error.os_error.errno) if error.os_error.errno else "no connection"
+        return Mishap("unreachable", f"nothing answers on {error.host}:{error.port} ({why.lower()})", lost=True)
+    if isinstance(error, asyncio.TimeoutError):
+        return Mishap("time-out", "no whole reply in time", crowded=True)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Mishap("cut-off body", "the reply's body broke off")
+    return Mishap("connection lost", f"the connection was lost ({type(error).__name__})")
+
+
+def message_of(body: bytes) -> str:
+    """The words of an error body, whatever its form, at most a line."""
+    text = body[:4000].decode(errors="replace")
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = text
+    for key in ("error", "message", "detail", "msg"):
+        while isinstance(value, dict) and key in value:
+            value = value[key]
+    if not isinstance(value, str):
+        value = json.dumps(value)
+    return " ".join(value.split())[:300] or "no reason given"
+
+
+def wait_of(headers: Mapping[str, str]) -> float | None:
+    """How long the server asks to be left alone: Retry-After, or a limit of its own that is used up."""
+    if (after := seconds(headers.get("retry-after-ms", ""), unit="ms")) is not None:
+        return after
+    if (after := seconds(headers.get("Retry-After", ""))) is not None:
+        return after
+    waits = [
+        seconds(headers.get(f"x-ratelimit-reset-{what}", ""))
+        for what in ("requests", "tokens")
+        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
+    ]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def seconds(text: str, unit: str = "s") -> float | None:
+    """`20`, `1.5s`, `6m0s`, `120ms` or a date of HTTP's as seconds; None for anything else."""
+    if text.endswith("GMT"):
+        try:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        except ValueError:
+            return None
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text) * _UNITS[unit]
+    if not re.fullmatch(r"(\d+(\.\d+)?(us|ms|s|m|h|d))+", text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)(us|ms|s|m|h|d)", text))
+
+
+def pause(attempt: int, after: float | None, dice: Random, most: float = 60.0) -> float:
+    """Seconds before the next try: anything up to twice as long as before, but never sooner than the server asks."""
+    return (after or 0.0) + dice.uniform(0, min(most, 0.5 * 2**attempt))

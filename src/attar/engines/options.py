@@ -1,0 +1,32 @@
+"""An engine's options, checked against the types that it names: one line that says which key is wrong, and how."""
+
+from typing import Any
+
+from attar.engines.base import Spec
+from attar.errors import EngineError, did_you_mean
+
+
+def checked(spec: Spec, kinds: Any) -> dict[str, Any]:
+    """The options of a spec, if they are what a TypedDict of the engine says."""
+    from pydantic import TypeAdapter, ValidationError
+
+    known = sorted(kinds.__annotations__)
+    for name in spec.options:
+        if name in ("key", "api_key", "token"):
+            raise EngineError(f"{title(spec)}: keys are not written into files; name the environment variable with key_env")
+        if name not in known:
+            raise EngineError(f"{title(spec)}: unknown option {name!r}; {did_you_mean(str(name), known)}")
+    try:
+        return dict(TypeAdapter(kinds).validate_python(dict(spec.options), strict=True))
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "missing":
+            raise EngineError(f"{title(spec)}: the option {first['loc'][0]!r} is missing") from None
+        place = "".join(f"[{step!r}]" for step in first["loc"][1:])
+        what = f"option {first['loc'][0]!r}{place} is {first['input']!r}"
+        raise EngineError(f"{title(spec)}: {what}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+
+
+def title(spec: Spec) -> str:
+    """How messages call an engine."""
+    return f"{spec.kind} engine {spec.model}"

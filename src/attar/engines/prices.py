@@ -1,0 +1,76 @@
+"""What models cost: by the run file (`price`), by a table of the user's (ATTAR_PRICES, a YAML file), or by the few known here.
+
+Prices are dollars per million tokens, `input` and `output`, or per `hour` for a server of one's own. An unknown price is not
+nought.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from yarl import URL
+
+from attar.engines.base import Spec
+from attar.errors import EngineError
+
+KNOWN = {
+    # as reported in the autumn of 2026; the providers' own pages decide
+    "api.openai.com/gpt-4o-mini": {"input": 0.15, "output": 0.60},
+    "api.openai.com/gpt-5.4-mini": {"input": 0.75, "output": 4.50},
+    "api.openai.com/gpt-6-luna": {"input": 0.10, "output": 0.50},
+    "api.openai.com/gpt-6-sol": {"input": 2.00, "output": 10.00},
+    "api.openai.com/gpt-6.2-sol": {"input": 2.00, "output": 10.00},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per million tokens read and written, and per hour."""
+
+    input: float = 0.0
+    output: float = 0.0
+    hour: float = 0.0
+
+    def of(self, tokens_in: int, tokens_out: int) -> float:
+        """What a reply costs."""
+        return (tokens_in * self.input + tokens_out * self.output) / 1e6
+
+
+def price_of(spec: Spec) -> Price | None:
+    """The price of an engine; None where nobody has said. A batch is half of it."""
+    share = 0.5 if spec.kind == "batch" else 1.0
+    if (given := spec.options.get("price")) is not None:
+        return Price(**given)
+    url = spec.options.get("url")
+    if not isinstance(url, str):
+        return None
+    found = {**KNOWN, **_own(os.environ.get("ATTAR_PRICES", ""))}.get(f"{URL(url).host}/{spec.model}")
+    if found is None:
+        return None
+    return Price(found.get("input", 0.0) * share, found.get("output", 0.0) * share, found.get("hour", 0.0))
+
+
+@cache
+def _own(path: str) -> dict[str, dict[str, float]]:
+    """A user's table: `host/model: {input: ..., output: ...}`."""
+    if not path:
+        return {}
+    import yaml
+
+    try:
+        table: Any = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise EngineError(f"ATTAR_PRICES names {path}, which cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(table, dict) or not all(_is_price(price) for price in table.values()):
+        raise EngineError(
+            f"{path}: a price is written as  host/model: {{input: 0.15, output: 0.60}}  (dollars per million tokens)"
+        )
+    return table
+
+
+def _is_price(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        key in ("input", "output", "hour") and isinstance(number, int | float) and number >= 0 for key, number in value.items()
+    )

@@ -1,0 +1,192 @@
+"""Requests in, replies out: between the thread that asks and the event loop that speaks to the server.
+
+The asking thread hands requests over well before their turn comes, so no place stays empty; replies come back many at a time.
+Every request gets exactly one reply: its answer, or its failure once no try is left. What stops one request for good stops only
+that; what would stop any is raised in the asking thread, after all that was under way is answered.
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import islice
+from queue import SimpleQueue
+from random import Random
+
+from attar.engines.base import Reply, Request
+from attar.engines.lane import Lane, loop
+from attar.engines.mishaps import Mishap, pause
+from attar.errors import EngineError
+
+Ask = list[Request]
+"""Requests that go in one call."""
+Try = Callable[[Ask], Awaitable[list[Reply | Mishap]]]
+"""One call: for each request its reply or what went wrong; raises a Mishap where all fare alike."""
+
+_FLUSH = 0.01
+_RESTING = 4
+"""How many asks may wait for their next try, to each that may be in flight."""
+
+
+class Stream:
+    """One engine verb at work on one iterable of requests."""
+
+    def __init__(self, lane: Lane, attempt: Try, tries: int, patience: float, tally: Counter[str]) -> None:
+        self.lane, self._attempt, self._tries, self._patience, self._tally = lane, attempt, tries, patience, tally
+        self._ready: deque[Ask] = deque()
+        self._more, self._ended = asyncio.Event(), False
+        self._stopping = asyncio.Event()
+        self._error: EngineError | None = None
+        self._work: Future[None] | None = None
+        self._held: list[Reply] = []
+        self._inbox: SimpleQueue[tuple[list[Reply], int] | None] = SimpleQueue()
+        self._flushing = False
+        self._places, self._alive, self._dice = 0, 0, Random()
+
+    def replies(self, asks: Iterable[Ask]) -> Iterator[Reply]:
+        """Ask all; called in the asking thread."""
+        todo, on, room = iter(asks), loop(), 256
+        self._work = work = asyncio.run_coroutine_threadsafe(self._run(), on)
+        work.add_done_callback(lambda _: self._inbox.put(None))
+        try:
+            while True:
+                if room:
+                    given = list(islice(todo, room))
+                    on.call_soon_threadsafe(self._take, given, len(given) < room)
+                told = self._inbox.get()
+                if told is None:
+                    break
+                replies, room = told
+                yield from replies
+            if work.cancelled():
+                raise EngineError("the engine was closed while it was asked")
+            work.result()
+        finally:
+            work.cancel()
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        if self._work:
+            self._work.cancel()
+
+    def _take(self, given: list[Ask], ended: bool) -> None:
+        if not self._stopping.is_set():
+            self._ready.extend(given)
+            self._ended = self._ended or ended
+            self._more.set()
+
+    def _stop(self, error: EngineError) -> None:
+        """Ask nothing more; what is in flight is paid for, and waited for."""
+        self._error, self._ended = self._error or error, True
+        self._ready.clear()
+        self._stopping.set()
+        self._more.set()
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                while await self._any():
+                    await self._enter()
+                    if not self._ready:  # stopped meanwhile
+                        break
+                    self._alive += 1
+                    group.create_task(self._work_off())
+        finally:
+            while self._places:
+                self._leave()
+            self._flush()
+        if self._error:
+            raise self._error
+
+    async def _any(self) -> bool:
+        """Wait for something to ask; false when there is no more."""
+        while not self._ready or self._alive > _RESTING * self.lane.pace.most:
+            if self._ended and not self._ready:
+                return False
+            self._more.clear()
+            self._flush_soon()
+            await self._more.wait()
+        return True
+
+    def _depth(self) -> int:
+        return max(256, 2 * self.lane.pace.limit)
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(_FLUSH, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        held, self._held = self._held, []
+        self._inbox.put((held, 0 if self._ended else max(0, self._depth() - len(self._ready))))
+
+    async def _enter(self) -> None:
+        await self.lane.enter()
+        self._places += 1
+
+    def _leave(self) -> None:
+        self._places -= 1
+        self.lane.leave()
+
+    async def _work_off(self) -> None:
+        """Ask one after the other, as long as the place that it holds when it starts is not another's turn."""
+        while self._ready:
+            await self._see_through(self._ready.popleft())
+            if not self.lane.free:
+                break
+        self._leave()
+        self._alive -= 1
+        self._more.set()
+
+    async def _see_through(self, ask: Ask) -> None:
+        """Try until each request of an ask is answered or given up; its place is given back while it waits for a next try."""
+        attempt = 0
+        while not self._stopping.is_set():
+            in_flight = self.lane.in_flight
+            try:
+                found = await self._attempt(ask)
+            except Mishap as mishap:
+                found: list[Reply | Mishap] = [mishap] * len(ask)
+            except EngineError as error:
+                self._stop(error)
+                return
+            ask, worst = self._settle(ask, found, in_flight, last=attempt + 1 >= self._tries)
+            if worst is None:
+                return
+            attempt += 0 if worst.lost else 1
+            self._leave()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause(attempt, worst.after, self._dice))
+            await self._enter()
+
+    def _settle(self, ask: Ask, found: list[Reply | Mishap], in_flight: int, *, last: bool) -> tuple[Ask, Mishap | None]:
+        """Keep what is settled; the requests to try again, and why."""
+        rest, worst = [], None
+        for request, result in zip(ask, found, strict=True):
+            if isinstance(result, Reply):
+                self._held.append(result)
+            elif result.again and (result.lost or not last):
+                rest.append(request)
+                worst = result
+            else:
+                self._held.append(Reply(request.index, error=result.reason))
+        self._heed([result for result in found if isinstance(result, Mishap)], found, in_flight)
+        if self._held:
+            self._flush_soon()
+        return rest, worst
+
+    def _heed(self, mishaps: list[Mishap], found: list[Reply | Mishap], in_flight: int) -> None:
+        """Let the lane learn from how it went."""
+        for mishap in mishaps[:1]:
+            self._tally[mishap.kind] += 1
+            if mishap.crowded:
+                self.lane.pace.pushed_back()
+                self.lane.hush(min(60.0, mishap.after or 0.0))
+            if mishap.lost and time.monotonic() - self.lane.heard > self._patience:
+                self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
+        if not mishaps:
+            work = sum(reply.tokens_out or reply.tokens_in or 1 for reply in found if isinstance(reply, Reply))
+            self.lane.pace.finished(in_flight, work)

@@ -1,0 +1,88 @@
+"""Log-probabilities of labels from a server: by the answer's first token where one tells the labels apart, else token by token.
+
+vLLM is asked for the very tokens; other servers tell only the likeliest (20 as a rule), and a label below those weighs nothing.
+"""
+
+from collections.abc import Sequence
+from math import exp, inf
+from typing import Any
+
+from attar.engines.base import Reply, Request, Sampling
+from attar.engines.bodies import Odds, label_weights, odds, sampled
+from attar.engines.mishaps import Mishap
+from attar.engines.tokens import Post, Tokens
+from attar.errors import EngineError
+
+_ONE = Sampling(max_tokens=1)
+
+
+async def weigh(request: Request, post: Post, tokens: Tokens, dialect: str, most: int) -> Reply | Mishap:
+    """The weights of one request's labels."""
+    raw = dialect in ("vllm", "sglang", "llamacpp") and tokens.known
+    pieces = [await tokens.ids(label) for label in request.labels] if raw else []
+    if raw and not _apart(pieces):
+        return await _walk(request, post, tokens, dialect, most, pieces)
+    wanted = [piece[0] for piece in pieces]
+    body = {"messages": list(map(dict, request.messages)), "logprobs": True, "top_logprobs": most}
+    if dialect == "vllm":
+        body |= {"logprob_token_ids": wanted, "return_tokens_as_token_ids": True}
+    told = await post("chat/completions", {**body, **sampled(_ONE, 0, dialect)})
+    found = odds(told)
+    usage = told.get("usage") or {}
+    counts = {"tokens_in": usage.get("prompt_tokens") or 0, "tokens_out": 1}
+    if wanted and any(isinstance(token, int) for token, _ in found):
+        weights = tuple(_of(found, token) for token in wanted)
+    else:
+        weights = label_weights(found, _telling(request.labels, found))
+    return Reply(request.index, weights=weights, **counts)
+
+
+def _apart(pieces: Sequence[Sequence[int]]) -> bool:
+    return all(len(piece) == 1 for piece in pieces) and len({piece[0] for piece in pieces}) == len(pieces)
+
+
+def _of(found: Odds, token: int) -> float:
+    return next((value for known, value in found if known == token), -inf)
+
+
+def _telling(labels: tuple[str, ...], found: Odds) -> tuple[str, ...]:
+    """The labels, if each of them can be a first token that is told; "1" and "10" may begin alike."""
+    for label in labels:
+        if any(other != label and other.startswith(label) for other in labels):
+            raise EngineError(
+                f"label {label!r} begins another label, and this server tells single tokens only: use labels such as A, B, C, "
+                "or a server that takes token ids (vllm, sglang, llama.cpp)"
+            )
+    starts = {token.strip() for token, _ in found if isinstance(token, str)} - set(labels)
+    starts = {token.strip() for token, value in found if isinstance(token, str) and exp(value) > 0.01} - {"", *labels}
+    if cut := [label for label in labels if any(label.startswith(start) for start in starts)]:
+        raise EngineError(
+            f"label {cut[0]!r} is several tokens of this model: use shorter labels, or a server that takes token ids"
+        )
+    return labels
+
+
+async def _walk(
+    request: Request, post: Post, tokens: Tokens, dialect: str, most: int, pieces: list[list[int]]
+) -> Reply | Mishap:
+    """Follow each label from token to token; one that another goes on from is closed with the end of the turn."""
+    start = await tokens.raw(tokens.template.render(request.messages, ask=True))
+    end = await tokens.end()
+    ways = [[*own, end] if _begins(own, pieces) and end is not None else own for own in pieces]
+    stems = sorted({tuple(way[:at]) for way in ways for at in range(len(way))})
+    likely: dict[tuple[int, ...], Odds] = {}
+    spent = 0
+    for stem in stems:
+        wanted = sorted({way[len(stem)] for way in ways if tuple(way[: len(stem)]) == stem and len(way) > len(stem)})
+        body: dict[str, Any] = {"prompt": [*start, *stem], "logprobs": most, **sampled(_ONE, 0, dialect)}
+        if dialect != "llamacpp":
+            body |= {"return_tokens_as_token_ids": True, "logprob_token_ids": wanted}
+        told = await post("completions", body)
+        likely[stem] = odds(told)
+        spent += (told.get("usage") or {}).get("prompt_tokens") or 0
+    weights = [sum(_of(likely[tuple(way[:at])], token) for at, token in enumerate(way)) for way in ways]
+    return Reply(request.index, weights=tuple(weights), tokens_in=spent, tokens_out=len(stems))
+
+
+def _begins(own: list[int], pieces: list[list[int]]) -> bool:
+    return any(other != own and other[: len(own)] == own for other in pieces)

@@ -1,0 +1,131 @@
+"""Calls to one server's API: bytes out, JSON back, and whatever goes wrong named as a Mishap."""
+
+import json
+import os
+from functools import cached_property
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from attar.engines import mishaps
+from attar.engines.base import Spec
+from attar.engines.lane import Lane, lane
+from attar.engines.mishaps import Mishap
+from attar.engines.options import title
+from attar.engines.pace import Cap
+from attar.errors import EngineError
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_BIGGEST = 256 * 2**20
+
+
+class Wire:
+    """The way from one engine to its server: url, key, caps, time-out."""
+
+    def __init__(self, spec: Spec, options: dict[str, Any]) -> None:
+        self.spec, self.options = spec, options
+        self.url = _url(options["url"], title(spec))
+        self.asked = f"{title(spec)} at {self.url}"
+        self._urls: dict[str, URL] = {}
+        self._timeout = aiohttp.ClientTimeout(total=options.get("timeout", 600.0), sock_connect=20)
+        self._requests, self._tokens = Cap(options.get("rpm")), Cap(options.get("tpm"))
+
+    @cached_property
+    def lane(self) -> Lane:
+        """The way to its server, shared with other engines on it."""
+        found = lane(self.url, self.options.get("ca"))
+        if most := self.options.get("concurrency"):
+            found.pace.most, found.pace.limit = most, min(most, max(found.pace.limit, 16))
+        return found
+
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
+        """One call: what came back, or a Mishap. A path from the root starts with a slash."""
+        sent = {"model": self.spec.model, **body, **self.options.get("extra", {})}
+        for name in self.options.get("omit", ()):
+            sent.pop(name, None)
+        data = _encode(sent).encode("utf-8", "replace")
+        await self.lane.clear(self._requests.take(), self._tokens.take(len(data) / 4))
+        status, found = await self._call("POST", path, data)
+        if status != 200:
+            raise mishaps.of_status(status, found[1], found[0], self.asked)
+        return _json(found[0])
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """A path from the root, once, for a first look."""
+        try:
+            status, (data, headers) = await self._call("GET", path)
+        except Mishap as mishap:
+            raise EngineError(f"{self.asked}: {mishap.reason}; is the server running, and is that its url?") from mishap
+        if status in (401, 403) or 300 <= status < 400:
+            raise mishaps.of_status(status, headers, data, self.asked)
+        try:
+            return status, json.loads(data)
+        except ValueError:
+            return status, None
+
+    async def _call(self, method: str, path: str, data: bytes | None = None) -> tuple[int, tuple[bytes, Any]]:
+        if path not in self._urls:
+            self._urls[path] = self._root.with_path(path) if path.startswith("/") else self.url / path
+        try:
+            async with self.lane.session.request(
+                method, self._urls[path], data=data, headers=self._headers, timeout=self._timeout, allow_redirects=False
+            ) as response:
+                found = await _read(response)
+                self.lane.hear()
+                if response.status != 200 and (key := self._key):
+                    found = found.replace(key.encode(), b"***")
+                return response.status, (found, response.headers)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise mishaps.of_exception(error, self.asked) from error
+
+    @cached_property
+    def _root(self) -> URL:
+        return self.url.parent if self.url.name == "v1" else self.url
+
+    @cached_property
+    def _key(self) -> str:
+        name = self.options.get("key_env") or ("OPENAI_API_KEY" if self.url.host == "api.openai.com" else "")
+        if name and not os.environ.get(name):
+            raise EngineError(f"{title(self.spec)}: the environment variable {name} is not set; it holds the key")
+        return os.environ.get(name, "") if name else ""
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        return {"Content-Type": "application/json", **key}
+
+
+def _url(text: str, title: str) -> URL:
+    """The url of the API; one that ends at the server is meant with /v1."""
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise EngineError(f"{title}: {text!r} is no url such as http://localhost:8000/v1")
+    if url.user or url.password:
+        raise EngineError(f"{title}: a key in a url would end up in files; name the environment variable with key_env")
+    url = url.with_query(None).with_fragment(None)
+    return url / "v1" if url.path in ("", "/") else url.with_path(url.path.rstrip("/"))
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body, but never more than fits."""
+    if response.content_length is not None and response.content_length <= _BIGGEST:
+        return await response.read()
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > _BIGGEST:
+            response.close()
+            raise Mishap("huge body", f"a reply of more than {_BIGGEST // 2**20} MB", again=False)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Mishap("malformed reply", f"the reply is not JSON: {data[:80].decode(errors='replace')!r}") from error
