@@ -22,6 +22,7 @@ from bespokelabs.curator.request_processor.online import (  # noqa: E402
     litellm_online_request_processor,  # noqa: F401
     openai_online_request_processor,  # noqa: F401
 )
+from datasets import Dataset  # noqa: E402
 from meter import Meter, arguments, questions  # noqa: E402
 
 
@@ -45,7 +46,7 @@ def ask(url: str, asked: list[str], concurrency: int, backend: str) -> list[str 
             generation_params={"max_tokens": 64},
             backend_params={"base_url": url, "api_key": "x", "max_retries": 2, **limits},
         )
-        written = asker([{"text": text} for text in asked], working_dir=folder).dataset
+        written = asker(Dataset.from_dict({"text": asked}), working_dir=folder).dataset
         answers = dict(zip(written["text"], written["answer"], strict=True))
     return [answers.get(text) for text in asked]
 

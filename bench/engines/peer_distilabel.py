@@ -1,6 +1,6 @@
 """distilabel: LoadDataFromDicts, then TextGeneration through its OpenAILLM, as its documentation has it; no cache.
 
-    /tmp/peers/distilabel/bin/python bench/engines/peer_distilabel.py URL N [CONCURRENCY]     (200 at once unless told)
+    /tmp/peers/distilabel/bin/python bench/engines/peer_distilabel.py URL N [CONCURRENCY]     (500 at once unless told)
 
 It sends one batch, waits for all of it and goes on to the next, so the batch's size is what is under way at once.
 """
@@ -35,7 +35,7 @@ def ask(url: str, asked: list[str], batch: int) -> list[str | None]:
 
 def main() -> None:
     """Ask, and say what it cost."""
-    told = arguments(__doc__, 200)
+    told = arguments(__doc__, 500)
     logging.disable(logging.WARNING)
     asked = questions(told.count)
     meter = Meter("distilabel", "distilabel")

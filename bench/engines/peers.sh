@@ -16,14 +16,13 @@ make() {
     echo "$name: $("$PEERS/$name/bin/python" -m pip list --disable-pip-version-check --format freeze | wc -l) packages"
 }
 
-for name in "${@:-bare openai distilabel curator}"; do
-    for one in $name; do
-        case $one in
-        bare) make bare aiohttp==3.14.5 ;;
-        openai) make openai 'openai[aiohttp]==3.52.0' aiohttp==3.14.5 ;;
-        distilabel) make distilabel 'distilabel[openai]==1.5.3' openai==3.52.0 requests==2.34.2 ;;
-        curator) make curator bespokelabs-curator==0.1.31 ;;
-        *) echo "no such peer: $one" >&2 && exit 2 ;;
-        esac
-    done
+[ $# -gt 0 ] || set -- bare openai distilabel curator
+for name in "$@"; do
+    case $name in
+    bare) make bare aiohttp==3.14.5 ;;
+    openai) make openai 'openai[aiohttp]==3.52.0' aiohttp==3.14.5 ;;
+    distilabel) make distilabel 'distilabel[openai]==1.5.3' openai==3.52.0 requests==2.34.2 ;;
+    curator) make curator bespokelabs-curator==0.1.31 ;;
+    *) echo "no such peer: $name" >&2 && exit 2 ;;
+    esac
 done

@@ -24,6 +24,7 @@ from attar.engines.mishaps import Mishap
 from attar.engines.options import checked
 from attar.engines.stream import Ask, Stream, Try
 from attar.engines.tokens import Tokens
+from attar.engines.wire import Wire
 from attar.identity import fingerprint
 
 _SEVERAL = 32

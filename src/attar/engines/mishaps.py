@@ -128,6 +128,7 @@ def seconds(text: str, unit: str = "s") -> float | None:
     return sum(float(number) * _UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)(us|ms|s|m|h|d)", text))
 
 
-def pause(attempt: int, after: float | None, dice: Random, most: float = 60.0) -> float:
+def pause(attempt: int, mishap: Mishap, dice: Random) -> float:
     """Seconds before the next try: anything up to twice as long as before, but never sooner than the server asks."""
-    return (after or 0.0) + dice.uniform(0, min(most, 0.5 * 2**attempt))
+    first, most = (0.5, 60.0) if mishap.crowded else (0.1, 10.0)
+    return (mishap.after or 0.0) + dice.uniform(0, min(most, first * 2**attempt))

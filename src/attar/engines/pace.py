@@ -10,8 +10,11 @@ from math import inf
 
 _PAYS = 1.2
 """What doubling must bring to be done again."""
-_UP = 1.03
-"""What a tenth more in flight must bring to be kept."""
+_LEAST = 4
+_BORNE = 0.1
+"""The share of pushing back that is borne: those tries are made again, and a server's bad day is not its limit."""
+_UP = 0.3
+"""What of a small step up must show in the rate for it to be kept."""
 
 
 class Pace:
@@ -20,7 +23,7 @@ class Pace:
     def __init__(self, start: int = 16, most: int = 2048, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit, self.most, self._clock = min(start, most), most, clock
         self._growing, self._doubts, self._step, self._held = True, 0, 0.1, False
-        self._rate, self._before, self._ceiling = 0.0, self.limit, inf
+        self._rate, self._before, self._ceiling, self._cut = 0.0, self.limit, inf, -inf
         self._open()
 
     def _open(self) -> None:
@@ -33,18 +36,21 @@ class Pace:
         self._idle += in_flight < 0.9 * self.limit
         self._close_window()
 
-    def pushed_back(self) -> None:
-        """The server had too much: 429, 503, a time-out."""
+    def pushed_back(self, began: float) -> None:
+        """The server had too much (429, 503, a time-out) for a request that was sent at this time."""
+        if began <= self._cut:  # sent before the level was last lowered
+            return
         self._count += 1
         self._pushed += 1
         self._close_window()
 
     def _close_window(self) -> None:
-        size = max(8, 2 * self.limit if self._growing else 4 * self.limit)
-        if self._pushed <= self.limit // 2 and (self._count < size or self._clock() - self._since < 0.1):
+        size = 2 * self.limit if self._growing else max(32, 4 * self.limit)
+        swamped = self._pushed > max(4, self.limit // 2) and self._pushed > self._count // 2
+        if not swamped and (self._count < size or self._clock() - self._since < 0.1):
             return
-        if self._pushed:
-            self._ceiling = 0.9 * self.limit
+        if self._pushed > _BORNE * self._count:
+            self._ceiling, self._cut = 0.9 * self.limit, self._clock()
             self._move(self.limit * (1 - 0.5 * self._pushed / self._count))
             self._growing, self._rate, self._held, self._step = False, 0.0, False, 0.3
         elif self._idle < 0.5 * self._count:  # else there was not enough to ask to tell anything
@@ -59,7 +65,7 @@ class Pace:
             self._move(self._higher() if self._step > 0 else self.limit / 1.1)
         else:
             self._held = False
-            if self._step > 0 and rate >= self._rate * _UP:
+            if self._step > 0 and rate >= self._rate * (1 + _UP * (self.limit / self._before - 1)):
                 self._step = min(1.0, 2 * self._step)
             elif self._step > 0 or rate < self._rate:
                 self._move(self._before)
@@ -83,7 +89,7 @@ class Pace:
             self._doubts = 1
 
     def _move(self, limit: float) -> None:
-        self.limit = min(self.most, max(1, int(limit)))
+        self.limit = min(self.most, max(_LEAST, int(limit)))
 
 
 class Cap:

@@ -89,10 +89,8 @@ class Stream:
             async with asyncio.TaskGroup() as group:
                 while await self._any():
                     await self._enter()
-                    if not self._ready:  # stopped meanwhile
-                        break
                     self._alive += 1
-                    group.create_task(self._work_off())
+                    group.create_task(self._work_off())  # which finds nothing to do if others were quicker
         finally:
             while self._places:
                 self._leave()
@@ -145,7 +143,7 @@ class Stream:
         """Try until each request of an ask is answered or given up; its place is given back while it waits for a next try."""
         attempt = 0
         while not self._stopping.is_set():
-            in_flight = self.lane.in_flight
+            in_flight, began = self.lane.in_flight, time.monotonic()
             try:
                 found = await self._attempt(ask)
             except Mishap as mishap:
@@ -153,16 +151,18 @@ class Stream:
             except EngineError as error:
                 self._stop(error)
                 return
-            ask, worst = self._settle(ask, found, in_flight, last=attempt + 1 >= self._tries)
+            ask, worst = self._settle(ask, found, (in_flight, began), last=attempt + 1 >= self._tries)
             if worst is None:
                 return
             attempt += 0 if worst.lost else 1
             self._leave()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause(attempt, worst.after, self._dice))
+                await asyncio.wait_for(self._stopping.wait(), pause(attempt, worst, self._dice))
             await self._enter()
 
-    def _settle(self, ask: Ask, found: list[Reply | Mishap], in_flight: int, *, last: bool) -> tuple[Ask, Mishap | None]:
+    def _settle(
+        self, ask: Ask, found: list[Reply | Mishap], sent: tuple[int, float], *, last: bool
+    ) -> tuple[Ask, Mishap | None]:
         """Keep what is settled; the requests to try again, and why."""
         rest, worst = [], None
         for request, result in zip(ask, found, strict=True):
@@ -173,17 +173,17 @@ class Stream:
                 worst = result
             else:
                 self._held.append(Reply(request.index, error=result.reason))
-        self._heed([result for result in found if isinstance(result, Mishap)], found, in_flight)
+        self._heed([result for result in found if isinstance(result, Mishap)], found, *sent)
         if self._held:
             self._flush_soon()
         return rest, worst
 
-    def _heed(self, mishaps: list[Mishap], found: list[Reply | Mishap], in_flight: int) -> None:
+    def _heed(self, mishaps: list[Mishap], found: list[Reply | Mishap], in_flight: int, began: float) -> None:
         """Let the lane learn from how it went."""
         for mishap in mishaps[:1]:
             self._tally[mishap.kind] += 1
             if mishap.crowded:
-                self.lane.pace.pushed_back()
+                self.lane.pace.pushed_back(began)
                 self.lane.hush(min(60.0, mishap.after or 0.0))
             if mishap.lost and time.monotonic() - self.lane.heard > self._patience:
                 self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))

@@ -17,7 +17,7 @@ from attar.engines.pace import Cap
 from attar.errors import EngineError
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_BIGGEST = 256 * 2**20
+_BIGGEST = 64 * 2**20
 
 
 class Wire:
@@ -112,15 +112,15 @@ def _url(text: str, title: str) -> URL:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The body, but never more than fits."""
-    if response.content_length is not None and response.content_length <= _BIGGEST:
+    parts, size = [], response.content_length or 0
+    if 0 < size <= _BIGGEST:
         return await response.read()
-    parts, size = [], 0
-    async for part in response.content.iter_any():
+    while size <= _BIGGEST and (part := await response.content.readany()):
         size += len(part)
-        if size > _BIGGEST:
-            response.close()
-            raise Mishap("huge body", f"a reply of more than {_BIGGEST // 2**20} MB", again=False)
         parts.append(part)
+    if size > _BIGGEST:
+        response.close()
+        raise Mishap("huge body", f"a reply of more than {_BIGGEST // 2**20} MB")
     return b"".join(parts)
 
 
