@@ -1,8 +1,12 @@
+import subprocess
+import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from stages_for_tests import FAKE
 
+from attar.engines.local import POCKET
 from attar.home import Home
 from attar.run import run
 from attar.runfile import read_run_file
@@ -49,3 +53,12 @@ def do_file(home):
         return run(file.trace(), home, watch or Quiet(), file.settings)
 
     return go
+
+
+@pytest.fixture(scope="session")
+def gguf(tmp_path_factory):
+    """The pocket teacher as llama.cpp reads it."""
+    file = tmp_path_factory.mktemp("gguf") / "teacher.gguf"
+    script = Path(__file__).parents[1] / "pocket" / "to_gguf.py"
+    subprocess.run([sys.executable, str(script), str(POCKET / "teacher"), str(file)], check=True)
+    return file

@@ -50,15 +50,15 @@ class Watch(Protocol):
 class Settings:
     """How to run; none of it changes what comes out."""
 
-    shard: int = 1000
-    """Rows of a part, where an engine is asked."""
+    shard: int | None = None
+    """Rows of a part, where an engine is asked; 1,000 unless the engine knows better."""
     bulk: int = 20_000
     """Rows of a part, where none is."""
     max_failures: float = 0.2
     """The share of failed rows at which a step stops (from twenty rows on)."""
 
     def __post_init__(self) -> None:
-        if self.shard < 1 or self.bulk < 1 or not 0 <= self.max_failures <= 1:
+        if (self.shard is not None and self.shard < 1) or self.bulk < 1 or not 0 <= self.max_failures <= 1:
             raise RecipeError(f"{self}: shard and bulk are 1 or more, max_failures is from 0 to 1")
 
 
@@ -178,7 +178,7 @@ def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, set
         tally.accept(account(made, pl.read_parquet_schema(inputs[0].paths[0]), start, stop))
     watch.begin(step, total, sum(stop - start for start, stop in ready), engine)
     job = Job(step.stage, inputs, step.knobs, folder)
-    size = settings.shard if engine else settings.bulk
+    size = (settings.shard or engine.shard) if engine else settings.bulk
     for done in in_process(job, engine, _missing(ready, total, size), tally.accept):
         watch.advance(done.stop - done.start)
     return tally

@@ -208,3 +208,24 @@ def print_garbage(lines: list[dict[str, Any]], really: bool) -> None:
         _console.print(escape(line["step"]))
     verb = "removed" if really else "would be removed (--really removes them)"
     _console.print(f"{len(lines)} steps, {size:.1f} MB, {verb}")
+
+
+def print_journal(told: dict[str, Any]) -> None:
+    """A journal's size, hits and failures."""
+    asked, recalled = told["asked"], told["recalled"]
+    share = f" ({recalled / (asked + recalled):.0%} of all that was wanted)" if recalled else ""
+    _console.print(f"{told['path']}: {told['replies']:,} replies, {told['bytes'] / 2**20:,.1f} MB", soft_wrap=True)
+    _console.print(f"asked {asked:,}, spared {recalled:,}{share}")
+    for reason, count in told["failures"].items():
+        _console.print(f"  {count:>7,} failed: {escape(reason)}", soft_wrap=True)
+
+
+def print_batches(lines: list[dict[str, Any]]) -> None:
+    """The batches at an API."""
+    grid = _grid("batch", "status", "done", "failed", "of", right=("done", "failed", "of"))
+    for line in lines:
+        counts = line.get("request_counts") or {}
+        grid.add_row(
+            str(line["id"]), str(line["status"]), *(f"{counts.get(key, 0):,}" for key in ("completed", "failed", "total"))
+        )
+    _console.print(grid if lines else "no batches")

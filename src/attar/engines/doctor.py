@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attar.chat import prefix
@@ -18,12 +18,17 @@ class Finding:
     what: str
     good: bool
     told: str
+    needed: bool = True
+    """Whether an engine that cannot do this is of no use at all."""
 
 
 def examine(spec: Spec, rows: int = 64) -> Iterator[Finding]:
     """Try everything that an engine may be asked."""
     engine = open_engine(spec)
     yield _tried("identity", engine.identity)
+    if spec.kind not in ("local", "fake"):
+        yield from _examine_server(spec, engine, rows)
+        return
     rewards = _is_rewarder(engine)
     checks: list[tuple[str, Callable[[], str]]] = [("chat template", lambda: _template(engine))]
     if rewards:
@@ -39,6 +44,23 @@ def examine(spec: Spec, rows: int = 64) -> Iterator[Finding]:
     for what, check in checks:
         yield _tried(what, check)
     engine.close()
+
+
+def _examine_server(spec: Spec, engine: Any, rows: int) -> Iterator[Finding]:
+    """An engine behind HTTP; where the server itself cannot be reached there is nothing more to try."""
+    from attar.engines.server_doctor import checks
+
+    try:
+        http = engine if spec.kind == "http" else engine.http
+        for what, check in checks(http, 4 * rows):
+            found = replace(_tried(what, check), needed=what == "server")
+            yield found
+            if what == "server" and not found.good:
+                return
+    except AttarError as error:
+        yield Finding("server", False, str(error))
+    finally:
+        engine.close()
 
 
 def _tried(what: str, check: Callable[[], str]) -> Finding:

@@ -31,14 +31,12 @@ _SEVERAL = 32
 """Texts in one call, for embeddings and rewards."""
 
 
-class Options(TypedDict, total=False):
-    """What a run file may say of an HTTP engine beside its model."""
+class Common(TypedDict, total=False):
+    """What may be said of any engine that is spoken to over HTTP."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012
 
-    url: Required[str]
     key_env: str
-    ca: str
     tokenizer: str
     revision: str
     n: Annotated[int, Ge(1), Le(128)]
@@ -53,6 +51,13 @@ class Options(TypedDict, total=False):
     tries: Annotated[int, Ge(1)]
     patience: Annotated[float, Ge(0)]
     price: dict[Literal["input", "output", "hour"], Annotated[float, Ge(0)]]
+
+
+class Options(Common, total=False):
+    """What a run file may say of an HTTP engine beside its model."""
+
+    url: Required[str]
+    ca: str
 
 
 class Http:
@@ -133,24 +138,27 @@ class Http:
             self._streams.discard(stream)
 
     async def _write(self, ask: Ask) -> list[Reply | Mishap]:
-        request, dialect = ask[0], self.server.dialect
-        sampling = request.sampling or Sampling()
-        body = bodies.sampled(sampling, request.seed, dialect)
+        path, body = await self.written(ask[0])
         if len(ask) > 1:
             body["n"] = len(ask)
+        found = await self.wire.post(path, body)
+        return bodies.of_ollama(found, ask) if path.startswith("/") else bodies.texts(found, ask)
+
+    async def written(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """Where a text is asked for, and how."""
+        sampling, dialect = request.sampling or Sampling(), self.server.dialect
+        body = bodies.sampled(sampling, request.seed, dialect)
         if request.text is None:
             body["messages"] = list(map(dict, request.messages))
-            return bodies.texts(await self.wire.post("chat/completions", body), ask)
+            return "chat/completions", body
         if dialect == "ollama":
-            return bodies.of_ollama(
-                await self.wire.post("/api/generate", bodies.for_ollama(request.text, sampling, request.seed)), ask
-            )
+            return "/api/generate", bodies.for_ollama(request.text, sampling, request.seed)
         body["prompt"] = await self.tokens.raw(request.text)
         if dialect == "llamacpp" and sampling.schema:
             body["json_schema"] = body.pop("response_format")["json_schema"]["schema"]
         if dialect in ("vllm", "sglang") and (ends := await self.tokens.single(sampling.stop)):
             body["stop_token_ids"] = ends
-        return bodies.texts(await self.wire.post("completions", body), ask)
+        return "completions", body
 
     async def _weigh(self, ask: Ask) -> list[Reply | Mishap]:
         from attar.engines.weighing import weigh

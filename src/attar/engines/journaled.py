@@ -27,8 +27,11 @@ class Journaled:
 
     def __init__(self, engine: Any, journal: Journal, meter: Meter | None = None) -> None:
         self.engine, self.journal, self.meter = engine, journal, meter or Meter()
+        if hasattr(engine, "journal"):  # one that must remember more than replies
+            engine.journal = journal
         self.spec: Spec = engine.spec
         self.ahead: int = getattr(engine, "ahead", 1)
+        self.shard: int = getattr(engine, "shard", 1000)
         self._identity = ""
         self._under_way: dict[bytes, list[tuple[_Answers, Request]]] = {}
         self._lock = threading.Lock()

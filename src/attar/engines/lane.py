@@ -33,6 +33,9 @@ def loop() -> asyncio.AbstractEventLoop:
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
     """Run something on the loop from another thread, and wait for it."""
+    if threading.current_thread().name == "http":
+        work.close()
+        raise RuntimeError("the event loop cannot wait for itself")
     return asyncio.run_coroutine_threadsafe(work, loop()).result()
 
 

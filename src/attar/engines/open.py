@@ -5,7 +5,7 @@ from typing import Any
 from attar.engines.base import Spec
 from attar.errors import EngineError, did_you_mean
 
-KINDS = ("http", "local", "fake")
+KINDS = ("http", "vllm", "sglang", "llamacpp", "batch", "local", "fake")
 
 
 def open_engine(spec: Spec) -> Any:
@@ -15,6 +15,14 @@ def open_engine(spec: Spec) -> Any:
             from attar.engines.http import Http
 
             return Http(spec)
+        case "vllm" | "sglang" | "llamacpp":
+            from attar.engines.serve import Served
+
+            return Served(spec)
+        case "batch":
+            from attar.engines.batch import Batch
+
+            return Batch(spec)
         case "local":
             from attar.engines.local import Local
 

@@ -1,6 +1,6 @@
 """An engine's options, checked against the types that it names: one line that says which key is wrong, and how."""
 
-from typing import Any
+from typing import Any, get_type_hints
 
 from attar.engines.base import Spec
 from attar.errors import EngineError, did_you_mean
@@ -10,7 +10,7 @@ def checked(spec: Spec, kinds: Any) -> dict[str, Any]:
     """The options of a spec, if they are what a TypedDict of the engine says."""
     from pydantic import TypeAdapter, ValidationError
 
-    known = sorted(kinds.__annotations__)
+    known = sorted(get_type_hints(kinds))
     for name in spec.options:
         if name in ("key", "api_key", "token"):
             raise EngineError(f"{title(spec)}: keys are not written into files; name the environment variable with key_env")

@@ -41,20 +41,24 @@ class Wire:
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         """One call: what came back, or a Mishap. A path from the root starts with a slash."""
-        sent = {"model": self.spec.model, **body, **self.options.get("extra", {})}
-        for name in self.options.get("omit", ()):
-            sent.pop(name, None)
-        data = _encode(sent).encode("utf-8", "replace")
+        data = _encode(self.sent(body)).encode("utf-8", "replace")
         await self.lane.clear(self._requests.take(), self._tokens.take(len(data) / 4))
-        status, found = await self._call("POST", path, data)
+        status, found = await self.call("POST", path, data)
         if status != 200:
             raise mishaps.of_status(status, found[1], found[0], self.asked)
         return _json(found[0])
 
+    def sent(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A body as it is sent: with the model, and what the run file adds and leaves out."""
+        whole = {"model": self.spec.model, **body, **self.options.get("extra", {})}
+        for name in self.options.get("omit", ()):
+            whole.pop(name, None)
+        return whole
+
     async def get(self, path: str) -> tuple[int, Any]:
         """A path from the root, once, for a first look."""
         try:
-            status, (data, headers) = await self._call("GET", path)
+            status, (data, headers) = await self.call("GET", path)
         except Mishap as mishap:
             raise EngineError(f"{self.asked}: {mishap.reason}; is the server running, and is that its url?") from mishap
         if status in (401, 403) or 300 <= status < 400:
@@ -64,12 +68,14 @@ class Wire:
         except ValueError:
             return status, None
 
-    async def _call(self, method: str, path: str, data: bytes | None = None) -> tuple[int, tuple[bytes, Any]]:
+    async def call(self, method: str, path: str, data: bytes | aiohttp.FormData | None = None) -> tuple[int, tuple[bytes, Any]]:
+        """One request: its status, and its body and headers."""
+        headers = self._key_header if isinstance(data, aiohttp.FormData) else self._headers
         if path not in self._urls:
             self._urls[path] = self._root.with_path(path) if path.startswith("/") else self.url / path
         try:
             async with self.lane.session.request(
-                method, self._urls[path], data=data, headers=self._headers, timeout=self._timeout, allow_redirects=False
+                method, self._urls[path], data=data, headers=headers, timeout=self._timeout, allow_redirects=False
             ) as response:
                 found = await _read(response)
                 self.lane.hear()
@@ -91,9 +97,12 @@ class Wire:
         return os.environ.get(name, "") if name else ""
 
     @cached_property
+    def _key_header(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}"} if self._key else {}
+
+    @cached_property
     def _headers(self) -> dict[str, str]:
-        key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        return {"Content-Type": "application/json", **key}
+        return {"Content-Type": "application/json", **self._key_header}
 
 
 def _url(text: str, title: str) -> URL:

@@ -1,0 +1,124 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from attar.engines.base import Request, Sampling, Spec
+from attar.engines.serve import Served
+from attar.errors import EngineError
+
+SERVERS = Path(__file__).parents[1] / "servers"
+STUB = """
+import sys, http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+        self.wfile.write(b'{"data": [{"id": "teacher", "owned_by": "stub"}]}' if "models" in self.path else b"")
+    def log_message(self, *_): pass
+port = int(sys.argv[sys.argv.index("--port") + 1])
+print("arguments", sys.argv[1:], flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def gone(pid, seconds=10.0):
+    until = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
+def stub(tmp_path):
+    (tmp_path / "stub.py").write_text(STUB)
+    return [sys.executable, str(tmp_path / "stub.py")]
+
+
+def test_a_server_is_started_with_its_own_options_and_stopped_with_the_engine(stub):
+    options = {"max-model-len": 512, "enforce-eager": True, "quiet": False, "lora-modules": ["a", "b"]}
+    engine = Served(Spec("vllm", "pocket:teacher", {"command": stub, "server": options}))
+    assert engine.http.server.models == ("teacher",)
+    assert engine._child
+    (server,) = children(engine._child.pid)
+    said = Path(f"/proc/{server}/cmdline").read_text().split("\0")
+    assert said[said.index("--served-model-name") + 1] == "teacher"
+    assert said[said.index("--host") + 1] == "127.0.0.1"
+    assert said[-7:] == ["--max-model-len", "512", "--enforce-eager", "--lora-modules", "a", "b", ""]
+    engine.close()
+    assert gone(server)
+
+
+def test_no_server_outlives_a_parent_that_was_killed(stub):
+    code = f"""
+import os, signal
+from attar.engines.base import Spec
+from attar.engines.serve import Served
+engine = Served(Spec("vllm", "pocket:teacher", {{"command": {stub!r}}}))
+engine.http
+print(engine._child.pid, open(f"/proc/{{engine._child.pid}}/task/{{engine._child.pid}}/children").read(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert out.returncode == -signal.SIGKILL
+    for pid in map(int, out.stdout.split()):
+        assert gone(pid)
+
+
+def test_a_server_that_dies_at_the_start_is_told_with_its_last_words():
+    command = [sys.executable, "-c", "print('loading'); raise SystemExit('no room on the GPU')"]
+    engine = Served(Spec("vllm", "pocket:teacher", {"command": command}))
+    with pytest.raises(EngineError, match=r"ended by itself \(code 1\).*said last: loading \| no room on the GPU"):
+        _ = engine.http
+
+
+def test_a_server_that_never_gets_ready_is_ended_after_its_time():
+    command = [sys.executable, "-c", "import time; print('still loading', flush=True); time.sleep(600)"]
+    engine = Served(Spec("vllm", "pocket:teacher", {"command": command, "ready": 1.0}))
+    with pytest.raises(EngineError, match=r"not ready in time.*still loading"):
+        _ = engine.http
+    assert engine._child is None
+
+
+def test_a_program_that_is_not_installed_is_named_with_what_to_do():
+    with pytest.raises(EngineError, match="there is no program 'no-such-server'; install it, or say with `command`"):
+        _ = Served(Spec("llamacpp", "pocket:teacher", {"command": ["no-such-server"]})).http
+
+
+def test_how_a_model_is_served_does_not_change_who_it_is(stub):
+    one = Served(Spec("vllm", "pocket:teacher", {"command": stub, "server": {"max-model-len": 512}}))
+    other = Served(Spec("sglang", "pocket:teacher", {"env": {"CUDA_VISIBLE_DEVICES": "1"}}))
+    hotter = Served(Spec("vllm", "pocket:teacher", {"extra": {"top_k": 5}}))
+    assert one.identity() == other.identity() != hotter.identity()
+
+
+def test_a_served_model_whose_folder_lies_here_needs_no_server_for_its_template():
+    engine = Served(Spec("vllm", "pocket:teacher", {"command": ["no-such-server"]}))
+    assert "<|im_start|>user\nHi<|im_end|>" in engine.template.render([{"role": "user", "content": "Hi"}])
+
+
+def test_a_real_llama_cpp_server_is_started_asked_and_stopped(gguf):
+    command = [sys.executable, str(SERVERS / "llama.py")]
+    engine = Served(Spec("llamacpp", str(gguf), {"command": command, "server": {"parallel": 4}}))
+    asked = Request(0, messages=({"role": "user", "content": "What is 3 plus 4?"},), sampling=Sampling(max_tokens=40))
+    (reply,) = engine.write([asked])
+    assert (reply.text or "").endswith("The answer is 7.")
+    assert engine._child
+    (server,) = children(engine._child.pid)
+    os.kill(server, signal.SIGKILL)  # a server that dies later is found out by the next request
+    assert gone(server)
+    engine.close()

@@ -1,0 +1,102 @@
+"""Servers that stand in the test's own process: a handler for all that is posted, on a free port of this machine."""
+
+import asyncio
+import json
+import threading
+
+from aiohttp import web
+
+from attar.engines.base import Request, Sampling, Spec
+from attar.engines.http import Http
+
+HOT = Sampling(temperature=1.0, max_tokens=16)
+
+
+class Served:
+    """One server; it may go away and come back on the same port. `posted` keeps what was asked of it, in order."""
+
+    def __init__(self, speak, models=("m",), ssl=None):
+        self._speak, self._models, self._ssl = speak, models, ssl
+        self.port, self.posted, self.paths, self.headers = 0, [], [], []
+        self.under_way = self.most = 0
+        self.start()
+
+    @property
+    def url(self):
+        return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self.port}/v1"
+
+    def start(self):
+        begun, self._loop = threading.Event(), asyncio.new_event_loop()
+        self._end = asyncio.Event()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve(begun)), daemon=True)
+        self._thread.start()
+        assert begun.wait(10)
+
+    def stop(self):
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join(10)
+            self._loop.close()
+
+    async def _serve(self, begun):
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/{path:.*}", self._post)
+        app.router.add_get("/{path:.*}", self._get)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=self._ssl, reuse_address=True).start()
+        self.port = runner.addresses[0][1]
+        begun.set()
+        await self._end.wait()
+        await runner.cleanup()
+
+    async def _get(self, request):
+        if not request.path.endswith("/models"):
+            return web.json_response({}, status=404)
+        if callable(self._models):
+            return await self._models(request)
+        return web.json_response({"data": [{"id": name, "owned_by": "tests"} for name in self._models]})
+
+    async def _post(self, request):
+        asked = json.loads(await request.read())
+        self.posted.append(asked)
+        self.paths.append(request.path)
+        self.headers.append(request.headers)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            return await self._speak(asked)
+        finally:
+            self.under_way -= 1
+
+
+def told(asked):
+    """The last message, or the raw prompt, of what was asked."""
+    return asked["messages"][-1]["content"] if "messages" in asked else asked["prompt"]
+
+
+def good(asked, *texts, **usage):
+    """A right answer to a chat; with no texts, its own last message, as often as it was asked for."""
+    texts = texts or [told(asked)] * asked.get("n", 1)
+    choices = [{"index": i, "finish_reason": "stop", "message": {"content": text}} for i, text in enumerate(texts)]
+    return web.json_response({"choices": choices, "usage": usage})
+
+
+def refused(status, said="no", **headers):
+    return web.json_response(
+        {"error": {"message": said}},
+        status=status,
+        headers={name.replace("_", "-"): str(value) for name, value in headers.items()},
+    )
+
+
+def http(url, model="m", **options):
+    return Http(Spec("http", model, {"url": url, **options}))
+
+
+def asks(count, start=0, sampling=HOT):
+    """Chats that each say a thing of their own."""
+    return [
+        Request(i, messages=({"role": "user", "content": f"say {i}"},), sampling=sampling, seed=i)
+        for i in range(start, start + count)
+    ]
