@@ -41,22 +41,16 @@ def begin(file: Path, home: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def tables(home: Path) -> dict[str, list[bytes]]:
+def tables(home: Path, name: str) -> dict[str, list[bytes]]:
     """Every step's parts, byte by byte, and the weights of what was trained."""
-    record = json.loads((home / "runs" / "pocket.json").read_text())
+    record = json.loads((home / "runs" / f"{name}.json").read_text())
     folders = {step["name"]: home / "steps" / step["folder"] for step in record["steps"]}
     files = {name: [*sorted(folder.glob("*.parquet")), *folder.glob("model/*.safetensors")] for name, folder in folders.items()}
     return {name: [file.read_bytes() for file in found] for name, found in files.items()}
 
 
-def main() -> None:
-    """Run whole, run killed, compare."""
-    kills, dice = int(sys.argv[1]) if len(sys.argv) > 1 else 20, random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    place = Path(tempfile.mkdtemp(prefix="attar-kill-"))
-    content = yaml.safe_load(EXAMPLE.read_text())
-    content["knobs"]["epochs"] = 1
-    file = place / "pocket.yaml"
-    file.write_text(yaml.safe_dump(content))
+def trial(file: Path, place: Path, kills: int, dice: random.Random) -> tuple[list[float], list[str], dict[str, list[float]]]:
+    """Run whole, run killed: when the kills were, which steps differ, and when each reply arrived."""
     started = time.time()
     if begin(file, place / "whole").wait():
         sys.exit("the uninterrupted run failed")
@@ -65,7 +59,7 @@ def main() -> None:
     deaths = []
     for _ in range(kills):
         child = begin(file, place / "killed")
-        wait = dice.uniform(1.5, 2.5 * length / kills)
+        wait = dice.uniform(1.5, max(3.0, 2.0 * length / kills))
         try:
             child.wait(wait)
             break
@@ -75,17 +69,33 @@ def main() -> None:
             deaths.append(time.time())
     if begin(file, place / "killed").wait():
         sys.exit("the killed run did not finish")
-    whole, killed = tables(place / "whole"), tables(place / "killed")
+    whole, killed = tables(place / "whole", file.stem), tables(place / "killed", file.stem)
     arrivals = defaultdict(list)
     for line in Path(str(place / "killed") + ".log").read_text().splitlines():
         key, at = line.split()
         arrivals[key].append(float(at))
+    return deaths, [name for name in whole if whole[name] != killed[name]], arrivals
+
+
+def report(deaths: list[float], differ: list[str], arrivals: dict[str, list[float]]) -> None:
+    """What the kills did."""
     twice = [times for times in arrivals.values() if len(times) > 1]
     late = [times for times in twice if not any(0 <= death - times[0] <= 1.0 for death in deaths)]
-    print(f"{len(deaths)} kills; steps that differ: {[name for name in whole if whole[name] != killed[name]] or 'none'}")
+    print(f"{len(deaths)} kills; steps that differ: {differ or 'none'}")
     print(
         f"{len(arrivals):,} replies; {len(twice)} asked twice, of those not within the last second before a kill: {len(late)}"
     )
+
+
+def main() -> None:
+    """The demo's run, its epochs cut to 1."""
+    kills, dice = int(sys.argv[1]) if len(sys.argv) > 1 else 20, random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    place = Path(tempfile.mkdtemp(prefix="attar-kill-"))
+    content = yaml.safe_load(EXAMPLE.read_text())
+    content["knobs"]["epochs"] = 1
+    file = place / "pocket.yaml"
+    file.write_text(yaml.safe_dump(content))
+    report(*trial(file, place, kills, dice))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 from attar.engines.journal import Journal
 from attar.engines.journaled import Journaled
 from attar.engines.open import open_engine
+from attar.engines.prices import price_of
 from attar.flow import Step, Trace
 from attar.home import Home, card
 from attar.table import Table, read_rows, rows_of
@@ -26,6 +27,7 @@ class Estimate:
     tokens_in: int | None = None
     tokens_out: int | None = None
     seconds: float | None = None
+    cost: float | None = None
 
 
 def plan(trace: Trace, home: Home, probe: int = 64) -> list[Estimate]:
@@ -49,7 +51,9 @@ def plan(trace: Trace, home: Home, probe: int = 64) -> list[Estimate]:
 
 def _from_card(step: Step, found: dict[str, Any]) -> Estimate:
     calls = found["asked"] + found["recalled"]
-    return Estimate(step, True, found["rows"], calls, found["tokens_in"], found["tokens_out"], found["seconds"])
+    return Estimate(
+        step, True, found["rows"], calls, found["tokens_in"], found["tokens_out"], found["seconds"], found.get("cost")
+    )
 
 
 def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal, probe: int) -> Estimate:
@@ -81,9 +85,10 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     if not engine.asked:
         return Estimate(step, False, total, round(counts))
     each = counts / engine.asked
-    return Estimate(
-        step, False, total, round(counts), round(spent.tokens_in * each), round(spent.tokens_out * each), seconds * scale
-    )
+    tokens_in, tokens_out = round(spent.tokens_in * each), round(spent.tokens_out * each)
+    price = price_of(engine.spec)
+    cost = price.of(tokens_in, tokens_out) + price.hour * seconds * scale / 3600 if price else None
+    return Estimate(step, False, total, round(counts), tokens_in, tokens_out, seconds * scale, cost)
 
 
 def _rows_out(step: Step, share: float, rows: dict[str, int | None]) -> int | None:

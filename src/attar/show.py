@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from attar.engines.journal import Journal
+from attar.engines.meter import Spent
 from attar.home import Home, card, progress_of, run_record
 from attar.plan import Estimate
 from attar.table import read
@@ -34,6 +36,10 @@ def _time(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+def _money(value: float | None) -> str:
+    return "" if value is None else f"${value:,.2f}" if value >= 100 else f"${value:,.4f}"
+
+
 def print_recipes(lines: list[dict[str, Any]]) -> None:
     """Every recipe with its roles and knobs."""
     for line in lines:
@@ -55,6 +61,7 @@ def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
             "tokens_in": estimate.tokens_in,
             "tokens_out": estimate.tokens_out,
             "seconds": estimate.seconds,
+            "cost": estimate.cost,
         }
         for estimate in estimates
     ]
@@ -72,12 +79,15 @@ def print_plan(lines: list[dict[str, Any]]) -> None:
         "tokens in",
         "out",
         "time",
-        right=("rows", "calls", "tokens in", "out", "time"),
+        "cost",
+        right=("rows", "calls", "tokens in", "out", "time", "cost"),
     )
     for line in lines:
         numbers = [_number(line[key]) for key in ("rows", "calls", "tokens_in", "tokens_out")]
         mark = "[green]✓[/]" if line["done"] else "·"
-        grid.add_row(mark, line["step"], line["stage"], line["engine"] or "", *numbers, _time(line["seconds"]))
+        grid.add_row(
+            mark, line["step"], line["stage"], line["engine"] or "", *numbers, _time(line["seconds"]), _money(line["cost"])
+        )
     _console.print(grid)
     todo = [line for line in lines if not line["done"]]
     known = sum(line["seconds"] or 0 for line in todo)
@@ -85,6 +95,10 @@ def print_plan(lines: list[dict[str, Any]]) -> None:
     open_ends = f", and {unknown} steps whose time shows only once a model is trained" if unknown else ""
     took = f"{_time(known)} at most, by the probe (which keeps fewer rows in flight)"
     _console.print(f"\n{len(todo)} of {len(lines)} steps to do: {took}{open_ends}")
+    if costs := [line["cost"] for line in todo if line["cost"] is not None]:
+        unpriced = sorted({line["engine"] for line in todo if line["calls"] and line["cost"] is None})
+        told = f"; no price is known for {', '.join(unpriced)}" if unpriced else ""
+        _console.print(f"cost: {_money(sum(costs))}{told}")
 
 
 def print_results(record: dict[str, Any], quiet: bool) -> None:
@@ -135,16 +149,35 @@ def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
             }
             for record in records
         ]
-    lines = []
-    for step in run_record(home, name)["steps"]:
+    lines, record, spent = [], run_record(home, name), {}
+    if home.journal.exists():
+        journal = Journal(home.journal)
+        spent = journal.spent(name)
+        journal.close()
+    for step in record["steps"]:
         folder = home.steps / step["folder"]
         found = card(folder)
-        done = {"state": "done", "rows": found["rows"], "failed": found["failed"], "errors": found["errors"]} if found else None
+        keys = ("rows", "failed", "errors", "cost")
         begun = progress_of(folder)
+        state = {"state": "done", **{key: found.get(key) for key in keys}} if found else None
+        state = state or {"state": "begun" if begun else "to do", "rows": begun}
         lines.append(
-            {"step": step["name"], "stage": step["stage"], **(done or {"state": "begun" if begun else "to do", "rows": begun})}
+            {
+                "step": step["name"],
+                "stage": step["stage"],
+                "engine": step["engine"],
+                "role": step.get("role"),
+                **state,
+                **_took(spent, step),
+            }
         )
     return lines
+
+
+def _took(spent: dict[tuple[str, str], Spent], step: dict[str, Any]) -> dict[str, int]:
+    """What a step has taken in all tries of the run, finished or not."""
+    found = spent.get((step["folder"], step["engine"] or ""), Spent())
+    return {"asked": found.asked, "recalled": found.recalled, "tokens_in": found.tokens_in, "tokens_out": found.tokens_out}
 
 
 def print_status(lines: list[dict[str, Any]]) -> None:
@@ -159,10 +192,12 @@ def print_status(lines: list[dict[str, Any]]) -> None:
                 line["run"], line["recipe"], f"{line['done']} of {line['steps']}", line["started"], line["finished"] or "-"
             )
     else:
-        grid = _grid("step", "stage", "state", "rows", "failed", right=("rows", "failed"))
+        numbers = ("rows", "asked", "tokens in", "out", "cost")
+        grid = _grid("step", "role", "state", *numbers, "failed", right=numbers)
         for line in lines:
             worst = ", ".join(f"{count} {reason}" for reason, count in line.get("errors", {}).items())
-            grid.add_row(line["step"], line["stage"], line["state"], _number(line["rows"]), escape(worst))
+            counts = [_number(line[key] or None) for key in ("rows", "asked", "tokens_in", "tokens_out")]
+            grid.add_row(line["step"], line["role"] or "", line["state"], *counts, _money(line.get("cost")), escape(worst))
     _console.print(grid)
 
 

@@ -35,16 +35,18 @@ def _record(file: RunFile, trace: Trace) -> dict[str, Any]:
         "paper": vars(file.function).get("paper"),
         "engines": {role: {"kind": spec.kind, "model": spec.model, **spec.options} for role, spec in file.engines.items()},
         "knobs": dict(file.knobs),
-        "steps": [_step(step) for step in trace.steps],
+        "steps": [_step(step, file) for step in trace.steps],
         "results": {name: step.folder for name, step in trace.results.items()},
         "started": _now(),
         "finished": None,
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, file: RunFile) -> dict[str, Any]:
     engine = step.engine
+    roles = [role for role, spec in file.engines.items() if spec == engine]
     return {
+        "role": roles[0] if roles else None,
         "name": step.name,
         "stage": stage_name(step.stage),
         "folder": step.folder,

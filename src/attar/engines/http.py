@@ -66,6 +66,9 @@ class Http:
     ahead = 4
     """Shards that may be under way at once, so that the end of one does not leave the server idle."""
 
+    careful = False
+    """Whether no more requests are to be taken than can be sent at once, since a limit counts what was taken."""
+
     def __init__(self, spec: Spec) -> None:
         self.options = checked(spec, Options)
         self.spec, self.errors = spec, Counter[str]()
@@ -131,6 +134,7 @@ class Http:
         _ = self.server  # a wrong key, port or model shows before anything is asked
         options = self.options
         stream = Stream(self.wire.lane, attempt, options.get("tries", 6), options.get("patience", 600.0), self.errors)
+        stream.ready = 8 if self.careful else 256
         self._streams.add(stream)
         try:
             yield from stream.replies(asks)

@@ -27,6 +27,8 @@ class Journaled:
 
     def __init__(self, engine: Any, journal: Journal, meter: Meter | None = None) -> None:
         self.engine, self.journal, self.meter = engine, journal, meter or Meter()
+        if hasattr(engine, "careful"):
+            engine.careful = self.meter.limited
         if hasattr(engine, "journal"):  # one that must remember more than replies
             engine.journal = journal
         self.spec: Spec = engine.spec

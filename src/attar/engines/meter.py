@@ -114,6 +114,11 @@ class Meter:
             self.total.add(spent)
             self._note(self._step, self._engine, spent)
 
+    @property
+    def limited(self) -> bool:
+        """Whether each request counts."""
+        return self.limits.cost is not None or self.limits.tokens is not None
+
     def stop(self, reason: str) -> None:
         """Nothing more is to be asked."""
         self._stopped = self._stopped or reason

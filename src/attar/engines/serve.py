@@ -53,6 +53,7 @@ class Served:
     """One model on a server of its own."""
 
     ahead = wired.Http.ahead
+    careful = False
 
     def __init__(self, spec: Spec) -> None:
         self.options = checked(spec, Options)
@@ -92,6 +93,7 @@ class Served:
         with self._starting:
             if self._http is None:
                 self._http = self._start()
+            self._http.careful = self.careful
             return self._http
 
     def write(self, requests: Iterable[Request]) -> Iterator[Reply]:

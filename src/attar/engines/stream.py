@@ -26,6 +26,7 @@ Try = Callable[[Ask], Awaitable[list[Reply | Mishap]]]
 """One call: for each request its reply or what went wrong; raises a Mishap where all fare alike."""
 
 _FLUSH = 0.01
+_READY = 256
 _RESTING = 4
 """How many asks may wait for their next try, to each that may be in flight."""
 
@@ -35,6 +36,8 @@ class Stream:
 
     def __init__(self, lane: Lane, attempt: Try, tries: int, patience: float, tally: Counter[str]) -> None:
         self.lane, self._attempt, self._tries, self._patience, self._tally = lane, attempt, tries, patience, tally
+        self.ready = _READY
+        """How many asks to hold ready, so that no place stays empty."""
         self._ready: deque[Ask] = deque()
         self._more, self._ended = asyncio.Event(), False
         self._stopping = asyncio.Event()
@@ -47,7 +50,7 @@ class Stream:
 
     def replies(self, asks: Iterable[Ask]) -> Iterator[Reply]:
         """Ask all; called in the asking thread."""
-        todo, on, room = iter(asks), loop(), 256
+        todo, on, room = iter(asks), loop(), self.ready
         self._work = work = asyncio.run_coroutine_threadsafe(self._run(), on)
         work.add_done_callback(lambda _: self._inbox.put(None))
         try:
@@ -109,7 +112,7 @@ class Stream:
         return True
 
     def _depth(self) -> int:
-        return max(256, 2 * self.lane.pace.limit)
+        return self.ready if self.ready < _READY else max(self.ready, 2 * self.lane.pace.limit)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
