@@ -1,6 +1,6 @@
 """Requests a second of Attar's driver, of a bare aiohttp loop (the limit here) and of the peers, in turn, on one machine.
 
-sh bench/engines/peers.sh && python bench/engines/throughput.py [ROUNDS] [NAME ...]     (five rounds: about eight minutes)
+sh bench/engines/peers.sh && python bench/engines/throughput.py [ROUNDS] [NAME ...]     (five rounds: ten minutes)
 
 All ask the same stub, which answers after 50 ms; each round runs every one of them, and the medians are compared. Last, memory:
 ten thousand requests against two hundred thousand, none of the answers kept.
@@ -50,16 +50,13 @@ def main() -> None:
         rates = [one["per_second"] for one in ones]
         cpu, memory = median(one["cpu_us_per_request"] for one in ones), max(one["peak_rss_mb"] for one in ones)
         share = median(rates) / limit if limit else 0
-        print(
-            f"{name:<26} {median(rates):>10,.0f} {share:>8.2f} {min(rates):>8,.0f} {max(rates):>8,.0f} {cpu:>12,.0f} {memory:>8,.0f}"
-        )
+        spread = f"{min(rates):>8,.0f} {max(rates):>8,.0f}"
+        print(f"{name:<26} {median(rates):>10,.0f} {share:>8.2f} {spread} {cpu:>12,.0f} {memory:>8,.0f}")
     for journal in ([], ["--journal"]):
-        small, large = (
-            run(url, sys.executable, "peer_attar.py", n, ["--flat", *journal])["peak_rss_mb"] for n in (10_000, 200_000)
-        )
-        print(
-            f"memory{' with the journal' if journal else ''}: {small:.0f} MB after 10,000 requests, {large:.0f} MB after 200,000"
-        )
+        flat = ["--flat", *journal]
+        small, large = (run(url, sys.executable, "peer_attar.py", n, flat)["peak_rss_mb"] for n in (10_000, 200_000))
+        what = "memory with the journal" if journal else "memory"
+        print(f"{what}: {small:.0f} MB after 10,000 requests, {large:.0f} MB after 200,000")
     stub.kill()
 
 

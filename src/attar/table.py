@@ -24,6 +24,7 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "messages": pl.List(TURN),  # the conversation so far
     "prompt": pl.String,  # the text of its last user turn
     "response": pl.String,  # the text of the assistant turn that answers it
+    "reasoning": pl.String,  # what a reasoning model thought before it answered, apart from the answer
     "chosen": pl.String,  # the better of two responses to `messages`
     "rejected": pl.String,  # the worse
     "origin": ORIGIN,  # what made the row, and from which rows

@@ -1,4 +1,5 @@
 import heapq
+from itertools import pairwise
 from math import inf
 from random import Random
 from statistics import mean
@@ -178,4 +179,4 @@ def test_capped_requests_are_never_closer_than_they_may(gaps, per_minute):
     for gap in gaps:
         now += gap
         starts.append(now + cap.take())
-    assert all(later - sooner >= 60 / per_minute - 1e-6 for sooner, later in zip(starts, starts[1:], strict=False))
+    assert all(later - sooner >= 60 / per_minute - 1e-6 for sooner, later in pairwise(starts))

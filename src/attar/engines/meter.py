@@ -130,9 +130,14 @@ class Meter:
         limits, total = self.limits, self.total
         under_way = self._under_way / self.now.asked if self.now.asked else 0.0
         if limits.cost is not None and total.cost + self.now.cost * under_way >= limits.cost:
-            self.stop(f"the run's limit of {limits.cost:g} in cost is reached ({total.cost:.4f} spent)")
+            self.stop(f"the run's limit of {limits.cost:g} in cost is reached")
         elif limits.tokens is not None and total.tokens + self.now.tokens * under_way >= limits.tokens:
-            self.stop(f"the run's limit of {limits.tokens:,} tokens is reached ({total.tokens:,} spent)")
+            self.stop(f"the run's limit of {limits.tokens:,} tokens is reached")
         elif limits.hours is not None and total.seconds + self._clock() - self._last >= 3600 * limits.hours:
             self.stop(f"the run's limit of {limits.hours:g} hours is reached")
         return self._stopped
+
+    def told(self) -> str:
+        """What the run has spent by now."""
+        total = self.total
+        return f"{total.cost:.4f} in cost, {total.tokens:,} tokens, {total.seconds / 3600:.2f} hours"

@@ -20,7 +20,7 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
     whole: bool = True,
     seed: int = 0,
 ) -> Table:
-    """messages -> response, response_error, response_tokens, messages; with n > 1 each row n times, and `parent`.
+    """messages -> response, response_error, response_tokens, reasoning, messages; with n > 1 each row n times, and `parent`.
 
     An answer cut off at `max_tokens` is no answer, unless `whole` is off (as for an exam, where it is merely a wrong one).
     """
@@ -47,8 +47,11 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
         for conversation, text in zip(asked, texts, strict=True)
     ]
     tokens = [reply.tokens_out if (reply := replies.get(i)) else None for i in range(len(table))]
+    thoughts = [reply.reasoning if (reply := replies.get(i)) else None for i in range(len(table))]
     return out.with_columns(
-        pl.Series("messages", told, dtype=COLUMNS["messages"]), pl.Series("response_tokens", tokens, dtype=pl.Int64)
+        pl.Series("messages", told, dtype=COLUMNS["messages"]),
+        pl.Series("response_tokens", tokens, dtype=pl.Int64),
+        pl.Series("reasoning", thoughts, dtype=pl.String),
     )
 
 
