@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 
 from aiohttp import web
 
@@ -100,3 +101,11 @@ def asks(count, start=0, sampling=HOT):
         Request(i, messages=({"role": "user", "content": f"say {i}"},), sampling=sampling, seed=i)
         for i in range(start, start + count)
     ]
+
+
+def soon(condition, seconds=5.0):
+    """Whether something comes true in time."""
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.01)
+    return condition()

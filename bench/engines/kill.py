@@ -40,7 +40,7 @@ def main() -> None:
     url = f"http://127.0.0.1:{int(stub.stdout.readline())}/v1"
     (place / "many.py").write_text(RECIPE)
     file = place / "run.yaml"
-    # two requests at a time: a run long enough for every kill to fall inside it
+    # sixteen at a time: a run long enough for every kill to fall inside it
     engine = f"{{kind: http, model: stub, url: {url!r}, concurrency: 16}}"
     file.write_text(f"recipe: many.py\nengines: {{teacher: {engine}}}\nknobs: {{count: {count}}}\n")
     report(*trial(file, place, kills, random.Random(seed)))

@@ -86,7 +86,8 @@ def in_process(job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: 
                 while more and len(under_way) < ahead:
                     if more := (span := next(todo, None)) is not None:
                         under_way.add(pool.submit(run_span, job, engine, sides, *span))
-                ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                # polars handles SIGINT in a way that resumes waiting: only a wait that ends by itself lets Ctrl-C through
+                ready, under_way = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
                 for found in ready:
                     yield settle(*found.result())
         except KeyboardInterrupt:

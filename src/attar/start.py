@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from attar.engines.base import Spec
+from attar.engines.prices import price_of
 from attar.errors import RecipeError
 from attar.flow import Step, Trace
 from attar.home import Home, run_record, write_json
@@ -19,12 +20,23 @@ def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
     kept = home.runs / f"{file.name}.json"
     if kept.exists() and (other := run_record(home, file.name)["file"]) != record["file"]:
         raise RecipeError(f"{home.root} holds a run {file.name!r} of {other}: rename this run file, or name another home")
+    _priced(file)
     write_json(kept, record)
     began = time.time()
     folders = run(trace, home, watch, file.settings, file.limits, file.name)
     record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
     write_json(kept, record)
     return record | {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}
+
+
+def _priced(file: RunFile) -> None:
+    """A limit on cost needs prices to keep to."""
+    for role, spec in file.engines.items():
+        if file.limits.cost is not None and spec.kind not in ("local", "fake") and price_of(spec) is None:
+            raise RecipeError(
+                f"{file.path}: limits has a cost, but the price of {role} ({spec.model}) is not known; say it with `price`, "
+                "such as {input: 0.15, output: 0.60} for a million tokens, or {hour: 0} on a server of your own"
+            )
 
 
 def _record(file: RunFile, trace: Trace) -> dict[str, Any]:

@@ -106,6 +106,11 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
         return after
     if (after := seconds(headers.get("Retry-After", ""))) is not None:
         return after
+    return spent_limit(headers)
+
+
+def spent_limit(headers: Mapping[str, str]) -> float | None:
+    """How long until a limit that the server keeps, and that is used up, is there again."""
     waits = [
         seconds(headers.get(f"x-ratelimit-reset-{what}", ""))
         for what in ("requests", "tokens")

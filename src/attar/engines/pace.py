@@ -1,7 +1,7 @@
 """How many requests a server is sent at once, found by trying: more while more comes back, fewer when it pushes back.
 
-A window is twice as many replies as may be in flight. Doubling goes on while it pays; then the level is tried a little up and a
-little down for ever, since a self-hosted server never says that it is full: its replies only take longer.
+A window is as many replies as may be in flight, or four times that. Doubling goes on while it pays; then the level is tried a
+little up and a little down for ever, since a self-hosted server never says that it is full: its replies only take longer.
 """
 
 import time
@@ -20,7 +20,7 @@ _UP = 0.3
 class Pace:
     """The level, and what it learns from each reply."""
 
-    def __init__(self, start: int = 16, most: int = 2048, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, start: int = 32, most: int = 2048, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit, self.most, self._clock = min(start, most), most, clock
         self._growing, self._doubts, self._step, self._held = True, 0, 0.1, False
         self._rate, self._before, self._ceiling, self._cut = 0.0, self.limit, inf, -inf
@@ -45,7 +45,7 @@ class Pace:
         self._close_window()
 
     def _close_window(self) -> None:
-        size = 2 * self.limit if self._growing else max(32, 4 * self.limit)
+        size = max(32, self.limit if self._growing else 4 * self.limit)
         swamped = self._pushed > max(4, self.limit // 2) and self._pushed > self._count // 2
         if not swamped and (self._count < size or self._clock() - self._since < 0.1):
             return

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from random import Random
 
 from attar.engines.base import Reply, Request
@@ -58,7 +58,7 @@ class Stream:
                 if room:
                     given = list(islice(todo, room))
                     on.call_soon_threadsafe(self._take, given, len(given) < room)
-                told = self._inbox.get()
+                told = self._next()
                 if told is None:
                     break
                 replies, room = told
@@ -68,6 +68,12 @@ class Stream:
             work.result()
         finally:
             work.cancel()
+
+    def _next(self) -> tuple[list[Reply], int] | None:
+        """What the loop tells next; a wait that ends by itself now and then lets Ctrl-C through."""
+        while True:
+            with suppress(Empty):
+                return self._inbox.get(timeout=0.5)
 
     def close(self) -> None:
         """Give up what is under way."""

@@ -36,7 +36,7 @@ class Wire:
         """The way to its server, shared with other engines on it."""
         found = lane(self.url, self.options.get("ca"))
         if most := self.options.get("concurrency"):
-            found.pace.most, found.pace.limit = most, min(most, max(found.pace.limit, 16))
+            found.pace.most, found.pace.limit = most, min(most, max(found.pace.limit, 32))
         return found
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -46,6 +46,8 @@ class Wire:
         status, found = await self.call("POST", path, data)
         if status != 200:
             raise mishaps.of_status(status, found[1], found[0], self.asked)
+        if spent := mishaps.spent_limit(found[1]):  # the next call would be refused
+            self.lane.hush(min(60.0, spent))
         return _json(found[0])
 
     def sent(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+import asyncio
+from math import exp, inf, log
+
+import pytest
+
+from attar.chat import Template
+from attar.engines.base import Request, Spec
+from attar.engines.dialects import Server
+from attar.engines.tokens import Tokens
+from attar.engines.weighing import weigh
+from attar.errors import EngineError
+
+IDS = {"A": [32], "B": [33], "1": [16], "10": [16, 15], "3": [18], "": [1], "<q>": [2], "<q>hi<a>": [2, 7, 3], "<end>": [4]}
+TEMPLATE = Template(
+    "<q>{{ messages[0].content }}{% if add_generation_prompt %}<a>{% else %}<a>{{ messages[1].content }}<end>{% endif %}"
+)
+CHANCES = {(): {16: 0.5, 18: 0.25, 99: 0.2}, (16,): {4: 0.125, 15: 0.75}}
+START = [1, 2, 7, 3]
+
+
+class World:
+    """A server of one dialect, with chances of its own for each next token; keeps what was asked."""
+
+    def __init__(self, dialect, chat=None):
+        self.asked, self.chat = [], chat or {}
+        self.tokens = Tokens(Spec("http", "m"), Server(dialect, ("m",), template=TEMPLATE), self.post, None)
+        self.dialect = dialect
+
+    async def post(self, path, body):
+        if path == "/tokenize":
+            text = body.get("prompt", body.get("content"))
+            return {
+                "tokens": [1, *IDS[text]] if body.get("add_special_tokens", body.get("add_special")) and text else IDS[text]
+            }
+        self.asked.append((path, body))
+        usage = {"prompt_tokens": 5}
+        if path == "chat/completions":
+            tops = [{"token": token, "logprob": log(chance)} for token, chance in self.chat.items()]
+            return {"choices": [{"logprobs": {"content": [{"top_logprobs": tops}]}}], "usage": usage}
+        stem = tuple(body["prompt"][len(START) :])
+        assert body["prompt"][: len(START)] == START
+        tops = {f"token_id:{token}": log(chance) for token, chance in CHANCES[stem].items()}
+        return {"choices": [{"logprobs": {"top_logprobs": [tops]}}], "usage": usage}
+
+    def weigh(self, *labels):
+        request = Request(3, messages=({"role": "user", "content": "hi"},), labels=labels)
+        return asyncio.run(weigh(request, self.post, self.tokens, self.dialect, 20))
+
+
+def test_of_a_server_that_tells_text_a_label_is_weighed_by_all_its_spellings():
+    reply = World("openai", {"A": 0.3, " A": 0.2, "B": 0.1, "I": 0.009}).weigh("A", "B", "C")
+    assert reply.weights == pytest.approx((log(0.5), log(0.1), -inf))
+    assert (reply.index, reply.tokens_in, reply.tokens_out) == (3, 5, 1)
+
+
+def test_vllm_is_asked_for_the_very_tokens():
+    world = World("vllm", {"token_id:33": 0.7, "token_id:32": 0.1, "A": 0.1})
+    assert world.weigh("A", "B").weights == pytest.approx((log(0.1), log(0.7)))
+    [(path, body)] = world.asked
+    assert (path, body["logprob_token_ids"], body["return_tokens_as_token_ids"]) == ("chat/completions", [32, 33], True)
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "sglang", "llamacpp"])
+def test_a_label_of_several_tokens_is_followed_token_by_token(dialect):
+    world = World(dialect)
+    reply = world.weigh("1", "10", "3")
+    assert [exp(weight) for weight in reply.weights] == pytest.approx([0.5 * 0.125, 0.5 * 0.75, 0.25])
+    assert [body["prompt"] for _, body in world.asked] == [START, [*START, 16]]
+    assert (reply.tokens_in, reply.tokens_out) == (10, 2)
+
+
+def test_a_label_that_begins_another_is_refused_where_single_tokens_are_told():
+    with pytest.raises(EngineError, match="label '1' begins another label"):
+        World("other", {"1": 0.5}).weigh("1", "10")
+
+
+def test_a_label_that_is_cut_by_the_model_s_tokens_is_refused():
+    with pytest.raises(EngineError, match="label 'excellent' is several tokens of this model"):
+        World("other", {"ex": 0.5, "B": 0.2}).weigh("excellent", "B")
+    assert World("other", {"ex": 0.009, "B": 0.2}).weigh("excellent", "B").weights == pytest.approx((-inf, log(0.2)))
