@@ -76,7 +76,8 @@ def run(
             try:
                 _run_step(step, home, engines, watch, settings)
             except AttarError as error:
-                raise type(error)(f"step {step.name!r} ({step.title}): {error}") from error
+                spent = f" (spent: {engines.meter.told()})" if isinstance(error, LimitError) else ""
+                raise type(error)(f"step {step.name!r} ({step.title}): {error}{spent}") from error
     finally:
         engines.close()
         engines.meter.open("", None)

@@ -144,9 +144,7 @@ def test_failures_reach_all_who_wait_and_none_is_kept(journal):
     assert journal.told()["failures"] == {"fault on demand": 3}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="SQLite cannot keep it: the journal's thread dies, and all that follows is lost, unnoticed"
-)
+@pytest.mark.xfail(strict=True, reason="SQLite cannot keep it: the journal's thread dies, and all that follows is lost")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_s_words_that_are_no_unicode_cost_no_other_reply(tmp_path):
     class Odd(Fake):

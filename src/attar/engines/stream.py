@@ -150,7 +150,7 @@ class Stream:
 
     async def _see_through(self, ask: Ask) -> None:
         """Try until each request of an ask is answered or given up; its place is given back while it waits for a next try."""
-        attempt = 0
+        tries = pauses = 0
         while not self._stopping.is_set():
             in_flight, began = self.lane.in_flight, time.monotonic()
             try:
@@ -160,13 +160,14 @@ class Stream:
             except EngineError as error:
                 self._stop(error)
                 return
-            ask, worst = self._settle(ask, found, (in_flight, began), last=attempt + 1 >= self._tries)
+            ask, worst = self._settle(ask, found, (in_flight, began), last=tries + 1 >= self._tries)
             if worst is None:
                 return
-            attempt += 0 if worst.lost else 1
+            pauses += 1
+            tries += not worst.lost  # nobody was there to try it on
             self._leave()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause(attempt, worst, self._dice))
+                await asyncio.wait_for(self._stopping.wait(), pause(pauses, worst, self._dice))
             await self._enter()
 
     def _settle(
