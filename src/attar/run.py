@@ -122,9 +122,7 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings:
         engine = engines.get(spec) if spec and not step.marks.trains else None
         engines.meter.open(step.folder, spec if engine else None)
         if reason := engines.meter.full():
-            raise LimitError(
-                f"{reason} (spent: {engines.meter.told()}); the same command goes on from here once the limit is raised"
-            )
+            raise LimitError(f"{reason}; what was answered is kept, and the same command goes on from here")
         tally = _rowwise(step, home, engine, watch, settings) if step.marks.rowwise else _whole(step, home, engine, spec, watch)
         spent = engines.spent(step, spec if engine else None)
         found = _card(step, spec, tally, engines.meter.now, spent, time.time() - started)

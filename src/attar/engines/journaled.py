@@ -154,9 +154,7 @@ class _Call:
         while self._waiting:
             yield from self._taken()
         if self._stopped:
-            raise LimitError(
-                f"{self._stopped} (spent: {meter.told()}); what was answered is kept, the same command goes on from here"
-            )
+            raise LimitError(f"{self._stopped}; what was answered is kept, and the same command goes on from here")
 
     def _unknown(self, requests: Iterable[Request]) -> Iterator[Request]:
         """The requests that have to be asked here."""
