@@ -90,9 +90,13 @@ def prefix(template: Template, system: str | None = None) -> Prefix:
     return Prefix(before, _stops(template, between, text.partition(again)[2]))
 
 
-def answer_end(template: Template) -> str:
-    """What a template puts right after the assistant's last answer."""
-    text = template.render([_said("user", _SENTINELS[0]), _said("assistant", _SENTINELS[1])])
+def answered() -> list[Message]:
+    """A conversation whose rendering shows how an answer ends."""
+    return [_said("user", _SENTINELS[0]), _said("assistant", _SENTINELS[1])]
+
+
+def answer_end(text: str) -> str:
+    """What a template puts right after the assistant's last answer, out of `answered` rendered."""
     return text.partition(_SENTINELS[1])[2].strip()
 
 

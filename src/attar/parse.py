@@ -69,3 +69,8 @@ def ranking(text: str, count: int) -> list[int] | Failure:
     if sorted(order) != list(range(1, count + 1)):
         return Failure(f"not an order of 1 to {count}")
     return order
+
+
+def clean(text: str) -> str:
+    """Text that can be kept: a half of a surrogate pair, as a cut can leave, becomes the sign for it."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

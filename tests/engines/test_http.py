@@ -1,3 +1,4 @@
+import asyncio
 import re
 
 import pytest
@@ -122,7 +123,6 @@ def test_draws_go_together_only_where_nothing_but_the_seed_differs(server):
     assert sorted(sent.get("n", 1) for sent in served.posted) == [1, 1, 1, 1, 2, 4]
 
 
-@pytest.mark.xfail(strict=True, reason="an error of Python's own in reading a reply ends the run as an ExceptionGroup")
 def test_a_reply_that_cannot_be_read_is_one_row_s_trouble(server):
     async def speak(asked):
         if asked["messages"][0]["content"] == "say 1":
@@ -151,6 +151,32 @@ def test_embeddings_are_asked_for_by_32_and_each_text_gets_its_own(server):
     assert [reply.vector[0] / reply.vector[1] for reply in replies] == pytest.approx(list(range(70)))
     assert sorted(len(sent["input"]) for sent in served.posted) == [6, 32, 32]
     assert set(served.paths) == {"/v1/embeddings"}
+
+
+def test_of_texts_that_go_together_only_the_bad_one_is_refused(server):
+    async def speak(asked):
+        if "7" in asked["input"]:
+            return refused(400, "too long")
+        return web.json_response(
+            {"data": [{"index": i, "embedding": [float(text), 1.0]} for i, text in enumerate(asked["input"])]}
+        )
+
+    replies = in_order(http(server(speak).url).embed(Request(i, text=str(i)) for i in range(12)), 12)
+    assert {reply.index: reply.error for reply in replies if reply.error} == {7: "400: too long"}
+    assert all(reply.vector[0] / reply.vector[1] == pytest.approx(reply.index) for reply in replies if not reply.error)
+
+
+def test_texts_that_are_asked_for_one_by_one_keep_to_what_is_allowed(server):
+    async def speak(asked):
+        await asyncio.sleep(0.01)
+        if len(asked["input"]) > 1:
+            return refused(400, "too many")
+        return web.json_response({"data": [{"index": 0, "embedding": [1.0]}]})
+
+    served = server(speak)
+    replies = in_order(http(served.url, concurrency=2).embed(Request(i, text=str(i)) for i in range(40)), 40)
+    assert [reply.vector for reply in replies] == [(1.0,)] * 40
+    assert served.most <= 2
 
 
 @pytest.mark.parametrize(("option", "path"), [({}, "/classify"), ({"rewards": "pooling"}, "/pooling")])

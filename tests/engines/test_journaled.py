@@ -144,7 +144,6 @@ def test_failures_reach_all_who_wait_and_none_is_kept(journal):
     assert journal.told()["failures"] == {"fault on demand": 3}
 
 
-@pytest.mark.xfail(strict=True, reason="SQLite cannot keep it: the journal's thread dies, and all that follows is lost")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_s_words_that_are_no_unicode_cost_no_other_reply(tmp_path):
     class Odd(Fake):
@@ -168,9 +167,6 @@ def another_asks(engine, request):
     return lambda: engine.release(key, None)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the limit is raised by the inner call at once, and what the outer has under way is dropped"
-)
 def test_what_another_gave_up_over_the_limit_drops_nothing_that_is_under_way(journal):
     engine = Journaled(Fake(Spec("fake", "m")), journal)
     shared, *own = asks(4)
@@ -190,7 +186,6 @@ def test_what_another_gave_up_over_the_limit_drops_nothing_that_is_under_way(jou
     assert journal.size() == len(own)
 
 
-@pytest.mark.xfail(strict=True, reason="the inner call waits for a reply that only the outer one can bring")
 def test_what_another_gave_up_and_is_asked_here_again_is_not_waited_for_for_ever(journal):
     engine = Journaled(Fake(Spec("fake", "m")), journal)
     shared, own = asks(2)

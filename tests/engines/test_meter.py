@@ -75,15 +75,11 @@ def test_a_limit_is_kept_to_the_reply_where_one_is_asked_at_a_time(journal, limi
     assert "what was answered is kept" in why
 
 
-@pytest.mark.parametrize(
-    ("limits", "limit", "spent"),
-    [(Limits(tokens=2000), "2,000 tokens", "2,000"), (Limits(cost=0.012), "0.012 in cost", "0.0120")],
-)
-def test_the_reason_says_which_limit_and_how_much_is_spent(journal, limits, limit, spent):
+@pytest.mark.parametrize(("limits", "limit"), [(Limits(tokens=2000), "2,000 tokens"), (Limits(cost=0.012), "0.012 in cost")])
+def test_the_reason_says_which_limit(journal, limits, limit):
     why = until_stopped(Journaled(Taking(), journal, metered(limits)), asks(300))[1]
-    reached, _, rest = why.partition(" is reached")
-    assert reached == f"the run's limit of {limit}"
-    assert spent in rest
+    assert why.startswith(f"the run's limit of {limit} is reached")
+    assert "\n" not in why
 
 
 def test_all_that_was_under_way_is_answered_and_kept_before_it_is_said(journal):
@@ -94,8 +90,9 @@ def test_all_that_was_under_way_is_answered_and_kept_before_it_is_said(journal):
 
 
 @pytest.mark.parametrize("places", [2, 8, 20])
-def test_what_is_under_way_is_counted_in_so_that_a_limit_is_not_overrun(journal, places):
-    engine = Journaled(Taking(places), journal, metered(Limits(tokens=300)))
+@pytest.mark.parametrize("limits", [Limits(tokens=300), Limits(cost=0.3599)])
+def test_what_is_under_way_is_counted_in_so_that_a_limit_is_not_overrun(journal, limits, places):
+    engine = Journaled(Taking(places), journal, metered(limits))
     until_stopped(engine, asks(500))
     assert 300 <= engine.meter.total.tokens <= 310
 

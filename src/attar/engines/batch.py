@@ -212,7 +212,7 @@ class Batch:
                 status, (body, headers) = wait_for(wire.call(method, path, data()))
                 if status == 200:
                     return body
-                found = mishaps.of_status(status, headers, body, wire.asked)
+                found = wire.failure(status, (body, headers))
             except Mishap as mishap:
                 found = mishap
             if not found.again or time.monotonic() > until:

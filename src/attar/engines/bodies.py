@@ -3,11 +3,13 @@
 A body that is not what was asked for (too few answers, two of one number, no text) is a Mishap of the requests it leaves open.
 """
 
-from math import exp, inf, isfinite, log
+import sys
+from math import exp, inf, log
 from typing import Any, TypeGuard
 
 from attar.engines.base import Reply, Request, Sampling
 from attar.engines.mishaps import Mishap
+from attar.parse import clean
 
 PLAIN = {
     "vllm": {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
@@ -52,14 +54,14 @@ def of_ollama(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
 def texts(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
     """The texts of a completion, chat or raw, each for its request."""
     choices = _listed(body, "choices", len(ask))
-    usage = body.get("usage") or {}
+    usage = usage_of(body)
     spent = _whole(usage.get("completion_tokens"))
     out: list[Reply | Mishap] = []
     for place, (request, choice) in enumerate(zip(ask, choices, strict=True)):
         if choice is None:
             out.append(Mishap("wrong count", f"{sum(c is not None for c in choices)} answers where {len(ask)} were asked for"))
             continue
-        share = spent // len(ask) + (place < spent % len(ask))
+        share = _share(spent, place, len(ask))
         tokens_in = _whole(usage.get("prompt_tokens")) if place == 0 else 0
         out.append(_text(choice, request.index, tokens_in, share))
     return out
@@ -96,16 +98,11 @@ def _unthink(text: str) -> tuple[str, str]:
     return thought.strip(), rest.lstrip() if closed else ""
 
 
-def clean(text: str) -> str:
-    """Text that can be kept: a half of a surrogate pair, as a cut can leave, becomes the sign for it."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def vectors(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
     """Embeddings, made one long."""
     found = _listed(body, "data", len(ask))
-    share = _whole((body.get("usage") or {}).get("prompt_tokens")) // len(ask)
-    return [_vector(item, request.index, share) for item, request in zip(found, ask, strict=True)]
+    spent, count = _whole(usage_of(body).get("prompt_tokens")), len(ask)
+    return [_vector(item, ask[place].index, _share(spent, place, count)) for place, item in enumerate(found)]
 
 
 def _vector(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Mishap:
@@ -114,10 +111,12 @@ def _vector(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Mis
     values = item.get("embedding")
     if not isinstance(values, list) or not values or not all(_finite(value) for value in values):
         return Mishap("malformed reply", "the embedding is no list of numbers")
-    size = sum(value * value for value in values) ** 0.5
-    if size == 0:
+    largest = max(abs(value) for value in values)
+    if largest == 0:
         return Reply(index, error="the embedding is nought", tokens_in=tokens)
-    return Reply(index, vector=tuple(value / size for value in values), tokens_in=tokens)
+    scaled = [value / largest for value in values]  # so that no square is too large for a float
+    size = sum(value * value for value in scaled) ** 0.5
+    return Reply(index, vector=tuple(value / size for value in scaled), tokens_in=tokens)
 
 
 def for_rewards(inputs: list[str], dialect: str) -> dict[str, Any]:
@@ -133,8 +132,8 @@ def rewards(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
     if isinstance(body, list):
         body = {"data": body}
     found = _listed(body, "data", len(ask))
-    share = _whole((body.get("usage") or {}).get("prompt_tokens")) // len(ask)
-    return [_reward(item, request.index, share) for item, request in zip(found, ask, strict=True)]
+    spent, count = _whole(usage_of(body).get("prompt_tokens")), len(ask)
+    return [_reward(item, ask[place].index, _share(spent, place, count)) for place, item in enumerate(found)]
 
 
 def _reward(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Mishap:
@@ -157,23 +156,37 @@ Odds = list[tuple[str | int, float]]
 def odds(body: Any) -> Odds:
     """Log-probabilities of the first token of an answer, in any of the forms that servers use."""
     choice = next((item for item in _listed(body, "choices", 1) if item), {})
-    told = choice.get("logprobs") or {}
-    if isinstance(told.get("content"), list) and told["content"]:
+    told = choice.get("logprobs")
+    told = told if isinstance(told, dict) else {}
+    if _dicts(told.get("content")):
         first = told["content"][0]
-        entries = [item for item in first.get("top_logprobs") or [first] if _finite(item.get("logprob"))]
-        return [(_token(item), float(item["logprob"])) for item in entries]
-    if isinstance(told.get("top_logprobs"), list) and told["top_logprobs"]:
-        return [(_named(token), float(value)) for token, value in told["top_logprobs"][0].items() if _finite(value)]
-    raise Mishap("malformed reply", "the reply has no log-probabilities")
+        entries = first["top_logprobs"] if _dicts(first.get("top_logprobs")) else [first]
+        found = [(_token(item), float(item["logprob"])) for item in entries if _told(item)]
+    elif _dicts(told.get("top_logprobs")):
+        found = [(_named(token), float(value)) for token, value in told["top_logprobs"][0].items() if _finite(value)]
+    else:
+        found = []
+    if not found:
+        raise Mishap("malformed reply", "the reply has no log-probabilities")
+    return found
+
+
+def _told(item: dict[str, Any]) -> bool:
+    return _finite(item.get("logprob")) and (isinstance(item.get("id"), int) or isinstance(item.get("token"), str))
+
+
+def _dicts(value: Any) -> bool:
+    """Whether it is a list of objects, and has any."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
 def _token(item: dict[str, Any]) -> str | int:
-    return int(item["id"]) if "id" in item else _named(str(item.get("token", "")))
+    return item["id"] if isinstance(item.get("id"), int) else _named(str(item.get("token", "")))
 
 
 def _named(token: str) -> str | int:
     number = token.removeprefix("token_id:")
-    return int(number) if number != token and number.isdigit() else token
+    return int(number) if number != token and number.isascii() and number.isdigit() else token
 
 
 def label_weights(found: Odds, labels: tuple[str, ...]) -> tuple[float, ...]:
@@ -201,8 +214,21 @@ def _listed(body: Any, key: str, count: int) -> list[dict[str, Any] | None]:
     return places
 
 
+def usage_of(body: Any) -> dict[str, Any]:
+    """What a reply says of its tokens."""
+    usage = body.get("usage") if isinstance(body, dict) else None
+    return usage if isinstance(usage, dict) else {}
+
+
+def _share(total: int, place: int, count: int) -> int:
+    """One of `count` whole shares that add up to the total."""
+    return total // count + (place < total % count)
+
+
 def _finite(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max  # also of an integer that no float can hold, and not of NaN
 
 
 def _whole(value: Any) -> int:

@@ -30,14 +30,16 @@ class Server:
 async def look(get: Get, model: str, host: str, title: str) -> Server:
     """Ask a server what it is, and whether it has the model."""
     status, listed = await get("models")
-    found = [item for item in (listed or {}).get("data") or [] if isinstance(item, dict)] if isinstance(listed, dict) else []
+    data = listed.get("data") if isinstance(listed, dict) else None
+    found = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
     models = tuple(str(item.get("id")) for item in found)
-    names = {*models, *(alias for item in found for alias in item.get("aliases") or [])}
+    names = {*models, *(str(alias) for item in found if isinstance(item.get("aliases"), list) for alias in item["aliases"])}
     if models and model not in names:
         raise EngineError(f"{title}: the server has no model {model!r}; {did_you_mean(model, models)}")
     own = next((item for item in found if item.get("id") == model), found[0] if found else {})
     dialect = "openai" if host == "api.openai.com" else _OWNERS.get(str(own.get("owned_by")), "other")
-    context = own.get("max_model_len") or (own.get("meta") or {}).get("n_ctx")
+    meta = own.get("meta")
+    context = own.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
     template = None
     if dialect == "llamacpp":
         status, props = await get("/props")
@@ -45,7 +47,7 @@ async def look(get: Get, model: str, host: str, title: str) -> Server:
     elif dialect == "vllm":
         status, info = await get("/tokenizer_info")
         template = _template(info, title) if status == 200 else None
-    return Server(dialect, models, context, template)
+    return Server(dialect, models, context if isinstance(context, int) else None, template)
 
 
 def _template(told: Any, title: str) -> Template | None:

@@ -6,9 +6,11 @@ What a server is and can do is asked of itself at the first request. Raw prompts
 (from the server, or from `tokenizer`), with exactly one BOS; else as text.
 """
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Required
 
@@ -124,11 +126,11 @@ class Http:
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors."""
-        return self._stream(self._embed, _several(requests))
+        return self._stream(_apart(self._embed), _several(requests))
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Rewards, from a server that serves a reward model."""
-        return self._stream(self._reward, _several(requests))
+        return self._stream(_apart(self._reward), _several(requests))
 
     def _stream(self, attempt: Try, asks: Iterable[Ask]) -> Iterator[Reply]:
         _ = self.server  # a wrong key, port or model shows before anything is asked
@@ -151,6 +153,8 @@ class Http:
     async def written(self, request: Request) -> tuple[str, dict[str, Any]]:
         """Where a text is asked for, and how."""
         sampling, dialect = request.sampling or Sampling(), self.server.dialect
+        if (most := self.server.context) and sampling.max_tokens > most:  # vLLM refuses what it could never write
+            sampling = replace(sampling, max_tokens=most)
         body = bodies.sampled(sampling, request.seed, dialect)
         if request.text is None:
             body["messages"] = list(map(dict, request.messages))
@@ -170,15 +174,32 @@ class Http:
         return [await weigh(ask[0], self.wire.post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
 
     async def _embed(self, ask: Ask) -> list[Reply | Mishap]:
-        inputs = [self._text(request) for request in ask]
+        inputs = [await self._text(request) for request in ask]
         return bodies.vectors(await self.wire.post("embeddings", {"input": inputs, "encoding_format": "float"}), ask)
 
     async def _reward(self, ask: Ask) -> list[Reply | Mishap]:
-        body = bodies.for_rewards([self._text(request) for request in ask], self.server.dialect)
+        body = bodies.for_rewards([await self._text(request) for request in ask], self.server.dialect)
         return bodies.rewards(await self.wire.post(f"/{self.options.get('rewards', 'classify')}", body), ask)
 
-    def _text(self, request: Request) -> str:
-        return request.text if request.text is not None else self.template.render(request.messages)
+    async def _text(self, request: Request) -> str:
+        return request.text if request.text is not None else await self.tokens.render(request.messages)
+
+
+def _apart(attempt: Try) -> Try:
+    """A call of several that is refused is made again one by one, so that each fails for itself alone."""
+
+    async def go(ask: Ask) -> list[Reply | Mishap]:
+        try:
+            return await attempt(ask)
+        except Mishap as mishap:
+            if mishap.again or len(ask) == 1:
+                raise
+        found = await asyncio.gather(*(attempt([request]) for request in ask), return_exceptions=True)
+        if error := next((one for one in found if isinstance(one, BaseException) and not isinstance(one, Mishap)), None):
+            raise error
+        return [one if isinstance(one, Mishap) else one[0] for one in found if isinstance(one, list | Mishap)]
+
+    return go
 
 
 def _alike(requests: Iterable[Request], most: int) -> Iterator[Ask]:

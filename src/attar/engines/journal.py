@@ -17,6 +17,7 @@ from typing import Any
 from attar.engines.base import Reply
 from attar.engines.meter import Spent
 from attar.errors import EngineError
+from attar.parse import clean
 
 GROUP_SECONDS = 0.5
 _MOST_WAITING = 20_000
@@ -84,7 +85,7 @@ class Journal:
             if reply.error is None:
                 self._waiting[key] = (text, now)
             else:
-                self._failed.append((key, reply.error, now))
+                self._failed.append((key, clean(reply.error), now))
         self._wake.set()
         if len(self._waiting) > _MOST_WAITING:  # the disk is slower than the server
             self.commit()

@@ -133,6 +133,7 @@ class _Call:
         self._answers: _Answers = SimpleQueue()
         self._keys: dict[int, bytes] = {}
         self._waiting, self._stopped = 0, ""
+        self._orphans: list[Request] = []
 
     def replies(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Every request's reply; raises at the end where a limit left some unasked."""
@@ -153,6 +154,8 @@ class _Call:
                 self._owner.release(key, None)
         while self._waiting:
             yield from self._taken()
+        if self._orphans:
+            yield from _Call(self._owner, self._verb, self._ask).replies(self._orphans)
         if self._stopped:
             raise LimitError(f"{self._stopped}; what was answered is kept, and the same command goes on from here")
 
@@ -177,10 +180,10 @@ class _Call:
                 yield request
 
     def _taken(self) -> Iterator[Reply]:
-        """One answer that was not asked for here; or the request asked here after all, where its asker gave it up."""
+        """One answer that was not asked for here; where its asker gave it up, it is asked here after all else."""
         self._waiting -= 1
         answer = self._answers.get()
         if isinstance(answer, Reply):
             yield answer
         else:
-            yield from _Call(self._owner, self._verb, self._ask).replies([answer])
+            self._orphans.append(answer)

@@ -44,7 +44,8 @@ class Lane:
 
     def __init__(self, base: URL, ca: str | None = None) -> None:
         self.base, self.pace = base, Pace()
-        self.in_flight, self.quiet_until, self.heard = 0, 0.0, 0.0
+        self.in_flight, self.quiet_until = 0, 0.0
+        self.gone_since: float | None = None
         self._line: deque[asyncio.Future[None]] = deque()
         self._session: aiohttp.ClientSession | None = None
         self._ca = ca
@@ -98,7 +99,13 @@ class Lane:
 
     def hear(self) -> None:
         """The server is there."""
-        self.heard = time.monotonic()
+        self.gone_since = None
+
+    def miss(self) -> float:
+        """Nobody is there; for how many seconds now."""
+        now = time.monotonic()
+        self.gone_since = self.gone_since or now
+        return now - self.gone_since
 
     def hush(self, seconds: float) -> None:
         """Let the server be for a while."""

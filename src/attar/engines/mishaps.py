@@ -17,6 +17,7 @@ from random import Random
 import aiohttp
 
 from attar.errors import EngineError
+from attar.parse import clean
 
 _LATER = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _CROWDED = {429, 503, 529}
@@ -90,14 +91,14 @@ def message_of(body: bytes) -> str:
     text = body[:4000].decode(errors="replace")
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     for key in ("error", "message", "detail", "msg"):
         while isinstance(value, dict) and key in value:
             value = value[key]
     if not isinstance(value, str):
         value = json.dumps(value)
-    return " ".join(value.split())[:300] or "no reason given"
+    return clean(" ".join(value.split())[:300]) or "no reason given"
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:

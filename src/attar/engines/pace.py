@@ -6,7 +6,7 @@ little up and a little down for ever, since a self-hosted server never says that
 
 import time
 from collections.abc import Callable
-from math import inf
+from math import inf, sqrt
 
 _PAYS = 1.2
 """What doubling must bring to be done again."""
@@ -49,7 +49,8 @@ class Pace:
         swamped = self._pushed > max(4, self.limit // 2) and self._pushed > self._count // 2
         if not swamped and (self._count < size or self._clock() - self._since < 0.1):
             return
-        if self._pushed > _BORNE * self._count:
+        borne = _BORNE * self._count
+        if self._pushed > borne + 2 * sqrt(borne):  # more than chance would bring
             self._ceiling, self._cut = 0.9 * self.limit, self._clock()
             self._move(self.limit * (1 - 0.5 * self._pushed / self._count))
             self._growing, self._rate, self._held, self._step = False, 0.0, False, 0.3
@@ -72,8 +73,8 @@ class Pace:
                 self._step = -0.1 if self._step > 0 else 0.1
 
     def _higher(self) -> float:
-        """A level to try; one at a time where the server has pushed back before."""
-        reach = min(self.limit * (1 + self._step) + 1, max(self.limit + 1, self._ceiling))
+        """A level to try; a small step where the server has pushed back before."""
+        reach = min(self.limit * (1 + self._step) + 1, max(1.1 * self.limit + 1, self._ceiling))
         self._ceiling = max(self._ceiling, reach)
         return reach
 

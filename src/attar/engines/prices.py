@@ -61,7 +61,7 @@ def _own(path: str) -> dict[str, dict[str, float]]:
 
     try:
         table: Any = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise EngineError(f"ATTAR_PRICES names {path}, which cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(table, dict) or not all(_is_price(price) for price in table.values()):
         raise EngineError(

@@ -195,7 +195,7 @@ class Stream:
             if mishap.crowded:
                 self.lane.pace.pushed_back(began)
                 self.lane.hush(min(60.0, mishap.after or 0.0))
-            if mishap.lost and time.monotonic() - self.lane.heard > self._patience:
+            if mishap.lost and self.lane.miss() > self._patience:
                 self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
         if not mishaps:
             work = sum(reply.tokens_out or reply.tokens_in or 1 for reply in found if isinstance(reply, Reply))

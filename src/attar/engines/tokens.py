@@ -4,11 +4,11 @@ Raw prompts become token ids wherever they can, with exactly one BOS where the m
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from attar.chat import Template, answer_end
+from attar.chat import Message, Template, answer_end, answered
 from attar.engines.base import Spec
 from attar.engines.dialects import TOKENIZES, Server, tokenize_body
 from attar.engines.lane import wait_for
@@ -60,6 +60,12 @@ class Tokens:
         told = await self._post("/detokenize", {"tokens": ids})
         return str(told.get("prompt", told.get("text", "")))
 
+    async def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
+        """A conversation as text, on the event loop: a template that only the server has is not waited for there."""
+        if isinstance(self.template, _Remote):
+            return await self._rendered([dict(turn) for turn in messages], ask)
+        return self.template.render(messages, ask=ask)
+
     async def raw(self, text: str) -> list[int] | str:
         """A raw prompt as it is best sent."""
         if not self.known:
@@ -72,7 +78,7 @@ class Tokens:
 
     async def end(self) -> int | None:
         """The token that ends an answer."""
-        return next(iter(await self.ids(answer_end(self.template))), None)
+        return next(iter(await self.ids(answer_end(await self.render(answered())))), None)
 
     async def single(self, marks: tuple[str, ...]) -> list[int]:
         """The ids of those marks that are one token."""

@@ -66,7 +66,7 @@ async def _walk(
     request: Request, post: Post, tokens: Tokens, dialect: str, most: int, pieces: list[list[int]]
 ) -> Reply | Mishap:
     """Follow each label from token to token; one that another goes on from is closed with the end of the turn."""
-    start = await tokens.raw(tokens.template.render(request.messages, ask=True))
+    start = await tokens.raw(await tokens.render(request.messages, ask=True))
     end = await tokens.end()
     ways = [[*own, end] if _begins(own, pieces) and end is not None else own for own in pieces]
     stems = sorted({tuple(way[:at]) for way in ways for at in range(len(way))})

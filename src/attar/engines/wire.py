@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from attar.engines import mishaps
@@ -45,7 +46,7 @@ class Wire:
         await self.lane.clear(self._requests.take(), self._tokens.take(len(data) / 4))
         status, found = await self.call("POST", path, data)
         if status != 200:
-            raise mishaps.of_status(status, found[1], found[0], self.asked)
+            raise self.failure(status, found)
         if spent := mishaps.spent_limit(found[1]):  # the next call would be refused
             self.lane.hush(min(60.0, spent))
         return _json(found[0])
@@ -64,24 +65,30 @@ class Wire:
         except Mishap as mishap:
             raise EngineError(f"{self.asked}: {mishap.reason}; is the server running, and is that its url?") from mishap
         if status in (401, 403) or 300 <= status < 400:
-            raise mishaps.of_status(status, headers, data, self.asked)
+            raise self.failure(status, (data, headers))
         try:
             return status, json.loads(data)
         except ValueError:
             return status, None
 
+    def failure(self, status: int, found: tuple[bytes, Any]) -> Mishap:
+        """What a status that is not 200 means."""
+        body, headers = found
+        shown = {name: value.replace(self._key, "***") if self._key else value for name, value in headers.items()}
+        return mishaps.of_status(status, CIMultiDict(shown), body, self.asked)
+
     async def call(self, method: str, path: str, data: bytes | aiohttp.FormData | None = None) -> tuple[int, tuple[bytes, Any]]:
         """One request: its status, and its body and headers."""
         headers = self._key_header if isinstance(data, aiohttp.FormData) else self._headers
         if path not in self._urls:
-            self._urls[path] = self._root.with_path(path) if path.startswith("/") else self.url / path
+            self._urls[path] = self._root.joinpath(path[1:]) if path.startswith("/") else self.url.joinpath(path)
         try:
             async with self.lane.session.request(
                 method, self._urls[path], data=data, headers=headers, timeout=self._timeout, allow_redirects=False
             ) as response:
                 found = await _read(response)
                 self.lane.hear()
-                if response.status != 200 and (key := self._key):
+                if key := self._key:  # no error is to repeat it, whatever the server says
                     found = found.replace(key.encode(), b"***")
                 return response.status, (found, response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -96,7 +103,10 @@ class Wire:
         name = self.options.get("key_env") or ("OPENAI_API_KEY" if self.url.host == "api.openai.com" else "")
         if name and not os.environ.get(name):
             raise EngineError(f"{title(self.spec)}: the environment variable {name} is not set; it holds the key")
-        return os.environ.get(name, "") if name else ""
+        key = os.environ.get(name, "").strip() if name else ""
+        if not (key.isascii() and key.isprintable()):
+            raise EngineError(f"{title(self.spec)}: what {name} holds is no key: it has characters that no header can carry")
+        return key
 
     @cached_property
     def _key_header(self) -> dict[str, str]:
