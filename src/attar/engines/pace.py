@@ -74,7 +74,7 @@ class Pace:
 
     def _higher(self) -> float:
         """A level to try; a small step where the server has pushed back before."""
-        reach = min(self.limit * (1 + self._step) + 1, max(1.1 * self.limit + 1, self._ceiling))
+        reach = min(self.limit * (1 + self._step) + 1, max(1.05 * self.limit + 1, self._ceiling))
         self._ceiling = max(self._ceiling, reach)
         return reach
 
