@@ -200,7 +200,7 @@ def test_patience_begins_when_nobody_answers_not_when_the_last_reply_came(server
     back = threading.Timer(0.3, served.start)
     back.start()
     try:
-        assert [reply.text for reply in engine.write(asks(2))] == ["say 0", "say 1"]
+        assert [reply.text for reply in in_order(engine.write(asks(2)), 2)] == ["say 0", "say 1"]
     finally:
         back.join()
 

@@ -6,7 +6,6 @@ What a server is and can do is asked of itself at the first request. Raw prompts
 (from the server, or from `tokenizer`), with exactly one BOS; else as text.
 """
 
-import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -194,10 +193,13 @@ def _apart(attempt: Try) -> Try:
         except Mishap as mishap:
             if mishap.again or len(ask) == 1:
                 raise
-        found = await asyncio.gather(*(attempt([request]) for request in ask), return_exceptions=True)
-        if error := next((one for one in found if isinstance(one, BaseException) and not isinstance(one, Mishap)), None):
-            raise error
-        return [one if isinstance(one, Mishap) else one[0] for one in found if isinstance(one, list | Mishap)]
+        found: list[Reply | Mishap] = []
+        for request in ask:  # in turn: together they hold one place
+            try:
+                found += await attempt([request])
+            except Mishap as mishap:
+                found.append(mishap)
+        return found
 
     return go
 

@@ -119,6 +119,7 @@ class Served:
         if self._child and self._child.stdin:
             self._child.stdin.close()
             self._child.wait()
+            self._log.unlink(missing_ok=True)
         self._http = self._child = None
 
     def _start(self) -> wired.Http:
@@ -135,7 +136,8 @@ class Served:
             start_new_session=True,
         )
         log.close()
-        self._wait(port, Path(log.name), command)
+        self._log = Path(log.name)
+        self._wait(port, command)
         options = {key: value for key, value in self.options.items() if key in wired.Common.__annotations__}
         if self.folder:
             options.setdefault("tokenizer", str(self.folder))
@@ -154,7 +156,7 @@ class Served:
         flags = [part for key, value in self.options.get("server", {}).items() for part in _flag(key, value)]
         return [*own, *says, "--host", "127.0.0.1", "--port", str(port), *served, name, *flags]
 
-    def _wait(self, port: int, log: Path, command: list[str]) -> None:
+    def _wait(self, port: int, command: list[str]) -> None:
         """Until the server says that it is well; the log's last lines if it ends before."""
         assert self._child
         until = time.monotonic() + self.options.get("ready", 1800.0)
@@ -162,13 +164,14 @@ class Served:
             if _healthy(port):
                 return
             if time.monotonic() > until:
+                said = _tail(self._log)
                 self.close()
-                raise EngineError(f"{title(self.spec)}: the server was not ready in time; its log is {log}. {_tail(log)}")
+                raise EngineError(f"{title(self.spec)}: the server was not ready in time; it said last: {said}")
             time.sleep(0.2)
         code, self._child = self._child.returncode, None
         raise EngineError(
-            f"{title(self.spec)}: the server ended by itself (code {code}); its log is {log}. It ran {' '.join(command)} "
-            f"and said last: {_tail(log)}"
+            f"{title(self.spec)}: the server ended by itself (code {code}); its log is {self._log}. It ran {' '.join(command)} "
+            f"and said last: {_tail(self._log)}"
         )
 
 
