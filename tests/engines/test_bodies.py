@@ -62,6 +62,20 @@ def test_of_ollama_s_replies_the_misshapen_are_asked_again(own):
     assert mishap.again
 
 
+@pytest.mark.parametrize("reason", [["stop"], {}])
+def test_of_ollama_s_replies_one_that_ends_oddly_is_asked_again(reason):
+    assert isinstance(bodies.of_ollama({"response": "x", "done_reason": reason}, rows(1))[0], Mishap)
+
+
+def test_a_part_without_text_is_no_word():
+    [result] = read(chat([{"type": "text", "text": None}]))
+    assert isinstance(result, Mishap) or result.text == ""
+
+
+def test_a_choice_whose_number_is_null_is_taken_by_place():
+    assert [reply.text for reply in read(chat("a", index=None), chat("b", index=None), of=2)] == ["a", "b"]
+
+
 def test_choices_go_where_their_number_says_and_by_place_without_one():
     mixed = read(chat("c", index=2), chat("a", index=0), chat("b", index=1), of=3)
     assert [(reply.index, reply.text) for reply in mixed] == [(10, "a"), (11, "b"), (12, "c")]

@@ -177,6 +177,10 @@ def test_a_label_s_weight_is_the_sum_over_its_spellings():
     assert bodies.label_weights(found, ("no", "yes", "maybe")) == pytest.approx((log(0.1), log(0.5), -inf))
 
 
+def test_a_log_probability_that_can_be_none_stops_nothing():
+    assert len(bodies.label_weights([("A", 1e6)], ("A", "B"))) == 2
+
+
 @given(st.lists(st.tuples(st.sampled_from(["A", " A", "A ", "B", "C"]), st.floats(-50, 0)), max_size=8))
 def test_label_weights_are_numbers_or_minus_infinity(found):
     for label, weight in zip("AB", bodies.label_weights(found, ("A", "B")), strict=True):

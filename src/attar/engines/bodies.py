@@ -45,10 +45,11 @@ def for_ollama(text: str, sampling: Sampling, seed: int) -> dict[str, Any]:
 
 def of_ollama(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
     """The text of a reply of Ollama's own kind."""
-    if not isinstance(body, dict) or not isinstance(body.get("response"), str) or body.get("done_reason") not in _ENDED:
+    ended = _ENDED.get(str(body.get("done_reason"))) if isinstance(body, dict) else None
+    if ended is None or not isinstance(body.get("response"), str):
         return [Mishap("malformed reply", "the reply has no text or no reason for its end")]
     counts: dict[str, Any] = {"tokens_in": _whole(body.get("prompt_eval_count")), "tokens_out": _whole(body.get("eval_count"))}
-    return [Reply(ask[0].index, clean(body["response"]), _ENDED[body["done_reason"]], **counts)]
+    return [Reply(ask[0].index, clean(body["response"]), ended, **counts)]
 
 
 def texts(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
@@ -81,7 +82,7 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
         return Mishap("malformed reply", f"the answer ended by {reason!r}")
     text = message.get("content" if "message" in choice else "text")
     if isinstance(text, list):
-        text = "".join(str(part.get("text", "")) for part in text if isinstance(part, dict))
+        text = "".join(part["text"] for part in text if isinstance(part, dict) and isinstance(part.get("text"), str))
     thought = message.get("reasoning_content") or message.get("reasoning")
     if text is None and (thought or ended == "length"):
         text = ""
@@ -193,7 +194,7 @@ def label_weights(found: Odds, labels: tuple[str, ...]) -> tuple[float, ...]:
     """Each label's log-probability, spaces around it let be; minus infinity below the likeliest tokens that were told."""
     weights = []
     for label in labels:
-        chances = [exp(value) for token, value in found if isinstance(token, str) and token.strip() == label]
+        chances = [exp(min(value, 0.0)) for token, value in found if isinstance(token, str) and token.strip() == label]
         weights.append(log(sum(chances)) if sum(chances) > 0 else -inf)
     return tuple(weights)
 
@@ -205,7 +206,7 @@ def _listed(body: Any, key: str, count: int) -> list[dict[str, Any] | None]:
         raise Mishap("malformed reply", f"the reply has no {key!r}")
     places: list[dict[str, Any] | None] = [None] * count
     for at, item in enumerate(items):
-        place = item.get("index", at)
+        place = at if item.get("index") is None else item["index"]
         if not isinstance(place, int) or not 0 <= place < count:
             raise Mishap("wrong count", f"{len(items)} answers where {count} were asked for")
         if places[place] is not None:

@@ -21,6 +21,8 @@ from attar.engines.pace import Pace
 from attar.errors import EngineError
 
 T = TypeVar("T")
+_FORGOTTEN = 60.0
+"""Seconds without a miss after which the next one is of another outage."""
 
 
 @cache
@@ -46,6 +48,7 @@ class Lane:
         self.base, self.pace = base, Pace()
         self.in_flight, self.quiet_until = 0, 0.0
         self.gone_since: float | None = None
+        self._missed = 0.0
         self._line: deque[asyncio.Future[None]] = deque()
         self._session: aiohttp.ClientSession | None = None
         self._ca = ca
@@ -104,7 +107,9 @@ class Lane:
     def miss(self) -> float:
         """Nobody is there; for how many seconds now."""
         now = time.monotonic()
-        self.gone_since = self.gone_since or now
+        if self.gone_since is None or now - self._missed > _FORGOTTEN:
+            self.gone_since = now
+        self._missed = now
         return now - self.gone_since
 
     def hush(self, seconds: float) -> None:

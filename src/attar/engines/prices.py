@@ -39,7 +39,7 @@ class Price:
 
 
 def price_of(spec: Spec) -> Price | None:
-    """The price of an engine; None where nobody has said. A batch is half of it."""
+    """The price of an engine; None where nobody has said. A batch costs half of what a table says."""
     share = 0.5 if spec.kind == "batch" else 1.0
     if (given := spec.options.get("price")) is not None:
         return Price(**given)

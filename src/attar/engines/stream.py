@@ -195,6 +195,10 @@ class Stream:
             if mishap.crowded:
                 self.lane.pace.pushed_back(began)
                 self.lane.hush(min(60.0, mishap.after or 0.0))
+            if (mishap.after or 0.0) > self._patience:
+                self._stop(
+                    EngineError(f"the server asks to be let be for {mishap.after:,.0f} s ({mishap.reason}): run again then")
+                )
             if mishap.lost and self.lane.miss() > self._patience:
                 self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
         if not mishaps:

@@ -4,7 +4,7 @@ vLLM is asked for the very tokens; other servers tell only the likeliest (20 as 
 """
 
 from collections.abc import Sequence
-from math import exp, inf
+from math import inf
 from typing import Any
 
 from attar.engines.base import Reply, Request, Sampling
@@ -53,8 +53,7 @@ def _telling(labels: tuple[str, ...], found: Odds) -> tuple[str, ...]:
                 f"label {label!r} begins another label, and this server tells single tokens only: use labels such as A, B, C, "
                 "or a server that takes token ids (vllm, sglang, llama.cpp)"
             )
-    starts = {token.strip() for token, _ in found if isinstance(token, str)} - set(labels)
-    starts = {token.strip() for token, value in found if isinstance(token, str) and exp(value) > 0.01} - {"", *labels}
+    starts = {token.strip() for token, value in found if isinstance(token, str) and value > -4.6} - {"", *labels}
     if cut := [label for label in labels if any(label.startswith(start) for start in starts)]:
         raise EngineError(
             f"label {cut[0]!r} is several tokens of this model: use shorter labels, or a server that takes token ids"

@@ -127,7 +127,8 @@ def _url(text: str, title: str) -> URL:
         raise EngineError(f"{title}: {text!r} is no url such as http://localhost:8000/v1")
     if url.user or url.password:
         raise EngineError(f"{title}: a key in a url would end up in files; name the environment variable with key_env")
-    url = url.with_query(None).with_fragment(None)
+    if url.query_string or url.fragment:
+        raise EngineError(f"{title}: {text!r} has a part after ? or #, which no call would carry")
     return url / "v1" if url.path in ("", "/") else url.with_path(url.path.rstrip("/"))
 
 
