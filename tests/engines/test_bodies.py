@@ -35,8 +35,9 @@ def test_a_temperature_means_the_same_everywhere_and_a_greedy_request_has_no_see
         assert 1.0 in (body.get("repetition_penalty"), body.get("repeat_penalty"))
 
 
-def test_a_seed_fits_into_31_bits():
-    assert bodies.sampled(HOT, 2**40 + 5, "vllm")["seed"] == 5
+def test_a_seed_fits_into_what_the_server_takes():
+    assert bodies.sampled(HOT, 2**40 + 5, "llamacpp")["seed"] == 5
+    assert bodies.sampled(HOT, 2**63 + 5, "vllm")["seed"] == 5
 
 
 def test_a_schema_is_sent_as_openai_has_it():

@@ -25,7 +25,7 @@ def sampled(sampling: Sampling, seed: int, dialect: str) -> dict[str, Any]:
     longest = "max_completion_tokens" if dialect == "openai" else "max_tokens"
     body: dict[str, Any] = {"temperature": sampling.temperature, longest: sampling.max_tokens, **PLAIN.get(dialect, {})}
     if sampling.temperature > 0:
-        body["seed"] = seed % 2**31
+        body["seed"] = seed % (2**62 if dialect == "vllm" else 2**31)  # others take 32 bits
     if sampling.top_p < 1 or "top_p" in body:
         body["top_p"] = sampling.top_p
     if sampling.stop:

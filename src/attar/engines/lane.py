@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Coroutine
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -118,15 +119,16 @@ class Lane:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
 
 @atexit.register
 def _close_all() -> None:
     for found in _lanes.values():
-        wait_for(found.close())
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(found.close(), loop()).result(5)
 
 
 _lanes: dict[tuple[URL, str | None], Lane] = {}

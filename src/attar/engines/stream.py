@@ -199,6 +199,8 @@ class Stream:
                 self._stop(
                     EngineError(f"the server asks to be let be for {mishap.after:,.0f} s ({mishap.reason}): run again then")
                 )
+            if mishap.lost:
+                self.lane.hush(1.0)
             if mishap.lost and self.lane.miss() > self._patience:
                 self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
         if not mishaps:

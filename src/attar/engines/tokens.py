@@ -26,6 +26,7 @@ class Tokens:
         self._spec, self._server, self._post = spec, server, post
         self._known: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
         self._local: Any = None
+        self._end: str | None = None
         if tokenizer:
             from attar.engines.local import Local
 
@@ -78,7 +79,9 @@ class Tokens:
 
     async def end(self) -> int | None:
         """The token that ends an answer."""
-        return next(iter(await self.ids(answer_end(await self.render(answered())))), None)
+        if self._end is None:
+            self._end = answer_end(await self.render(answered()))
+        return next(iter(await self.ids(self._end)), None)
 
     async def single(self, marks: tuple[str, ...]) -> list[int]:
         """The ids of those marks that are one token."""
