@@ -1,6 +1,6 @@
 """Requests a second of Attar's driver, of a bare aiohttp loop (the limit here) and of the peers, in turn, on one machine.
 
-sh bench/engines/peers.sh && python bench/engines/throughput.py [ROUNDS] [NAME ...]     (five rounds: ten minutes)
+sh bench/engines/peers.sh && python bench/engines/throughput.py [ROUNDS] [NAME ...]     (five rounds: twelve minutes)
 
 All ask the same stub, which answers after 50 ms; each round runs every one of them, and the medians are compared. Last, memory:
 ten thousand requests against two hundred thousand, none of the answers kept.
@@ -16,9 +16,9 @@ from statistics import median
 HERE = Path(__file__).parent
 PEERS = Path(os.environ.get("PEERS", "/tmp/peers"))
 RUNNERS = {
-    "bare aiohttp": (PEERS / "bare/bin/python", "peer_bare.py", 30_000, ["512"]),
-    "attar, journal off": (sys.executable, "peer_attar.py", 30_000, []),
-    "attar, journal on": (sys.executable, "peer_attar.py", 30_000, ["--journal"]),
+    "bare aiohttp": (PEERS / "bare/bin/python", "peer_bare.py", 60_000, ["512"]),
+    "attar, journal off": (sys.executable, "peer_attar.py", 60_000, []),
+    "attar, journal on": (sys.executable, "peer_attar.py", 60_000, ["--journal"]),
     "openai, aiohttp transport": (PEERS / "openai/bin/python", "peer_openai.py", 4_000, ["128", "--aiohttp"]),
     "openai": (PEERS / "openai/bin/python", "peer_openai.py", 2_000, ["32"]),
     "curator": (PEERS / "curator/bin/python", "peer_curator.py", 4_000, []),

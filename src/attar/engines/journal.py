@@ -86,7 +86,8 @@ class Journal:
                 self._waiting[key] = (text, now)
             else:
                 self._failed.append((key, clean(reply.error), now))
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
         if len(self._waiting) > _MOST_WAITING:  # the disk is slower than the server
             self.commit()
 
@@ -94,7 +95,8 @@ class Journal:
         """Add to what a run has spent."""
         with self._adding:
             self._spent.setdefault((run, step, engine), Spent()).add(spent)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def _commit_often(self) -> None:
         while not self._closed.is_set():

@@ -100,6 +100,7 @@ class Lane:
         while rest > 0:
             await asyncio.sleep(rest)
             rest = self.quiet_until - time.monotonic()
+        self.quiet_until = 0.0
 
     def hear(self) -> None:
         """The server is there."""

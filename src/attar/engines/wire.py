@@ -31,6 +31,7 @@ class Wire:
         self._urls: dict[str, URL] = {}
         self._timeout = aiohttp.ClientTimeout(total=options.get("timeout", 600.0), sock_connect=20)
         self._requests, self._tokens = Cap(options.get("rpm")), Cap(options.get("tpm"))
+        self._capped = "rpm" in options or "tpm" in options
 
     @cached_property
     def lane(self) -> Lane:
@@ -43,12 +44,13 @@ class Wire:
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         """One call: what came back, or a Mishap. A path from the root starts with a slash."""
         data = _encode(self.sent(body)).encode("utf-8", "replace")
-        await self.lane.clear(self._requests.take(), self._tokens.take(len(data) / 4))
+        if self._capped or self.lane.quiet_until:
+            await self.lane.clear(self._requests.take(), self._tokens.take(len(data) / 4))
         status, found = await self.call("POST", path, data)
         if status != 200:
             raise self.failure(status, found)
-        if spent := mishaps.spent_limit(found[1]):  # the next call would be refused
-            self.lane.hush(min(60.0, spent))
+        if "x-ratelimit-remaining-requests" in found[1] and (spent := mishaps.spent_limit(found[1])):
+            self.lane.hush(min(60.0, spent))  # the next call would be refused
         return _json(found[0])
 
     def sent(self, body: dict[str, Any]) -> dict[str, Any]:
