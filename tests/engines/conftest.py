@@ -6,6 +6,7 @@ import pytest
 from servers_for_tests import Served
 
 from attar.engines import lane
+from attar.engines.journal import Journal
 
 FAULTS = Path(__file__).parent.parent / "servers" / "faults.py"
 
@@ -43,3 +44,10 @@ def server():
     for known in lane._lanes.values():  # a later test may be given the same port
         lane.wait_for(known.close())
     lane._lanes.clear()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    opened = Journal(tmp_path / "journal.sqlite")
+    yield opened
+    opened.close()

@@ -15,13 +15,6 @@ from attar.errors import EngineError
 HOT = Sampling(temperature=1.0)
 
 
-@pytest.fixture
-def journal(tmp_path):
-    opened = Journal(tmp_path / "journal.sqlite")
-    yield opened
-    opened.close()
-
-
 def asks(count, **over):
     return [Request(i, text=f"say {i}", sampling=HOT, seed=i, **over) for i in range(count)]
 

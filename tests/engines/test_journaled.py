@@ -16,13 +16,6 @@ from attar.errors import EngineError, LimitError
 HOT = Sampling(temperature=1.0)
 
 
-@pytest.fixture
-def journal(tmp_path):
-    opened = Journal(tmp_path / "journal.sqlite")
-    yield opened
-    opened.close()
-
-
 def asks(count, start=0):
     return [Request(i, text=f"say {i}", sampling=HOT, seed=i) for i in range(start, start + count)]
 
@@ -54,7 +47,7 @@ def in_thread(work):
     def run():
         try:
             out.put(work())
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 (handed to the test's thread)
             out.put(error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -35,7 +35,7 @@ _SEVERAL = 32
 class Common(TypedDict, total=False):
     """What may be said of any engine that is spoken to over HTTP."""
 
-    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
 
     key_env: str
     tokenizer: str

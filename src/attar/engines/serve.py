@@ -124,7 +124,7 @@ class Served:
 
     def _start(self) -> wired.Http:
         port, name = _free_port(), Path(self.spec.model.removeprefix("pocket:")).name
-        log = tempfile.NamedTemporaryFile(prefix=f"attar-{self.spec.kind}-", suffix=".log", delete=False)  # noqa: SIM115
+        log = tempfile.NamedTemporaryFile(prefix=f"attar-{self.spec.kind}-", suffix=".log", delete=False)  # noqa: SIM115 (kept)
         environment = os.environ | self.options.get("env", {})
         command = self._command(port, name)
         self._child = subprocess.Popen(

@@ -49,7 +49,7 @@ class Wire:
         status, found = await self.call("POST", path, data)
         if status != 200:
             raise self.failure(status, found)
-        if "x-ratelimit-remaining-requests" in found[1] and (spent := mishaps.spent_limit(found[1])):
+        if spent := mishaps.spent_limit(found[1]):
             self.lane.hush(min(60.0, spent))  # the next call would be refused
         return _json(found[0])
 
