@@ -1,11 +1,12 @@
 """Servers that stand in the test's own process: a handler for all that is posted, on a free port of this machine."""
 
-import asyncio
 import json
-import threading
 import time
+from contextlib import ExitStack
 
 from aiohttp import web
+from servers.threaded import serving
+from yarl import URL
 
 from attar.engines.base import Request, Sampling, Spec
 from attar.engines.http import Http
@@ -18,38 +19,23 @@ class Served:
 
     def __init__(self, speak, models=("m",), ssl=None):
         self._speak, self._models, self._ssl = speak, models, ssl
-        self.port, self.posted, self.paths, self.headers = 0, [], [], []
+        self.url, self.posted, self.paths, self.headers = "", [], [], []
         self.under_way = self.most = 0
+        self._up = ExitStack()
         self.start()
 
     @property
-    def url(self):
-        return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self.port}/v1"
+    def port(self):
+        return URL(self.url).port or 0
 
     def start(self):
-        begun, self._loop = threading.Event(), asyncio.new_event_loop()
-        self._end = asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve(begun)), daemon=True)
-        self._thread.start()
-        assert begun.wait(10)
-
-    def stop(self):
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._end.set)
-            self._thread.join(10)
-            self._loop.close()
-
-    async def _serve(self, begun):
         app = web.Application(client_max_size=2**26)
         app.router.add_post("/{path:.*}", self._post)
         app.router.add_get("/{path:.*}", self._get)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=self._ssl, reuse_address=True).start()
-        self.port = runner.addresses[0][1]
-        begun.set()
-        await self._end.wait()
-        await runner.cleanup()
+        self.url = self._up.enter_context(serving(app, self._ssl, self.port))
+
+    def stop(self):
+        self._up.close()
 
     async def _get(self, request):
         if not request.path.endswith("/models"):

@@ -114,7 +114,7 @@ def test_an_expired_certificate_is_said_to_be_expired(run, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "leaf.pem", tmp_path / "leaf.key")
     with serving(app(), context) as url:
-        told = one_line(*run(engine(url.replace("http://", "https://"), ca=str(tmp_path / "ca.pem"))))
+        told = one_line(*run(engine(url, ca=str(tmp_path / "ca.pem"))))
     assert "the server's certificate is not to be trusted (certificate has expired)" in told
 
 

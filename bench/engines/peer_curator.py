@@ -17,10 +17,10 @@ OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False",
 TOKENIZERS = Path(find_spec("litellm").origin).parent / "litellm_core_utils" / "tokenizers"
 os.environ.update(QUIET | OFFLINE | {"TIKTOKEN_CACHE_DIR": str(TOKENIZERS)})
 
-from bespokelabs import curator  # noqa: E402
+from bespokelabs import curator  # noqa: E402 (it reads the environment above when it is imported; so do those below)
 from bespokelabs.curator.request_processor.online import (  # noqa: E402
-    litellm_online_request_processor,  # noqa: F401
-    openai_online_request_processor,  # noqa: F401
+    litellm_online_request_processor,  # noqa: F401 (named so that its loading is not timed)
+    openai_online_request_processor,  # noqa: F401 (the same)
 )
 from datasets import Dataset  # noqa: E402
 from meter import Meter, arguments, questions  # noqa: E402

@@ -72,12 +72,12 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
     message = choice.get("message", choice)
     if not isinstance(message, dict):
         return Mishap("malformed reply", "the answer has no message")
-    reason, ended = choice.get("finish_reason"), _ENDED.get(str(choice.get("finish_reason")))
-    counts: dict[str, Any] = {"tokens_in": tokens_in, "tokens_out": tokens_out}
+    reason = choice.get("finish_reason")
+    ended = _ENDED.get(reason) if isinstance(reason, str) else None
     if refusal := message.get("refusal"):
-        return Reply(index, error=f"the model refused: {clean(str(refusal))[:200]}", **counts)
+        return Reply(index, error=f"the model refused: {clean(str(refusal))[:200]}", tokens_in=tokens_in, tokens_out=tokens_out)
     if reason in ("content_filter", "tool_calls"):
-        return Reply(index, error=f"ended by {reason}", **counts)
+        return Reply(index, error=f"ended by {reason}", tokens_in=tokens_in, tokens_out=tokens_out)
     if ended is None:
         return Mishap("malformed reply", f"the answer ended by {reason!r}")
     text = message.get("content" if "message" in choice else "text")
@@ -90,7 +90,8 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
         return Mishap("malformed reply", "the answer has no text")
     if "message" in choice and text.lstrip().startswith("<think>"):
         thought, text = _unthink(text)
-    return Reply(index, clean(text), ended, clean(thought) if isinstance(thought, str) else None, **counts)
+    thought = clean(thought) if isinstance(thought, str) else None
+    return Reply(index, clean(text), ended, thought, tokens_in=tokens_in, tokens_out=tokens_out)
 
 
 def _unthink(text: str) -> tuple[str, str]:

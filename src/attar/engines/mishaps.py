@@ -28,6 +28,8 @@ _EMPTY_PURSE = (
     "spend_limit_exceeded",
     "organization_usage_limit_exceeded",
 )
+_KEPT = [(f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}") for what in ("requests", "tokens")]
+"""The limits that a server tells with each reply: what is left, and when all is there again."""
 _UNITS = {"us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -112,12 +114,8 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
 
 def spent_limit(headers: Mapping[str, str]) -> float | None:
     """How long until a limit that the server keeps, and that is used up, is there again."""
-    waits = [
-        seconds(headers.get(f"x-ratelimit-reset-{what}", ""))
-        for what in ("requests", "tokens")
-        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
-    ]
-    return max((wait for wait in waits if wait is not None), default=None)
+    waits = [seconds(headers.get(reset, "")) for left, reset in _KEPT if headers.get(left) == "0"]
+    return max((wait for wait in waits if wait is not None), default=None) if waits else None
 
 
 def seconds(text: str, unit: str = "s") -> float | None:

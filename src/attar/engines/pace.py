@@ -50,7 +50,9 @@ class Pace:
         if not swamped and (self._count < size or self._clock() - self._since < 0.1):
             return
         borne = _BORNE * self._count
-        if self._pushed > borne + 2 * sqrt(borne):  # more than chance would bring
+        if self._growing and not self._doubts and borne < self._pushed <= self._count // 2:
+            self._doubts = 1  # a chance cluster looks the same: look again
+        elif self._pushed > borne + 2 * sqrt(borne):  # more than chance would bring
             self._ceiling, self._cut = 0.9 * self.limit, self._clock()
             self._move(self.limit * (1 - 0.5 * self._pushed / self._count))
             self._growing, self._rate, self._held, self._step = False, 0.0, False, 0.3

@@ -160,7 +160,17 @@ class Stream:
             except EngineError as error:
                 self._stop(error)
                 return
-            ask, worst = self._settle(ask, found, (in_flight, began), last=tries + 1 >= self._tries)
+            mishaps = [result for result in found if isinstance(result, Mishap)]
+            if mishaps:
+                self._heed(mishaps[0], began)
+                ask, worst = self._settle(ask, found, last=tries + 1 >= self._tries)
+            else:
+                worst = None
+                self._held += found
+                work = sum(reply.tokens_out or reply.tokens_in or 1 for reply in found)
+                self.lane.pace.finished(in_flight, work)
+            if self._held and not self._flushing:
+                self._flush_soon()
             if worst is None:
                 return
             pauses += 1
@@ -170,9 +180,7 @@ class Stream:
                 await asyncio.wait_for(self._stopping.wait(), pause(pauses, worst, self._dice))
             await self._enter()
 
-    def _settle(
-        self, ask: Ask, found: list[Reply | Mishap], sent: tuple[int, float], *, last: bool
-    ) -> tuple[Ask, Mishap | None]:
+    def _settle(self, ask: Ask, found: list[Reply | Mishap], *, last: bool) -> tuple[Ask, Mishap | None]:
         """Keep what is settled; the requests to try again, and why."""
         rest, worst = [], None
         for request, result in zip(ask, found, strict=True):
@@ -183,26 +191,17 @@ class Stream:
                 worst = result
             else:
                 self._held.append(Reply(request.index, error=result.reason))
-        self._heed([result for result in found if isinstance(result, Mishap)], found, *sent)
-        if self._held:
-            self._flush_soon()
         return rest, worst
 
-    def _heed(self, mishaps: list[Mishap], found: list[Reply | Mishap], in_flight: int, began: float) -> None:
-        """Let the lane learn from how it went."""
-        for mishap in mishaps[:1]:
-            self._tally[mishap.kind] += 1
-            if mishap.crowded:
-                self.lane.pace.pushed_back(began)
-                self.lane.hush(min(60.0, mishap.after or 0.0))
-            if (mishap.after or 0.0) > self._patience:
-                self._stop(
-                    EngineError(f"the server asks to be let be for {mishap.after:,.0f} s ({mishap.reason}): run again then")
-                )
-            if mishap.lost:
-                self.lane.hush(1.0)
-            if mishap.lost and self.lane.miss() > self._patience:
-                self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
-        if not mishaps:
-            work = sum(reply.tokens_out or reply.tokens_in or 1 for reply in found if isinstance(reply, Reply))
-            self.lane.pace.finished(in_flight, work)
+    def _heed(self, mishap: Mishap, began: float) -> None:
+        """Let the lane learn from what went wrong."""
+        self._tally[mishap.kind] += 1
+        if mishap.crowded:
+            self.lane.pace.pushed_back(began)
+            self.lane.hush(min(60.0, mishap.after or 0.0))
+        if (mishap.after or 0.0) > self._patience:
+            self._stop(EngineError(f"the server asks to be let be for {mishap.after:,.0f} s ({mishap.reason}): run again then"))
+        if mishap.lost:
+            self.lane.hush(1.0)
+        if mishap.lost and self.lane.miss() > self._patience:
+            self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
