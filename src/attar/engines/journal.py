@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import astuple, fields
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from attar.errors import EngineError
 from attar.parse import clean
 
 GROUP_SECONDS = 0.5
-_MOST_WAITING = 20_000
+_MOST_WAITING = 8_000
+_AT_ONCE = 500
+"""Rows in one statement: sqlite gives the interpreter's lock away at each, and has to wait for it while the driver is busy."""
 _COUNTS = [field.name for field in fields(Spent)]
 _KEPT = [field.name for field in fields(Reply) if field.name not in ("index", "error")]
 _SCHEMA = f"""
@@ -118,10 +121,12 @@ class Journal:
                 spent, self._spent = self._spent, {}
             if not self._leaving and not failed and not spent:
                 return
-            rows = [(key, text, at) for key, (text, at) in self._leaving.items()]
+            rows = ((key, text, at) for key, (text, at) in self._leaving.items())
             self._base.execute("BEGIN IMMEDIATE")
             try:
-                self._base.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
+                while some := list(islice(rows, _AT_ONCE)):
+                    added = "INSERT OR IGNORE INTO replies VALUES " + ", ".join(["(?, ?, ?)"] * len(some))
+                    self._base.execute(added, list(chain.from_iterable(some)))
                 self._base.executemany("INSERT INTO failures VALUES (?, ?, ?)", failed)
                 self._base.executemany(_ADD, [(*account, *astuple(counts)) for account, counts in spent.items()])
                 self._base.execute("COMMIT")

@@ -44,24 +44,26 @@ class Stream:
         self._error: EngineError | None = None
         self._work: Future[None] | None = None
         self._held: list[Reply] = []
-        self._inbox: SimpleQueue[tuple[list[Reply], int] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[list[Reply], int, int] | None] = SimpleQueue()
+        self._settled, self._unread, self._promised = 0, 0, 0
         self._flushing = False
         self._places, self._alive, self._dice = 0, 0, Random()
 
     def replies(self, asks: Iterable[Ask]) -> Iterator[Reply]:
         """Ask all; called in the asking thread."""
-        todo, on, room = iter(asks), loop(), self.ready
+        todo, on, room, read = iter(asks), loop(), self.ready, 0
+        self._promised = room
         self._work = work = asyncio.run_coroutine_threadsafe(self._run(), on)
         work.add_done_callback(lambda _: self._inbox.put(None))
         try:
             while True:
-                if room:
+                if room or read:
                     given = list(islice(todo, room))
-                    on.call_soon_threadsafe(self._take, given, len(given) < room)
+                    on.call_soon_threadsafe(self._take, given, room, read)
                 told = self._next()
                 if told is None:
                     break
-                replies, room = told
+                replies, room, read = told
                 yield from replies
             if work.cancelled():
                 raise EngineError("the engine was closed while it was asked")
@@ -69,7 +71,7 @@ class Stream:
         finally:
             work.cancel()
 
-    def _next(self) -> tuple[list[Reply], int] | None:
+    def _next(self) -> tuple[list[Reply], int, int] | None:
         """What the loop tells next; a wait that ends by itself now and then lets Ctrl-C through."""
         while True:
             with suppress(Empty):
@@ -80,10 +82,13 @@ class Stream:
         if self._work:
             self._work.cancel()
 
-    def _take(self, given: list[Ask], ended: bool) -> None:
+    def _take(self, given: list[Ask], room: int, read: int) -> None:
+        """Asks for the room that was told, and how many settled ones were read since."""
+        self._promised -= room
+        self._unread -= read
         if not self._stopping.is_set():
             self._ready.extend(given)
-            self._ended = self._ended or ended
+            self._ended = self._ended or len(given) < room
             self._more.set()
 
     def _stop(self, error: EngineError) -> None:
@@ -128,7 +133,11 @@ class Stream:
     def _flush(self) -> None:
         self._flushing = False
         held, self._held = self._held, []
-        self._inbox.put((held, 0 if self._ended else max(0, self._depth() - len(self._ready))))
+        settled, self._settled = self._settled, 0
+        self._unread += settled  # a slow reader is not read ahead of
+        room = 0 if self._ended else max(0, self._depth() - len(self._ready) - self._promised - self._unread)
+        self._promised += room
+        self._inbox.put((held, room, settled))
 
     async def _enter(self) -> None:
         await self.lane.enter()
@@ -172,6 +181,7 @@ class Stream:
             if self._held and not self._flushing:
                 self._flush_soon()
             if worst is None:
+                self._settled += 1
                 return
             pauses += 1
             tries += not worst.lost  # nobody was there to try it on
