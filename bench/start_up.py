@@ -19,7 +19,7 @@ def main() -> None:
         started = time.perf_counter()
         subprocess.run([attar, "--help"], capture_output=True, check=True)
         times.append(time.perf_counter() - started)
-    code = "import attar, attar.cli, sys; print([m for m in ('torch', 'transformers', 'polars') if m in sys.modules])"
+    code = "import attar, attar.cli.main, sys; print([m for m in ('torch', 'transformers', 'polars') if m in sys.modules])"
     heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     print(f"attar --help: {median(times):.3f} s; heavy modules imported: {heavy}")
 

@@ -9,13 +9,13 @@ SRC = Path(__file__).parent.parent / "src" / "attar"
 FLOORS = (
     ("errors", "identity", "table", "stage", "formats", "files", "sink", "chat", "parse", "world"),
     ("engines",),
-    ("synth", "annotate", "select", "train", "evaluate"),
+    ("synth", "annotate", "select", "pair", "train", "evaluate"),
     ("flow", "scale", "home", "run", "plan", "story"),
     ("recipes",),
-    ("runfile", "start", "convert", "show", "watch", "report", "cli"),
+    ("runfile", "start", "convert", "dataset", "push", "export", "show", "watch", "report", "cli"),
 )
 FLOOR_OF = {name: height for height, floor in enumerate(FLOORS) for name in floor}
-FAMILIES = {"synth", "annotate", "select", "train", "evaluate"}
+FAMILIES = {"synth", "annotate", "select", "pair", "train", "evaluate"}
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")
 HEAVY = {"torch", "transformers", "trl", "ray", "faiss", "datasets"}
 
@@ -73,6 +73,6 @@ def test_importing_every_light_module_pulls_in_nothing_heavy():
 
 
 def test_asking_for_help_does_not_even_import_polars():
-    code = "import sys, attar.cli; print('polars' in sys.modules, 'torch' in sys.modules)"
+    code = "import sys, attar.cli.main; print('polars' in sys.modules, 'torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["False", "False"]
