@@ -1,0 +1,36 @@
+"""What all commands share: the application, its common options, and how a value is printed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Distil a strong model into a small dataset, train on it, measure what it was worth.",
+)
+
+HomeOption = Annotated[Path, typer.Option("--home", envvar="ATTAR_HOME", help="where steps, journal and runs are kept")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="print nothing but the result")]
+RunFileArgument = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="a run file")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="a run's name, or its run file")]
+HOME = Path(".attar")
+
+
+def run_name(given: str) -> str:
+    """A run's name, from itself or from its run file."""
+    return Path(given).name.removesuffix(".yaml").removesuffix(".yml")
+
+
+def out(value: Any, as_json: bool, show: Any) -> None:
+    """Print a value: as JSON for programs, else shown."""
+    if as_json:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    else:
+        show(value)

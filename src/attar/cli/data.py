@@ -1,0 +1,54 @@
+"""Commands on data and on what Attar knows: recipes, convert."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from attar.cli.app import JsonOption, app, out
+
+
+@app.command()
+def recipes(as_json: JsonOption = False) -> None:
+    """List the recipes, their papers, roles and knobs."""
+    from attar.runfile import builtin, find_recipe, signature
+    from attar.show import print_recipes
+
+    found = {name: find_recipe(name) for name in builtin()}
+    lines = [
+        {
+            "recipe": name,
+            "paper": vars(function).get("paper"),
+            "about": (function.__doc__ or "").strip(),
+            "roles": roles,
+            "knobs": knobs,
+        }
+        for name, function in found.items()
+        for roles, knobs in [_parameters(function, *signature(function))]
+    ]
+    out(lines, as_json, print_recipes)
+
+
+def _parameters(function: Any, roles: dict[str, bool], knobs: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    import inspect
+
+    parameters = inspect.signature(function).parameters
+    return {role: "needed" if needed else "optional" for role, needed in roles.items()}, {
+        k: parameters[k].default for k in knobs
+    }
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="a file or folder: JSON, JSONL, parquet, `datasets`")],
+    target: Annotated[Path, typer.Argument(help=".jsonl, .json or .parquet; no suffix: a folder")],
+    to: Annotated[str, typer.Option(help="messages, sharegpt, alpaca, prompt or preference")] = "messages",
+    form: Annotated[str | None, typer.Option("--from", help="the source's format; detected row by row if not given")] = None,
+    layout: Annotated[str | None, typer.Option(help="of a folder: parquet, or datasets (as `save_to_disk`)")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn chat data of any known format into another; rows that cannot be are set aside with their reasons."""
+    from attar.convert import convert as do_convert
+    from attar.show import print_conversion
+
+    out(do_convert(source, target, to, form, layout), as_json, print_conversion)

@@ -1,0 +1,86 @@
+"""Commands on engines: doctor, journal, batches."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from attar.cli.app import HOME, HomeOption, JsonOption, app, out
+
+
+@app.command()
+def doctor(
+    model: Annotated[str, typer.Argument(metavar="ENGINE", help="a model (folder, hub id, pocket:teacher), or RUN.yaml:ROLE")],
+    kind: Annotated[str, typer.Option(help="the engine's kind")] = "local",
+    url: Annotated[str | None, typer.Option(help="of a server to look over: the model is one of its models")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try what an engine can do: endpoints, raw prompts, Magpie prefix, BOS, stops, log-probs, shapes, speed, price."""
+    from dataclasses import asdict
+
+    from attar.engines.base import Spec
+    from attar.engines.doctor import examine
+    from attar.show import print_findings
+
+    spec = _role(model) or (Spec("http", model, {"url": url}) if url else Spec(kind, model))
+    findings = [asdict(finding) for finding in examine(spec)]
+    out(findings, as_json, print_findings)
+    if not all(finding["good"] for finding in findings if finding["needed"]):
+        raise typer.Exit(1)
+
+
+def _role(given: str) -> Any:
+    """The engine that RUN.yaml:ROLE names; None for any other text."""
+    from attar.errors import EngineError, did_you_mean
+    from attar.runfile import read_run_file
+
+    file, _, role = given.rpartition(":")
+    if not file.endswith((".yaml", ".yml")):
+        return None
+    engines = read_run_file(Path(file)).engines
+    if role not in engines:
+        raise EngineError(f"{file} has no engine {role!r}; {did_you_mean(role, engines)}")
+    return engines[role]
+
+
+@app.command()
+def journal(
+    home: HomeOption = HOME,
+    vacuum: Annotated[bool, typer.Option("--vacuum", help="forget recorded failures and give space back")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how many replies are kept, how often they spared a call, what failed."""
+    from attar.engines.journal import Journal
+    from attar.errors import AttarError
+    from attar.home import Home
+    from attar.show import print_journal
+
+    path = Home(home).journal
+    if not path.exists():
+        raise AttarError(f"{home} has no journal yet: it is made by the first run")
+    opened = Journal(path)
+    if vacuum:
+        opened.vacuum()
+    told = opened.told()
+    opened.close()
+    out(told, as_json, print_journal)
+
+
+@app.command()
+def batches(
+    engine: Annotated[str, typer.Argument(metavar="RUN.yaml:ROLE", help="a role whose engine is of the kind batch")],
+    cancel: Annotated[str | None, typer.Option(help="the batch to give up; what it has answered is still fetched")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the batches at an API, or give one up."""
+    from attar.engines.batch import Batch
+    from attar.errors import EngineError
+    from attar.show import print_batches
+
+    spec = _role(engine)
+    if spec is None or spec.kind != "batch":
+        raise EngineError(f"{engine} is no engine of the kind batch; write it as RUN.yaml:ROLE")
+    opened = Batch(spec)
+    if cancel:
+        opened.cancel(cancel)
+    out(opened.listed(), as_json, print_batches)

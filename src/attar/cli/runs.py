@@ -1,0 +1,115 @@
+"""Commands on runs: plan, run, resume, status, why, report, gc."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, RunArgument, RunFileArgument, app, out, run_name
+
+
+@app.command()
+def plan(
+    file: RunFileArgument,
+    home: HomeOption = HOME,
+    probe: Annotated[int, typer.Option(min=0, help="rows to send through first, for the estimates; 0 sends none")] = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every step of a run, what it will take, and what is already done."""
+    from attar.home import Home
+    from attar.plan import plan as make_plan
+    from attar.runfile import read_run_file
+    from attar.show import plan_lines, print_plan
+
+    estimates = make_plan(read_run_file(file).trace(), Home(home), probe)
+    out(plan_lines(estimates), as_json, print_plan)
+
+
+@app.command()
+def run(
+    file: RunFileArgument,
+    home: HomeOption = HOME,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a recipe; run it again to go on from where it stopped."""
+    from attar.home import Home
+    from attar.runfile import read_run_file
+    from attar.show import print_results
+    from attar.start import start
+    from attar.watch import Live, Quiet
+
+    watch = Quiet() if quiet or as_json else Live()
+    try:
+        results = start(read_run_file(file), Home(home), watch)
+    except KeyboardInterrupt:
+        sys.stderr.write("attar: stopped; the same command goes on from here\n")
+        raise typer.Exit(130) from None
+    finally:
+        if isinstance(watch, Live):
+            watch.stop()
+    out(results, as_json, lambda found: print_results(found, quiet))
+
+
+@app.command()
+def resume(run_: RunArgument, home: HomeOption = HOME, quiet: QuietOption = False, as_json: JsonOption = False) -> None:
+    """Go on with a run by its name: its run file, read again from where it lay."""
+    from attar.home import Home, run_record
+
+    record = run_record(Home(home), run_name(run_))
+    run(Path(record["file"]), home, quiet, as_json)
+
+
+@app.command()
+def status(
+    run_: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name; none: all runs")] = None,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far a run is, step by step; or all runs of the home."""
+    from attar.home import Home
+    from attar.show import print_status, status_lines
+
+    out(status_lines(Home(home), run_name(run_) if run_ else None), as_json, print_status)
+
+
+@app.command()
+def why(
+    run_: RunArgument, row: Annotated[str, typer.Argument(metavar="ID")], home: HomeOption = HOME, as_json: JsonOption = False
+) -> None:
+    """Tell a row's whole story: who wrote it, every score, why it was kept or dropped."""
+    from dataclasses import asdict
+
+    from attar.home import Home
+    from attar.show import print_story
+    from attar.story import story
+
+    out([asdict(chapter) for chapter in story(Home(home), run_name(run_), row)], as_json, print_story)
+
+
+@app.command()
+def report(
+    run_: RunArgument,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="where to write; beside the run if not given")] = None,
+    home: HomeOption = HOME,
+) -> None:
+    """Write a run's report: one HTML file that opens offline."""
+    from attar.home import Home
+    from attar.report.page import write_report
+
+    print(write_report(Home(home), run_name(run_), out))  # noqa: T201 (its output is its result)
+
+
+@app.command()
+def gc(
+    home: HomeOption = HOME,
+    really: Annotated[bool, typer.Option("--really", help="remove them; without it they are only listed")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List (or remove) the steps that no run refers to."""
+    from attar.home import Home, collect_garbage
+    from attar.show import print_garbage
+
+    found = [{"step": name, "bytes": size} for name, size in collect_garbage(Home(home), really=really)]
+    out(found, as_json, lambda lines: print_garbage(lines, really))
