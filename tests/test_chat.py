@@ -1,239 +1,168 @@
-import json
-from datetime import datetime
-
 import pytest
+from chat_forms import chatml, form
 
-from attar.chat import Prefix, Template, load_template, next_turn_prefix, prefix
+from attar.chat import Prefix, Template, answer_end, answered, bos, next_turn_prefix, prefix
 from attar.errors import EngineError
 
-TALK = [
-    {"role": "user", "content": "Hi <b>"},
-    {"role": "assistant", "content": "Hello"},
-    {"role": "user", "content": "Bye"},
-]
-STEERED = [{"role": "system", "content": "Be brief."}, *TALK]
-
-CHATML = (
-    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-QWEN = "{% if messages[0].role != 'system' %}<|im_start|>system\nYou are Q.<|im_end|>\n{% endif %}" + CHATML
-LLAMA = (
-    "{% for m in messages %}{% set text = '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' + m['content'] | trim"
-    " + '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set text = bos_token + text %}{% endif %}{{ text }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
-)
-GEMMA = (
-    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-    "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('Roles must alternate') }}{% endif %}"
-    "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\n' + m['content'] | trim"
-    " + '<end_of_turn>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
-)
-MISTRAL = (
-    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' [/INST]' }}"
-    "{% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}"
-)
-VICUNA = (
-    "{% if messages[0].role == 'system' %}{{ messages[0].content + ' ' }}{% endif %}"
-    "{% for m in messages %}{% if m.role == 'user' %}{{ 'USER: ' + m.content + ' ' }}"
-    "{% elif m.role == 'assistant' %}{{ 'ASSISTANT: ' + m.content + '</s>' }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
-)
-MERGED = (  # Gemma 3: the system turn goes into the first user turn
-    "{% set first = messages[0].content + '\n\n' if messages[0].role == 'system' else '' %}"
-    "{% for m in messages if m.role != 'system' %}"
-    "<start_of_turn>{{ m.role }}\n{{ first if loop.first else '' }}{{ m.content }}<end_of_turn>\n{% endfor %}"
-)
-ODD = """
-{%- if tools is not none %}TOOLS{% endif %}
-{%- if documents is none %}NODOCS {% endif %}
-{%- for m in messages %}
-    {%- if m.role == 'system' %}{% continue %}{% endif %}
-    {%- if loop.index > 3 %}{% break %}{% endif %}
-    {% generation %}{{ m | tojson }}{% endgeneration %}
-    {{ m | tojson(indent=2) }}{{ {'b': 1, 'a': 'ü'} | tojson(sort_keys=true, separators=(',', ':'), ensure_ascii=true) }}
-{% endfor %}
-Year {{ strftime_now('%Y') }}
-"""
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
-ALL = {"chatml": CHATML, "qwen": QWEN, "llama": LLAMA, "gemma": GEMMA, "mistral": MISTRAL, "vicuna": VICUNA}
-
-
-@pytest.mark.parametrize("ask", [False, True])
-@pytest.mark.parametrize("messages", [TALK, STEERED, TALK[:1]], ids=["plain", "steered", "one turn"])
-@pytest.mark.parametrize("source", [*ALL.values(), MERGED, ODD], ids=[*ALL, "merged", "odd"])
-def test_a_rendering_is_what_transformers_renders(source, messages, ask):
-    from jinja2 import TemplateError
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    try:
-        (theirs,), _ = render_jinja_template([messages], chat_template=source, add_generation_prompt=ask, **TOKENS)
-    except TemplateError as error:
-        with pytest.raises(EngineError, match=str(error)):
-            Template(source, TOKENS).render(messages, ask=ask)
-    else:
-        assert Template(source, TOKENS).render(messages, ask=ask) == theirs
-
-
-@pytest.mark.parametrize(
-    ("name", "before", "stops"),
-    [
-        ("chatml", "<|im_start|>user\n", ("<|im_end|>", "</s>")),
-        ("qwen", "<|im_start|>system\nYou are Q.<|im_end|>\n<|im_start|>user\n", ("<|im_end|>", "</s>")),
-        ("llama", "<s><|start_header_id|>user<|end_header_id|>\n\n", ("<|eot_id|>", "</s>")),
-        ("gemma", "<s><start_of_turn>user\n", ("<end_of_turn>", "</s>")),
-        ("mistral", "<s>[INST] ", ("[/INST]", "</s>")),
-        ("vicuna", "USER: ", ("ASSISTANT:", "</s>")),
-    ],
+TALK = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
+CHATML = Template(chatml(), TOKENS)
+STOPS = ("<|im_end|>", "<|im_start|>", "</s>")
+LAST = (  # the system turn goes into the last user turn
+    "{% if messages[0].role == 'system' %}{% set said = messages[0].content %}{% set messages = messages[1:] %}{% endif %}"
+    "{% for m in messages %}<{{ m.role }}>"
+    "{% if loop.last and said is defined %}{{ said }} {% endif %}{{ m.content }}{% endfor %}"
 )
-def test_a_prefix_is_all_that_stands_before_the_first_user_text(name, before, stops):
-    assert prefix(Template(ALL[name], TOKENS)) == Prefix(before, stops)
-
-
-@pytest.mark.parametrize(
-    ("source", "before"),
-    [
-        (CHATML, "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"),
-        (QWEN, "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"),
-        (
-            LLAMA,
-            "<s><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
-        ),
-        (VICUNA, "Be brief. USER: "),
-        (MERGED, "<start_of_turn>user\nBe brief.\n\n"),
-    ],
-    ids=["chatml", "qwen", "llama", "vicuna", "merged"],
-)
-def test_a_given_system_turn_takes_the_place_of_the_default_one(source, before):
-    assert prefix(Template(source, TOKENS), "Be brief.").text == before
-
-
-def test_a_system_turn_that_is_trimmed_is_not_dropped():
-    assert prefix(Template(LLAMA, TOKENS), "Be brief.\n").text == prefix(Template(LLAMA, TOKENS), "Be brief.").text
 
 
 def test_an_empty_system_turn_silences_the_default_one():
-    assert prefix(Template(QWEN), "").text == "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n"
+    assert prefix(Template(chatml(default=True)), "").text == "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n"
 
 
-def test_without_an_end_token_only_the_mark_stops():
-    assert prefix(Template(CHATML)).stops == ("<|im_end|>",)
+def test_a_system_turn_that_is_trimmed_is_not_dropped():
+    trimming = Template(form("<u>@<e>", "<a>@<e>", "<s>@<e>", trim=True))
+    assert prefix(trimming, "Be brief.\n").text == "<s>Be brief.<e><u>"
+
+
+def test_without_an_end_token_the_marks_alone_stop():
+    assert prefix(Template(chatml())).stops == STOPS[:2]
+
+
+def test_what_ends_the_last_answer_alone_is_a_stop_too():
+    last = "{{ '<last>' if loop.last else '<e>' }}"
+    source = f"{{% for m in messages %}}<{{{{ m.role }}}}>{{{{ m.content }}}}{last}{{% endfor %}}"
+    assert prefix(Template(source)).stops == ("<e>", "<assistant>", "<user>", "<last>")
+
+
+def test_a_prefix_is_what_stands_there_when_an_answer_is_asked_for():
+    assert prefix(Template("{% if add_generation_prompt %}<live>{% endif %}" + chatml())).text == "<live><|im_start|>user\n"
 
 
 def test_a_mark_that_is_the_end_token_stands_once():
-    assert prefix(Template(CHATML, {"eos_token": "<|im_end|>"})).stops == ("<|im_end|>",)
+    assert prefix(Template(chatml(), {"eos_token": "<|im_end|>"})).stops == STOPS[:2]
 
 
-def test_a_refused_system_turn_says_why():
-    with pytest.raises(EngineError, match=r"the chat template of g refuses this conversation: System role not supported"):
-        prefix(Template(GEMMA, TOKENS, name="the chat template of g"), "Be brief.")
+def test_marks_that_look_like_nothing_are_known_from_the_tokenizer():
+    source = form("]~b]user\n@[e~[\n", "]~b]ai\n@[e~[\n", "]~b]system\n@[e~[\n", "]~!b[", "]~b]ai\n")
+    assert prefix(Template(source, {"eos_token": "[e~["}, special=("]~b]", "]~!b["))) == Prefix(
+        "]~!b[]~b]user\n", ("[e~[", "]~b]")
+    )
+    assert prefix(Template(source)).stops == ("[e~[",)
+
+
+def test_a_refused_system_turn_says_why_and_how_to_go_on():
+    source = "{% if messages[0].role == 'system' %}{{ raise_exception('No system!') }}{% endif %}" + chatml()
+    with pytest.raises(
+        EngineError, match=r"^the chat template of g refuses this conversation: No system!; it takes no system turn: ask"
+    ):
+        prefix(Template(source, name="the chat template of g"), "Be brief.")
+
+
+def test_a_template_that_will_not_go_without_a_system_turn_says_so():
+    source = "{% if messages[0].role != 'system' %}{{ raise_exception('Who am I?') }}{% endif %}" + chatml()
+    with pytest.raises(EngineError, match=r"Who am I\?; it needs a system turn: give one"):
+        prefix(Template(source))
+    assert prefix(Template(source), "Be brief.").text == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"
+
+
+def test_a_template_that_refuses_everything_says_what_to_give_instead():
+    with pytest.raises(EngineError, match=r"refuses this conversation: Never\.; give the model's own default template"):
+        prefix(Template("{{ raise_exception('Never.') }}"))
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "{% for m in messages %}[{{ m.content | upper }}]{% endfor %}",
-        "{% for m in messages %}[{{ m.content[:5] }}]{% endfor %}",
-        "{% for m in messages if m.role == 'assistant' %}[{{ m.content }}]{% endfor %}",
-        "{% for m in messages[-1:] %}[{{ m.content }}]{% endfor %}",
-        "{% for m in messages | reverse %}[{{ m.content }}]{% endfor %}",
-        "{% for m in messages %}[{{ m.content }}|{{ m.content }}]{% endfor %}",
+        form("<u>@<e>", "<a>@<e>", "<s>@<e>").replace("m['role'] == 'system'", "false"),
+        "{% for m in messages if m.role != 'system' %}<{{ m.role }}>{{ m.content }}<e>{% endfor %}"
+        "{% for m in messages if m.role == 'system' %}{{ m.content }}{% endfor %}",
+        "{% for m in messages %}<{{ m.role }}>{{ m.content | lower if m.role == 'system' else m.content }}<e>{% endfor %}",
     ],
-    ids=["shouts", "cuts", "drops users", "keeps the last", "turns round", "doubles"],
+    ids=["dropped", "behind the user's text", "changed"],
 )
-def test_no_prefix_is_cut_where_the_text_is_not_kept_whole(source):
-    with pytest.raises(EngineError, match="no prefix can be cut"):
-        prefix(Template(source))
-
-
-def test_a_dropped_system_turn_is_told():
-    with pytest.raises(EngineError, match="drops the system turn"):
-        prefix(Template("{% for m in messages if m.role != 'system' %}[{{ m.content }}]{% endfor %}"), "Be brief.")
+def test_a_system_turn_that_does_not_come_whole_before_the_users_text_is_told(source):
+    with pytest.raises(EngineError, match="does not put the system turn, as it is, before the user's text: ask without"):
+        prefix(Template(source), "Be brief.")
 
 
 @pytest.mark.parametrize(
-    ("name", "before", "stops"),
+    "source",
     [
-        (
-            "chatml",
-            "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n<|im_start|>user\n",
-            ("<|im_end|>", "</s>"),
-        ),
-        ("mistral", "<s>[INST] Q [/INST] A</s>[INST] ", ("[/INST]", "</s>")),
-        ("vicuna", "USER: Q ASSISTANT: A</s>USER: ", ("ASSISTANT:", "</s>")),
+        "{% for m in messages %}<{{ m.role }}>{{ m.content | upper }}{% endfor %}",
+        "{% for m in messages %}<{{ m.role }}>{{ m.content[:5] }}{% endfor %}",
+        "{% for m in messages if m.role == 'assistant' %}<{{ m.role }}>{{ m.content }}{% endfor %}",
+        "{% for m in messages[-1:] %}<{{ m.role }}>{{ m.content }}{% endfor %}",
+        "{% for m in messages | reverse %}<{{ m.role }}>{{ m.content }}{% endfor %}",
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}|{{ m.content }}{% endfor %}",
+        "{{ messages[0].content }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}",
     ],
+    ids=["shouts", "cuts", "drops users", "keeps the last", "turns round", "doubles", "repeats the first"],
 )
-def test_the_next_turn_starts_after_all_that_was_said(name, before, stops):
-    talk = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
-    assert next_turn_prefix(Template(ALL[name], TOKENS), talk) == Prefix(before, stops)
+def test_no_prefix_is_cut_where_the_text_is_not_kept_whole(source):
+    with pytest.raises(EngineError, match="no prefix can be cut; give the model's own default template"):
+        prefix(Template(source))
+
+
+def test_a_template_with_nothing_before_the_users_text_is_refused():
+    with pytest.raises(EngineError, match="puts nothing before the user's text"):
+        prefix(Template("{% for m in messages %}{{ m.content }}<e>{% endfor %}"))
+
+
+def test_a_text_put_behind_the_users_is_no_mark():
+    source = form("<u>@ Think it over, step by step, before you say a word.<e>", "<a>@<e>", "<s>@<e>")
+    with pytest.raises(EngineError, match="puts no mark after the user's text, only ' Think it over"):
+        prefix(Template(source))
+
+
+def test_a_system_turn_that_goes_into_the_last_user_turn_is_part_of_both_prefixes():
+    system = {"role": "system", "content": "Be brief."}
+    assert prefix(Template(LAST), "Be brief.").text == "<user>Be brief. "
+    assert next_turn_prefix(Template(LAST), [system, *TALK]).text == "<user>Q<assistant>A<user>Be brief. "
+
+
+def test_a_last_answer_that_is_not_shown_yet_costs_no_stop():
+    shown = "{% if m.role == 'user' or not loop.last %}<{{ m.role }}>{{ m.content }}<e>{% endif %}"
+    source = f"{{% for m in messages %}}{shown}{{% endfor %}}"
+    assert prefix(Template(source)).stops == ("<e>", "<assistant>", "<user>")
+
+
+def test_the_next_turn_starts_after_all_that_was_said():
+    said = "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n<|im_start|>user\n"
+    assert next_turn_prefix(CHATML, TALK) == Prefix(said, STOPS)
+
+
+def test_old_reasoning_goes_from_the_next_turns_prefix_where_the_template_drops_it():
+    source = "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</think>')[-1] }}<e>{% endfor %}"
+    thought = [TALK[0], {"role": "assistant", "content": "<think>hm</think>A"}]
+    assert next_turn_prefix(Template(source), thought).text == "<user>Q<e><assistant>A<e><user>"
+
+
+@pytest.mark.parametrize("talk", [[], TALK[:1], [*TALK, TALK[0]]])
+def test_a_next_turn_needs_an_answer_before_it(talk):
+    with pytest.raises(EngineError, match="the conversation must end with one"):
+        next_turn_prefix(CHATML, talk)
 
 
 def test_no_next_turn_is_cut_where_the_users_text_is_changed():
     with pytest.raises(EngineError, match="does not keep the user's text"):
-        next_turn_prefix(Template("{% for m in messages %}[{{ m.content | upper }}]{% endfor %}"), TALK[:2])
+        next_turn_prefix(Template("{% for m in messages %}[{{ m.content | upper }}]{% endfor %}"), TALK)
+
+
+def test_what_ends_an_answer_is_all_that_follows_the_last_one():
+    assert answer_end(CHATML.render(answered())) == "<|im_end|>"
+    assert answer_end(Template(form("<u>@", "<a>@\n<e>\n<f>", "@")).render(answered())) == "<e>\n<f>"
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("source", "adds", "writer"),
     [
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ raise_exception.__globals__['json'] }}",
-        "{{ strftime_now.__globals__['json'] }}",
-        "{{ '{0.__class__.__mro__}'.format('') }}",
-        "{{ messages.append(1) }}",
-        "{% set _ = messages[0].update(role='x') %}",
-        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        ("{{ bos_token }}" + chatml(), None, "template"),
+        ("{{ bos_token }}" + chatml(), True, "template"),
+        (chatml("<s>"), False, "template"),
+        (chatml(), True, "tokenizer"),
+        (chatml(), False, "none"),
+        (chatml(), None, "unknown"),
     ],
 )
-def test_a_template_cannot_leave_its_sandbox_or_change_what_it_is_given(source):
-    with pytest.raises(EngineError, match=r"refuses .*(unsafe|undefined)"):
-        Template(source).render(TALK)
-
-
-@pytest.mark.parametrize("source", ["{% for m in messages %}", "{{ nothing.at.all }}", "{{ messages | nofilter }}"])
-def test_a_broken_template_is_an_engine_error(source):
-    with pytest.raises(EngineError, match="the chat template refuses"):
-        Template(source).render(TALK)
-
-
-def test_time_is_now():
-    years = {str(datetime.now().year)}
-    years |= {Template("{{ strftime_now('%Y') }}").render([])}
-    assert len(years | {str(datetime.now().year)}) <= 2
-    assert Template("{{ strftime_now('at %%') }}").render([]) == "at %"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "model"
-    path.mkdir()
-
-    def fill(jinja=None, **config):
-        (path / "tokenizer_config.json").write_text(json.dumps(config))
-        if jinja is not None:
-            (path / "chat_template.jinja").write_text(jinja)
-        return load_template(path)
-
-    return fill
-
-
-def test_a_template_is_found_in_the_config_or_in_a_file_of_its_own_which_wins(folder):
-    assert folder(chat_template="C").source == "C"
-    assert folder(chat_template=[{"name": "rag", "template": "R"}, {"name": "default", "template": "D"}]).source == "D"
-    assert folder("F", chat_template="C").source == "F"
-
-
-def test_special_tokens_are_texts_however_they_are_kept(folder):
-    given = {"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": False}, "pad_token": None, "model_max_length": 9}
-    template = folder("F", **given)
-    assert template.tokens == {"bos_token": "<s>", "eos_token": "</s>"}
-    assert template.name == "the chat template of model"
-
-
-def test_a_model_without_a_template_is_a_base_model(folder):
-    with pytest.raises(EngineError, match="model has no chat template: it is a base model"):
-        folder(bos_token="<s>")
-    with pytest.raises(EngineError, match="no chat template"):
-        folder(chat_template=[{"name": "rag", "template": "R"}])
+def test_the_bos_is_written_by_the_template_or_the_tokenizer_and_never_by_both(source, adds, writer):
+    assert bos(Template(source, TOKENS, adds_bos=adds)) == writer

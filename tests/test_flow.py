@@ -5,6 +5,7 @@ from attar.engines.base import Spec
 from attar.errors import EngineError, RecipeError
 from attar.flow import Trace, trace
 from attar.select import rank, where
+from attar.stage import columns_read
 
 FAKE = Spec("fake", "m")
 
@@ -95,7 +96,7 @@ def test_a_recipe_that_returns_no_results_is_refused():
 def test_whole_stages_state_their_columns():
     flow = Trace()
     step = flow(total, flow(numbers, count=3)).step
-    assert step.marks.columns({}) == ("n",)
+    assert columns_read(step.stage, {}) == ("n",)
     assert not step.marks.rowwise
 
 

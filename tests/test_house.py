@@ -7,7 +7,21 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "attar"
 FLOORS = (
-    ("errors", "identity", "table", "stage", "formats", "files", "sink", "chat", "parse", "world"),
+    (
+        "errors",
+        "identity",
+        "table",
+        "stage",
+        "formats",
+        "files",
+        "sink",
+        "chat",
+        "rendering",
+        "marks",
+        "template_files",
+        "parse",
+        "world",
+    ),
     ("engines",),
     ("synth", "annotate", "select", "pair", "train", "evaluate"),
     ("flow", "scale", "home", "run", "plan", "story"),

@@ -18,7 +18,7 @@ from attar.engines.base import Spec
 from attar.engines.open import open_engine
 from attar.errors import RecipeError, did_you_mean
 from attar.identity import fingerprint, of_stage
-from attar.stage import Marks, marks, stage_name
+from attar.stage import Marks, columns_read, marks, stage_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Step:
         return f"{self.title.rpartition('.')[0].rpartition('.')[2]}.{self.stage.__name__}-{self.fingerprint}"
 
     def spec(self, steps: Path) -> Spec | None:
-        """Its engine as plain data; a model that a step trains lies in that step's folder."""
+        """Its engine as plain data; a model that a step trains lies in that step's folder, and is run as its base is."""
         if not isinstance(self.engine, Step):
             return self.engine
-        base = self.engine.engine
-        options = base.options if isinstance(base, Spec) else {}
-        return Spec("local", str(steps / self.engine.folder / "model"), options, identity=self.engine.fingerprint)
+        base = self.engine.spec(steps)
+        kind, options = (base.kind, base.options) if base else ("local", {})
+        return Spec(kind, str(steps / self.engine.folder / "model"), options, identity=self.engine.fingerprint)
 
 
 class Flow(Protocol):
@@ -175,4 +175,4 @@ def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, k
         inspect.signature(stage).bind(*inputs, **knobs, **given)
     except TypeError as error:
         raise RecipeError(f"{title}: {error}") from error
-    marks(stage).columns({name: parameter.default for name, parameter in parameters.items()} | dict(knobs))
+    columns_read(stage, knobs)

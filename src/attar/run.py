@@ -21,6 +21,7 @@ from attar.errors import AttarError, DataError, LimitError, RecipeError, ReplyEr
 from attar.flow import Step, Trace
 from attar.home import Home, card, locked, write_json
 from attar.scale import Done, Job, account, checked, in_process
+from attar.stage import columns_read
 from attar.table import Table, part_name, part_span, parts, read, rows_of, write_part
 
 _PART_ROWS = 100_000
@@ -225,7 +226,7 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
 
 def _read_marked(folder: Path, step: Step) -> Table:
     """An input with only the columns that the stage says it reads."""
-    wanted = step.marks.columns(step.knobs)
+    wanted = columns_read(step.stage, step.knobs)
     if wanted is None:
         return read(folder)
     there = list(pl.read_parquet_schema(parts(folder)[0]))

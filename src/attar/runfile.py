@@ -158,7 +158,7 @@ def signature(function: Recipe) -> tuple[dict[str, bool], dict[str, Any]]:
 
 def builtin() -> list[str]:
     """The names of the recipes that come with Attar."""
-    return sorted(path.stem for path in RECIPES.glob("*.py") if path.stem != "__init__")
+    return sorted(path.stem for path in RECIPES.glob("*.py") if not path.stem.startswith("_"))
 
 
 def find_recipe(name: str, beside: Path = Path()) -> Recipe:

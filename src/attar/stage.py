@@ -1,5 +1,6 @@
 """What a stage says about itself. Each mark sets an attribute and returns the same function; nothing is wrapped."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,10 +17,6 @@ class Marks:
     aligned: bool
     trains: bool
     reads: Reads | None
-
-    def columns(self, knobs: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """The columns that a stage with these knobs reads; None for all. A trailing `?` marks one that may be missing."""
-        return self.reads(knobs) if callable(self.reads) else self.reads
 
 
 def rowwise(stage: Stage) -> Stage:
@@ -54,6 +51,13 @@ def marks(stage: Callable[..., Any]) -> Marks:
     """What a stage says about itself."""
     said = vars(stage)
     return Marks(said.get("rowwise", False), said.get("aligned", False), said.get("trains", False), said.get("reads"))
+
+
+def columns_read(stage: Callable[..., Any], knobs: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The columns that a whole-table stage reads with these knobs, and its defaults for all others; None for all columns."""
+    said = marks(stage).reads
+    defaults = {name: parameter.default for name, parameter in inspect.signature(stage).parameters.items()}
+    return said({**defaults, **knobs}) if callable(said) else said
 
 
 def stage_name(stage: Callable[..., Any]) -> str:

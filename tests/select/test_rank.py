@@ -3,6 +3,7 @@ import pytest
 
 from attar.errors import RecipeError
 from attar.select import rank
+from attar.stage import columns_read
 
 TABLE = pl.DataFrame({"id": ["a", "b", "c", "d", "e"], "score": [1.0, 3.0, None, 3.0, 2.0], "length": [5, 1, 9, 1, 5]})
 
@@ -33,7 +34,7 @@ def test_a_dropped_row_says_its_rank_and_the_last_that_was_kept():
 def test_rows_are_ranked_by_any_expression():
     assert kept(rank.top(TABLE, by="score - length", keep=1)) == ["b"]
     assert kept(rank.top(TABLE, by="-length", keep=2)) == ["b", "d"]
-    assert rank.top.__dict__["reads"]({"by": "score - length"}) == ("score", "length")
+    assert columns_read(rank.top, {"by": "score - length"}) == ("score", "length")
 
 
 def test_chance_depends_on_ids_and_seed_and_not_on_order():
@@ -63,3 +64,25 @@ def test_chance_favours_no_place():
 def test_nothing_to_rank_is_no_verdict():
     assert len(rank.top(TABLE.clear(), by="score", keep=3)) == 0
     assert len(rank.top(TABLE, by="score", keep=0).filter("kept")) == 0
+
+
+def test_strata_share_the_number_to_keep_evenly():
+    many = pl.DataFrame({"id": list("abcdef"), "score": [6, 5, 4, 3, 2, 1], "kind": ["x", "x", "x", "x", "y", None]})
+    out = rank.top(many, by="score", keep=4, per="kind")
+    assert kept(out) == ["a", "b", "e"]
+    assert out.filter(pl.col("id") == "c").to_dicts() == [
+        {"id": "c", "kept": False, "reason": "rank 3 by score, 2 kept", "because": "b"}
+    ]
+
+
+ANSWERS = pl.DataFrame(
+    {"id": ["p.0", "p.1", "q.0", "q.1", "r.0"], "parent": ["p", "p", "q", "q", "r"], "reward": [1.0, 2.0, 3.0, 3.0, None]}
+)
+
+
+def test_of_each_prompt_the_best_answer_is_kept_ties_by_id_and_nulls_never():
+    out = rank.best(ANSWERS, by="reward")
+    assert kept(out) == ["p.1", "q.0"]
+    assert out["id"].to_list() == ANSWERS["id"].to_list()
+    assert out.to_dicts()[0] == {"id": "p.0", "kept": False, "reason": "rank 2 of its parent by reward", "because": "p.1"}
+    assert out.to_dicts()[4]["reason"] == "no reward"

@@ -3,6 +3,7 @@ import pytest
 
 from attar.errors import DataError, RecipeError
 from attar.select import keep, where
+from attar.stage import columns_read
 
 TABLE = pl.DataFrame({"id": ["a", "b", "c"], "prompt": ["Say:", "Say it.", "No"], "reward": [1.0, -2.0, None]})
 
@@ -22,7 +23,7 @@ def test_rules_may_look_at_text_and_join():
 
 
 def test_a_rule_reads_only_the_columns_that_it_names():
-    assert where.holds.__dict__["reads"]({"rule": "reward > 0 AND length(prompt) > reward"}) == ("reward", "prompt")
+    assert columns_read(where.holds, {"rule": "reward > 0 AND length(prompt) > reward"}) == ("reward", "prompt")
 
 
 @pytest.mark.parametrize(

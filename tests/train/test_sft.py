@@ -1,40 +1,21 @@
-from random import Random
-
 import polars as pl
 import pytest
+import torch
 from transformers import AutoTokenizer
 
 from attar.engines.base import Request, Sampling, Spec, in_order
 from attar.engines.local import POCKET, Local
-from attar.errors import DataError, EngineError
+from attar.errors import DataError, EngineError, RecipeError
 from attar.evaluate import verified
-from attar.table import COLUMNS
 from attar.train import sft
-from attar.world.speech import instruct, respond
-from attar.world.tasks import draw
 
 BASE = Spec("local", "pocket:base", {"threads": 1})
 
 
-def rows(count, seed=0):
-    rng = Random(seed)
-    talks = [
-        [{"role": "user", "content": instruct(task, rng)}, {"role": "assistant", "content": respond(task)}]
-        for task in (draw(rng) for _ in range(count))
-    ]
-    return pl.DataFrame(
-        {
-            "id": [str(i) for i in range(count)],
-            "messages": pl.Series(talks, dtype=COLUMNS["messages"]),
-            "response": [talk[1]["content"] for talk in talks],
-        }
-    )
-
-
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(talks, tmp_path_factory):
     into = tmp_path_factory.mktemp("sft") / "model"
-    curve = sft.train(rows(240), engine=BASE, into=into, epochs=2, lr=4e-3, batch=16, max_length=256)
+    curve = sft.train(talks(240), engine=BASE, into=into, epochs=2, lr=4e-3, batch=16, max_length=256)
     return into, curve
 
 
@@ -54,30 +35,123 @@ def test_the_trained_model_is_an_engine_that_has_learnt_to_end_its_turn(trained)
     assert sum(reply.finish == "stop" for reply in after) >= 20
 
 
-def test_the_same_seed_trains_the_same_model(trained, tmp_path):
-    sft.train(rows(240), engine=BASE, into=tmp_path / "model", epochs=2, lr=4e-3, batch=16, max_length=256)
-    assert (tmp_path / "model" / "model.safetensors").read_bytes() == (trained[0] / "model.safetensors").read_bytes()
+def test_the_same_seed_trains_the_same_model(talks, tmp_path):
+    for name in ("one", "two"):
+        sft.train(talks(16), engine=BASE, into=tmp_path / name, epochs=2, lr=4e-3, batch=8, max_length=128)
+    assert (tmp_path / "one" / "model.safetensors").read_bytes() == (tmp_path / "two" / "model.safetensors").read_bytes()
 
 
-def test_the_loss_lies_on_what_the_assistant_says_and_on_its_end_of_turn():
+def test_the_loss_lies_on_what_the_assistant_says_and_on_its_end_of_turn(talks):
     tokenizer = AutoTokenizer.from_pretrained(POCKET / "base")
-    talk = rows(1)["messages"].to_list()[0]
+    talk = talks(1)["messages"].to_list()[0]
     found = tokenizer.apply_chat_template(talk, return_dict=True, return_assistant_tokens_mask=True)
     borne = [token for token, mask in zip(found["input_ids"], found["assistant_masks"], strict=True) if mask]
     assert tokenizer.decode(borne) == talk[1]["content"] + "<|im_end|>"
 
 
-def test_rows_without_an_answer_are_no_training_data(tmp_path):
-    table = rows(3).with_columns(response=pl.lit(None, dtype=pl.String))
+def test_rows_without_an_answer_are_no_training_data(talks, tmp_path):
+    table = talks(3).with_columns(response=pl.lit(None, dtype=pl.String))
     with pytest.raises(DataError, match="no answered row"):
         sft.train(table, engine=BASE, into=tmp_path / "model")
 
 
-def test_a_template_without_marks_for_the_assistant_is_refused(tmp_path):
+def test_a_template_without_marks_for_the_assistant_is_refused(talks, tmp_path):
     import shutil
 
     folder = shutil.copytree(POCKET / "base", tmp_path / "unmarked")
     template = folder / "chat_template.jinja"
     template.write_text(template.read_text().replace("{% generation %}", "").replace("{% endgeneration %}", ""))
     with pytest.raises(EngineError, match=r"cannot be trained on conversations: .*generation"):
-        sft.train(rows(3), engine=Spec("local", str(folder)), into=tmp_path / "model")
+        sft.train(talks(3), engine=Spec("local", str(folder)), into=tmp_path / "model")
+
+
+def test_nothing_but_a_model_folder_is_left_and_no_pickle_in_it(trained):
+    assert [path.name for path in trained[0].parent.iterdir()] == ["model"]
+    assert {path.suffix for path in trained[0].iterdir()} == {".json", ".jinja", ".safetensors"}
+
+
+def test_an_adapter_is_merged_into_a_normal_model_that_an_engine_opens(talks, tmp_path):
+    base, into = Local(BASE), tmp_path / "model"
+    curve = sft.train(talks(32), engine=BASE, into=into, epochs=1, lr=1e-2, batch=16, max_length=128, lora=4)
+    assert curve["step"].to_list() == [1, 2]
+    merged = Local(Spec("local", str(into))).causal().state_dict()
+    before = base.causal().state_dict()
+    changed = {name for name in before if not (before[name] == merged[name]).all()}
+    assert merged.keys() == before.keys()
+    assert changed == {name for name in before if name.endswith("proj.weight")}  # all linear layers, and nothing else
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+def test_a_base_that_a_server_is_started_for_is_trained_from_the_same_folder(kind, talks, tmp_path):
+    served = Spec(kind, "pocket:base", {"server": {"max-model-len": 256}, "ready": 5.0})
+    assert sft.train(talks(4), engine=served, into=tmp_path / "model", epochs=1, batch=4).height == 1
+    assert Local(Spec("local", str(tmp_path / "model"))).causal()
+
+
+def test_a_model_behind_an_api_cannot_be_trained(talks, tmp_path):
+    with pytest.raises(EngineError, match=r"http engine gpt cannot be trained: its weights are not here"):
+        sft.train(talks(3), engine=Spec("http", "gpt", {"url": "http://localhost"}), into=tmp_path / "model")
+
+
+def test_a_base_without_a_template_takes_one_by_its_knob(talks, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(POCKET / "base", tmp_path / "bare")
+    template = shutil.move(folder / "chat_template.jinja", tmp_path / "own.jinja")
+    knobs = {"engine": Spec("local", str(folder)), "into": tmp_path / "model", "epochs": 1, "batch": 4}
+    with pytest.raises(EngineError, match=r"has no chat template.*knob 'template'"):
+        sft.train(talks(4), **knobs)
+    sft.train(talks(4), **knobs, template=str(template))
+    assert (tmp_path / "model" / "chat_template.jinja").read_text() == template.read_text()
+
+
+def test_the_trained_model_stops_where_the_assistants_turn_ends_though_its_base_did_not(talks, tmp_path):
+    import json
+    import shutil
+
+    folder = shutil.copytree(POCKET / "base", tmp_path / "other")
+    for file in ("config.json", "generation_config.json"):
+        said = json.loads((folder / file).read_text())
+        (folder / file).write_text(json.dumps(said | {"eos_token_id": 1}))
+    said = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(said | {"eos_token": "<|endoftext|>"}))
+    sft.train(talks(4), engine=Spec("local", str(folder)), into=tmp_path / "model", epochs=1, batch=4)
+    stops = json.loads((tmp_path / "model" / "generation_config.json").read_text())["eos_token_id"]
+    assert stops == [3, 1]  # <|im_end|>, and what it stopped at before
+
+
+@pytest.mark.parametrize(
+    ("knobs", "said"),
+    [
+        ({"qlora": True}, "give its rank too"),
+        ({"lora": 0}, "knob 'lora' is 0"),
+        ({"batch": 0}, "batch 0"),
+        ({"batch": 6, "accumulate": 4}, "a batch of 6 rows cannot be shared out evenly"),
+    ],
+)
+def test_knobs_that_cannot_be_are_refused(knobs, said, talks, tmp_path):
+    with pytest.raises(RecipeError, match=said):
+        sft.train(talks(3), engine=BASE, into=tmp_path / "model", **knobs)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_four_bits_need_cuda(talks, tmp_path):
+    with pytest.raises(EngineError, match="qlora needs a CUDA device"):
+        sft.train(talks(3), engine=BASE, into=tmp_path / "model", lora=4, qlora=True)
+
+
+def test_a_batch_may_be_taken_in_portions(talks, tmp_path):
+    losses = []
+    for portions in (1, 4):
+        knobs = {"epochs": 1, "batch": 8, "accumulate": portions, "max_length": 128}
+        losses.append(sft.train(talks(16), engine=BASE, into=tmp_path / "model", **knobs)["loss"].to_list())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_packed_rows_do_not_see_one_another(talks, tmp_path):
+    knobs = {"epochs": 1, "max_length": 512}
+    apart = sft.train(talks(4), engine=BASE, into=tmp_path / "apart", batch=4, **knobs)
+    packed = sft.train(talks(4), engine=BASE, into=tmp_path / "packed", batch=1, packing=True, **knobs)
+    assert len(apart) == len(packed) == 1  # all four were in one row
+    assert packed["loss"][0] == pytest.approx(apart["loss"][0], rel=1e-3)

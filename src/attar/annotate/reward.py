@@ -4,24 +4,33 @@ from math import isfinite
 
 import polars as pl
 
-from attar.engines.base import Request, Rewarder, in_order
+from attar.engines.base import Reply, Request, Rewarder, in_order
 from attar.stage import rowwise
 from attar.table import Table, need, put
 
 
 @rowwise
-def score(table: Table, *, engine: Rewarder, into: str = "reward") -> Table:
-    """messages, response -> {into}, {into}_error."""
-    need(table, "messages", "response")
-    able = [i for i, response in enumerate(table["response"]) if response is not None]
-    talks = table["messages"].to_list()
+def score(table: Table, *, engine: Rewarder, into: str = "reward", response: str = "response") -> Table:
+    """messages, {response} -> {into}, {into}_error; a response that is not the conversation's own takes its place."""
+    need(table, "messages", response)
+    talks = [list(talk or ()) for talk in table["messages"].to_list()]
+    if response != "response":
+        talks = [_answered(talk, text) for talk, text in zip(talks, table[response], strict=True)]
+    able = [i for i, text in enumerate(table[response]) if text is not None]
     requests = (Request(place, messages=tuple(talks[i])) for place, i in enumerate(able))
     replies = dict(zip(able, in_order(engine.reward(requests), len(able)), strict=True))
-    found = [replies.get(i) for i in range(len(table))]
-    sound = [reply is not None and reply.reward is not None and isfinite(reply.reward) for reply in found]
-    values = [reply.reward if reply and good else None for reply, good in zip(found, sound, strict=True)]
-    errors = [
-        "no response" if reply is None else reply.error or (None if good else "the reward is not a number")
-        for reply, good in zip(found, sound, strict=True)
-    ]
-    return put(table, into, values, errors, dtype=pl.Float64)
+    told = [_told(replies.get(i), response) for i in range(len(table))]
+    return put(table, into, [value for value, _ in told], [error for _, error in told], dtype=pl.Float64)
+
+
+def _answered(talk: list[dict[str, str]], text: str | None) -> list[dict[str, str]]:
+    before = talk[:-1] if talk and talk[-1]["role"] == "assistant" else talk
+    return [*before, {"role": "assistant", "content": text or ""}]
+
+
+def _told(reply: Reply | None, response: str) -> tuple[float | None, str | None]:
+    if reply is None:
+        return None, f"no {response.replace('_', ' ')}"
+    if reply.error or reply.reward is None or not isfinite(reply.reward):
+        return None, reply.error or "the reward is not a number"
+    return reply.reward, None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Protocol
 
 from attar.chat import Message, Template
@@ -17,6 +18,13 @@ class Spec:
     options: Mapping[str, Any] = field(default_factory=dict)
     identity: str | None = None
     """Of a model that a step trained: that step's fingerprint. Of any other: None, and the model itself is looked at."""
+
+    @property
+    def name(self) -> str:
+        """What rows say of who made them: the same on every machine."""
+        if self.identity:
+            return f"trained:{self.identity}"
+        return PurePath(self.model).name if self.model.startswith(("/", ".", "~")) else self.model
 
 
 @dataclass(frozen=True, slots=True)

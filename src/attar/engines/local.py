@@ -187,28 +187,36 @@ class Local:
                 if limit and len(prompt) >= limit:
                     too_long.append(Reply(request.index, error=f"prompt of {len(prompt)} tokens, the model takes {limit}"))
                     continue
-                yield Job(request.index, prompt, sampling, self._stop_ids(sampling), request.seed)
+                ids, texts = self._stops(sampling)
+                yield Job(request.index, prompt, sampling, ids, request.seed, self._ended(texts) if texts else None)
 
         slots = self.spec.options.get("slots") or _DEFAULT_SLOTS[model.device.type]
         for job in Slots(model, slots).run(jobs()):
             text = self.tokenizer.decode(job.ids, skip_special_tokens=True)
-            yield Reply(job.index, text, job.finish, tokens_in=len(job.prompt), tokens_out=len(job.ids))
+            yield Reply(
+                job.index, _before(text, job.sampling.stop), job.finish, tokens_in=len(job.prompt), tokens_out=len(job.ids)
+            )
             yield from too_long
             too_long.clear()
         yield from too_long
 
-    def _stop_ids(self, sampling: Sampling) -> frozenset[int]:
-        model = self._model("CausalLM")
-        eos = model.generation_config.eos_token_id
+    def _stops(self, sampling: Sampling) -> tuple[frozenset[int], tuple[str, ...]]:
+        """The tokens that end a text, and the stops that are several tokens."""
+        eos = self._model("CausalLM").generation_config.eos_token_id
         ids = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
+        texts = []
         for stop in sampling.stop:
             pieces = self.tokenizer.encode(stop, add_special_tokens=False)
-            if len(pieces) != 1:
-                raise EngineError(
-                    f"stop {stop!r} is {len(pieces)} tokens of {self.spec.model}; local engines stop at single tokens"
-                )
-            ids.add(pieces[0])
-        return frozenset(ids - {None})
+            if len(pieces) == 1:
+                ids.add(pieces[0])
+            else:
+                texts.append(stop)
+        return frozenset(ids - {None}), tuple(texts)
+
+    def _ended(self, stops: tuple[str, ...]) -> Callable[[list[int]], bool]:
+        """Whether the end of a text holds one of these stops; as many tokens are looked at as the longest has characters."""
+        reach = max(map(len, stops)) + 1
+        return lambda ids: any(stop in self.tokenizer.decode(ids[-reach:]) for stop in stops)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Log-probabilities of each label as the whole answer, in one forward pass a batch."""
@@ -258,6 +266,13 @@ def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _before(text: str, stops: tuple[str, ...]) -> str:
+    """A text up to the first of its stops."""
+    for stop in stops:
+        text = text.partition(stop)[0]
+    return text
 
 
 def _label_ids(tokenizer: Any, labels: tuple[str, ...], end: int | None) -> list[list[int]]:

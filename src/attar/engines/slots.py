@@ -5,7 +5,7 @@ Rows stand right-aligned in one key-value cache; newcomers are read in together,
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -29,6 +29,8 @@ class Job:
     sampling: Sampling
     stop_ids: frozenset[int]
     seed: int
+    ended: Callable[[list[int]], bool] | None = None
+    """Whether the text of these tokens ends it, where a stop is not one token."""
     ids: list[int] = field(default_factory=list)
     finish: str | None = None
     dice: np.random.Generator | None = None
@@ -212,7 +214,9 @@ class Slots:
                 job.finish = "stop"
                 continue
             job.ids.append(token)
-            if len(job.ids) >= job.sampling.max_tokens:
+            if job.ended and job.ended(job.ids):
+                job.finish = "stop"
+            elif len(job.ids) >= job.sampling.max_tokens:
                 job.finish = "length"
         return best
 

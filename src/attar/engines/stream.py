@@ -175,9 +175,8 @@ class Stream:
                 ask, worst = self._settle(ask, found, last=tries + 1 >= self._tries)
             else:
                 worst = None
-                self._held += found
-                work = sum(reply.tokens_out or reply.tokens_in or 1 for reply in found)
-                self.lane.pace.finished(in_flight, work)
+                self._held += [result for result in found if isinstance(result, Reply)]
+                self.lane.pace.finished(in_flight, sum(_worth(result) for result in found))
             if self._held and not self._flushing:
                 self._flush_soon()
             if worst is None:
@@ -215,3 +214,8 @@ class Stream:
             self.lane.hush(1.0)
         if mishap.lost and self.lane.miss() > self._patience:
             self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
+
+
+def _worth(result: Reply | Mishap) -> int:
+    """How much work a reply was, in tokens."""
+    return (result.tokens_out or result.tokens_in or 1) if isinstance(result, Reply) else 0

@@ -3,26 +3,44 @@
 Differs from the paper:
 - prefixes come from the chat template itself, so that any chat model serves
 - truncated instructions and answers are dropped, not trimmed
-- `by` is the paper's "longest" unless told otherwise; none keeps any rows that pass the rule, as its filter F5 does
+- one judge's form asks for all tags at once; only what the filter reads is asked for at all
+- without an embedder, neighbours are found by letters, not by meaning
+- `filter` is one of the paper's, `rule` and `by` take its place; "longest" is what it ranks by, and a known length confound
+- preference pairs can be of the student's own answers (`pairs: {by: student}`) in place of the writer's
 - a control is trained beside it: as many rows at random, from the same draws, on the same settings
-- the judge's tags, the neighbour filter and preference pairs are not part of it yet
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
+from typing_extensions import TypedDict
 
-from attar.annotate import lengths, reward
+from attar import pair
+from attar.annotate import embed, lengths, neighbours, reward, tags
 from attar.engines.base import Spec
-from attar.evaluate import stats, verified
+from attar.errors import RecipeError
+from attar.evaluate import verified
 from attar.flow import Flow, Handle, recipe
-from attar.select import dedup, keep, rank, where
+from attar.recipes._student import Exam, Fit, Preference, measured, preferring, trained
+from attar.select import dedup, filters, keep, rank, where
+from attar.synth import incontext, respond, turns
 from attar.synth import magpie as draw
-from attar.synth import respond
-from attar.train import sft
 
 Positive = Annotated[int, Ge(1)]
+OWN = "the filter's own"
+
+
+class Pairs(TypedDict, total=False):
+    """Of how many of the prompts that pass the rule to make preference pairs, out of how many answers of whom, and how."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
+    count: Positive
+    by: Literal["writer", "student"]
+    answers: Annotated[int, Ge(2)]
+    temperature: Annotated[float, Gt(0)]
+    rejected: pair.Rejected
+    margin: Annotated[float, Ge(0)]
 
 
 @recipe(paper="arXiv:2406.08464")
@@ -31,61 +49,112 @@ def magpie(
     *,
     teacher: Spec,
     rewarder: Spec,
+    writer: Spec | None = None,
+    judge: Spec | None = None,
+    embedder: Spec | None = None,
     base: Spec | None = None,
     count: Positive = 1_000_000,
-    size: Positive = 300_000,
+    size: Positive | None = None,
     mix: list[draw.Draw] | None = None,
+    flatten: Annotated[float, Gt(0)] = 1.0,
+    ban: list[str] | None = None,
     prompt_tokens: Positive = 1024,
     answer_tokens: Positive = 4096,
     temperature: Annotated[float, Ge(0)] = 0.0,
-    rule: str = "reward > -12 AND NOT ends_with(prompt, ':')",
-    by: str | None = "response_chars",
-    epochs: float = 2.0,
-    lr: float = 2e-5,
-    batch: Positive = 32,
-    max_length: Positive = 8192,
+    rounds: Positive = 1,
+    follow_up: str | None = turns.FOLLOW_UP,
+    form: str = "instruction",
+    filter: str = "pro",
+    rule: str | None = None,
+    by: str | None = OWN,
+    pairs: Pairs | None = None,
+    train: Fit | None = None,
+    prefer: Preference | None = None,
     control: bool = True,
-    exam: Literal["none", "pocket"] = "none",
+    exam: Exam = "none",
     exam_size: Positive = 600,
     seed: int = 0,
 ) -> Mapping[str, Handle]:
-    """An SFT set from nothing; with a base also the model trained on it, its control, and their examination."""
+    """An SFT set from nothing, and preference pairs; with a base also the models trained on them, a control, an exam."""
+    own = filters.preset(filter)
+    rule, by, size = rule or own.rule, own.by if by == OWN else by, size or own.size
+    wanted = {*where.columns(rule), *(where.columns(by) if by else ())}
+    writer = writer or teacher
+
     plan = flow(draw.draws, count=count, mix=mix or [{}], seed=seed)
-    asked = flow(draw.ask, plan, engine=teacher, max_tokens=prompt_tokens, seed=seed)
+    asked = flow(draw.ask, plan, engine=teacher, max_tokens=prompt_tokens, flatten=flatten, ban=ban or [], seed=seed)
     fresh = flow(keep.rows, asked, flow(dedup.exact, asked, name="dedup"), name="fresh")
     if exam == "pocket":
         fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
-    answered = flow(respond.sample, fresh, engine=teacher, max_tokens=answer_tokens, temperature=temperature, seed=seed)
-    measured = flow(lengths.measure, answered)
-    scored = flow(reward.score, measured, engine=rewarder)
+    fresh = _placed(flow, fresh, wanted, embedder)
+    if wanted & {"difficulty", "quality", "category", "language"}:
+        fresh = flow(tags.assess, fresh, engine=judge or teacher, form=form, seed=seed, name="tags")
+
+    talks = flow(respond.sample, fresh, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed)
+    for turn in range(1, rounds):
+        more = flow(turns.extend, talks, engine=teacher, system=follow_up, max_tokens=prompt_tokens, seed=seed)
+        talks = flow(respond.sample, more, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed + turn)
+    answered = flow(lengths.measure, talks)
+    scored = _against_base(flow, flow(reward.score, answered, engine=rewarder), wanted, rewarder, base, answer_tokens)
+
     good = flow(keep.rows, scored, flow(where.holds, scored, rule=rule, name="rule"), name="good")
-    best = (
-        flow(rank.top, good, by=by, keep=size, name="best") if by else flow(rank.chance, good, keep=size, seed=seed, name="any")
-    )
-    chosen = flow(keep.rows, good, best, name="chosen")
-    results = {"sft": chosen}
+    if by:
+        best = flow(rank.top, good, by=by, keep=size, per=own.per, name="best")
+    else:
+        best = flow(rank.chance, good, keep=size, seed=seed, name="any")
+    arms = {"selected": flow(keep.rows, good, best, name="chosen")}
+    if control and base:
+        usable = flow(where.holds, answered, rule="response IS NOT NULL", name="usable")
+        some = flow(keep.rows, answered, usable, name="answers")
+        arms["random"] = flow(keep.rows, some, flow(rank.chance, some, arms["selected"], seed=seed), name="random")
+    models = trained(flow, base, arms, train or {}, seed) if base else {}
+    results = {"sft": arms["selected"]}
+    if pairs is not None:
+        by_whom = models["selected"] if pairs.get("by") == "student" and models else writer
+        results |= _pairs(flow, good, by_whom, rewarder, pairs, answer_tokens, seed)
+        if models:
+            preferred = preferring(flow, models["selected"], results["pairs"], prefer or {}, seed)
+            models = {"selected": models["selected"], "preferred": preferred, **models}
+    return results | (measured(flow, models, base, exam, exam_size, answer_tokens, seed) if base else {})
+
+
+def _placed(flow: Flow, rows: Handle, wanted: set[str], embedder: Spec | None) -> Handle:
+    """How near the nearest other instruction is, where the rule reads it."""
+    if not wanted & {"neighbour_distance", "repeats", "repeat_of"}:
+        return rows
+    vectors = flow(embed.vectors, rows, engine=embedder) if embedder else flow(embed.letters, rows)
+    return flow(keep.columns, rows, flow(neighbours.measure, vectors, name="neighbours"), name="placed")
+
+
+def _against_base(
+    flow: Flow, scored: Handle, wanted: set[str], rewarder: Spec, base: Spec | None, answer_tokens: int
+) -> Handle:
+    """The reward of what the base model answers by itself, where the rule compares with it."""
+    if "base_reward" not in wanted:
+        return scored
     if base is None:
-        return results
+        raise RecipeError("the rule reads 'base_reward', the reward of the base model's own answer: name an engine for 'base'")
+    alone = flow(incontext.answer, scored, engine=base, max_tokens=answer_tokens)
+    return flow(reward.score, alone, engine=rewarder, into="base_reward", response="base_response", name="base-reward")
 
-    def fit(rows: Handle, name: str) -> Handle:
-        return flow(
-            sft.train, rows, engine=base, epochs=epochs, lr=lr, batch=batch, max_length=max_length, seed=seed, name=name
-        )
 
-    models: dict[str, Spec | Handle] = {"selected": fit(chosen, "train-selected")}
-    if control:
-        usable = flow(
-            keep.rows, measured, flow(where.holds, measured, rule="response IS NOT NULL", name="usable"), name="answers"
-        )
-        any_rows = flow(keep.rows, usable, flow(rank.chance, usable, chosen, seed=seed), name="random")
-        models["random"] = fit(any_rows, "train-random")
-    results |= {f"model-{arm}": model for arm, model in models.items() if isinstance(model, Handle)}
-    if exam == "pocket":
-        questions = flow(verified.tasks, count=exam_size, seed=seed, name="exam")
-        sat = {
-            arm: flow(respond.sample, questions, engine=model, max_tokens=answer_tokens, whole=False, name=f"sit-{arm}")
-            for arm, model in {**models, "none": base}.items()
-        }
-        marked = [flow(verified.check, answers, name=f"mark-{arm}") for arm, answers in sat.items()]
-        results["scores"] = flow(stats.compare, *marked, arms=list(sat), name="scores")
-    return results
+def _pairs(
+    flow: Flow, rows: Handle, writer: Spec | Handle, rewarder: Spec, how: Pairs, answer_tokens: int, seed: int
+) -> dict[str, Handle]:
+    """Several answers to some of the prompts, scored; of each prompt the best against a worse one."""
+    some = flow(rank.chance, rows, keep=how.get("count", 100_000), seed=seed, name="some")
+    asked = flow(turns.reopen, flow(keep.rows, rows, some, name="to-compare"))
+    several = flow(
+        respond.sample,
+        asked,
+        engine=writer,
+        n=how.get("answers", 5),
+        max_tokens=answer_tokens,
+        temperature=how.get("temperature", 0.8),
+        seed=seed,
+        name="several",
+    )
+    scored = flow(reward.score, several, engine=rewarder, name="compare")
+    rejected, margin = how.get("rejected", "worst"), how.get("margin", 0.0)
+    drawn = flow(pair.choose, scored, rejected=rejected, margin=margin, seed=seed, name="pairs")
+    return {"pairs": flow(keep.rows, drawn, flow(pair.fit, drawn), name="pairs-kept"), "audit": flow(pair.audit, drawn)}

@@ -6,7 +6,7 @@ from attar.stage import reads
 from attar.table import Table, verdicts
 
 
-@reads(lambda knobs: tuple(column for column in (knobs.get("column", "prompt"), knobs.get("best")) if column))
+@reads(lambda knobs: tuple(column for column in (knobs["column"], knobs["best"]) if column))
 def exact(table: Table, *, column: str = "prompt", best: str | None = None) -> Table:
     """{column} -> verdicts: equal text, whatever its case and spacing; the survivor has the highest `best`, or comes first."""
     marked = table.select(

@@ -1,4 +1,6 @@
-"""From verdicts to rows: the kept rows of a table."""
+"""From verdicts to rows, and from several tables to one: the only stages that put tables together."""
+
+import polars as pl
 
 from attar.errors import DataError
 from attar.stage import aligned
@@ -11,3 +13,19 @@ def rows(table: Table, verdicts: Table) -> Table:
     if not table["id"].equals(verdicts["id"]):
         raise DataError("the verdicts are not on these rows: give keep.rows the table that was judged")
     return table.filter(verdicts["kept"])
+
+
+@aligned
+def columns(table: Table, more: Table) -> Table:
+    """any, and other columns of the same rows in the same order -> the rows with both."""
+    if not table["id"].equals(more["id"]):
+        raise DataError("the columns are not of these rows: give keep.columns the table that they were made from")
+    return table.with_columns(more.drop("id"))
+
+
+def together(*tables: Table) -> Table:
+    """several tables -> all their rows, one table behind the other; a column that one lacks is null there."""
+    whole = pl.concat(tables, how="diagonal")
+    if (twice := whole["id"].is_duplicated()).any():
+        raise DataError(f"row {whole['id'].filter(twice)[0]!r} is in two of the tables that are put together")
+    return whole

@@ -1,0 +1,26 @@
+"""The command that hands a run's rows to another trainer: export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attar.cli.app import HOME, HomeOption, JsonOption, RunArgument, app, out, run_name
+
+
+@app.command()
+def export(
+    run_: RunArgument,
+    form: Annotated[str, typer.Option("--for", metavar="TRAINER", help="trl, axolotl or llamafactory")],
+    target: Annotated[Path | None, typer.Option("-o", "--out", help="the folder to write; RUN-TRAINER if not given")] = None,
+    base: Annotated[str | None, typer.Option(help="the model to train, where the run has no base or another is wanted")] = None,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's rows and settings for another trainer, and print the commands that train on them."""
+    from attar.export.folder import export as do_export
+    from attar.home import Home
+
+    name = run_name(run_)
+    commands = do_export(Home(home), name, form, target or Path(f"{name}-{form}"), base)
+    out({"commands": commands}, as_json, lambda found: typer.echo("\n".join(found["commands"])))

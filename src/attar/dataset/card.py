@@ -1,0 +1,150 @@
+"""The dataset card: a README with the header that the Hub reads, then what the set is and how it came to be."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader
+
+from attar.dataset.figures import languages
+from attar.dataset.papers import arxiv_id, bibtex
+from attar.errors import DataError
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+_MEANING = {
+    "id": "the row's name, unique in its configuration",
+    "messages": "the conversation, its last turn the answer",
+    "prompt": "the conversation that is answered",
+    "chosen": "the better answer, as one assistant's turn",
+    "rejected": "the worse answer, as one assistant's turn",
+    "instruction": "the text of the last user turn",
+    "response": "the text of the answer",
+    "reasoning": "what a reasoning model thought before it answered",
+    "origin": "the stage, the model, the seed and the rows that the row was made from",
+    "parent": "the row that this one was made from",
+    "meta_system": "a system turn under which the row was drawn, and which is no part of the conversation",
+    "temperature": "the temperature at which the instruction was drawn",
+    "top_p": "the top_p at which the instruction was drawn",
+    "reward": "the reward model's number for the answer",
+    "response_tokens": "tokens of the answer",
+    "prompt_chars": "characters of the instruction",
+    "response_chars": "characters of the answer",
+}
+_SAMPLING = ("temperature", "top_p", "max_tokens", "n", "mix", "seed")
+
+
+def license_of(given: str | None) -> str | None:
+    """A licence as the Hub writes it."""
+    if given is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", given):
+        raise DataError(f"license {given!r} is no identifier: write it as the Hub does, such as apache-2.0 or cc-by-4.0")
+    return given
+
+
+def card_text(facts: Mapping[str, Any]) -> str:
+    """The whole README."""
+    page = Environment(loader=PackageLoader("attar.dataset", "."), autoescape=False, trim_blocks=True, lstrip_blocks=True)
+    page.filters |= {"cell": _cell, "code": _code, "number": _number, "plain": _plain, "time": _time}
+    number = arxiv_id(facts["paper"])
+    return page.get_template("card.md.jinja").render(
+        facts,
+        header=yaml.safe_dump(_header(facts), sort_keys=False, allow_unicode=True),
+        total=sum(_rows(config) for config in facts["configs"].values()),
+        filters=[step for step in facts["lineage"] if step["dropped"] is not None],
+        decontaminated=[step for step in facts["lineage"] if step["stage"].startswith("select.decontaminate")],
+        asked=[_asked(step) for step in facts["lineage"] if step["engine"]],
+        models=sorted({step["engine"] for step in facts["lineage"] if step["engine"] and not step["trained"]}),
+        spent={key: sum(step[key] for step in facts["lineage"]) for key in ("tokens_in", "tokens_out", "asked", "seconds")},
+        costs=[step["cost"] for step in facts["lineage"] if step["cost"] is not None],
+        meanings={name: [_column(column) for column in config["columns"]] for name, config in facts["configs"].items()},
+        run_file_text=yaml.safe_dump(facts["run_file"], sort_keys=False, allow_unicode=True, width=120).strip(),
+        arxiv=number,
+        citation=bibtex(number) if number else None,
+    )
+
+
+def _header(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the Hub reads of a card."""
+    configs = facts["configs"]
+    counted: dict[str, int] = {}
+    for config in configs.values():
+        for code, count in config["labels"].get("language", {}).items():
+            counted[code] = counted.get(code, 0) + count
+    total = sum(_rows(config) for config in configs.values())
+    filled = {name: config for name, config in configs.items() if _rows(config)}  # `datasets` does not open empty ones
+    header = {
+        "license": facts["license"],
+        "language": languages(counted) if counted else None,
+        "pretty_name": facts["run"],
+        "task_categories": ["text-generation"],
+        "size_categories": [next((name for most, name in _SIZES if total < most), "10M<n<100M")],
+        "tags": ["synthetic", "attar", *(["preference"] if any(c["form"] == "pairs" for c in configs.values()) else [])],
+        "configs": [_config(name, config, first=i == 0) for i, (name, config) in enumerate(filled.items())],
+    }
+    return {key: value for key, value in header.items() if value}
+
+
+def _config(name: str, config: Mapping[str, Any], *, first: bool) -> dict[str, Any]:
+    filled = {side: found for side, found in config["files"].items() if config["rows"][side]}
+    files = [{"split": side, "path": found[0] if len(found) == 1 else found} for side, found in filled.items()]
+    return {"config_name": name, **({"default": True} if first else {}), "data_files": files}
+
+
+def _rows(config: Mapping[str, Any]) -> int:
+    return sum(config["rows"].values())
+
+
+def _asked(step: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step asked its model, and how it drew."""
+    drawn = {key: value for key, value in step["knobs"].items() if key in _SAMPLING}
+    return {**step, "sampling": ", ".join(f"{key}={value}" for key, value in drawn.items()) or "the stage's own"}
+
+
+def _column(column: Mapping[str, str]) -> dict[str, str]:
+    known = _MEANING.get(column["column"])
+    return {**column, "meaning": known or f"from step {column['step']}"}
+
+
+def _cell(value: Any) -> str:
+    """A value inside a table."""
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _code(value: Any) -> str:
+    """A value as code inside a table, whatever it holds."""
+    text = " ".join(str(value).split()).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return (
+        f"{value:,.0f}"
+        if value == round(value) and abs(value) < 1e15
+        else f"{value:,.4g}"
+        if abs(value) < 1000
+        else f"{value:,.0f}"
+    )
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds:.1f} seconds"
+        if seconds < 100
+        else f"{seconds / 60:.1f} minutes"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} hours"
+    )
+
+
+def _plain(kind: str) -> str:
+    """A column's kind in few words."""
+    words = {"String": "text", "Boolean": "true or false"}
+    if kind in words:
+        return words[kind]
+    if kind.startswith(("List(Struct({'role'", "List(Struct({'content'")):
+        return "turns"
+    return "number" if re.match(r"U?Int|Float", kind) else kind.split("(")[0].lower()

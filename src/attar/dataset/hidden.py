@@ -1,0 +1,100 @@
+"""What may not leave the machine with a dataset: secrets, paths, private addresses. What stands in their place says so."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yarl import URL
+
+_SECRET = frozenset(("key", "apikey", "token", "secret", "password", "passwd", "authorization", "cookie", "credentials"))
+_LOCAL = frozenset(("env", "ca", "command"))  # of an engine: what its own machine needs to run it
+_TOKEN = re.compile(r"\b(?:hf_|sk-|gsk_|ghp_|xai-|AKIA|AIza)[\w-]{12,}|\b[Bb]earer\s+[\w.~+/-]{8,}=*")
+_URL = re.compile(r"\b[a-z]+://[^\s'\"<>)\]]+")
+_INSIDE = re.compile(r"(?<![\w.:/<])(?:~|\.{1,2})?(?:/[\w.@+~-]+){2,}/?")
+_USUAL = "home|Users|root|srv|mnt|media|data|opt|tmp|var|scratch|work|workspace|content|nfs|gpfs|lustre|shared"
+_ROOTED = re.compile(rf"(?<![\w.:/<])/(?:{_USUAL})(?:/[\w.@+~-]+)+/?")
+_ALL = re.compile(r"(?:(?:~|\.{1,2})?/|[A-Za-z]:\\|~$|\.{1,2}$)\S*")
+HIDDEN = "(hidden)"
+
+
+def model(name: str) -> str:
+    """A model as the public knows it: of a folder on this machine only its name."""
+    if name.startswith("pocket:") or not (_ALL.fullmatch(name) or os.path.exists(os.path.expanduser(name))):
+        return _public(name)
+    return _public(_last(name))
+
+
+def shown(value: Any) -> Any:
+    """Knobs and options that may be told: without secrets and private addresses, files and folders by their names."""
+    if isinstance(value, Mapping):
+        return {str(key): shown(item) for key, item in value.items() if not _is_secret(str(key)) and str(key) not in _LOCAL}
+    if isinstance(value, list | tuple):
+        return [shown(item) for item in value]
+    if isinstance(value, str | Path):
+        return _shown_text(str(value))
+    return value
+
+
+def _shown_text(text: str) -> str:
+    if _ALL.match(text) and ((_ALL.fullmatch(text) and "/" in text[1:]) or os.path.exists(os.path.expanduser(text))):
+        return _last(text)
+    for place in sorted({str(Path.home()), str(Path.cwd())}, key=len, reverse=True):
+        text = text.replace(f"{place}/", "") if len(place) > 1 else text
+    return _public(_ROOTED.sub(lambda found: _last(found[0]), text))
+
+
+def _last(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
+def _is_secret(key: str) -> bool:
+    return re.split(r"[_-]", key.lower())[-1] in _SECRET
+
+
+def told(text: str) -> str:
+    """A message (of an error, say) without secrets, and with paths cut down to their last names."""
+    kept: list[str] = []
+
+    def aside(found: re.Match[str]) -> str:
+        kept.append(found[0])
+        return f"\0{len(kept) - 1}\0"
+
+    bare = _INSIDE.sub(lambda found: _last(found[0]), _URL.sub(aside, text))
+    return _public(re.sub("\0(\\d+)\0", lambda found: kept[int(found[1])], bare))
+
+
+def secretless(text: str) -> str:
+    """A text without tokens and without the values of the environment's secrets."""
+    for name, value in os.environ.items():
+        if _is_secret(name) and len(value) >= 8:
+            text = text.replace(value, HIDDEN)
+    return _TOKEN.sub(HIDDEN, text)
+
+
+def _public(text: str) -> str:
+    """A text without secrets and without private addresses."""
+    return _URL.sub(lambda found: _address(found[0]), secretless(text))
+
+
+def _address(text: str) -> str:
+    try:
+        url = URL(text)
+        host = url.host or ""
+    except ValueError:
+        return HIDDEN
+    if url.scheme not in ("http", "https", "ws", "wss"):
+        return HIDDEN if url.scheme == "file" else text
+    if "." not in host or host.endswith((".local", ".internal", ".lan")) or _is_number(host):
+        return f"{url.scheme}://YOUR-SERVER{url.path}"
+    return str(url.with_user(None).with_query(None))
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,111 @@
+"""How a run's data came to be, as plain data without secrets or paths: each step that it stands on, in order."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from attar.dataset import hidden
+from attar.errors import DataError
+from attar.home import Home, card, run_record
+from attar.table import parts
+
+_COUNTS = ("asked", "recalled", "tokens_in", "tokens_out", "seconds")
+_MOST_REASONS = 20
+
+
+def finished(home: Home, name: str) -> dict[str, Any]:
+    """The record of a run that has come to its end."""
+    record = run_record(home, name)
+    undone = [step["name"] for step in record["steps"] if card(home.steps / step["folder"]) is None]
+    if record["finished"] is None or undone:
+        left = f" (not done: {', '.join(undone[:3])}{', ...' if len(undone) > 3 else ''})" if undone else ""
+        raise DataError(f"run {name!r} has not come to its end{left}: attar resume {name}")
+    return record
+
+
+def ancestry(record: Mapping[str, Any], results: Iterable[str]) -> list[dict[str, Any]]:
+    """The steps that these results stand on, in the order in which they ran."""
+    steps = {step["name"]: step for step in record["steps"]}
+    by_folder = {step["folder"]: step["name"] for step in record["steps"]}
+    wanted, queue = set(), [by_folder[record["results"][name]] for name in results]
+    while queue:
+        name = queue.pop()
+        if name not in wanted:
+            wanted.add(name)
+            queue += [*steps[name]["inputs"], *trained_by(steps[name], steps)]
+    return [step for step in record["steps"] if step["name"] in wanted]
+
+
+def trained_by(step: Mapping[str, Any], steps: Mapping[str, Any]) -> list[str]:
+    """The step that trained the model which this one asks, if one of the run did."""
+    return [step["engine"]] if step.get("role") is None and step["engine"] in steps else []
+
+
+def lineage(home: Home, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each step what it did, to how many rows, with which model and knobs, and what it took."""
+    cards = {step["name"]: card(home.steps / step["folder"]) or {} for step in steps}
+    return [_told(step, cards, {other["name"]: other for other in steps}, home.steps / step["folder"]) for step in steps]
+
+
+def _told(step: dict[str, Any], cards: Mapping[str, dict[str, Any]], steps: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    found = cards[step["name"]]
+    dropped = _dropped(folder)
+    rows_in = cards[step["inputs"][0]].get("rows") if step["inputs"] else None
+    spent = found.get("spent") or found
+    return {
+        "step": step["name"],
+        "stage": step["stage"],
+        "role": step.get("role"),
+        "engine": _engine(step, steps),
+        "kind": (found.get("engine") or {}).get("kind"),
+        "trained": bool(trained_by(step, steps)),
+        "knobs": hidden.shown(found.get("knobs") or {}),
+        "rows_in": rows_in,
+        "rows_out": found["rows"] - sum(dropped.values()) if dropped is not None else found["rows"],
+        "dropped": None if dropped is None else sum(dropped.values()),
+        "reasons": {hidden.told(reason): count for reason, count in (dropped or Counter()).most_common(_MOST_REASONS)},
+        "failed": found.get("failed", 0),
+        "errors": {hidden.told(reason): count for reason, count in (found.get("errors") or {}).items()},
+        **{name: spent.get(name, 0) for name in _COUNTS},
+        "cost": found.get("cost"),
+    }
+
+
+def _engine(step: Mapping[str, Any], steps: Mapping[str, Any]) -> str | None:
+    if step["engine"] is None:
+        return None
+    own = trained_by(step, steps)
+    return f"the model of step {own[0]}" if own else hidden.model(step["engine"])
+
+
+def _dropped(folder: Path) -> Counter[str] | None:
+    """Reasons of a verdict table, those that differ only by a rank taken together; None of any other table."""
+    if not {"kept", "reason"} <= set(pl.read_parquet_schema(parts(folder)[0])):
+        return None
+    rank = pl.col("reason").str.replace(r"^rank \d+", "rank").fill_null("no reason given")
+    counted = pl.scan_parquet(parts(folder)).filter(~pl.col("kept")).select(rank).group_by("reason").len().collect()
+    return Counter(dict(counted.iter_rows()))
+
+
+def models(home: Home, record: Mapping[str, Any]) -> dict[str, str]:
+    """Every model that a row of the run may name as its maker, and what it is called in public where that differs."""
+    steps = {step["name"]: step for step in record["steps"]}
+    out = {}
+    for step in record["steps"]:
+        engine = (card(home.steps / step["folder"]) or {}).get("engine")
+        if engine and (name := _engine(step, steps) or "") != engine["model"]:
+            out[engine["model"]] = name
+    return out
+
+
+def run_file(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The run file as it can be told."""
+    engines = {
+        role: {"kind": engine["kind"], "model": hidden.model(engine["model"])}
+        | hidden.shown({key: value for key, value in engine.items() if key not in ("kind", "model")})
+        for role, engine in record["engines"].items()
+    }
+    return {"recipe": hidden.shown(record["recipe"]), "engines": engines, "knobs": hidden.shown(record["knobs"])}

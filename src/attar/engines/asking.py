@@ -1,0 +1,31 @@
+"""What stages do again and again: ask a writer one thing a row, and take its text, or the reason why there is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from attar.engines.base import Reply, Request, Writer, in_order
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A row's text, or why it has none; and the reply behind it, where something was asked."""
+
+    text: str | None
+    error: str | None
+    reply: Reply | None = None
+
+
+def answers(engine: Writer, asks: Sequence[Request | None], *, whole: bool = True, absent: str = "no prompt") -> list[Answer]:
+    """An answer for each ask, in order; a None asks nothing. Text that was cut off is none, unless `whole` is off."""
+    able = [(place, ask) for place, ask in enumerate(asks) if ask is not None]
+    replies = in_order(engine.write(replace(ask, index=i) for i, (_, ask) in enumerate(able)), len(able))
+    found = [Answer(None, absent)] * len(asks)
+    for (place, _), reply in zip(able, replies, strict=True):
+        found[place] = _answer(reply, whole)
+    return found
+
+
+def _answer(reply: Reply, whole: bool) -> Answer:
+    text = (reply.text or "").strip()
+    error = reply.error or ("cut off" if whole and reply.finish == "length" else None)
+    return Answer(None if error else text, error, reply)

@@ -1,0 +1,82 @@
+"""What recipes have in common at their end: students trained on what they made, and an exam that all of them sit."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt
+from typing_extensions import TypedDict
+
+from attar.engines.base import Spec
+from attar.evaluate import stats, verified
+from attar.flow import Flow, Handle
+from attar.synth import respond
+from attar.train import prefer, sft
+
+Exam = Literal["none", "pocket"]
+
+
+class Fit(TypedDict, total=False):
+    """How to train on answers; what is not said is as `train.sft.train` has it."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
+    epochs: Annotated[float, Gt(0)]
+    lr: Annotated[float, Gt(0)]
+    batch: Annotated[int, Ge(1)]
+    accumulate: Annotated[int, Ge(1)]
+    max_length: Annotated[int, Ge(1)]
+    packing: bool
+    template: str
+    warmup: Annotated[float, Ge(0)]
+    schedule: str
+    lora: Annotated[int, Ge(1)]
+    qlora: bool
+
+
+class Preference(TypedDict, total=False):
+    """How to train on pairs; what is not said is as `train.prefer.train` has it."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
+    method: prefer.Method
+    beta: Annotated[float, Gt(0)]
+    gamma: float
+    epochs: Annotated[float, Gt(0)]
+    lr: Annotated[float, Gt(0)]
+    batch: Annotated[int, Ge(1)]
+    accumulate: Annotated[int, Ge(1)]
+    max_length: Annotated[int, Ge(1)]
+    warmup: Annotated[float, Ge(0)]
+    schedule: str
+    lora: Annotated[int, Ge(1)]
+    qlora: bool
+
+
+def trained(flow: Flow, base: Spec, arms: Mapping[str, Handle], fit: Fit, seed: int) -> dict[str, Handle]:
+    """A student for each set of rows, all from the same base by the same settings."""
+    return {
+        arm: flow(sft.train, rows, engine=base, **_knobs(fit), seed=seed, name=f"train-{arm}") for arm, rows in arms.items()
+    }
+
+
+def preferring(flow: Flow, student: Handle, pairs: Handle, how: Preference, seed: int) -> Handle:
+    """A student that goes on with preference pairs."""
+    return flow(prefer.train, pairs, engine=student, **_knobs(how), seed=seed, name="train-preferred")
+
+
+def _knobs(settings: Fit | Preference) -> dict[str, Any]:
+    return dict(settings)
+
+
+def measured(
+    flow: Flow, models: Mapping[str, Handle], base: Spec, exam: Exam, size: int, max_tokens: int, seed: int
+) -> dict[str, Handle]:
+    """The models by name, and their scores: the same held-out tasks for all and the base, and the first one's lead."""
+    results = {f"model-{arm}": model for arm, model in models.items()}
+    if exam == "none":
+        return results
+    students: dict[str, Spec | Handle] = {**models, "none": base}
+    questions = flow(verified.tasks, count=size, seed=seed, name="exam")
+    marked = []
+    for arm, student in students.items():
+        sat = flow(respond.sample, questions, engine=student, max_tokens=max_tokens, whole=False, name=f"sit-{arm}")
+        marked.append(flow(verified.check, sat, name=f"mark-{arm}"))
+    return results | {"scores": flow(stats.compare, *marked, arms=list(students), name="scores")}

@@ -1,0 +1,140 @@
+"""PiKa (arXiv 2510.06670): little data, all of it hard: experts' instructions, the best of several answers, SFT and pairs.
+
+Differs from the paper:
+- `personas` come from the built-in taxonomy unless a file or a dataset is named; `none` asks without them
+- five answers at temperature 0.8 (the paper does not say), a second writer may add some of its own
+- the reward alone chooses, as in the paper; `by` is any expression over the columns, a second rewarder's among them
+- `within` keeps an answer for SFT only if it is about as long as its prompt's other answers (is it the length?)
+- training as Magpie's, since the paper's settings are not known
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from annotated_types import Ge, Gt
+
+from attar import pair
+from attar.annotate import lengths, reward
+from attar.engines.base import Spec
+from attar.evaluate import verified
+from attar.flow import Flow, Handle, recipe
+from attar.recipes._student import Exam, Fit, Preference, measured, preferring, trained
+from attar.select import dedup, keep, rank, where
+from attar.synth import expert, people, respond, turns
+from attar.synth import personas as sources
+
+Positive = Annotated[int, Ge(1)]
+
+
+@recipe(paper="arXiv:2510.06670")
+def pika(
+    flow: Flow,
+    *,
+    teacher: Spec,
+    rewarder: Spec,
+    writer: Spec | None = None,
+    second_writer: Spec | None = None,
+    second_rewarder: Spec | None = None,
+    base: Spec | None = None,
+    count: Positive = 33_000,
+    size: Positive = 30_000,
+    personas: str = "taxonomy",
+    column: str | None = None,
+    facets: bool = True,
+    voice: expert.Voice = "plain",
+    ask_temperature: Annotated[float, Ge(0)] = 1.0,
+    prompt_tokens: Positive = 2048,
+    answers: Annotated[int, Ge(1)] = 5,
+    second_answers: Annotated[int, Ge(1)] = 2,
+    temperature: Annotated[float, Gt(0)] = 0.8,
+    answer_tokens: Positive = 4096,
+    rounds: Positive = 1,
+    by: str = "reward",
+    rule: str = "reward IS NOT NULL",
+    within: Annotated[float, Gt(0), Ge(1)] | None = None,
+    rejected: pair.Rejected = "worst",
+    margin: Annotated[float, Ge(0)] = 0.0,
+    train: Fit | None = None,
+    prefer: Preference | None = None,
+    control: bool = True,
+    exam: Exam = "none",
+    exam_size: Positive = 600,
+    seed: int = 0,
+) -> Mapping[str, Handle]:
+    """Experts' instructions with their best answers, and preference pairs; with a base also the models trained on them."""
+    writer = writer or teacher
+    crowd = _people(flow, personas, column, count, seed)
+    asked = flow(
+        expert.ask,
+        crowd,
+        engine=teacher,
+        facets=facets and voice == "plain",
+        voice=voice,
+        temperature=ask_temperature,
+        max_tokens=prompt_tokens,
+        seed=seed,
+    )
+    fresh = flow(keep.rows, asked, flow(dedup.exact, asked, name="dedup"), name="fresh")
+    if exam == "pocket":
+        fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
+    for turn in range(1, rounds):
+        first = flow(respond.sample, fresh, engine=writer, temperature=temperature, max_tokens=answer_tokens, seed=seed + turn)
+        fresh = flow(turns.extend, first, engine=teacher, max_tokens=prompt_tokens, seed=seed)
+
+    several = flow(
+        respond.sample, fresh, engine=writer, n=answers, temperature=temperature, max_tokens=answer_tokens, seed=seed
+    )
+    if second_writer:
+        more = flow(
+            respond.sample,
+            fresh,
+            engine=second_writer,
+            n=second_answers,
+            start=answers,
+            temperature=temperature,
+            max_tokens=answer_tokens,
+            seed=seed,
+            name="more",
+        )
+        several = flow(keep.together, several, more)
+    scored = flow(reward.score, flow(lengths.measure, several), engine=rewarder)
+    if second_rewarder:
+        scored = flow(reward.score, scored, engine=second_rewarder, into="second_reward", name="second-reward")
+
+    fair = _about_as_long(flow, scored, within)
+    good = flow(keep.rows, fair, flow(where.holds, fair, rule=rule, name="rule"), name="good")
+    best = flow(keep.rows, good, flow(rank.best, good, by=by), name="best-answers")
+    chosen = flow(keep.rows, best, flow(rank.chance, best, keep=size, seed=seed, name="any"), name="chosen")
+    second = "second_reward" if second_rewarder else None
+    drawn = flow(pair.choose, scored, rejected=rejected, margin=margin, second=second, seed=seed, name="pairs")
+    pairs = flow(keep.rows, drawn, flow(pair.fit, drawn), name="pairs-kept")
+    results = {"sft": chosen, "pairs": pairs, "audit": flow(pair.audit, drawn)}
+    if base is None:
+        return results
+    arms = {"selected": chosen}
+    if control:
+        usable = flow(where.holds, scored, rule="response IS NOT NULL", name="usable")
+        some = flow(keep.rows, scored, usable, name="answers")
+        arms["random"] = flow(keep.rows, some, flow(rank.chance, some, chosen, seed=seed), name="random")
+    models = trained(flow, base, arms, train or {}, seed)
+    preferred = preferring(flow, models["selected"], pairs, prefer or {}, seed)
+    models = {"selected": models["selected"], "preferred": preferred, **models}
+    return results | measured(flow, models, base, exam, exam_size, answer_tokens, seed)
+
+
+def _people(flow: Flow, personas: str, column: str | None, count: int, seed: int) -> Handle:
+    if personas == "none":
+        return flow(people.nobody, count=count, seed=seed)
+    if personas == "pocket":
+        return flow(people.pocket, count=count, seed=seed)
+    source = None if personas == "taxonomy" else personas
+    return flow(sources.sample, count=count, source=source, column=column, seed=seed, name="personas")
+
+
+def _about_as_long(flow: Flow, rows: Handle, within: float | None) -> Handle:
+    """The answers that are at most so many times longer or shorter than the median of their prompt's."""
+    if within is None:
+        return rows
+    rated = flow(keep.columns, rows, flow(lengths.among, rows), name="rated")
+    rule = f"length_ratio BETWEEN {1 / within:.6f} AND {within:.6f}"
+    return flow(keep.rows, rated, flow(where.holds, rated, rule=rule, name="length"), name="matched")

@@ -1,0 +1,60 @@
+"""Draw the first token of a text otherwise than the rest: flatter, and none of some forbidden ones; then go on from it.
+
+A forbidden token is drawn anew, which is the same as drawing from all others. Any engine can do this: a first token is a text
+of one token, drawn at the temperature times `flatten`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from attar.engines.asking import Answer, answers
+from attar.engines.base import Request, Sampling, Writer
+from attar.identity import seed_of
+
+_REDRAWS = 16
+
+
+def written(engine: Writer, asks: Sequence[Request], flatten: float, ban: Sequence[str]) -> list[Answer]:
+    """Whole texts, each from its own first token on."""
+    firsts = _firsts(engine, asks, flatten, frozenset(ban))
+    rest = answers(engine, [_after(ask, first) for ask, first in zip(asks, firsts, strict=True)], absent="")
+    return [_joined(first, answer) for first, answer in zip(firsts, rest, strict=True)]
+
+
+def _joined(first: Answer, rest: Answer) -> Answer:
+    if first.error or not first.text or rest.reply is None:
+        return first
+    if rest.error:
+        return rest
+    reply = replace(rest.reply, text=first.text + (rest.reply.text or ""), tokens_out=rest.reply.tokens_out + 1)
+    return Answer((reply.text or "").strip(), None, reply)
+
+
+def _firsts(engine: Writer, asks: Sequence[Request], flatten: float, ban: frozenset[str]) -> list[Answer]:
+    found: list[Answer] = [Answer(None, "begins with a forbidden token")] * len(asks)
+    todo = list(range(len(asks)))
+    for attempt in range(_REDRAWS):
+        drawn = answers(engine, [_first(asks[i], flatten, attempt) for i in todo], whole=False)
+        again = []
+        for i, answer in zip(todo, drawn, strict=True):
+            text = (answer.reply.text if answer.reply else None) or ""
+            if answer.error is None and text.strip() in ban:
+                again.append(i)
+            else:
+                found[i] = replace(answer, text=text)
+        todo = again
+    return found
+
+
+def _first(ask: Request, flatten: float, attempt: int) -> Request:
+    drawn = ask.sampling or Sampling()
+    one = replace(drawn, temperature=drawn.temperature * flatten, max_tokens=1)
+    return replace(ask, sampling=one, seed=seed_of("synth.first", ask.seed, str(attempt)))
+
+
+def _after(ask: Request, first: Answer) -> Request | None:
+    """The rest of a text, from behind its first token; None where that token ended it, or there is none."""
+    drawn = ask.sampling or Sampling()
+    if first.error or not first.text or drawn.max_tokens == 1:
+        return None
+    return replace(ask, text=(ask.text or "") + first.text, sampling=replace(drawn, max_tokens=drawn.max_tokens - 1))

@@ -1,0 +1,53 @@
+"""Answer with a base model, by showing it how: a few answered questions before the one asked, no template, no training.
+
+That answer's reward is what a base model can do by itself; how far a teacher's lies above it is what the row can teach.
+"""
+
+import polars as pl
+
+from attar.engines.asking import answers
+from attar.engines.base import Request, Sampling, Writer
+from attar.identity import seed_of
+from attar.stage import rowwise
+from attar.table import Table, need, put
+
+SHOTS = (
+    (
+        "How can I tell whether an egg is still fresh without breaking it?",
+        "Put it into a glass of cold water. A fresh egg lies flat on the bottom; one that stands on end is a week or two old "
+        "and still good to eat when cooked; one that floats should be thrown away. The reason is the air pocket inside, which "
+        "grows as water evaporates through the shell.",
+    ),
+    (
+        "Write a Python function that counts the words of a text.",
+        "```python\ndef count_words(text: str) -> int:\n    return len(text.split())\n```\n`split` without an argument "
+        "cuts at any run of spaces and line breaks, so doubled spaces are not counted as words.",
+    ),
+    (
+        "A train covers 150 km in an hour and a half. How fast is it on average?",
+        "Speed is distance divided by time: 150 km / 1.5 h = 100 km/h.",
+    ),
+)
+_STOPS = ("\n# Question", "\n\n\n")
+
+
+@rowwise
+def answer(table: Table, *, engine: Writer, max_tokens: int = 2048, into: str = "base_response", seed: int = 0) -> Table:
+    """prompt -> {into}, {into}_error: greedy, and what is cut off is kept, since a base model seldom ends by itself."""
+    need(table, "id", "prompt")
+    drawn = Sampling(max_tokens=max_tokens, stop=_STOPS)
+    asks = [
+        Request(0, text=shown(prompt), sampling=drawn, seed=seed_of("incontext.answer", seed, name)) if prompt else None
+        for name, prompt in zip(table["id"], table["prompt"], strict=True)
+    ]
+    found = answers(engine, asks, whole=False)
+    texts = [one.text or None for one in found]
+    errors = [one.error or (None if text else "nothing written") for one, text in zip(found, texts, strict=True)]
+    return put(table, into, texts, errors, dtype=pl.String)
+
+
+def shown(prompt: str) -> str:
+    """The text that a base model goes on from."""
+    shots = "".join(f"# Question\n{question}\n\n# Answer\n{told}\n\n" for question, told in SHOTS)
+    opening = "Questions, each with the answer of a knowledgeable and friendly assistant.\n\n"
+    return f"{opening}{shots}# Question\n{prompt}\n\n# Answer\n"

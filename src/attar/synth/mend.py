@@ -1,0 +1,31 @@
+"""Mend what a model wrote in a user's place: signs of another turn, broken characters, a label or quotes around the whole.
+
+Only what cannot be a user's own words is taken away. Questions, line breaks, code, lists and the words "user" and "assistant"
+within a text stay as they are.
+"""
+
+import re
+from collections.abc import Sequence
+
+_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff]")
+_NAMES = "instruction|prompt|question|request|task|user"
+_LABEL = re.compile(rf"^(?:\*\*)?(?:{_NAMES})(?:\*\*)?\s*:(?:\*\*)?\s+(?=\S)", re.IGNORECASE)
+_QUOTES = {'"': '"', "“": "”", "«": "»"}
+
+
+def mend(text: str, marks: Sequence[str] = ()) -> str:
+    """A user's text as it was meant; whatever stands behind one of the template's own marks is another turn's."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for mark in marks:
+        if mark.strip():
+            text = text.partition(mark)[0]
+    return _BROKEN.sub("", text).strip()
+
+
+def bare(text: str) -> str:
+    """A text that a model was told to write and nothing else: without a label before it or quotes around the whole of it."""
+    text = _LABEL.sub("", mend(text), count=1)
+    closing = _QUOTES.get(text[:1])
+    if closing and len(text) > 1 and text.endswith(closing) and closing not in text[1:-1] and text[0] not in text[1:-1]:
+        text = text[1:-1].strip()
+    return text

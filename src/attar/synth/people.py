@@ -1,0 +1,25 @@
+"""Personas that need no source: nobody in particular (to see what personas are worth), and the people of the pocket world."""
+
+from random import Random
+
+import polars as pl
+
+from attar.table import Table
+from attar.world.voices import Persona
+
+
+def nobody(*, count: int, seed: int = 0) -> Table:
+    """() -> id, persona (null): rows to draw for without a persona."""
+    return _people("n", count, seed, [None] * count)
+
+
+def pocket(*, count: int, seed: int = 0) -> Table:
+    """() -> id, persona: people of the pocket world; there are 384 different ones, so many come more than once."""
+    dice = Random(seed)
+    return _people("v", count, seed, [Persona.draw(dice).text for _ in range(count)])
+
+
+def _people(mark: str, count: int, seed: int, personas: list[str | None] | list[str]) -> Table:
+    return pl.DataFrame(
+        {"id": [f"{mark}{seed}-{i:07d}" for i in range(count)], "persona": pl.Series(personas, dtype=pl.String)},
+    )

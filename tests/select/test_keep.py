@@ -1,0 +1,28 @@
+import polars as pl
+import pytest
+
+from attar.errors import DataError
+from attar.select import keep
+
+ROWS = pl.DataFrame({"id": ["a", "b"], "n": [1, 2]})
+
+
+def test_columns_of_the_same_rows_stand_beside_them():
+    out = keep.columns(ROWS, pl.DataFrame({"id": ["a", "b"], "m": [3, 4]}))
+    assert out.to_dicts() == [{"id": "a", "n": 1, "m": 3}, {"id": "b", "n": 2, "m": 4}]
+
+
+@pytest.mark.parametrize("ids", [["b", "a"], ["a", "c"], ["a"]])
+def test_columns_of_other_rows_are_refused(ids):
+    with pytest.raises(DataError, match="not of these rows"):
+        keep.columns(ROWS, pl.DataFrame({"id": ids}))
+
+
+def test_tables_are_put_together_with_null_where_one_lacks_a_column():
+    out = keep.together(ROWS, pl.DataFrame({"id": ["c"], "m": [5]}))
+    assert out.to_dicts() == [{"id": "a", "n": 1, "m": None}, {"id": "b", "n": 2, "m": None}, {"id": "c", "n": None, "m": 5}]
+
+
+def test_a_row_that_is_in_two_tables_is_named():
+    with pytest.raises(DataError, match="row 'b' is in two"):
+        keep.together(ROWS, ROWS.tail(1))

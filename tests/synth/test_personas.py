@@ -1,0 +1,396 @@
+import csv
+import gzip
+import json
+from collections import Counter
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from servers_for_tests import Served, good, http
+
+from attar.engines import lane
+from attar.engines.asking import Answer
+from attar.engines.base import Reply, Spec
+from attar.engines.fake import Fake
+from attar.errors import DataError, RecipeError
+from attar.flow import Trace
+from attar.synth import fields, persona_files, personas
+
+PEOPLE = ["A diver who repairs pumps.", "A judge in a mountain town.", "Une infirmière de nuit."]
+
+
+class Spy(Fake):
+    def __init__(self, *replies, **options):
+        super().__init__(Spec("fake", "spy", options))
+        self.requests, self.given = [], replies
+
+    def write(self, requests):
+        for request in requests:
+            self.requests.append(request)
+            yield Reply(request.index, self.given[len(self.requests) - 1], "stop")
+
+
+def texts(*values):
+    return pl.DataFrame({"id": [f"t{i}" for i in range(len(values))], "text": pl.Series(values, dtype=pl.String)})
+
+
+def people(*values, **more):
+    ids = [f"p{i}" for i in range(len(values))]
+    return pl.DataFrame({"id": ids, "persona": pl.Series(values, dtype=pl.String), **more})
+
+
+# the taxonomy
+
+
+def test_there_are_more_than_twenty_thousand_personas_and_no_two_are_alike():
+    found = [text for text, _, _ in fields.sentences()]
+    assert len(found) > 20_000
+    assert len(set(found)) == len(found)
+
+
+def test_every_domain_is_written_down_in_full():
+    everyone = fields.domains()
+    assert len(everyone) == 20
+    names = [field for domain in everyone for field in domain.fields]
+    assert len(names) >= 150
+    assert len(set(names)) == len(names)
+    for domain in everyone:
+        assert domain.newcomers
+        assert len(domain.places) == len(set(domain.places)) == 8, domain.name
+        assert set(domain.roles) <= set(fields.ROLES)
+        assert len(domain.roles) == len(set(domain.roles)) >= 6
+        for field, topics in domain.fields.items():
+            assert 3 <= len(topics) == len(set(topics)) <= 6, field
+
+
+def test_every_persona_is_a_clean_sentence_or_two():
+    for text, domain, field in fields.sentences():
+        assert text[0] == "A"
+        assert text.endswith(".")
+        assert text.count(". ") <= 1
+        assert field in text
+        assert text.isascii()
+        assert not set(text) & set("{}@#=:;\n"), text
+        assert "  " not in text
+        assert "works work" not in text
+        assert domain
+
+
+def test_an_article_fits_the_word_after_it():
+    first = {text.split()[0] + " " + text.split()[1] for text, _, _ in fields.sentences()}
+    assert {"An actuary", "A cardiologist", "An optical", "A newly", "An oral"} <= first
+    assert not {pair for pair in first if (pair.split()[0] == "An") != (pair.split()[1][0] in "aeiou")}
+
+
+# sampling from it
+
+
+def test_a_few_personas_are_the_first_of_many():
+    few, many = personas.sample(count=100, seed=7), personas.sample(count=1000, seed=7)
+    assert few.equals(many.head(100))
+    assert many["id"].n_unique() == many["persona"].n_unique() == 1000
+    assert many["id"].str.contains(r"^p-[0-9a-f]{16}$").all()
+
+
+def test_personas_are_spread_evenly_over_the_domains_and_their_fields():
+    out = personas.sample(count=1_010, seed=1)
+    assert set(Counter(out["domain"]).values()) == {50, 51}
+    for (domain,), rows in out.group_by("domain"):
+        counts = Counter(rows["field"])
+        known = next(one for one in fields.domains() if one.name == domain)
+        assert set(counts) == set(known.fields)
+        assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_another_seed_gives_other_personas_under_the_same_names():
+    one, other = (personas.sample(count=20_000, seed=seed) for seed in (0, 1))
+    assert one["persona"].head(20).to_list() != other["persona"].head(20).to_list()
+    both = one.join(other, on="persona", suffix="_other")
+    assert 3_000 < len(both) < 9_000  # 20,000 of 68,768 by chance: 5,817 in both
+    assert both["id"].to_list() == both["id_other"].to_list()
+
+
+def test_all_of_the_taxonomy_can_be_had_and_not_one_more():
+    there = sum(1 for _ in fields.sentences())
+    assert personas.sample(count=there)["persona"].n_unique() == there
+    with pytest.raises(DataError, match=f"but the built-in taxonomy has only {there} different ones: lower the count"):
+        personas.sample(count=there + 1)
+
+
+@pytest.mark.parametrize("knobs", [{"count": -1}, {"count": 3, "column": "bio"}])
+def test_knobs_that_make_no_sense_are_refused(knobs):
+    with pytest.raises(RecipeError, match="a count is 0 or more, and only a source has columns"):
+        personas.sample(**knobs)
+
+
+# sampling from files
+
+
+def write(folder, kind, values):
+    path = folder / f"people.{kind}"
+    rows = [{"persona": value, "n": 1.0} for value in values]
+    if kind == "txt":
+        path.write_text("\ufeff" + "\r\n".join(values), encoding="utf-8", newline="")
+    elif kind == "csv":
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, ["n", "persona"])
+            writer.writeheader()
+            writer.writerows(rows)
+    elif kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif kind == "jsonl.gz":
+        path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    elif kind == "json":
+        path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+    else:
+        pl.DataFrame(rows).write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "jsonl.gz", "json", "parquet"])
+def test_a_file_of_any_kind_gives_the_same_personas_without_doubles_and_empties(tmp_path, kind):
+    path = write(tmp_path, kind, [PEOPLE[0], "", PEOPLE[1], f"  {PEOPLE[0]} ", "   ", PEOPLE[2]])
+    out = personas.sample(count=3, source=str(path), seed=5)
+    assert set(out["persona"]) == set(PEOPLE)
+    assert out.columns == ["id", "persona"]
+    plain = personas.sample(count=3, source=str(write(tmp_path, "txt", PEOPLE[::-1])), seed=5)
+    assert out.equals(plain)
+
+
+def test_a_line_break_inside_a_csv_field_belongs_to_the_persona(tmp_path):
+    path = write(tmp_path, "csv", ["A smith,\nwho sings", PEOPLE[0]])
+    assert set(personas.sample(count=2, source=str(path))["persona"]) == {"A smith,\nwho sings", PEOPLE[0]}
+
+
+def test_a_sample_of_a_file_is_a_prefix_too_and_depends_on_the_seed(tmp_path):
+    path = str(write(tmp_path, "txt", [f"Person number {i}." for i in range(300)]))
+    many = personas.sample(count=300, source=path)
+    assert personas.sample(count=20, source=path).equals(many.head(20))
+    assert many["persona"].to_list() != [f"Person number {i}." for i in range(300)]
+    assert set(personas.sample(count=20, source=path, seed=1)["id"]) != set(many["id"].head(20))
+
+
+def test_a_file_with_too_few_says_how_many_there_are(tmp_path):
+    path = write(tmp_path, "txt", [*PEOPLE, PEOPLE[0]])
+    with pytest.raises(DataError) as told:
+        personas.sample(count=4, source=str(path))
+    assert str(told.value) == f"4 personas are asked for, but {path} has only 3 different ones: lower the count"
+
+
+def test_another_column_can_be_named_and_a_missing_one_is_told_with_those_there_are(tmp_path):
+    path = tmp_path / "bios.jsonl"
+    path.write_text('{"bio": "A baker.", "age": 3}\n')
+    assert personas.sample(count=1, source=str(path), column="bio")["persona"].to_list() == ["A baker."]
+    with pytest.raises(DataError) as told:
+        personas.sample(count=1, source=str(path))
+    assert str(told.value) == (
+        f"{path}, row 1: column 'persona' is missing (there is: bio, age); name the right one with 'column'"
+    )
+    with pytest.raises(DataError, match="row 1: column 'age' holds 3, not text"):
+        personas.sample(count=1, source=str(path), column="age")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", b'{"persona": "x"}\n{"pers', "a.jsonl, row 2: not JSON"),
+        ("a.txt", b"caf\xe9 owner", "a.txt could not be read as UTF-8 txt"),
+        ("a.csv", b'persona\n"open', "a.csv could not be read as UTF-8 csv"),
+        ("a.json", b"[3]", "row 1: column 'persona' is missing .there is: no columns, but '3'."),
+        ("a.parquet", b"PAR0", "a.parquet, row 1: damaged"),
+        ("a.xlsx", b"", "a.xlsx: cannot read .xlsx"),
+    ],
+)
+def test_what_cannot_be_read_is_told_by_file_and_row(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        personas.sample(count=1, source=str(tmp_path / name))
+
+
+@pytest.mark.parametrize("source", ["missing.txt", "a/b/c", "no/such/folder/people.jsonl"])
+def test_a_path_that_is_not_there_is_told_and_not_looked_for_on_the_hub(source):
+    with pytest.raises(DataError, match="does not exist"):
+        personas.sample(count=1, source=source)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=12), max_size=12))
+def test_any_lines_come_back_stripped_and_once_each(tmp_path_factory, lines):
+    path = tmp_path_factory.mktemp("any") / "p.txt"
+    path.write_text("\n".join(lines), encoding="utf-8", newline="")
+    there = {line.removeprefix("\ufeff").strip() if i == 0 else line.strip() for i, line in enumerate(lines)} - {""}
+    out = personas.sample(count=len(there), source=str(path))
+    assert sorted(out["persona"]) == sorted(there)
+
+
+# what a step is known by
+
+
+def test_a_step_follows_what_a_file_holds(tmp_path):
+    def step():
+        return Trace()(personas.sample, count=1, **personas.pinned(str(path))).step
+
+    path = write(tmp_path, "txt", PEOPLE)
+    before, again = step(), step()
+    path.write_text("\n".join(PEOPLE[:2]))
+    after = step()
+    assert before.fingerprint == again.fingerprint != after.fingerprint
+    with pytest.raises(DataError, match="has changed since the run was begun: run again"):
+        before.stage(**before.knobs)
+    assert len(after.stage(**after.knobs)) == 1
+
+
+def test_a_folder_is_known_by_all_its_files(tmp_path):
+    (tmp_path / "b.jsonl").write_text('{"persona": "B"}\n')
+    (tmp_path / "a.jsonl").write_text('{"persona": "A"}\n')
+    before = personas.pinned(str(tmp_path))
+    assert set(personas.sample(count=2, **before)["persona"]) == {"A", "B"}  # type: ignore[arg-type]
+    (tmp_path / "b.jsonl").write_text('{"persona": "C"}\n')
+    assert personas.pinned(str(tmp_path))["content"] != before["content"]
+
+
+def test_the_taxonomy_and_a_dataset_are_known_by_name():
+    assert personas.pinned(None) == {"source": None, "content": None}
+    assert personas.pinned("some/dataset") == {"source": "some/dataset", "content": None}
+
+
+# the Hub
+
+
+def test_a_dataset_is_streamed_in_an_order_that_the_seed_decides(tmp_path):
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps({"persona": f"Person {i}."}) + "\n" for i in range(50)))
+    one, again, other = (list(persona_files.from_hub(str(tmp_path), None, seed)) for seed in (0, 0, 1))
+    assert one == again != other
+    assert sorted(one) == sorted(other) == sorted(f"Person {i}." for i in range(50))
+
+
+def test_a_dataset_that_cannot_be_reached_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match=r"^no-one/nothing:part is no file here, and .* the Hub \(.*\): mend the name"):
+        personas.sample(count=1, source="no-one/nothing:part")
+
+
+# from texts, and from other personas
+
+
+def test_a_persona_stands_beside_its_text_and_a_failure_beside_its_reason():
+    spy = Spy("A brewer of ginger beer.", "I'm sorry, but I can't help with that.", "")
+    out = personas.from_text(texts("On yeast.", None, "On bombs.", "On dust.", ""), engine=spy, seed=3)
+    assert out["persona"].to_list() == ["A brewer of ginger beer.", None, None, None, None]
+    assert out["persona_error"].to_list() == [None, "no text", "refused", "nothing written", "no text"]
+    assert out["id"].to_list() == ["t0", "t1", "t2", "t3", "t4"]
+    assert out["origin"][0] == {"stage": "synth.personas.from_text", "engine": "spy", "seed": 3, "parents": []}
+    assert [("On yeast." in request.messages[-1]["content"]) for request in spy.requests] == [True, False, False]
+
+
+def test_each_text_has_a_seed_of_its_own_that_hangs_on_its_id_alone():
+    whole, part = Spy(*["A."] * 6), Spy(*["A."] * 2)
+    table = texts(*"abcdef")
+    personas.from_text(table, engine=whole)
+    personas.from_text(table[2:4], engine=part)
+    seeds = [request.seed for request in whole.requests]
+    assert len(set(seeds)) == 6
+    assert [request.seed for request in part.requests] == seeds[2:4]
+
+
+def test_a_reply_that_was_cut_off_or_failed_is_no_persona():
+    cut = personas.from_text(texts("a", "b"), engine=Fake(Spec("fake", "m", {"cut": 1.0})))
+    assert (cut["persona"].to_list(), cut["persona_error"].to_list()) == ([None, None], ["cut off"] * 2)
+    failed = personas.related(people("A nun."), engine=Fake(Spec("fake", "m", {"faults": 1.0})))
+    assert (failed["persona"].to_list(), failed["persona_error"].to_list()) == ([None], ["fault on demand"])
+
+
+def test_somebody_related_is_a_new_person_with_the_other_as_parent():
+    spy = Spy("A pupil of forty.", "A rival.")
+    before = people("A juggler.", None, "A potter.", domain=["d"] * 3, field=["f"] * 3)
+    out = personas.related(before, engine=spy, relation="a pupil of theirs", seed=2)
+    assert out["persona"].to_list() == ["A pupil of forty.", None, "A rival."]
+    assert out["persona_error"].to_list() == [None, "no persona", None]
+    assert out["id"].to_list() == ["p0.r2", "p1.r2", "p2.r2"]
+    assert out["parent"].to_list() == ["p0", "p1", "p2"]
+    assert out["origin"][2] == {"stage": "synth.personas.related", "engine": "spy", "seed": 2, "parents": ["p2"]}
+    assert not {"domain", "field"} & set(out.columns)
+    said = spy.requests[0].messages[-1]["content"]
+    assert "A juggler." in said
+    assert "a pupil of theirs" in said
+
+
+def test_the_relation_is_drawn_by_the_parents_id():
+    table = people(*[f"Person {i}." for i in range(200)])
+    made = personas.related(table, engine=Fake(Spec("fake", "m")))
+    assert set(made["relation"]) == set(personas.RELATIONS)
+    assert personas.related(table[50:60], engine=Fake(Spec("fake", "m"))).equals(made[50:60])
+    assert personas.related(table, engine=Fake(Spec("fake", "m")), seed=1)["relation"].to_list() != made["relation"].to_list()
+
+
+@pytest.mark.parametrize("stage", [personas.from_text, personas.related])
+def test_no_rows_are_no_rows(stage):
+    empty = pl.DataFrame(schema={"id": pl.String, "text": pl.String, "persona": pl.String})
+    out = stage(empty, engine=Fake(Spec("fake", "m")))
+    assert len(out) == 0
+    assert {"persona", "persona_error", "origin"} <= set(out.columns)
+
+
+@pytest.mark.parametrize(
+    ("reply", "persona"),
+    [
+        ("A glazier of leaded windows.", "A glazier of leaded windows."),
+        ("Persona: A glazier.", "A glazier."),
+        ("**Persona:** A glazier.", "A glazier."),
+        ('"A glazier."', "A glazier."),
+        ('"Persona: A glazier."', "A glazier."),
+        ("Persona: “A glazier.”", "A glazier."),
+        ("Here is one:\n\nA glazier.", "A glazier."),
+        ("**Persona:**\nA glazier.", "A glazier."),
+        ("- A glazier.", "A glazier."),
+        ("**A glazier.**", "A glazier."),
+        ("**A glazier** of **old** windows.", "**A glazier** of **old** windows."),
+        ('"Doc" Miller\'s nurse, called "Sis".', '"Doc" Miller\'s nurse, called "Sis".'),
+        ("A person: shy, exact, and fond of moss.", "A person: shy, exact, and fond of moss."),
+        ("A clerk who is sorry for nothing and cannot sing.", "A clerk who is sorry for nothing and cannot sing."),
+    ],
+)
+def test_labels_and_quotes_go_and_good_text_stays(reply, persona):
+    assert personas.persona_of(Answer(reply, None)) == (persona, None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("I\u2019m sorry, I can\u2019t do that.", "refused"),
+        ("I cannot describe a person like that.", "refused"),
+        ("As an AI, I have no view.", "refused"),
+        ("Sorry, that is not possible.", "refused"),
+        ("1. A nun.\n2. A monk.", "more than one paragraph"),
+        ("A nun.\n\nI hope this helps!", "more than one paragraph"),
+        (" \n ", "nothing written"),
+        ('""', "nothing written"),
+        ("Here is one:\n", None),
+    ],
+)
+def test_a_reply_without_one_persona_says_why(reply, reason):
+    text, error = personas.persona_of(Answer(reply, None))
+    assert (text, error) == (None, reason) if reason else text == "Here is one:"
+
+
+def test_a_real_server_writes_personas():
+    async def speak(asked):
+        user = asked["messages"][-1]["content"]
+        return good(asked, f"**Persona:** Somebody who minds {user.splitlines()[2]}", prompt_tokens=3, completion_tokens=5)
+
+    served = Served(speak)
+    try:
+        engine = http(served.url)
+        out = personas.from_text(texts("clocks", None, "rain"), engine=engine)
+        engine.close()
+    finally:
+        served.stop()
+        for known in lane._lanes.values():  # a later test may be given the same port
+            lane.wait_for(known.close())
+        lane._lanes.clear()
+    assert out["persona"].to_list() == ["Somebody who minds clocks", None, "Somebody who minds rain"]
+    sent = sorted(served.posted, key=lambda asked: asked["messages"][-1]["content"])
+    assert [turn["role"] for turn in sent[0]["messages"]] == ["system", "user"]
+    assert {(asked["temperature"], asked["max_tokens"]) for asked in sent} == {(1.0, 256)}
+    assert len(sent) == 2

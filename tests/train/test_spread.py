@@ -1,0 +1,94 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from attar.engines.base import Spec
+from attar.errors import EngineError, RecipeError
+from attar.train import launch, prefer, sft, spread
+
+KNOBS = {"epochs": 1, "lr": 4e-3, "batch": 8, "max_length": 128}
+
+
+def base(**options):
+    return Spec("local", "pocket:base", {"threads": 1, "device": "cpu", **options})
+
+
+def test_two_processes_train_what_one_does(talks, tmp_path):
+    models, curves = {}, {}
+    for count in (1, 2):
+        into = tmp_path / str(count) / "model"
+        curves[count] = sft.train(talks(32), engine=base(gpus=count), into=into, **KNOBS)
+        models[count] = load_file(into / "model.safetensors")
+        assert [path.name for path in into.parent.iterdir()] == ["model"]
+    assert curves[1]["step"].to_list() == curves[2]["step"].to_list() == [1, 2, 3, 4]
+    assert np.allclose(curves[1]["loss"], curves[2]["loss"], rtol=1e-4)
+    for name, weights in models[1].items():
+        assert np.allclose(weights, models[2][name], atol=1e-2), name  # sums over two shares are rounded otherwise
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The files that processes are handed for a job, without any process."""
+
+    def make(rows, engine, **own):
+        monkeypatch.setattr(spread, "_accelerate", lambda *_: ["true"])
+        with pytest.raises(EngineError, match="failed"):
+            sft.train(rows, engine=engine, into=tmp_path / "model", **KNOBS, **own)
+        return tmp_path / "trainer"
+
+    return make
+
+
+def test_what_a_user_can_mend_is_told_as_by_one_process(files, talks, monkeypatch, tmp_path):
+    place = files(talks(8), base(gpus=2), lora=0)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit):
+        launch.main(place / "job.json")
+    left = shutil.copy(place / "error.json", tmp_path / "left.json")
+    monkeypatch.setattr(spread, "_accelerate", lambda *_: ["sh", "-c", f"cp {left} {place}/error.json; exit 1"])
+    with pytest.raises(RecipeError, match=r"^knob 'lora' is 0"):
+        sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", lora=0, **KNOBS)
+
+
+def test_fewer_processes_than_asked_for_are_an_error(files, talks, monkeypatch):
+    place = files(talks(8), base(gpus=2))
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with pytest.raises(SystemExit):
+        launch.main(place / "job.json")
+    assert "2 processes were asked for and accelerate started 1" in (place / "error.json").read_text()
+
+
+def test_processes_that_fail_leave_the_last_lines_of_their_log(talks, tmp_path, monkeypatch):
+    monkeypatch.setattr(spread, "_accelerate", lambda *_: ["sh", "-c", "echo the disk is full; exit 3", "sh"])
+    with pytest.raises(EngineError, match=r"in 2 processes failed \(code 3\); it said last: the disk is full"):
+        sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", **KNOBS)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"gpus": 0}, "option 'gpus' is 0"), ({"gpus": "two"}, "'two'"), ({"accelerate": "no.yaml"}, "no.yaml, which is no file")],
+)
+def test_options_that_cannot_be_are_refused(options, said, talks, tmp_path):
+    with pytest.raises(EngineError, match=said):
+        sft.train(talks(3), engine=base(**options), into=tmp_path / "model")
+
+
+def test_a_configuration_of_accelerate_is_passed_on(tmp_path, pairs, monkeypatch):
+    config = tmp_path / "fsdp.yaml"
+    config.write_text("distributed_type: FSDP\n")
+    told = tmp_path / "told.json"
+    real = spread._accelerate
+
+    def record(*given):
+        told.write_text(json.dumps(real(*given)))
+        return ["false"]
+
+    monkeypatch.setattr(spread, "_accelerate", record)
+    with pytest.raises(EngineError, match="code 1"):
+        prefer.train(pairs(4), engine=base(gpus=4, accelerate=str(config)), into=tmp_path / "model", batch=4)
+    command = json.loads(told.read_text())
+    assert command[command.index("--config_file") + 1] == str(config)
+    assert command[command.index("--num_processes") + 1] == "4"
