@@ -15,7 +15,7 @@ recipe: magpie
 engines:
   teacher: {kind: fake, model: teacher}
   rewarder: {kind: fake, model: rewarder}
-knobs: {count: 60, size: 10}
+knobs: {count: 60, size: 10, rule: reward > -12}
 """
 
 

@@ -115,8 +115,21 @@ def test_rows_that_cannot_be_converted_are_set_aside_with_their_place(attar, tmp
 
 def test_recipes_are_listed_with_roles_and_knobs(attar):
     found = {line["recipe"]: line for line in json.loads(attar("recipes", "--json").stdout)}
-    assert found["magpie"]["roles"] == {"teacher": "needed", "rewarder": "needed", "base": "optional"}
-    assert found["magpie"]["knobs"]["epochs"] == 2.0
+    assert set(found) == {"magpie", "pika"}
+    assert found["magpie"]["roles"] == {
+        "teacher": "needed",
+        "rewarder": "needed",
+        **dict.fromkeys(("writer", "judge", "embedder", "base"), "optional"),
+    }
+    assert found["magpie"]["knobs"]["count"] == 1_000_000
+    assert found["pika"]["paper"] == "arXiv:2510.06670"
+
+
+def test_filters_are_printed_with_their_rules(attar):
+    found = {line["filter"]: line for line in json.loads(attar("filters", "--json").stdout)}
+    assert set(found) >= {"air", "pro", "f2", "f3", "f4", "f5", "f6", "pika-sft", "pika-dpo"}
+    assert "reward > -12" in found["pro"]["rule"]
+    assert "quality IN ('good', 'excellent')" in attar("filters").stdout
 
 
 def test_a_run_with_a_dot_in_its_name_is_found_again(attar, run_file):

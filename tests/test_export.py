@@ -6,6 +6,7 @@ import yaml
 from typer.testing import CliRunner
 
 from attar.cli import export as command
+from attar.cli import main
 from attar.cli.app import app
 from attar.engines.local import POCKET
 from attar.errors import DataError, RecipeError
@@ -16,7 +17,8 @@ from attar.start import start
 from attar.table import COLUMNS, write_part
 from attar.watch import Quiet
 
-assert command  # importing it adds the command
+assert command
+assert main  # importing them adds the commands
 TALKS = [("Name a land.", "Norway."), ("What is 2 + 2?", "4."), ("Say nothing.", None)]
 
 

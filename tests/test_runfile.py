@@ -70,7 +70,7 @@ def test_a_mistake_is_one_line_that_names_the_file_and_the_key(run_file, text, t
 
 
 def test_ints_serve_where_floats_are_asked(run_file):
-    assert read_run_file(run_file(f"recipe: magpie\n{ENGINES}\nknobs: {{epochs: 3}}")).knobs == {"epochs": 3}
+    assert read_run_file(run_file(f"recipe: magpie\n{ENGINES}\nknobs: {{flatten: 3}}")).knobs == {"flatten": 3}
 
 
 def test_a_recipe_of_ones_own_is_found_by_its_path_beside_the_run_file(run_file, tmp_path):

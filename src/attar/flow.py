@@ -160,17 +160,16 @@ def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, k
     for handle in inputs:
         if not isinstance(handle, Handle):
             raise RecipeError(f"{title} is given {type(handle).__name__}: its inputs are the results of other steps")
+    own = ("engine", "into") if marks(stage).trains else ("engine",)  # which the flow itself gives
     takes = [
-        name
-        for name, parameter in parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name not in ("engine", "into")
+        name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY and name not in own
     ]
     for knob in knobs:
         if knob not in takes:
             raise RecipeError(f"{title} has no knob {knob!r}; {did_you_mean(knob, takes)}")
     if ("engine" in parameters) != (engine is not None):
         raise RecipeError(f"{title} needs an engine" if engine is None else f"{title} takes no engine")
-    given = {name: None for name in ("engine", "into") if name in parameters}
+    given = {name: None for name in own if name in parameters}
     try:
         inspect.signature(stage).bind(*inputs, **knobs, **given)
     except TypeError as error:

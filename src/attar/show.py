@@ -48,6 +48,15 @@ def print_recipes(lines: list[dict[str, Any]]) -> None:
         _console.print("  knobs:   " + escape(", ".join(f"{knob}={default!r}" for knob, default in line["knobs"].items())))
 
 
+def print_filters(lines: list[dict[str, Any]]) -> None:
+    """Every filter with its rule, and what it ranks by."""
+    for line in lines:
+        _console.print(f"[bold]{line['filter']}[/]  {escape(line['about'])}; keeps {line['size']:,}", highlight=False)
+        _console.print(f"  rule: {escape(line['rule'])}", soft_wrap=True)
+        strata = f", half of them each by: {line['per']}" if line["per"] else ""
+        _console.print(f"  by:   {escape(line['by'] or 'chance')}{escape(strata)}", soft_wrap=True)
+
+
 def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
     """A plan as plain data."""
     return [

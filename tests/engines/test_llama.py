@@ -118,6 +118,6 @@ def test_the_doctor_finds_what_it_can_do_and_what_not(url):
         "identity", "server", "chat", "chat template", "raw prompts", "magpie prefix", "drawing from nothing",
         "label log-probs", "structured output", "speed",
     }  # fmt: skip
-    assert "token ids [2, 605, 202], stop ids [3]" in found["magpie prefix"].told
+    assert "token ids [2, 605, 202], stop ids [3, 2]" in found["magpie prefix"].told
     assert "taken as they are, with no BOS" in found["raw prompts"].told
     assert "Start it with `--embeddings`" in found["embeddings"].told

@@ -172,9 +172,14 @@ def test_a_hub_model_without_a_network_is_one_clear_error(monkeypatch):
         list(Local(Spec("local", "nobody/nothing-at-all")).write([Request(0, text="a")]))
 
 
-def test_a_stop_that_is_no_token_is_refused_with_its_reason(teacher):
-    with pytest.raises(EngineError, match=r"stop .two words' is .* tokens"):
-        list(teacher.write([Request(0, text="a", sampling=Sampling(stop=("two words",)))]))
+def test_a_stop_of_several_tokens_ends_a_text_before_it(teacher):
+    talk = ({"role": "user", "content": "Repeat these words: cat dog fox."},)
+    (whole,) = teacher.write([Request(0, messages=talk, sampling=Sampling(max_tokens=60))])
+    middle = whole.text.index(" dog fox")
+    (cut,) = teacher.write([Request(0, messages=talk, sampling=Sampling(max_tokens=60, stop=(" dog fox", "no such words")))])
+    assert cut.text == whole.text[:middle]
+    assert cut.finish == "stop"
+    assert cut.tokens_out < whole.tokens_out
 
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 985, "max_position_embeddings": 256}

@@ -16,8 +16,10 @@ engines:
   teacher: {kind: local, model: "pocket:teacher", dtype: float64, threads: 1}
   rewarder: {kind: local, model: "pocket:rewarder", dtype: float64, threads: 1}
   base: {kind: local, model: "pocket:base", dtype: float64, threads: 1}
-knobs: {count: 120, size: 24, prompt_tokens: 80, answer_tokens: 80, rule: reward > 0, by: reward, epochs: 1, lr: 0.004,
-        batch: 8, max_length: 256, exam: pocket, exam_size: 45}
+knobs:
+  {count: 120, size: 24, prompt_tokens: 80, answer_tokens: 80, form: pocket, filter: pocket, by: reward, exam: pocket,
+   exam_size: 45, train: {epochs: 1, lr: 0.004, batch: 8, max_length: 256},
+   pairs: {by: student, count: 24, answers: 3, temperature: 1.0}, prefer: {lr: 0.0001, batch: 8, max_length: 256}}
 """
 
 
@@ -47,6 +49,8 @@ def test_the_funnel_runs_from_draws_to_the_chosen_rows(whole):
     assert cards["fresh"]["rows"] >= cards["unseen"]["rows"] >= cards["good"]["rows"] >= cards["chosen"]["rows"] == 24
     chosen = read(whole[3]["sft"])
     assert chosen["reward"].min() > 0
+    assert set(chosen["quality"]) == {"good"}
+    assert chosen["repeat_of"].null_count() == 24
     assert chosen["prompt"].n_unique() == 24
 
 
@@ -64,11 +68,22 @@ def test_no_row_that_is_trained_on_states_a_task_of_the_exam(whole):
     assert not any(held_out(task) for task in tasks if task)
 
 
+def test_pairs_are_of_one_prompt_the_better_answer_against_a_worse_one(whole):
+    pairs = read(whole[3]["pairs"])
+    assert 0 < len(pairs) <= 24
+    assert (pairs["chosen_reward"] > pairs["rejected_reward"]).all()
+    prompts = dict(read(whole[3]["sft"]).select("id", "prompt").iter_rows())
+    good = dict(read(whole[1].steps / whole[2]["good"]["inputs"][0]).select("id", "prompt").iter_rows())
+    assert all(good[pair["id"]] == pair["prompt"] == pair["messages"][-1]["content"] for pair in pairs.to_dicts())
+    assert set(prompts) <= set(good)
+    assert card(whole[3]["model-preferred"])["engine"]["model"].startswith(str(whole[3]["model-selected"]))
+
+
 def test_every_arm_sits_the_same_exam_and_the_base_knows_nothing(whole):
     scores = read(whole[3]["scores"]).filter(pl.col("level") == "all")
-    assert scores["arm"].to_list() == ["selected", "random", "none"]
-    assert scores["count"].to_list() == [45, 45, 45]
-    assert scores["accuracy"][2] <= 0.05
+    assert scores["arm"].to_list() == ["selected", "preferred", "random", "none"]
+    assert scores["count"].to_list() == [45, 45, 45, 45]
+    assert scores["accuracy"][3] <= 0.05
 
 
 def test_a_second_run_asks_no_model_anything(whole):
@@ -104,5 +119,59 @@ def test_the_record_of_a_run_holds_no_secret_and_every_knob(run_file, home, monk
     monkeypatch.setenv("SOME_KEY", "sk-secret")
     record = start(read_run_file(run_file(FAKE)), home, Quiet())
     text = json.dumps(record)
-    assert record["knobs"] == {"count": 60, "size": 10}
+    assert record["knobs"] == {"count": 60, "size": 10, "rule": "reward > -12"}
     assert "sk-secret" not in text
+
+
+TAGGED = """
+recipe: magpie
+engines:
+  teacher: {kind: fake, model: teacher}
+  rewarder: {kind: fake, model: rewarder}
+  judge: {kind: fake, model: judge, replies: ['JSON']}
+  embedder: {kind: fake, model: embedder}
+  base: {kind: fake, model: base}
+knobs: {count: 40, size: 10, KNOBS}
+"""
+GOOD = json.dumps(
+    {
+        **dict.fromkeys(("intent", "knowledge", "remarks"), "x"),
+        "difficulty": "hard",
+        "quality": "good",
+        "category": "math",
+        "other_categories": [],
+        "language": "en",
+    }
+)
+
+
+def steps(knobs, run_file):
+    text = TAGGED.replace("JSON", GOOD).replace("KNOBS", knobs)
+    return {step.name: step for step in read_run_file(run_file(text)).trace().steps}
+
+
+def test_only_what_the_filter_reads_is_asked_of_a_model(run_file):
+    assert {"tags", "neighbours", "vectors"} <= set(steps("filter: pro, control: false", run_file))
+    f3 = steps("filter: f3", run_file)
+    assert "tags" not in f3
+    assert "neighbours" in f3
+    plain = steps("rule: reward > 0", run_file)
+    assert not {"tags", "neighbours", "vectors", "letters", "base-reward"} & set(plain)
+    air = steps("filter: air", run_file)
+    assert air["base-reward"].knobs["into"] == "base_reward"
+    assert air["answer"].engine.model == "base"
+
+
+def test_a_rule_that_compares_with_a_base_needs_one(run_file):
+    from attar.errors import RecipeError
+
+    text = TAGGED.replace("JSON", GOOD).replace("KNOBS", "filter: air").replace("  base: {kind: fake, model: base}\n", "")
+    with pytest.raises(RecipeError, match="name an engine for 'base'"):
+        read_run_file(run_file(text)).trace()
+
+
+def test_conversations_of_several_turns_are_answered_turn_by_turn(run_file, do_file):
+    text = TAGGED.replace("JSON", GOOD).replace("KNOBS", "filter: f3, rounds: 3, rule: reward > -9, control: false")
+    results = do_file(run_file(text.replace("  base: {kind: fake, model: base}\n", "")))
+    roles = {tuple(turn["role"] for turn in talk) for talk in read(results["sft"])["messages"].to_list()}
+    assert roles == {("user", "assistant") * 3}

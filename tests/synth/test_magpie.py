@@ -37,7 +37,7 @@ def test_the_model_gets_its_own_template_up_to_the_users_text_and_nothing_else()
     magpie.ask(magpie.draws(count=2), engine=spy)
     assert [request.text for request in spy.requests] == ["<user>", "<user>"]
     assert spy.requests[0].messages == ()
-    assert spy.requests[0].sampling.stop == ("<end>",)
+    assert spy.requests[0].sampling.stop == ("<end>", "<assistant>", "<user>")
 
 
 def test_a_system_turn_steers():

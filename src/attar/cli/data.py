@@ -1,4 +1,4 @@
-"""Commands on data and on what Attar knows: recipes, convert."""
+"""Commands on data and on what Attar knows: recipes, convert, filters."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,3 +52,14 @@ def convert(
     from attar.show import print_conversion
 
     out(do_convert(source, target, to, form, layout), as_json, print_conversion)
+
+
+@app.command()
+def filters(as_json: JsonOption = False) -> None:
+    """Print the filters of the released sets: their rules over columns, what they rank by, how many they keep."""
+    from dataclasses import asdict
+
+    from attar.select.filters import FILTERS
+    from attar.show import print_filters
+
+    out([{"filter": name, **asdict(one)} for name, one in FILTERS.items()], as_json, print_filters)

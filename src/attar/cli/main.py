@@ -2,11 +2,11 @@
 
 import sys
 
-from attar.cli import data, engines, runs
+from attar.cli import data, dataset, engines, export, prefix, runs
 from attar.cli.app import app
 from attar.errors import AttarError
 
-__all__ = ["app", "data", "engines", "main", "runs"]  # each module adds its commands as it is imported
+__all__ = ["app", "data", "dataset", "engines", "export", "main", "prefix", "runs"]  # each module adds its commands as it is imported
 
 
 def main() -> None:

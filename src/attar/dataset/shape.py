@@ -82,7 +82,7 @@ def _public(name: str, kind: pl.DataType, known: Mapping[str, str]) -> pl.Expr:
     """A column without the paths of this machine: of a folder or a file its name is left."""
 
     def bare(text: pl.Expr) -> pl.Expr:
-        return text.str.replace(_PATH, "$1")
+        return (text.replace(dict(known)) if known else text).str.replace(_PATH, "$1")
 
     if kind == pl.String:
         return bare(pl.col(name))
