@@ -88,7 +88,7 @@ def test_a_failing_step_says_which_and_why_and_the_rest_is_kept(attar, run_file)
         engines:
           teacher: {kind: fake, model: t}
           rewarder: {kind: fake, model: r, faults: 0.9}
-        knobs: {count: 60, size: 10}
+        knobs: {count: 60, size: 10, filter: f3}
         """
     )
     done = attar("run", path, code=2)

@@ -24,7 +24,7 @@ FLOORS = (
     ),
     ("engines",),
     ("synth", "annotate", "select", "pair", "train", "evaluate"),
-    ("flow", "scale", "home", "run", "plan", "story"),
+    ("flow", "scale", "home", "run", "standin", "plan", "story"),
     ("recipes",),
     ("runfile", "start", "convert", "dataset", "push", "export", "show", "watch", "report", "cli"),
 )

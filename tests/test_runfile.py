@@ -17,7 +17,7 @@ def mine(flow, *, teacher: Spec, judge: Spec | None = None, count: int = 3):
 
 def test_a_run_file_names_recipe_engines_and_knobs(run_file):
     file = read_run_file(run_file())
-    assert (file.name, file.recipe, dict(file.knobs)) == ("try", "magpie", {"count": 60, "size": 10})
+    assert (file.name, file.recipe, dict(file.knobs)) == ("try", "magpie", {"count": 60, "size": 10, "rule": "reward > -12"})
     assert file.engines["teacher"].model == "teacher"
 
 
@@ -106,7 +106,7 @@ def test_every_built_in_recipe_cites_its_paper_and_says_where_it_differs(name):
 
 
 def test_a_number_may_be_written_as_people_write_it(run_file):
-    assert read_run_file(run_file(f"recipe: magpie\n{ENGINES}\nknobs: {{lr: 2e-5}}")).knobs == {"lr": 2e-5}
+    assert read_run_file(run_file(f"recipe: magpie\n{ENGINES}\nknobs: {{temperature: 2e-5}}")).knobs == {"temperature": 2e-5}
 
 
 @pytest.mark.parametrize("knob", ["count: 0", "size: -3", "prompt_tokens: 0", "temperature: -2", "mix: [{top_p: 0}]"])

@@ -7,12 +7,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from attar.engines.base import Spec
 from attar.engines.journal import Journal
 from attar.engines.journaled import Journaled
 from attar.engines.open import open_engine
 from attar.engines.prices import price_of
 from attar.flow import Step, Trace
 from attar.home import Home, card
+from attar.standin import Standin
 from attar.table import Table, read_rows, rows_of
 
 
@@ -60,8 +62,10 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     """Run the step on the sample of its inputs, and scale what that took."""
     ins = [rows[before.name] for before in step.inputs]
     known = all(before.name in samples for before in step.inputs)
-    if step.marks.trains or isinstance(step.engine, Step) or not known or (probe == 0 and step.inputs):
+    if step.marks.trains or not known or (probe == 0 and step.inputs):
         return Estimate(step, False, ins[0] if ins else None, ins[0] if ins and step.engine and not step.marks.trains else None)
+    if isinstance(step.engine, Step):
+        return _behind(step, step.engine, samples, rows, probe)
     engine = Journaled(open_engine(step.engine), journal) if step.engine else None
     tables = [samples[before.name] for before in step.inputs]
     given = {"engine": engine} if engine else {}
@@ -89,6 +93,26 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     price = price_of(engine.spec)
     cost = price.of(tokens_in, tokens_out) + price.hour * seconds * scale / 3600 if price else None
     return Estimate(step, False, total, round(counts), tokens_in, tokens_out, seconds * scale, cost)
+
+
+def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], probe: int) -> Estimate:
+    """A step behind a model that is not trained yet: as if it answered like the rows that it will be trained on."""
+    first = model
+    while isinstance(first.engine, Step):
+        first = first.engine
+    taught = first.inputs[0].name
+    if not isinstance(first.engine, Spec) or first.engine.kind != "local" or taught not in samples:
+        return Estimate(step, False, rows[step.inputs[0].name], rows[step.inputs[0].name])
+    base = open_engine(first.engine)
+    engine = Standin(base, samples[taught])
+    tables = [samples[before.name] for before in step.inputs]
+    made: Table = step.stage(*tables, engine=engine, **step.knobs)
+    base.close()
+    samples[step.name] = made.head(probe)
+    sent = max(1, len(tables[0]))
+    scale = (rows[step.inputs[0].name] or 0) / sent
+    counts = (round(count * scale) for count in (engine.asked, engine.tokens_in, engine.tokens_out))
+    return Estimate(step, False, _rows_out(step, len(made) / sent, rows), *counts)
 
 
 def _rows_out(step: Step, share: float, rows: dict[str, int | None]) -> int | None:

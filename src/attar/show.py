@@ -21,7 +21,11 @@ def _grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
     for column in columns:
         name = column in ("stage", "engine", "step")
         grid.add_column(
-            column, justify="right" if column in right else "left", overflow="ellipsis" if name else "fold", no_wrap=name
+            column,
+            justify="right" if column in right else "left",
+            overflow="ellipsis" if name else "fold",
+            no_wrap=name or column in right,  # half a number is worse than none
+            min_width=6 if name else None,
         )
     return grid
 

@@ -40,9 +40,9 @@ AMID = [
         "de",
         "Was ist hier falsch?\n```python\nfor item in these:\n    print(item, end='')\n    return the_value_of(item)\n```",
     ),
-    ("es", "¿Por qué no funciona `git push origin main` en mi ordenador?"),
+    ("es", "¿Por qué no va `while the value is not found print the error and then try again`?"),
     ("pl", "Policz granicę ciągu $a_n = \\frac{n}{n + 1}$ i wyjaśnij każdy krok."),
-    ("fr", "Que veut dire ce message : https://example.org/what/does/this/message/mean/for/you ?"),
+    ("fr", "Que dit https://example.org/what-does-this-message-mean/and-what-should-we-do-with-the-others ?"),
     ("en", "Translate 「猫が好きですが、犬も好きです」 into plain English for me."),
     ("de", 'Was heißt auf Deutsch "the quick brown fox jumps over the lazy dog and runs away"?'),
 ]

@@ -19,7 +19,7 @@ engines:
 knobs:
   {count: 120, size: 24, prompt_tokens: 80, answer_tokens: 80, form: pocket, filter: pocket, by: reward, exam: pocket,
    exam_size: 45, train: {epochs: 1, lr: 0.004, batch: 8, max_length: 256},
-   pairs: {by: student, count: 24, answers: 3, temperature: 1.0}, prefer: {lr: 0.0001, batch: 8, max_length: 256}}
+   pairs: {count: 24, answers: 3, temperature: 2.0}, prefer: {lr: 0.0001, batch: 8, max_length: 256}}
 """
 
 

@@ -191,6 +191,19 @@ def test_another_column_can_be_named_and_a_missing_one_is_told_with_those_there_
         personas.sample(count=1, source=str(path), column="age")
 
 
+def test_plain_texts_have_no_columns_to_name(tmp_path):
+    path = write(tmp_path, "json", PEOPLE)
+    with pytest.raises(DataError, match="column 'bio' is missing"):
+        personas.sample(count=1, source=str(path), column="bio")
+
+
+def test_a_folder_named_like_a_dataset_is_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own" / "people").mkdir(parents=True)
+    write(tmp_path / "own" / "people", "jsonl", PEOPLE)
+    assert set(personas.sample(count=3, source="own/people")["persona"]) == set(PEOPLE)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -303,12 +316,12 @@ def test_a_reply_that_was_cut_off_or_failed_is_no_persona():
 
 def test_somebody_related_is_a_new_person_with_the_other_as_parent():
     spy = Spy("A pupil of forty.", "A rival.")
-    before = people("A juggler.", None, "A potter.", domain=["d"] * 3, field=["f"] * 3)
+    before = people("A juggler.", None, "A potter.", "", domain=["d"] * 4, field=["f"] * 4)
     out = personas.related(before, engine=spy, relation="a pupil of theirs", seed=2)
-    assert out["persona"].to_list() == ["A pupil of forty.", None, "A rival."]
-    assert out["persona_error"].to_list() == [None, "no persona", None]
-    assert out["id"].to_list() == ["p0.r2", "p1.r2", "p2.r2"]
-    assert out["parent"].to_list() == ["p0", "p1", "p2"]
+    assert out["persona"].to_list() == ["A pupil of forty.", None, "A rival.", None]
+    assert out["persona_error"].to_list() == [None, "no persona", None, "no persona"]
+    assert out["id"].to_list() == ["p0.r2", "p1.r2", "p2.r2", "p3.r2"]
+    assert out["parent"].to_list() == ["p0", "p1", "p2", "p3"]
     assert out["origin"][2] == {"stage": "synth.personas.related", "engine": "spy", "seed": 2, "parents": ["p2"]}
     assert not {"domain", "field"} & set(out.columns)
     said = spy.requests[0].messages[-1]["content"]
@@ -345,7 +358,7 @@ def test_no_rows_are_no_rows(stage):
         ("**Persona:**\nA glazier.", "A glazier."),
         ("- A glazier.", "A glazier."),
         ("**A glazier.**", "A glazier."),
-        ("**A glazier** of **old** windows.", "**A glazier** of **old** windows."),
+        ("**A glazier** of **old windows**", "**A glazier** of **old windows**"),
         ('"Doc" Miller\'s nurse, called "Sis".', '"Doc" Miller\'s nurse, called "Sis".'),
         ("A person: shy, exact, and fond of moss.", "A person: shy, exact, and fond of moss."),
         ("A clerk who is sorry for nothing and cannot sing.", "A clerk who is sorry for nothing and cannot sing."),

@@ -1,3 +1,5 @@
+import math
+
 import polars as pl
 import pytest
 import torch
@@ -24,6 +26,14 @@ def likelihoods(folder, table):
         return logits.log_softmax(-1)[range(len(answer)), answer].sum().item()
 
     return [of(row["messages"], row["chosen"]) - of(row["messages"], row["rejected"]) for row in table.iter_rows(named=True)]
+
+
+def test_each_method_starts_at_the_loss_that_its_formula_gives_for_a_model_equal_to_its_reference(pairs, tmp_path):
+    formulas = {"dpo": math.log(2), "ipo": (1 / (2 * 0.02)) ** 2, "kto": 0.5}
+    for method, loss in formulas.items():
+        knobs = KNOBS | {"batch": 4, "beta": 0.02, "lr": 1e-9}
+        curve = prefer.train(pairs(4), engine=TEACHER, into=tmp_path / "model", method=method, **knobs)
+        assert curve["loss"][0] == pytest.approx(loss, rel=1e-4)
 
 
 @pytest.mark.parametrize("method", ["dpo", "ipo", "kto", "simpo", "orpo"])

@@ -20,7 +20,6 @@ _NO_WORDS = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$|http
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』')
 _ENOUGH = 8
 _LONGEST = 1000
-_FOLDED = {"yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "kik": "ki", "gug": "gn", "uzs": "uz", "sdh": "ku"}
 _NONE = "zxx"
 
 
@@ -36,12 +35,12 @@ def detect(table: Table, *, column: str = "prompt", least: float = 0.0) -> Table
 def language_of(text: str, least: float = 0.0) -> tuple[str | None, float | None, str | None]:
     """A text's language and how sure it is; or why there is none."""
     words = _words(text)
-    if not any(category(a)[0] in "LM" and category(b)[0] in "LM" for a, b in pairwise(words)):
+    if not any(category(a)[0] == "L" and category(b)[0] in "LM" for a, b in pairwise(words)):
         return None, None, "no words"
     code, sure = _detector().classify(words)
     if code == _NONE or sure < least:
         return None, sure, "undecided"
-    return _FOLDED.get(code, code), sure, None
+    return code, sure, None
 
 
 def _words(text: str) -> str:
@@ -60,5 +59,5 @@ def _detector() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "language") from error
     detector = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    detector.set_languages([code for code in detector.labels if len(code) == 2 or code in _FOLDED or code == _NONE])
+    detector.set_languages([code for code in detector.labels if len(code) == 2 or code == _NONE])
     return detector

@@ -6,7 +6,8 @@ from attar.cli import data, dataset, engines, export, prefix, runs
 from attar.cli.app import app
 from attar.errors import AttarError
 
-__all__ = ["app", "data", "dataset", "engines", "export", "main", "prefix", "runs"]  # each module adds its commands as it is imported
+# each module adds its commands as it is imported
+__all__ = ["app", "data", "dataset", "engines", "export", "main", "prefix", "runs"]
 
 
 def main() -> None:
