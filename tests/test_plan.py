@@ -1,10 +1,13 @@
+import polars as pl
 from stages_for_tests import double, learn, numbers, say
 
 from attar.engines.base import Spec
+from attar.engines.local import Local
 from attar.flow import recipe, trace
 from attar.plan import plan
 from attar.run import run
 from attar.runfile import read_run_file
+from attar.table import COLUMNS
 from attar.watch import Quiet
 
 FAKE = Spec("fake", "m")
@@ -58,3 +61,28 @@ def test_the_probe_is_not_paid_twice(home):
 
     run(steps, home, Cards())
     assert (seen["say"]["asked"], seen["say"]["recalled"]) == (170, 30)
+
+
+@recipe()
+def exam(flow, *, base, count=40):
+    from attar.synth import respond
+
+    rows = flow(talks, count=count)
+    model = flow(learn, rows, engine=base)
+    return {"out": flow(respond.sample, flow(talks, count=10, name="ask"), engine=model, n=3, name="sit")}
+
+
+def talks(*, count):
+    talk = [{"role": "user", "content": "Repeat these words: cat dog."}]
+    messages = pl.Series([talk] * count, dtype=COLUMNS["messages"])
+    return pl.DataFrame({"id": [f"t{i}" for i in range(count)], "messages": messages, "response": ["The answer is cat."] * count})
+
+
+def test_behind_a_model_that_is_not_trained_yet_it_is_counted_as_if_it_wrote_like_its_rows(home):
+    base = Spec("local", "pocket:base")
+    told = {one.step.name: one for one in plan(trace(exam, {"base": base}, {}), home)}
+    engine = Local(base)
+    read = len(engine.tokens(engine.template.render([{"role": "user", "content": "Repeat these words: cat dog."}], ask=True)))
+    written = len(engine.tokens("The answer is cat."))
+    assert (told["sit"].calls, told["sit"].rows) == (30, 30)
+    assert (told["sit"].tokens_in, told["sit"].tokens_out) == (30 * read, 30 * written)

@@ -205,6 +205,8 @@ def _missing(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tu
 def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, watch: Watch) -> _Tally:
     folder = home.folder(step)
     for stale in folder.iterdir():  # of a run that stopped midway: a whole-table stage starts afresh
+        if step.marks.trains and stale.name == "trainer":  # a training goes on from its checkpoints
+            continue
         if stale.is_dir():
             shutil.rmtree(stale)
         elif stale.name != ".lock":

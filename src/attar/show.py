@@ -24,8 +24,7 @@ def _grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
             column,
             justify="right" if column in right else "left",
             overflow="ellipsis" if name else "fold",
-            no_wrap=name or column in right,  # half a number is worse than none
-            min_width=6 if name else None,
+            no_wrap=column in right,  # half a number is worse than none: names make room for it
         )
     return grid
 

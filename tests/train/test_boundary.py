@@ -171,7 +171,7 @@ def test_a_document_that_was_cut_passes_up_to_its_cut(document, data):
 def test_a_turn_after_the_last_answer_may_not_bear_loss():
     turns = [{"role": role, "content": text} for role, text in (("user", "ab"), ("assistant", "cd"), ("user", "ef"))]
     text = "^<user>ab$<assistant>cd$<user>ef$"
-    bears = [19 <= at <= 21 or at >= 28 for at in range(len(text))]
+    bears = [21 <= at <= 23 or at >= 30 for at in range(len(text))]
     with pytest.raises(EngineError, match="tokens that are not the assistant's bear loss"):
         boundary.check([boundary.Document([ord(letter) for letter in text], bears, turns, ["cd"])], Letters(), None, "model")
 

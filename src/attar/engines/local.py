@@ -24,6 +24,8 @@ OPTIONS: dict[str, tuple[type, ...]] = {
     "slots": (int,),
     "threads": (int,),
     "pool": (str,),
+    "gpus": (int,),  # of a base: how its training is spread
+    "accelerate": (str,),
 }
 _DEFAULT_SLOTS = {"cpu": 256, "mps": 64, "cuda": 512}
 

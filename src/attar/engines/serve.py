@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from attar.chat import Template
 from attar.engines import http as wired
@@ -47,6 +47,9 @@ class Options(wired.Common, total=False):
     command: list[str]
     env: dict[str, str]
     ready: Annotated[float, Gt(0)]
+    gpus: Annotated[int, Ge(1)]
+    """Of a base, as `accelerate`: how its training is spread; its serving is spread by the server's own options."""
+    accelerate: str
 
 
 class Served:
