@@ -6,7 +6,6 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --cons
 
 demo: .venv/demo
 	.venv/bin/attar run examples/pocket.yaml
-	@echo "report: $$(.venv/bin/attar report pocket)"
 
 test: .venv/dev
 	.venv/bin/python -m pytest

@@ -92,7 +92,7 @@ def main() -> None:
     kills, dice = int(sys.argv[1]) if len(sys.argv) > 1 else 20, random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     place = Path(tempfile.mkdtemp(prefix="attar-kill-"))
     content = yaml.safe_load(EXAMPLE.read_text())
-    content["knobs"]["epochs"] = 1
+    content["knobs"]["train"]["epochs"] = 1
     file = place / "pocket.yaml"
     file.write_text(yaml.safe_dump(content))
     report(*trial(file, place, kills, dice))

@@ -29,7 +29,8 @@ def main() -> None:
         found, said = card(home.steps / step["folder"]), planned[step["name"]]
         if not found or not step["engine"] or not found["asked"] + found["recalled"]:
             continue
-        used = {"calls": found["asked"] + found["recalled"]} | {name: found["spent"][name] for name in ("tokens_in", "tokens_out")}
+        spent = found["spent"]
+        used = {"calls": found["asked"] + found["recalled"], "tokens_in": spent["tokens_in"], "tokens_out": spent["tokens_out"]}
         off = {}
         for name, amount in used.items():
             if amount:

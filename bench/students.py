@@ -1,6 +1,6 @@
 """What selection was worth to the pocket student: base, random rows, selected rows, over several seeds, with 95% intervals.
 
-    python bench/students.py [SEEDS] [HOME]     (about five minutes a seed on a core; two at a time)
+    python bench/students.py [SEEDS] [HOME] [RUN.yaml]     (five to eight minutes a seed; examples/pocket.yaml unless named)
 
 Every seed draws, selects, trains and examines anew. The interval over seeds is Student's t on the seeds' means.
 """
@@ -22,9 +22,9 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "pocket.yaml"
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 
 
-def scores(seed: int, home: Path) -> pl.DataFrame:
+def scores(seed: int, home: Path, example: Path) -> pl.DataFrame:
     """One seed's run, and its scores."""
-    content = yaml.safe_load(EXAMPLE.read_text())
+    content = yaml.safe_load(example.read_text())
     content["knobs"]["seed"] = seed
     file = home / f"seed-{seed}.yaml"
     file.write_text(yaml.safe_dump(content))
@@ -37,14 +37,18 @@ def main() -> None:
     """Print a line for each seed and arm, and one for each arm over all seeds."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     home = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="attar-students-"))
+    example = Path(sys.argv[3]) if len(sys.argv) > 3 else EXAMPLE
     home.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
-        table = pl.concat(pool.map(lambda seed: scores(seed, home), range(count))).filter(pl.col("level") == "all")
+        table = pl.concat(pool.map(lambda seed: scores(seed, home, example), range(count))).filter(pl.col("level") == "all")
     for row in table.to_dicts():
         interval = f"({100 * row['low']:.1f} to {100 * row['high']:.1f})"
         print(f"seed {row['seed']}  {row['arm']:<9} {100 * row['accuracy']:5.1f}  {interval}")
     wide = table.pivot("arm", index="seed", values="accuracy")
-    wide = wide.with_columns((pl.col("selected") - pl.col("random")).alias("selected - random"))
+    wide = wide.with_columns(
+        (pl.col("selected") - pl.col("random")).alias("selected - random"),
+        (pl.col("preferred") - pl.col("selected")).alias("preferred - selected"),
+    )
     for arm in wide.columns[1:]:
         mean, half = wide[arm].mean(), T_95.get(count, 2.0) * (wide[arm].std() or 0.0) / sqrt(count)
         print(f"{count} seeds  {arm:<18} {100 * mean:5.1f} +- {100 * half:.1f}")

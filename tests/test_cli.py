@@ -119,7 +119,7 @@ def test_recipes_are_listed_with_roles_and_knobs(attar):
     assert found["magpie"]["roles"] == {
         "teacher": "needed",
         "rewarder": "needed",
-        **dict.fromkeys(("writer", "judge", "embedder", "base"), "optional"),
+        **dict.fromkeys(("writer", "judge", "embedder", "guard", "base"), "optional"),
     }
     assert found["magpie"]["knobs"]["count"] == 1_000_000
     assert found["pika"]["paper"] == "arXiv:2510.06670"

@@ -146,19 +146,43 @@ def test_a_limit_on_cost_without_a_price_is_refused(run):
     assert "limits has a cost, but the price of teacher (strong-model) is not known; say it with `price`" in told
 
 
-def test_magpie_runs_whole_against_a_real_server(gguf, tmp_path):
-    server = Path(__file__).parent / "servers" / "llama.py"
-    (tmp_path / "real.yaml").write_text(f"""
+MAGPIE = """
 recipe: magpie
-engines:
+engines: {ENGINES}
+knobs:
+  {count: 80, size: 20, prompt_tokens: 80, answer_tokens: 120, form: pocket, filter: pocket, by: reward, exam: pocket,
+   exam_size: 45, train: {epochs: 1, lr: 0.004, batch: 8, max_length: 256},
+   pairs: {count: 20, answers: 3, temperature: 2.0}, prefer: {lr: 0.0001, batch: 8, max_length: 256}}
+"""
+PIKA = """
+recipe: pika
+engines: {ENGINES}
+knobs:
+  {count: 40, size: 16, personas: pocket, voice: pocket, answers: 3, temperature: 1.8, rule: reward > 0, prompt_tokens: 80,
+   answer_tokens: 120, exam: pocket, exam_size: 45, train: {epochs: 1, lr: 0.004, batch: 8, max_length: 256},
+   prefer: {lr: 0.0001, batch: 8, max_length: 256}}
+"""
+
+
+@pytest.mark.parametrize(("text", "first"), [(MAGPIE, "80 asked"), (PIKA, "40 asked")])
+def test_both_recipes_run_whole_against_a_real_server(gguf, tmp_path, text, first):
+    server = Path(__file__).parent / "servers" / "llama.py"
+    engines = f"""
   teacher: {{kind: llamacpp, model: {str(gguf)!r}, command: [{sys.executable!r}, {str(server)!r}], server: {{parallel: 8}}}}
   rewarder: {{kind: local, model: "pocket:rewarder", threads: 1}}
-knobs: {{count: 80, size: 20, prompt_tokens: 80, answer_tokens: 120, rule: reward > 0, by: reward}}
-""")
+  base: {{kind: local, model: "pocket:base", threads: 1}}
+"""
+    (tmp_path / "real.yaml").write_text(text.replace(" {ENGINES}", engines))
     env = {**os.environ, "ATTAR_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
-    for asked in ("80 asked", "kept from before"):
+    for asked in (first, "kept from before"):
         command = [str(ATTAR), "run", str(tmp_path / "real.yaml")]
-        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=200)
         assert done.returncode == 0, done.stderr
         assert asked in done.stderr
-    assert "chosen                  20 rows" in done.stderr
+    places = dict(
+        line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith(("dataset", "report", "model-"))
+    )
+    assert (Path(places["dataset"]) / "data" / "pairs" / "train.parquet").exists()
+    assert "arXiv" in (Path(places["dataset"]) / "README.md").read_text()
+    assert Path(places["report"]).exists()
+    assert {"model-selected", "model-preferred", "model-random"} <= set(places)

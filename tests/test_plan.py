@@ -75,7 +75,8 @@ def exam(flow, *, base, count=40):
 def talks(*, count):
     talk = [{"role": "user", "content": "Repeat these words: cat dog."}]
     messages = pl.Series([talk] * count, dtype=COLUMNS["messages"])
-    return pl.DataFrame({"id": [f"t{i}" for i in range(count)], "messages": messages, "response": ["The answer is cat."] * count})
+    ids = [f"t{i}" for i in range(count)]
+    return pl.DataFrame({"id": ids, "messages": messages, "response": ["The answer is cat."] * count})
 
 
 def test_behind_a_model_that_is_not_trained_yet_it_is_counted_as_if_it_wrote_like_its_rows(home):

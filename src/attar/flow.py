@@ -161,9 +161,7 @@ def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, k
         if not isinstance(handle, Handle):
             raise RecipeError(f"{title} is given {type(handle).__name__}: its inputs are the results of other steps")
     own = ("engine", "into") if marks(stage).trains else ("engine",)  # which the flow itself gives
-    takes = [
-        name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY and name not in own
-    ]
+    takes = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY and name not in own]
     for knob in knobs:
         if knob not in takes:
             raise RecipeError(f"{title} has no knob {knob!r}; {did_you_mean(knob, takes)}")

@@ -4,10 +4,11 @@ The probe's rows are the run's own first rows and go through the journal: what t
 """
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from attar.engines.base import Spec
+from attar.engines.base import Request, Spec
 from attar.engines.journal import Journal
 from attar.engines.journaled import Journaled
 from attar.engines.open import open_engine
@@ -66,7 +67,7 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
         return Estimate(step, False, ins[0] if ins else None, ins[0] if ins and step.engine and not step.marks.trains else None)
     if isinstance(step.engine, Step):
         return _behind(step, step.engine, samples, rows, probe)
-    engine = Journaled(open_engine(step.engine), journal) if step.engine else None
+    engine = _Counted(Journaled(open_engine(step.engine), journal)) if step.engine else None
     tables = [samples[before.name] for before in step.inputs]
     given = {"engine": engine} if engine else {}
     if engine:  # loads the model before the clock starts; its one reply is in the journal by then
@@ -84,15 +85,35 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     total = _rows_out(step, len(made) / sent, rows)
     if engine is None:
         return Estimate(step, False, total, seconds=seconds * scale)
-    counts = (engine.asked + engine.recalled) * scale * sent / (sent + 1)
+    counts = engine.requests * scale * sent / (sent + 1)
     spent = engine.meter.now
     if not engine.asked:
         return Estimate(step, False, total, round(counts))
-    each = counts / engine.asked
+    different = len(engine.keys) * scale  # the journal knows what is asked for the second time
+    each = different / engine.asked
     tokens_in, tokens_out = round(spent.tokens_in * each), round(spent.tokens_out * each)
     price = price_of(engine.spec)
     cost = price.of(tokens_in, tokens_out) + price.hour * seconds * scale / 3600 if price else None
     return Estimate(step, False, total, round(counts), tokens_in, tokens_out, seconds * scale, cost)
+
+
+class _Counted:
+    """A journaled engine that notes how many requests it is given, and how many different ones."""
+
+    def __init__(self, engine: Journaled) -> None:
+        self._engine, self.keys, self.requests = engine, set(), 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._engine, name)
+        if name not in ("write", "weigh", "embed", "reward"):
+            return found
+        return lambda requests: found(self._noted(name, requests))
+
+    def _noted(self, verb: str, requests: Iterable[Request]) -> Iterator[Request]:
+        for request in requests:
+            self.keys.add(self._engine.key(verb, request))
+            self.requests += 1
+            yield request
 
 
 def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], probe: int) -> Estimate:

@@ -121,8 +121,9 @@ def print_results(record: dict[str, Any], quiet: bool) -> None:
         print_scores(read(Path(record["results"]["scores"])))
     if not quiet:
         _console.print()
-    for name, folder in record["results"].items():
-        _console.print(f"{name:<16} {escape(folder)}", soft_wrap=True)
+    places = record["results"] | {name: record[name] for name in ("dataset", "report") if record.get(name)}
+    for name, place in places.items():
+        _console.print(f"{name:<16} {escape(place)}", soft_wrap=True)
 
 
 def print_scores(scores: pl.DataFrame) -> None:

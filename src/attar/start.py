@@ -1,14 +1,16 @@
-"""Starting a run: its record in the home, its steps, its results."""
+"""Starting a run: its record in the home, its steps, its results, and what goes out: the dataset and the report."""
 
 import time
 from typing import Any
 
+from attar.dataset.write import MARK, has_data, write_dataset
 from attar.engines.base import Spec
 from attar.engines.prices import price_of
 from attar.errors import RecipeError
 from attar.flow import Step, Trace
 from attar.home import Home, run_record, write_json
 from attar.run import Watch, run
+from attar.report.page import write_report
 from attar.runfile import RunFile
 from attar.stage import stage_name
 
@@ -26,7 +28,18 @@ def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
     folders = run(trace, home, watch, file.settings, file.limits, file.name)
     record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
     write_json(kept, record)
-    return record | {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}
+    given = {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}
+    return record | given | {"report": str(write_report(home, file.name)), "dataset": _dataset(home, record)}
+
+
+def _dataset(home: Home, record: dict[str, Any]) -> str | None:
+    """The folder of the run's data, made anew where a result is newer than it; None where no result is data."""
+    if not has_data(home, record):
+        return None
+    mark = home.runs / f"{record['name']}.dataset" / MARK
+    made = max((home.steps / folder / "card.json").stat().st_mtime for folder in record["results"].values())
+    fresh = mark.exists() and mark.stat().st_mtime > made
+    return str(mark.parent if fresh else write_dataset(home, record["name"]))
 
 
 def _priced(file: RunFile) -> None:

@@ -12,7 +12,7 @@ from attar.engines.local import Local
 from attar.synth import magpie, respond
 from attar.table import COLUMNS
 
-LONG = "Two things, please:\n\n1. What does an assistant user do?\n2. Why? And how?\n\n```c\nif (x) { y(); }\n```\nassistant: go on"
+LONG = "Two things:\n\n1. What does an assistant user do?\n2. Why? And how?\n\n```c\nif (x) { y(); }\n```\nassistant: go on"
 
 
 def asked(text, finish="stop"):

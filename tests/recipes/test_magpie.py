@@ -175,3 +175,17 @@ def test_conversations_of_several_turns_are_answered_turn_by_turn(run_file, do_f
     results = do_file(run_file(text.replace("  base: {kind: fake, model: base}\n", "")))
     roles = {tuple(turn["role"] for turn in talk) for talk in read(results["sft"])["messages"].to_list()}
     assert roles == {("user", "assistant") * 3}
+
+
+def test_a_guard_is_asked_of_every_row_and_its_word_counts(run_file, do_file):
+    text = TAGGED.replace("JSON", GOOD).replace("KNOBS", "rule: reward > -9, by: null, size: 40")
+    text = text.replace("  base: {kind: fake, model: base}\n", "  guard: {kind: fake, model: guard}\n")
+    safe = read(do_file(run_file(text))["sft"])["safe"]
+    assert 5 < len(safe) < 35
+    assert safe.min() >= 0.5
+
+
+def test_a_language_is_found_by_a_library_where_only_that_is_read(run_file):
+    found = steps("rule: language = 'en', control: false", run_file)
+    assert found["language"].engine is None
+    assert "tags" not in found

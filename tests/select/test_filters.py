@@ -8,12 +8,16 @@ from attar.select import filters, where
 
 LEVELS = ["very easy", "easy", "medium", "hard", "very hard"]
 GRADES = ["very poor", "poor", "average", "good", "excellent"]
-ROWS = pl.DataFrame(
-    [
-        {"difficulty": d, "quality": q, "reward": r, "base_reward": 0.0, "prompt": p, "repeat_of": o}
-        for d, q, r, p, o in product(LEVELS, GRADES, [-20.0, -1.0, 1.0], ["Go.", "Go:"], [None, "x"])
-    ]
-).with_row_index("n").with_columns(pl.format("r{}", "n").alias("id"))
+ROWS = (
+    pl.DataFrame(
+        [
+            {"difficulty": d, "quality": q, "reward": r, "base_reward": 0.0, "prompt": p, "repeat_of": o}
+            for d, q, r, p, o in product(LEVELS, GRADES, [-20.0, -1.0, 1.0], ["Go.", "Go:"], [None, "x"])
+        ]
+    )
+    .with_row_index("n")
+    .with_columns(pl.format("r{}", "n").alias("id"))
+)
 
 
 def passed(name):

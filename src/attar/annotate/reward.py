@@ -1,5 +1,6 @@
 """Score each answered conversation with a reward model: one real number, higher is better."""
 
+from collections.abc import Sequence
 from math import isfinite
 
 import polars as pl
@@ -23,7 +24,7 @@ def score(table: Table, *, engine: Rewarder, into: str = "reward", response: str
     return put(table, into, [value for value, _ in told], [error for _, error in told], dtype=pl.Float64)
 
 
-def _answered(talk: list[dict[str, str]], text: str | None) -> list[dict[str, str]]:
+def _answered(talk: Sequence[dict[str, str]], text: str | None) -> list[dict[str, str]]:
     before = talk[:-1] if talk and talk[-1]["role"] == "assistant" else talk
     return [*before, {"role": "assistant", "content": text or ""}]
 

@@ -90,6 +90,12 @@ def write_dataset(
     return target
 
 
+def has_data(home: Home, record: Mapping[str, Any]) -> bool:
+    """Whether any result of a run could go out as data."""
+    found = [parts(home.steps / folder) for folder in record["results"].values()]
+    return any(form_of(list(pl.read_parquet_schema(paths[0]))) for paths in found if paths)
+
+
 def _may_write(target: Path) -> None:
     """A set of ours may be replaced; nothing else may."""
     if target.exists() and not (target / MARK).is_file() and not (target.is_dir() and not any(target.iterdir())):

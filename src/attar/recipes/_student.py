@@ -1,4 +1,4 @@
-"""What recipes have in common at their end: students trained on what they made, and an exam that all of them sit."""
+"""What recipes have in common at their end: a guard, students trained on what was made, an exam that all of them sit."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
 
+from attar.annotate import safety
 from attar.engines.base import Spec
 from attar.evaluate import stats, verified
 from attar.flow import Flow, Handle
@@ -48,6 +49,13 @@ class Preference(TypedDict, total=False):
     schedule: str
     lora: Annotated[int, Ge(1)]
     qlora: bool
+
+
+def guarded(flow: Flow, rows: Handle, rule: str, guard: Spec | None, guarding: safety.Guard) -> tuple[Handle, str]:
+    """With a guard: how safe each row is, and the rule that also asks for that."""
+    if guard is None:
+        return rows, rule
+    return flow(safety.score, rows, engine=guard, guard=guarding, name="safety"), f"({rule}) AND safe >= 0.5"
 
 
 def trained(flow: Flow, base: Spec, arms: Mapping[str, Handle], fit: Fit, seed: int) -> dict[str, Handle]:

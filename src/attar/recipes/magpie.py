@@ -17,12 +17,12 @@ from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
 
 from attar import pair
-from attar.annotate import embed, lengths, neighbours, reward, tags
+from attar.annotate import embed, language, lengths, neighbours, reward, safety, tags
 from attar.engines.base import Spec
 from attar.errors import RecipeError
 from attar.evaluate import verified
 from attar.flow import Flow, Handle, recipe
-from attar.recipes._student import Exam, Fit, Preference, measured, preferring, trained
+from attar.recipes._student import Exam, Fit, Preference, guarded, measured, preferring, trained
 from attar.select import dedup, filters, keep, rank, where
 from attar.synth import incontext, respond, turns
 from attar.synth import magpie as draw
@@ -52,6 +52,7 @@ def magpie(
     writer: Spec | None = None,
     judge: Spec | None = None,
     embedder: Spec | None = None,
+    guard: Spec | None = None,
     base: Spec | None = None,
     count: Positive = 1_000_000,
     size: Positive | None = None,
@@ -67,6 +68,7 @@ def magpie(
     filter: str = "pro",
     rule: str | None = None,
     by: str | None = OWN,
+    guarding: safety.Guard = "plain",
     pairs: Pairs | None = None,
     train: Fit | None = None,
     prefer: Preference | None = None,
@@ -87,8 +89,10 @@ def magpie(
     if exam == "pocket":
         fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
     fresh = _placed(flow, fresh, wanted, embedder)
-    if wanted & {"difficulty", "quality", "category", "language"}:
+    if wanted & {"difficulty", "quality", "category"}:
         fresh = flow(tags.assess, fresh, engine=judge or teacher, form=form, seed=seed, name="tags")
+    elif "language" in wanted:
+        fresh = flow(language.detect, fresh, least=0.3, name="language")
 
     talks = flow(respond.sample, fresh, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed)
     for turn in range(1, rounds):
@@ -96,6 +100,7 @@ def magpie(
         talks = flow(respond.sample, more, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed + turn)
     answered = flow(lengths.measure, talks)
     scored = _against_base(flow, flow(reward.score, answered, engine=rewarder), wanted, rewarder, base, answer_tokens)
+    scored, rule = guarded(flow, scored, rule, guard, guarding)
 
     good = flow(keep.rows, scored, flow(where.holds, scored, rule=rule, name="rule"), name="good")
     if by:

@@ -14,11 +14,11 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from attar import pair
-from attar.annotate import lengths, reward
+from attar.annotate import lengths, reward, safety
 from attar.engines.base import Spec
 from attar.evaluate import verified
 from attar.flow import Flow, Handle, recipe
-from attar.recipes._student import Exam, Fit, Preference, measured, preferring, trained
+from attar.recipes._student import Exam, Fit, Preference, guarded, measured, preferring, trained
 from attar.select import dedup, keep, rank, where
 from attar.synth import expert, people, respond, turns
 from attar.synth import personas as sources
@@ -35,6 +35,7 @@ def pika(
     writer: Spec | None = None,
     second_writer: Spec | None = None,
     second_rewarder: Spec | None = None,
+    guard: Spec | None = None,
     base: Spec | None = None,
     count: Positive = 33_000,
     size: Positive = 30_000,
@@ -51,6 +52,7 @@ def pika(
     rounds: Positive = 1,
     by: str = "reward",
     rule: str = "reward IS NOT NULL",
+    guarding: safety.Guard = "plain",
     within: Annotated[float, Gt(0), Ge(1)] | None = None,
     rejected: pair.Rejected = "worst",
     margin: Annotated[float, Ge(0)] = 0.0,
@@ -101,6 +103,7 @@ def pika(
     if second_rewarder:
         scored = flow(reward.score, scored, engine=second_rewarder, into="second_reward", name="second-reward")
 
+    scored, rule = guarded(flow, scored, rule, guard, guarding)
     fair = _about_as_long(flow, scored, within)
     good = flow(keep.rows, fair, flow(where.holds, fair, rule=rule, name="rule"), name="good")
     best = flow(keep.rows, good, flow(rank.best, good, by=by), name="best-answers")
@@ -127,8 +130,9 @@ def _people(flow: Flow, personas: str, column: str | None, count: int, seed: int
         return flow(people.nobody, count=count, seed=seed)
     if personas == "pocket":
         return flow(people.pocket, count=count, seed=seed)
-    source = None if personas == "taxonomy" else personas
-    return flow(sources.sample, count=count, source=source, column=column, seed=seed, name="personas")
+    pin = sources.pinned(None if personas == "taxonomy" else personas)
+    source, content = pin["source"], pin["content"]
+    return flow(sources.sample, count=count, source=source, content=content, column=column, seed=seed, name="personas")
 
 
 def _about_as_long(flow: Flow, rows: Handle, within: float | None) -> Handle:

@@ -1,5 +1,6 @@
 """Personas that need no source: nobody in particular (to see what personas are worth), and the people of the pocket world."""
 
+from collections.abc import Sequence
 from random import Random
 
 import polars as pl
@@ -19,7 +20,7 @@ def pocket(*, count: int, seed: int = 0) -> Table:
     return _people("v", count, seed, [Persona.draw(dice).text for _ in range(count)])
 
 
-def _people(mark: str, count: int, seed: int, personas: list[str | None] | list[str]) -> Table:
+def _people(mark: str, count: int, seed: int, personas: Sequence[str | None]) -> Table:
     return pl.DataFrame(
         {"id": [f"{mark}{seed}-{i:07d}" for i in range(count)], "persona": pl.Series(personas, dtype=pl.String)},
     )
