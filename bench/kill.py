@@ -1,6 +1,7 @@
-"""`kill -9` at random moments of the demo's run, resumed each time: are the tables the same, and was any reply asked twice?
+"""`kill -9` at random moments of a pocket run, resumed each time: are the tables the same, and was any reply asked twice?
 
-python bench/kill.py [KILLS] [SEED]     (twenty kills: seven minutes; epochs are cut to 1, so that kills fall on every step)
+python bench/kill.py [KILLS] [SEED] [RUN.yaml]     (twenty kills: seven minutes; examples/pocket.yaml unless named; epochs are cut
+to 1, so that kills fall on every step)
 """
 
 import json
@@ -88,10 +89,10 @@ def report(deaths: list[float], differ: list[str], arrivals: dict[str, list[floa
 
 
 def main() -> None:
-    """The demo's run, its epochs cut to 1."""
+    """The run, its epochs cut to 1."""
     kills, dice = int(sys.argv[1]) if len(sys.argv) > 1 else 20, random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     place = Path(tempfile.mkdtemp(prefix="attar-kill-"))
-    content = yaml.safe_load(EXAMPLE.read_text())
+    content = yaml.safe_load((Path(sys.argv[3]) if len(sys.argv) > 3 else EXAMPLE).read_text())
     content["knobs"]["train"]["epochs"] = 1
     file = place / "pocket.yaml"
     file.write_text(yaml.safe_dump(content))

@@ -9,8 +9,8 @@ from attar.engines.prices import price_of
 from attar.errors import RecipeError
 from attar.flow import Step, Trace
 from attar.home import Home, run_record, write_json
-from attar.run import Watch, run
 from attar.report.page import write_report
+from attar.run import Watch, run
 from attar.runfile import RunFile
 from attar.stage import stage_name
 

@@ -13,7 +13,7 @@ from attar.train import resume, sft
 
 BASE = Spec("local", "pocket:base", {"threads": 1})
 KNOBS = {"epochs": 2, "lr": 4e-3, "batch": 8, "max_length": 128}
-ROWS = 80
+ROWS = 160
 CHILD = """
 import sys
 from pathlib import Path
@@ -41,7 +41,7 @@ def killed(talks, tmp_path_factory):
     command = [sys.executable, "-c", CHILD % KNOBS, str(folder / "rows.parquet"), str(folder / "model")]
     child = subprocess.Popen(command)
     until = time.monotonic() + 60
-    while not (folder / "trainer" / "checkpoint-12").exists():  # by then the one before is whole
+    while not (folder / "trainer" / "checkpoint-20").exists():  # by then the one before is whole
         assert child.poll() is None, "the training ended before it was killed"
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -78,10 +78,10 @@ def same(one, other):
 
 def test_a_training_that_was_killed_goes_on_and_ends_in_the_same_weights(stopped, whole, talks, gone_on):
     curve = sft.train(talks(ROWS), engine=BASE, into=stopped / "model", **KNOBS)
-    assert int(gone_on[0].name.removeprefix("checkpoint-")) >= 11
+    assert int(gone_on[0].name.removeprefix("checkpoint-")) >= 10
     assert same(stopped / "model", whole[0])
-    assert curve.drop("loss").equals(whole[1].drop("loss"))  # a point's loss is the mean of its steps in the last try
-    assert curve["loss"][0] == whole[1]["loss"][0]
+    assert len(curve) == 4
+    assert curve.equals(whole[1])
     assert sorted(path.name for path in stopped.iterdir()) == ["model"]
 
 
@@ -102,8 +102,8 @@ def test_the_same_training_finds_its_checkpoints_and_a_change_of_a_single_letter
 @pytest.mark.parametrize("name", ["trainer_state.json", "optimizer.pt", "rng_state.pth", "model.safetensors"])
 def test_a_checkpoint_with_any_file_cut_in_half_is_removed(name, stopped):
     folder = stopped / "trainer"
-    at = folder / "checkpoint-11"
-    shutil.rmtree(folder / "checkpoint-12")
+    at = folder / "checkpoint-10"
+    shutil.rmtree(folder / "checkpoint-20")
     key = json.loads((folder / "key.json").read_text())
     resume.prepare(folder, key)
     assert resume.last(folder) == at

@@ -156,7 +156,6 @@ def _arguments(job: Job, processes: int) -> dict[str, Any]:
         "seed": settings.seed,
         "logging_steps": 10,
         "save_strategy": "steps",
-        "save_steps": resume.SHARE,
         "save_total_limit": 1,
         "report_to": "none",
         "disable_tqdm": True,
@@ -180,8 +179,10 @@ def _train(trainer: Any, job: Job) -> None:
     trainer.remove_callback(PrinterCallback)
     if trainer.args.n_gpu > 1:  # several are visible and none was asked for: the first, for trainers refuse to share a process
         trainer.args._n_gpu = 1
-    if len(trainer.get_train_dataloader()) * job.settings.epochs < 10 * trainer.args.gradient_accumulation_steps:
-        trainer.args.logging_steps = 1
+    steps = math.ceil(len(trainer.get_train_dataloader()) * job.settings.epochs / trainer.args.gradient_accumulation_steps)
+    each = trainer.args.logging_steps = 10 if steps >= 10 else 1
+    # at a point of the curve, so that one who goes on from there draws the same curve
+    trainer.args.save_steps = each * max(1, math.ceil(steps * resume.SHARE / each))
     found = resume.last(job.workplace)
     try:
         trainer.train(resume_from_checkpoint=str(found) if found else None)

@@ -16,7 +16,7 @@ from attar.identity import fingerprint
 from attar.table import Table
 
 SHARE = 0.05
-"""A checkpoint is written after each such share of a training's steps."""
+"""A checkpoint is written after each such share of a training's steps, at the next point of its curve."""
 _KEY = "key.json"
 
 
