@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from attar.cli.app import JsonOption, app, out
-from attar.errors import EngineError, MissingExtraError
+from attar.errors import EngineError
 
 
 @app.command()
@@ -52,6 +52,7 @@ def _check(template: Any) -> None:
 
 def _path(model: str) -> Path:
     """A file or folder as it is, a pocket model's folder, or the template files of a hub's model."""
+    from attar.engines.hub import template_folder
     from attar.engines.local import where
 
     path = Path(model).expanduser()
@@ -59,23 +60,7 @@ def _path(model: str) -> Path:
         return path
     if path.suffix in (".jinja", ".json"):
         raise EngineError(f"{model} does not exist")
-    return where(model) or _fetched(model)
-
-
-def _fetched(model: str) -> Path:
-    from attar.template_files import FILES
-
-    try:
-        from huggingface_hub import snapshot_download
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("huggingface_hub", "local") from error
-    try:
-        return Path(str(snapshot_download(model, allow_patterns=list(FILES))))
-    except (OSError, ValueError) as error:
-        raise EngineError(
-            f"{model} is no folder here, and the hub does not give it ({str(error).strip().splitlines()[0]}): "
-            "name a model folder, a .jinja file or a tokenizer_config.json"
-        ) from error
+    return where(model) or template_folder(model)
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -170,7 +170,6 @@ class _Call:
                 self._answers.put(reply := load(text, request.index))
                 self._waiting += 1
                 owner.release(key, reply)
-                owner.meter.recalled()
             elif reason := owner.meter.full():
                 owner.release(key, None)
                 self._stopped = reason
@@ -184,6 +183,7 @@ class _Call:
         self._waiting -= 1
         answer = self._answers.get()
         if isinstance(answer, Reply):
+            self._owner.meter.recalled()
             yield answer
         else:
             self._orphans.append(answer)

@@ -12,6 +12,7 @@ from typing import Any
 
 from attar.chat import Template, load_template
 from attar.engines.base import Reply, Request, Sampling, Spec
+from attar.engines.hub import template_folder
 from attar.errors import EngineError, MissingExtraError, did_you_mean
 from attar.identity import fingerprint, of_folder
 
@@ -88,12 +89,7 @@ class Local:
     @cached_property
     def template(self) -> Template:
         """The chat template of the model's folder, or of its tokenizer on the hub."""
-        if self.folder:
-            return load_template(self.folder)
-        tokenizer = self.tokenizer
-        if not tokenizer.chat_template:
-            raise EngineError(f"{self.spec.model} has no chat template: it is a base model")
-        return Template(tokenizer.chat_template, dict(tokenizer.special_tokens_map), f"the chat template of {self.spec.model}")
+        return load_template(self.folder or template_folder(self.spec.model, self.spec.options.get("revision")))
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -101,7 +101,7 @@ class Meter:
             self._under_way -= count
 
     def recalled(self, count: int = 1) -> None:
-        """The journal knew the reply."""
+        """The journal knew the reply, or somebody else was asking for it."""
         self._spend(Spent(recalled=count))
 
     def _spend(self, spent: Spent) -> None:
