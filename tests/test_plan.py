@@ -64,10 +64,10 @@ def test_the_probe_is_not_paid_twice(home):
 
 
 @recipe()
-def exam(flow, *, base, count=40):
+def exam(flow, *, base, teacher, count=40):
     from attar.synth import respond
 
-    rows = flow(talks, count=count)
+    rows = flow(respond.sample, flow(talks, count=count), engine=teacher, name="taught")
     model = flow(learn, rows, engine=base)
     return {"out": flow(respond.sample, flow(talks, count=10, name="ask"), engine=model, n=3, name="sit")}
 
@@ -75,13 +75,12 @@ def exam(flow, *, base, count=40):
 def talks(*, count):
     talk = [{"role": "user", "content": "Repeat these words: cat dog."}]
     messages = pl.Series([talk] * count, dtype=COLUMNS["messages"])
-    ids = [f"t{i}" for i in range(count)]
-    return pl.DataFrame({"id": ids, "messages": messages, "response": ["The answer is cat."] * count})
+    return pl.DataFrame({"id": [f"t{i}" for i in range(count)], "messages": messages})
 
 
-def test_behind_a_model_that_is_not_trained_yet_it_is_counted_as_if_it_wrote_like_its_rows(home):
-    base = Spec("local", "pocket:base")
-    told = {one.step.name: one for one in plan(trace(exam, {"base": base}, {}), home)}
+def test_behind_a_model_that_is_not_trained_yet_it_is_counted_as_if_it_wrote_like_its_teacher(home):
+    base, teacher = Spec("local", "pocket:base"), Spec("fake", "m", {"replies": ["The answer is cat."]})
+    told = {one.step.name: one for one in plan(trace(exam, {"base": base, "teacher": teacher}, {}), home)}
     engine = Local(base)
     read = len(engine.tokens(engine.template.render([{"role": "user", "content": "Repeat these words: cat dog."}], ask=True)))
     written = len(engine.tokens("The answer is cat."))

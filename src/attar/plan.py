@@ -18,6 +18,9 @@ from attar.home import Home, card
 from attar.standin import Standin
 from attar.table import Table, read_rows, rows_of
 
+_MOST = 5
+"""How many times the probe's rows a step may make of them, several answers to each, before they are cut."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -38,13 +41,14 @@ def plan(trace: Trace, home: Home, probe: int = 64) -> list[Estimate]:
     journal = Journal(home.journal)
     samples: dict[str, Table] = {}
     rows: dict[str, int | None] = {}
+    asked: set[bytes] = set()
     out = []
     try:
         for step in trace.steps:
             found = card(home.folder(step))
             if found and not step.marks.trains:
                 samples[step.name] = read_rows(rows_of(home.folder(step)), 0, probe)
-            estimate = _from_card(step, found) if found else _guess(step, samples, rows, journal, probe)
+            estimate = _from_card(step, found) if found else _guess(step, samples, rows, (journal, asked), probe)
             rows[step.name] = estimate.rows
             out.append(estimate)
     finally:
@@ -59,15 +63,17 @@ def _from_card(step: Step, found: dict[str, Any]) -> Estimate:
     )
 
 
-def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal, probe: int) -> Estimate:
+def _guess(
+    step: Step, samples: dict[str, Table], rows: dict[str, int | None], asking: tuple[Journal, set[bytes]], probe: int
+) -> Estimate:
     """Run the step on the sample of its inputs, and scale what that took."""
     ins = [rows[before.name] for before in step.inputs]
     known = all(before.name in samples for before in step.inputs)
     if step.marks.trains or not known or (probe == 0 and step.inputs):
         return Estimate(step, False, ins[0] if ins else None, ins[0] if ins and step.engine and not step.marks.trains else None)
     if isinstance(step.engine, Step):
-        return _behind(step, step.engine, samples, rows, probe)
-    engine = _Counted(Journaled(open_engine(step.engine), journal)) if step.engine else None
+        return _behind(step, step.engine, samples, rows, asking[0])
+    engine = _Counted(Journaled(open_engine(step.engine), asking[0]), asking[1]) if step.engine else None
     tables = [samples[before.name] for before in step.inputs]
     given = {"engine": engine} if engine else {}
     if engine:  # loads the model before the clock starts; its one reply is in the journal by then
@@ -75,7 +81,7 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     started = time.perf_counter()
     made: Table = step.stage(*tables, **given, **step.knobs)
     seconds = time.perf_counter() - started
-    samples[step.name] = made.head(probe) if probe else made.clear()
+    samples[step.name] = made.head(_MOST * probe) if step.inputs else made.head(probe)
     if not step.inputs:
         return Estimate(step, False, len(made), seconds=seconds)
     if engine:
@@ -89,8 +95,7 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
     spent = engine.meter.now
     if not engine.asked:
         return Estimate(step, False, total, round(counts))
-    different = len(engine.keys) * scale  # the journal knows what is asked for the second time
-    each = different / engine.asked
+    each = engine.fresh * scale / engine.asked  # what is asked for the second time, the journal knows
     tokens_in, tokens_out = round(spent.tokens_in * each), round(spent.tokens_out * each)
     price = price_of(engine.spec)
     cost = price.of(tokens_in, tokens_out) + price.hour * seconds * scale / 3600 if price else None
@@ -98,10 +103,10 @@ def _guess(step: Step, samples: dict[str, Table], rows: dict[str, int | None], j
 
 
 class _Counted:
-    """A journaled engine that notes how many requests it is given, and how many different ones."""
+    """A journaled engine that notes how many requests it is given, and how many of them no step before has asked."""
 
-    def __init__(self, engine: Journaled) -> None:
-        self._engine, self.keys, self.requests = engine, set(), 0
+    def __init__(self, engine: Journaled, asked: set[bytes]) -> None:
+        self._engine, self._asked, self.fresh, self.requests = engine, asked, 0, 0
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._engine, name)
@@ -111,29 +116,40 @@ class _Counted:
 
     def _noted(self, verb: str, requests: Iterable[Request]) -> Iterator[Request]:
         for request in requests:
-            self.keys.add(self._engine.key(verb, request))
+            key = self._engine.key(verb, request)
+            self.fresh += key not in self._asked
+            self._asked.add(key)
             self.requests += 1
             yield request
 
 
-def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], probe: int) -> Estimate:
-    """A step behind a model that is not trained yet: as if it answered like the rows that it will be trained on."""
+def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal) -> Estimate:
+    """A step behind a model that is not trained yet: as if it answered like the writer of the rows that it is trained on."""
     first = model
     while isinstance(first.engine, Step):
         first = first.engine
-    taught = first.inputs[0].name
-    if not isinstance(first.engine, Spec) or first.engine.kind != "local" or taught not in samples:
+    writer = _writer(first.inputs[0])
+    if not isinstance(first.engine, Spec) or first.engine.kind != "local" or writer is None:
         return Estimate(step, False, rows[step.inputs[0].name], rows[step.inputs[0].name])
-    base = open_engine(first.engine)
-    engine = Standin(base, samples[taught])
+    base, teacher = open_engine(first.engine), Journaled(open_engine(writer), journal)
+    engine = Standin(base, teacher)
     tables = [samples[before.name] for before in step.inputs]
     made: Table = step.stage(*tables, engine=engine, **step.knobs)
+    teacher.close()
     base.close()
-    samples[step.name] = made.head(probe)
+    samples[step.name] = made.head(_MOST * len(tables[0]))
     sent = max(1, len(tables[0]))
     scale = (rows[step.inputs[0].name] or 0) / sent
     counts = (round(count * scale) for count in (engine.asked, engine.tokens_in, engine.tokens_out))
     return Estimate(step, False, _rows_out(step, len(made) / sent, rows), *counts)
+
+
+def _writer(step: Step) -> Spec | None:
+    """Who answered the rows of a step: the nearest engine before it that answers conversations."""
+    if step.title == "synth.respond.sample":
+        return step.engine if isinstance(step.engine, Spec) else None
+    found = (_writer(before) for before in step.inputs)
+    return next((writer for writer in found if writer), None)
 
 
 def _rows_out(step: Step, share: float, rows: dict[str, int | None]) -> int | None:
