@@ -10,6 +10,7 @@ from attar.annotate import safety
 from attar.engines.base import Spec
 from attar.evaluate import stats, verified
 from attar.flow import Flow, Handle
+from attar.select import keep, where
 from attar.synth import respond
 from attar.train import prefer, sft
 
@@ -51,11 +52,12 @@ class Preference(TypedDict, total=False):
     qlora: bool
 
 
-def guarded(flow: Flow, rows: Handle, rule: str, guard: Spec | None, guarding: safety.Guard) -> tuple[Handle, str]:
-    """With a guard: how safe each row is, and the rule that also asks for that."""
+def guarded(flow: Flow, rows: Handle, guard: Spec | None, guarding: safety.Guard) -> Handle:
+    """With a guard: only the rows that it finds rather safe than not."""
     if guard is None:
-        return rows, rule
-    return flow(safety.score, rows, engine=guard, guard=guarding, name="safety"), f"({rule}) AND safe >= 0.5"
+        return rows
+    judged = flow(safety.score, rows, engine=guard, guard=guarding, name="safety")
+    return flow(keep.rows, judged, flow(where.holds, judged, rule="safe >= 0.5", name="is-safe"), name="safe")
 
 
 def trained(flow: Flow, base: Spec, arms: Mapping[str, Handle], fit: Fit, seed: int) -> dict[str, Handle]:

@@ -100,7 +100,7 @@ def magpie(
         talks = flow(respond.sample, more, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed + turn)
     answered = flow(lengths.measure, talks)
     scored = _against_base(flow, flow(reward.score, answered, engine=rewarder), wanted, rewarder, base, answer_tokens)
-    scored, rule = guarded(flow, scored, rule, guard, guarding)
+    scored = guarded(flow, scored, guard, guarding)
 
     good = flow(keep.rows, scored, flow(where.holds, scored, rule=rule, name="rule"), name="good")
     if by:

@@ -19,11 +19,12 @@ from attar.engines.base import Spec
 from attar.evaluate import verified
 from attar.flow import Flow, Handle, recipe
 from attar.recipes._student import Exam, Fit, Preference, guarded, measured, preferring, trained
-from attar.select import dedup, keep, rank, where
+from attar.select import dedup, filters, keep, rank, where
 from attar.synth import expert, people, respond, turns
 from attar.synth import personas as sources
 
 Positive = Annotated[int, Ge(1)]
+SFT = filters.preset("pika-sft")
 
 
 @recipe(paper="arXiv:2510.06670")
@@ -38,7 +39,7 @@ def pika(
     guard: Spec | None = None,
     base: Spec | None = None,
     count: Positive = 33_000,
-    size: Positive = 30_000,
+    size: Positive = SFT.size,
     personas: str = "taxonomy",
     column: str | None = None,
     facets: bool = True,
@@ -51,7 +52,7 @@ def pika(
     answer_tokens: Positive = 4096,
     rounds: Positive = 1,
     by: str = "reward",
-    rule: str = "reward IS NOT NULL",
+    rule: str = SFT.rule,
     guarding: safety.Guard = "plain",
     within: Annotated[float, Gt(0), Ge(1)] | None = None,
     rejected: pair.Rejected = "worst",
@@ -103,14 +104,15 @@ def pika(
     if second_rewarder:
         scored = flow(reward.score, scored, engine=second_rewarder, into="second_reward", name="second-reward")
 
-    scored, rule = guarded(flow, scored, rule, guard, guarding)
+    scored = guarded(flow, scored, guard, guarding)
     fair = _about_as_long(flow, scored, within)
     good = flow(keep.rows, fair, flow(where.holds, fair, rule=rule, name="rule"), name="good")
     best = flow(keep.rows, good, flow(rank.best, good, by=by), name="best-answers")
     chosen = flow(keep.rows, best, flow(rank.chance, best, keep=size, seed=seed, name="any"), name="chosen")
     second = "second_reward" if second_rewarder else None
     drawn = flow(pair.choose, scored, rejected=rejected, margin=margin, second=second, seed=seed, name="pairs")
-    pairs = flow(keep.rows, drawn, flow(pair.fit, drawn), name="pairs-kept")
+    sound = flow(keep.rows, drawn, flow(pair.fit, drawn), name="sound")
+    pairs = flow(keep.rows, sound, flow(rank.chance, sound, keep=size, seed=seed, name="any-pairs"), name="pairs-kept")
     results = {"sft": chosen, "pairs": pairs, "audit": flow(pair.audit, drawn)}
     if base is None:
         return results
