@@ -86,3 +86,10 @@ def test_behind_a_model_that_is_not_trained_yet_it_is_counted_as_if_it_wrote_lik
     written = len(engine.tokens("The answer is cat."))
     assert (told["sit"].calls, told["sit"].rows) == (30, 30)
     assert (told["sit"].tokens_in, told["sit"].tokens_out) == (30 * read, 30 * written)
+
+
+def test_the_probe_is_taken_from_all_over_a_source():
+    from attar.plan import _spread
+
+    assert _spread(numbers(count=100), 4)["n"].to_list() == [0, 25, 50, 75]
+    assert _spread(numbers(count=3), 4)["n"].to_list() == [0, 1, 2]

@@ -1,6 +1,6 @@
 """What a run will take, before it is run: rows, calls, tokens and time of each step, from a few rows sent all the way through.
 
-The probe's rows are the run's own first rows and go through the journal: what they cost is not paid again.
+The probe's rows are rows of the run and go through the journal: what they cost is not paid again.
 """
 
 import time
@@ -18,6 +18,8 @@ from attar.home import Home, card
 from attar.standin import Standin
 from attar.table import Table, read_rows, rows_of
 
+_LIKE = 64
+"""Answers of the training rows that are looked at, to see how long a student will write."""
 _MOST = 5
 """How many times the probe's rows a step may make of them, several answers to each, before they are cut."""
 
@@ -36,7 +38,7 @@ class Estimate:
     cost: float | None = None
 
 
-def plan(trace: Trace, home: Home, probe: int = 64) -> list[Estimate]:
+def plan(trace: Trace, home: Home, probe: int = 256) -> list[Estimate]:
     """An estimate for every step."""
     journal = Journal(home.journal)
     samples: dict[str, Table] = {}
@@ -81,7 +83,7 @@ def _guess(
     started = time.perf_counter()
     made: Table = step.stage(*tables, **given, **step.knobs)
     seconds = time.perf_counter() - started
-    samples[step.name] = made.head(_MOST * probe) if step.inputs else made.head(probe)
+    samples[step.name] = made.head(_MOST * probe) if step.inputs else _spread(made, probe)
     if not step.inputs:
         return Estimate(step, False, len(made), seconds=seconds)
     if engine:
@@ -100,6 +102,11 @@ def _guess(
     price = price_of(engine.spec)
     cost = price.of(tokens_in, tokens_out) + price.hour * seconds * scale / 3600 if price else None
     return Estimate(step, False, total, round(counts), tokens_in, tokens_out, seconds * scale, cost)
+
+
+def _spread(table: Table, count: int) -> Table:
+    """So many rows from all over a table: what is drawn first is often drawn alike."""
+    return table[[i * len(table) // count for i in range(count)]] if len(table) > count else table
 
 
 class _Counted:
@@ -129,7 +136,8 @@ def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, 
     while isinstance(first.engine, Step):
         first = first.engine
     writer = _writer(first.inputs[0])
-    if not isinstance(first.engine, Spec) or first.engine.kind != "local" or writer is None:
+    known = first.inputs[0].name in samples
+    if not known or not isinstance(first.engine, Spec) or first.engine.kind != "local" or writer is None:
         return Estimate(step, False, rows[step.inputs[0].name], rows[step.inputs[0].name])
     base, teacher = open_engine(first.engine), Journaled(open_engine(writer), journal)
     engine = Standin(base, teacher)
@@ -140,7 +148,10 @@ def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, 
     samples[step.name] = made.head(_MOST * len(tables[0]))
     sent = max(1, len(tables[0]))
     scale = (rows[step.inputs[0].name] or 0) / sent
-    counts = (round(count * scale) for count in (engine.asked, engine.tokens_in, engine.tokens_out))
+    usual = [len(base.tokens(text)) for text in samples[first.inputs[0].name]["response"].drop_nulls().head(_LIKE)]
+    # it writes what the question takes, and drifts towards what it was taught where that is longer
+    written = max(engine.tokens_out, (engine.tokens_out + engine.asked * sum(usual) / max(1, len(usual))) / 2)
+    counts = (round(count * scale) for count in (engine.asked, engine.tokens_in, written))
     return Estimate(step, False, _rows_out(step, len(made) / sent, rows), *counts)
 
 

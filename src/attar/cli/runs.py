@@ -13,7 +13,7 @@ from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, RunArgument
 def plan(
     file: RunFileArgument,
     home: HomeOption = HOME,
-    probe: Annotated[int, typer.Option(min=0, help="rows to send through first, for the estimates; 0 sends none")] = 64,
+    probe: Annotated[int, typer.Option(min=0, help="rows to send through first, for the estimates; 0 sends none")] = 256,
     as_json: JsonOption = False,
 ) -> None:
     """Show every step of a run, what it will take, and what is already done."""
