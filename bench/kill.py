@@ -1,7 +1,8 @@
 """`kill -9` at random moments of a pocket run, resumed each time: are the tables the same, and was any reply asked twice?
 
-python bench/kill.py [KILLS] [SEED] [RUN.yaml]     (twenty kills: seven minutes; examples/pocket.yaml unless named; epochs are cut
-to 1, so that kills fall on every step)
+python bench/kill.py [KILLS] [SEED] [RUN.yaml]     (eight kills: six minutes; examples/pocket.yaml unless named)
+
+Epochs are cut to 1, so that kills fall on every step.
 """
 
 import json
