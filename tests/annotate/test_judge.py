@@ -76,22 +76,26 @@ def test_a_guard_gives_the_probability_of_safe_and_sees_what_its_kind_wants_to_s
     assert engine.asked[1].messages[0]["role"] == "system"
 
 
-def test_the_pocket_teacher_rates_right_answers_above_wrong_ones_in_the_mean():
+def test_the_pocket_teacher_answers_with_its_five_numbers_and_agrees_with_the_truth_beyond_chance():
     from random import Random
 
     from attar.world.speech import instruct, respond
     from attar.world.tasks import draw
-    from attar.world.verify import corrupt
+    from attar.world.verify import corrupt, grade
 
     dice = Random(3)
-    tasks = [draw(dice) for _ in range(80)]
+    tasks = [draw(dice) for _ in range(80)] * 2
+    answers = [respond(task) for task in tasks[:80]] + [corrupt(task, dice) for task in tasks[80:]]
     rows = pl.DataFrame(
         {
             "id": [f"r{i}" for i in range(160)],
-            "prompt": [instruct(task, Random(i)) for i, task in enumerate(tasks)] * 2,
-            "response": [respond(task) for task in tasks] + [corrupt(task, dice) for task in tasks],
+            "prompt": [instruct(task, Random(i % 80)) for i, task in enumerate(tasks)],
+            "response": answers,
+            "truth": [float(grade(task, answer)) for task, answer in zip(tasks, answers, strict=True)],
         }
     )
     teacher = Local(Spec("local", "pocket:teacher", {"dtype": "float64", "threads": 1}))
-    scores = judge.score(rows, engine=teacher, rubric="pocket")["score"]
-    assert scores[:80].mean() > scores[80:].mean() + 0.5
+    scores = judge.score(rows, engine=teacher, rubric="pocket")
+    assert scores["score_mass"].mean() > 0.95
+    by_chance = 0.155  # what a correlation of 160 unrelated pairs stays below in 39 of 40 draws
+    assert scores.select(pl.corr("score", "truth")).item() > by_chance
