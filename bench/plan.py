@@ -1,6 +1,8 @@
 """What `attar plan` said before a run against what the run then used: calls and tokens of each step that asks a model.
 
-.venv/bin/python bench/plan.py examples/pocket.yaml      (a home of its own; prints each step, and the furthest off)
+.venv/bin/python bench/plan.py examples/pocket.yaml      (prints each step, and the furthest off)
+
+Plan and run have a home each: in one, the run would be spared what the probe has asked.
 """
 
 import json
@@ -21,8 +23,9 @@ def attar(*words: object) -> str:
 def main() -> None:
     """Plan, run, compare."""
     file = Path(sys.argv[1])
-    home = Home(Path(tempfile.mkdtemp()) / "home")
-    planned = {line["step"]: line for line in json.loads(attar("plan", file, "--home", home.root, "--json"))}
+    place = Path(tempfile.mkdtemp())
+    home = Home(place / "run")
+    planned = {line["step"]: line for line in json.loads(attar("plan", file, "--home", place / "plan", "--json"))}
     attar("run", file, "--home", home.root, "--quiet")
     furthest = 0.0
     for step in run_record(home, file.stem)["steps"]:
