@@ -18,12 +18,12 @@ TOKENIZERS = Path(find_spec("litellm").origin).parent / "litellm_core_utils" / "
 os.environ.update(QUIET | OFFLINE | {"TIKTOKEN_CACHE_DIR": str(TOKENIZERS)})
 
 from bespokelabs import curator  # noqa: E402 (it reads the environment above when it is imported; so do those below)
-from bespokelabs.curator.request_processor.online import (  # noqa: E402
+from bespokelabs.curator.request_processor.online import (  # noqa: E402 (as above)
     litellm_online_request_processor,  # noqa: F401 (named so that its loading is not timed)
     openai_online_request_processor,  # noqa: F401 (the same)
 )
-from datasets import Dataset  # noqa: E402
-from meter import Meter, arguments, questions  # noqa: E402
+from datasets import Dataset  # noqa: E402 (as above)
+from meter import Meter, arguments, questions  # noqa: E402 (as above)
 
 
 class Asker(curator.LLM):

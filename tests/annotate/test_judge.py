@@ -76,26 +76,31 @@ def test_a_guard_gives_the_probability_of_safe_and_sees_what_its_kind_wants_to_s
     assert engine.asked[1].messages[0]["role"] == "system"
 
 
-def test_the_pocket_teacher_answers_with_its_five_numbers_and_agrees_with_the_truth_beyond_chance():
-    from random import Random
+def test_on_a_real_model_the_score_is_the_mean_under_its_own_next_token_probabilities():
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from attar.world.speech import instruct, respond
-    from attar.world.tasks import draw
-    from attar.world.verify import corrupt, grade
+    from attar.engines.local import POCKET
 
-    dice = Random(3)
-    tasks = [draw(dice) for _ in range(80)] * 2
-    answers = [respond(task) for task in tasks[:80]] + [corrupt(task, dice) for task in tasks[80:]]
-    rows = pl.DataFrame(
-        {
-            "id": [f"r{i}" for i in range(160)],
-            "prompt": [instruct(task, Random(i % 80)) for i, task in enumerate(tasks)],
-            "response": answers,
-            "truth": [float(grade(task, answer)) for task, answer in zip(tasks, answers, strict=True)],
-        }
-    )
+    question, answer = "Repeat these words: cat dog.", "The answer is cat dog."
+    rows = pl.DataFrame({"id": ["a"], "prompt": [question], "response": [answer]})
     teacher = Local(Spec("local", "pocket:teacher", {"dtype": "float64", "threads": 1}))
-    scores = judge.score(rows, engine=teacher, rubric="pocket")
-    assert scores["score_mass"].mean() > 0.95
-    by_chance = 0.155  # what a correlation of 160 unrelated pairs stays below in 39 of 40 draws
-    assert scores.select(pl.corr("score", "truth")).item() > by_chance
+    found = judge.score(rows, engine=teacher, rubric="pocket").row(0, named=True)
+
+    tokenizer = AutoTokenizer.from_pretrained(POCKET / "teacher")
+    model = AutoModelForCausalLM.from_pretrained(POCKET / "teacher", dtype=torch.float64)
+    talk = [
+        {"role": "system", "content": "Rate this answer from 1 to 5."},
+        {"role": "user", "content": f"{question}\nAnswer: {answer}"},
+    ]
+    text = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    bos = tokenizer.bos_token_id
+    if bos is not None and bos in tokenizer.encode("") and ids[0, 0] != bos:
+        ids = torch.cat([torch.tensor([[bos]]), ids], dim=1)
+    with torch.no_grad():
+        chances = model(ids).logits[0, -1].softmax(-1)
+    five = [chances[tokenizer.encode(str(number), add_special_tokens=False)[-1]].item() for number in range(1, 6)]
+    assert found["score_mass"] == pytest.approx(sum(five), abs=1e-9)
+    assert found["score"] == pytest.approx(sum(n * p for n, p in zip(range(1, 6), five, strict=True)) / sum(five), abs=1e-9)
+    assert sum(five) > 0.95

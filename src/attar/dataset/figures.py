@@ -48,7 +48,7 @@ def _quantiles(values: pl.Series) -> dict[str, float | int | None]:
     real = values.filter(values.is_finite()).sort() if values.dtype.is_float() else values.drop_nulls().sort()
     shares = {f"{share:.0%}": real.quantile(share, "nearest") for share in _SHARES}
     mean = float(real.cast(pl.Float64).mean() or 0.0)  # type: ignore[arg-type] # of numbers it is a number
-    return {"count": len(real), "mean": mean, "least": real.min(), **shares, "most": real.max()}  # type: ignore[dict-item]
+    return {"count": len(real), "mean": mean, "least": real.min(), **shares, "most": real.max()}  # type: ignore[dict-item] # likewise
 
 
 def _counts(table: pl.LazyFrame, column: str) -> dict[str, int]:

@@ -17,8 +17,8 @@ from attar.train import prefer, sft
 Exam = Literal["none", "pocket"]
 
 
-class Fit(TypedDict, total=False):
-    """How to train on answers; what is not said is as `train.sft.train` has it."""
+class Steps(TypedDict, total=False):
+    """What can be said of any training; what is not said is as the stage has it."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
     epochs: Annotated[float, Gt(0)]
@@ -26,30 +26,25 @@ class Fit(TypedDict, total=False):
     batch: Annotated[int, Ge(1)]
     accumulate: Annotated[int, Ge(1)]
     max_length: Annotated[int, Ge(1)]
-    packing: bool
-    template: str
     warmup: Annotated[float, Ge(0)]
     schedule: str
     lora: Annotated[int, Ge(1)]
     qlora: bool
 
 
-class Preference(TypedDict, total=False):
-    """How to train on pairs; what is not said is as `train.prefer.train` has it."""
+class Fit(Steps, total=False):
+    """How to train on answers (`train.sft.train`)."""
 
-    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
+    packing: bool
+    template: str
+
+
+class Preference(Steps, total=False):
+    """How to train on pairs (`train.prefer.train`)."""
+
     method: prefer.Method
     beta: Annotated[float, Gt(0)]
     gamma: float
-    epochs: Annotated[float, Gt(0)]
-    lr: Annotated[float, Gt(0)]
-    batch: Annotated[int, Ge(1)]
-    accumulate: Annotated[int, Ge(1)]
-    max_length: Annotated[int, Ge(1)]
-    warmup: Annotated[float, Ge(0)]
-    schedule: str
-    lora: Annotated[int, Ge(1)]
-    qlora: bool
 
 
 def guarded(flow: Flow, rows: Handle, guard: Spec | None, guarding: safety.Guard) -> Handle:
