@@ -1,0 +1,53 @@
+"""Vectors as the rows of a matrix: out of a table's column or a memory map, checked, brought to length one.
+
+A vector without a direction (nought, or not finite) is an error that names its row; none is ever taken for unlike all others.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from attar.errors import DataError
+from attar.table import Table
+
+Matrix = np.ndarray
+Name = Callable[[int], str]
+
+
+def matrix(table: Table, column: str) -> Matrix:
+    """The vectors of a column without nulls, one a row, as they are; all of one length, none without direction."""
+    vectors = table[column]
+    if vectors.null_count():
+        raise DataError(f"column {column!r} has no vector in row {table['id'][int(vectors.is_null().arg_max() or 0)]!r}")
+    widths = vectors.list.len().unique().sort().to_list()
+    if len(widths) > 1:
+        raise DataError(f"column {column!r} holds vectors of {len(widths)} lengths: {', '.join(map(str, widths[:4]))}")
+    if not widths:
+        return np.zeros((0, 1), dtype=np.float32)
+    rows = vectors.explode().to_numpy().astype(np.float32, copy=False).reshape(len(table), widths[0])
+    for start in range(0, len(rows), _CHUNK):
+        lengths(rows[start : start + _CHUNK], lambda i, start=start: f"column {column!r}: row {table['id'][start + i]!r}")
+    return rows
+
+
+_CHUNK = 8192
+
+
+def lengths(block: Matrix, name: Name) -> Matrix:
+    """Each row's length, in 64 bits so that no finite vector overflows; a row without direction is an error."""
+    wide = block.astype(np.float64)
+    sizes = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+    if odd := np.flatnonzero(~(np.isfinite(sizes) & (sizes > 0))).tolist():
+        raise DataError(f"{name(odd[0])} is a vector that is nought or not finite: it has no direction to compare")
+    return sizes
+
+
+def unit(block: Matrix, name: Name = lambda i: f"row {i}") -> Matrix:
+    """The rows at length one, in 32 bits, each value rounded once."""
+    return (block / lengths(block, name)[:, None]).astype(np.float32)
+
+
+def cosines(left: Matrix, right: Matrix) -> Matrix:
+    """The cosine of each row of `left` and the row of `right` beside it, in 64 bits: what decides at a threshold."""
+    a, b = left.astype(np.float64), right.astype(np.float64)
+    return np.einsum("ij,ij->i", a, b) / np.sqrt(np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b))
