@@ -42,9 +42,9 @@ def lengths(block: Matrix, name: Name) -> Matrix:
     return sizes
 
 
-def unit(block: Matrix, name: Name = lambda i: f"row {i}") -> Matrix:
-    """The rows at length one, in 32 bits, each value rounded once."""
-    return (block / lengths(block, name)[:, None]).astype(np.float32)
+def unit(block: Matrix, name: Name = lambda i: f"row {i}", dtype: type[np.floating] = np.float32) -> Matrix:
+    """The rows at length one, each value rounded once."""
+    return (block / lengths(block, name)[:, None]).astype(dtype, copy=False)
 
 
 def cosines(left: Matrix, right: Matrix) -> Matrix:

@@ -1,0 +1,72 @@
+"""Keep rows that differ: walk them best first and drop each that is too like one that was kept (Deita's "repr filter").
+
+Exactly the sequential rule, whatever the block or the machine: a row is kept if its cosine with every row kept before it is at
+most the threshold, decided in 64 bits on the vectors as they came. Of two duplicates exactly one stays.
+"""
+
+import numpy as np
+import polars as pl
+
+from attar.errors import RecipeError
+from attar.select.where import columns, expression
+from attar.stage import reads
+from attar.table import Table, need
+from attar.vectors.arithmetic import Backend, arithmetic
+from attar.vectors.greedy import Filtered, filtered
+from attar.vectors.rows import Matrix, matrix
+
+
+def repr_filter(
+    embeddings: Matrix, *, threshold: float = 0.9, keep: int | None = None, backend: Backend = "auto", block: int = 1024
+) -> Filtered:
+    """Rows in the order of their worth, in memory or a memory map; stops when `keep` are kept."""
+    if embeddings.ndim != 2 or not np.issubdtype(embeddings.dtype, np.floating):
+        raise RecipeError(
+            f"embeddings must be a matrix of floats, one row each; these are {embeddings.dtype} {embeddings.shape}"
+        )
+    if not -1 <= threshold <= 1:
+        raise RecipeError(f"threshold {threshold} is no cosine: it lies between -1 and 1, and 0.9 is usual")
+    if keep is not None and keep < 0:
+        raise RecipeError(f"keep {keep} is no number of rows")
+    return filtered(embeddings, threshold, keep, arithmetic(backend), block)
+
+
+@reads(lambda knobs: (knobs["column"], *(columns(knobs["by"]) if knobs["by"] else ())))
+def keep(
+    table: Table, *, column: str = "embedding", by: str | None = None, threshold: float = 0.9, keep: int | None = None
+) -> Table:
+    """{column}, the columns of `by` -> verdicts: the highest `keep` rows of which no two are alike, ties by id.
+
+    Without `by` the rows are walked in their order. A row without a vector, or without a worth, is not kept.
+    """
+    need(table, column, *(columns(by) if by else ()))
+    worth = expression(by) if by else -pl.int_range(pl.len())
+    asked = table.select("id", column, worth.alias("worth")).with_row_index("place")
+    able = asked.filter(pl.col(column).is_not_null() & pl.col("worth").is_not_null())
+    able = able.sort(["worth", "id"], descending=[True, False])
+    found = repr_filter(matrix(able, column), threshold=threshold, keep=keep)
+    told = able.select("place").with_columns(_told(able["id"], found, keep))
+    reasons = (
+        pl.when(pl.col(column).is_null()).then(pl.lit(f"no {column}")).when(pl.col("worth").is_null()).then(pl.lit(f"no {by}"))
+    )
+    return asked.join(told, on="place", how="left", maintain_order="left").select(
+        "id", pl.col("kept").fill_null(False), reasons.otherwise(pl.col("reason")).alias("reason"), "because"
+    )
+
+
+def _told(ids: pl.Series, found: Filtered, keep: int | None) -> list[pl.Series]:
+    """What the filter says of each row, as verdicts have it."""
+    kept = np.zeros(len(ids), dtype=bool)
+    kept[found.kept] = True
+    crowded = found.by >= 0
+    reason = np.full(len(ids), None, dtype=object)
+    reason[crowded] = [f"cosine {cosine:.3f} with a kept row" for cosine in found.cosine[crowded]]
+    reason[found.seen :] = f"behind the {keep} that are kept"
+    because = pl.Series(np.where(crowded, found.by, 0)).cast(pl.UInt32)
+    return [
+        pl.Series("kept", kept),
+        pl.Series("reason", reason, dtype=pl.String),
+        pl.select(pl.when(pl.Series(crowded)).then(ids.gather(because)).alias("because")).to_series()
+        if len(ids)
+        else pl.Series("because", [], dtype=pl.String),
+    ]

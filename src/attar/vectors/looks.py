@@ -1,0 +1,42 @@
+"""Look at pairs of rows themselves: those whose cosine is above a threshold, decided in 64 bits.
+
+A first look in 32 bits sends away what is below by more than 32 bits can err; the rest, mostly what is above, is worked out in 64.
+"""
+
+import numpy as np
+
+from attar.vectors.arithmetic import Numpy
+from attar.vectors.rows import Matrix, cosines
+
+_AT_ONCE = 2**19
+"""How many values of one side are looked at at once: what fits the nearest caches."""
+_TAME = 1e15
+"""Lengths whose product is beyond this, or below one over it, are left to 64 bits."""
+
+
+class Looks:
+    """Pairs of a matrix's rows, in memory or a memory map."""
+
+    def __init__(self, rows: Matrix) -> None:
+        self.rows, self.step = rows, max(1, _AT_ONCE // max(1, rows.shape[1]))
+        self.slack = 2 * Numpy().rounding(rows.shape[1])
+
+    def above(self, ones: Matrix, others: Matrix, threshold: float) -> tuple[Matrix, Matrix]:
+        """Which of the pairs (by their place) are above the threshold, and their cosines."""
+        places, found = [], []
+        for start in range(0, len(ones), self.step):
+            one, other = ones[start : start + self.step], others[start : start + self.step]
+            near = np.flatnonzero(~(self._roughly(one, other) <= threshold - self.slack))
+            alike = cosines(self.rows[one[near]], self.rows[other[near]])
+            sure = alike > threshold
+            places.append(start + near[sure])
+            found.append(alike[sure])
+        return (np.concatenate(places), np.concatenate(found)) if places else (np.empty(0, np.int64), np.empty(0))
+
+    def _roughly(self, one: Matrix, other: Matrix) -> Matrix:
+        """The cosines in 32 bits; NaN where the lengths are so odd that 32 bits cannot be trusted."""
+        left, right = self.rows[one].astype(np.float32, copy=False), self.rows[other].astype(np.float32, copy=False)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            sizes = np.sqrt(np.einsum("ij,ij->i", left, left)) * np.sqrt(np.einsum("ij,ij->i", right, right))
+            alike = np.einsum("ij,ij->i", left, right) / sizes
+        return np.where((sizes < _TAME) & (sizes > 1 / _TAME), alike, np.nan)

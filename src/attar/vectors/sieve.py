@@ -1,0 +1,95 @@
+"""What is multiplied in place of whole rows, so that most pairs need no look, and none that is alike is missed.
+
+Of a row of length one a few numbers stand for the whole: its coordinates in the directions in which the rows differ most, and
+the length of all the rest. By Cauchy and Schwarz the product of two such short rows is never less than the cosine of the whole
+ones. Where rows differ in all directions alike, the short ones let too many pairs through, and the whole ones are multiplied.
+
+Whatever passes is then looked at in 64 bits, so neither the width nor the arithmetic ever decides.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attar.vectors.arithmetic import Arithmetic
+from attar.vectors.rows import Matrix, unit
+
+_SAMPLE = 2048
+_WIDTHS = (32, 48, 64, 96, 128, 192, 256)
+_SCAN = 16
+"""What reading a product costs, in terms of it."""
+_LOOK = 25_000
+"""What a look at one pair in 64 bits costs, in terms of a product."""
+_FEW = 256
+"""Rows of a sample that say too little."""
+_WORTH_IT = 4e9
+"""Terms of products below which finding directions costs more than it saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """How rows are shortened (without directions: not at all), and in which arithmetic they are multiplied."""
+
+    arithmetic: Arithmetic
+    directions: Matrix | None
+
+    def short(self, block: Matrix) -> Matrix:
+        """Rows of length one, in 64 bits, as they are multiplied, before rounding."""
+        if self.directions is None:
+            return block.astype(np.float32)
+        along = block @ self.directions
+        rest = np.sqrt(np.maximum(0.0, 1 - np.einsum("ij,ij->i", along, along)))
+        return np.concatenate([along, rest[:, None]], axis=1).astype(np.float32)
+
+    def width(self, whole: int) -> int:
+        """How many numbers stand for a row of so many."""
+        return whole if self.directions is None else self.directions.shape[1] + 1
+
+
+def sieve(sample: Matrix, pairs: float, least: float, arithmetic: Arithmetic) -> Sieve:
+    """The sieve that will be quickest for so many pairs of which those of a cosine above `least` are wanted."""
+    whole = sample.shape[1]
+    widths = [width for width in _WIDTHS if width * 2 <= whole]
+    if pairs * whole < _WORTH_IT or len(sample) < _FEW or not widths:
+        return Sieve(arithmetic, None)
+    directions = _leading(sample, min(widths[-1], len(sample)))
+    half = len(sample) // 2
+    along = sample @ directions.astype(np.float32)
+    costs: dict[int, float] = {whole: whole + _SCAN}
+    for width in widths:
+        part = along[:, : width - 1]
+        rest = np.sqrt(np.maximum(0.0, 1 - np.einsum("ij,ij->i", part, part)))
+        bounds = part[:half] @ part[half:].T + np.outer(rest[:half], rest[half:])
+        costs[width] = width + _SCAN + _LOOK * float(np.mean(bounds > least - arithmetic.rounding(width)))
+    best = min(costs, key=costs.__getitem__)
+    return Sieve(arithmetic, directions[:, : best - 1].astype(np.float64) if best < whole else None)
+
+
+def _leading(sample: Matrix, count: int) -> Matrix:
+    """Orthonormal directions, those first in which the rows are longest; a few turns of subspace iteration are near enough."""
+    found = np.random.default_rng(0).standard_normal((sample.shape[1], count), dtype=np.float32)
+    for _ in range(2):
+        found = np.linalg.qr(sample.T @ (sample @ found))[0]
+    along = sample @ found
+    turn = np.linalg.eigh(np.asarray(along.T @ along, dtype=np.float64))[1]
+    return np.linalg.qr(found.astype(np.float64) @ turn[:, ::-1])[0]
+
+
+def some(rows: Matrix) -> Matrix:
+    """Some of the rows at length one, the same each time."""
+    chosen = np.sort(np.random.default_rng(0).choice(len(rows), min(len(rows), _SAMPLE), replace=False))
+    return unit(rows[chosen], lambda i: f"row {chosen[i]}")
+
+
+class Shelf:
+    """Rows as they are multiplied, in the order of their coming; `error` is what their rounding may have taken from any."""
+
+    def __init__(self, sieve: Sieve, count: int, whole: int) -> None:
+        self.sieve, self.count, self.error = sieve, 0, 0.0
+        self.rows: Any = sieve.arithmetic.empty(count, sieve.width(whole))
+
+    def add(self, rows: Any) -> None:
+        """Further rows, behind the others."""
+        self.rows[self.count : self.count + len(rows)] = rows
+        self.count += len(rows)
