@@ -28,6 +28,8 @@ def repr_filter(
         raise RecipeError(f"threshold {threshold} is no cosine: it lies between -1 and 1, and 0.9 is usual")
     if keep is not None and keep < 0:
         raise RecipeError(f"keep {keep} is no number of rows")
+    if block < 1:
+        raise RecipeError(f"block {block} is no number of rows")
     return filtered(embeddings, threshold, keep, arithmetic(backend), block)
 
 
@@ -59,14 +61,10 @@ def _told(ids: pl.Series, found: Filtered, keep: int | None) -> list[pl.Series]:
     kept = np.zeros(len(ids), dtype=bool)
     kept[found.kept] = True
     crowded = found.by >= 0
-    reason = np.full(len(ids), None, dtype=object)
-    reason[crowded] = [f"cosine {cosine:.3f} with a kept row" for cosine in found.cosine[crowded]]
+    names = ids.to_numpy()
+    reason, because = np.full(len(ids), None, dtype=object), np.full(len(ids), None, dtype=object)
     reason[found.seen :] = f"behind the {keep} that are kept"
-    because = pl.Series(np.where(crowded, found.by, 0)).cast(pl.UInt32)
-    return [
-        pl.Series("kept", kept),
-        pl.Series("reason", reason, dtype=pl.String),
-        pl.select(pl.when(pl.Series(crowded)).then(ids.gather(because)).alias("because")).to_series()
-        if len(ids)
-        else pl.Series("because", [], dtype=pl.String),
-    ]
+    reason[crowded] = [f"cosine {cosine:.3f} with a kept row" for cosine in found.cosine[crowded]]
+    because[crowded] = names[found.by[crowded]]
+    texts = {"reason": reason.tolist(), "because": because.tolist()}
+    return [pl.Series("kept", kept), *(pl.Series(name, values, dtype=pl.String) for name, values in texts.items())]

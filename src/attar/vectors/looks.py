@@ -1,6 +1,6 @@
 """Look at pairs of rows themselves: those whose cosine is above a threshold, decided in 64 bits.
 
-A first look in 32 bits sends away what is below by more than 32 bits can err; the rest, mostly what is above, is worked out in 64.
+A first look in 32 bits sends away what is below by more than 32 bits can err; what is left, few pairs, is worked out in 64.
 """
 
 import numpy as np
