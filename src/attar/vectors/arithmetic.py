@@ -1,7 +1,8 @@
 """Where matrix products are made, and by how much their rounding may be off.
 
-Rows are kept in the precision in which they are multiplied; `above` finds the pairs whose product exceeds a limit. Three kinds:
-numpy in 32 bits; torch in 32 bits, on a CPU or a GPU; torch in bfloat16, on CPUs that have it, at twice the speed.
+Rows are kept in the precision in which they are multiplied, two ones behind each; a row that asks has, in their place, the
+least product that it wants, below nought. So the products above it are those above nought, in any precision. Three kinds: numpy
+in 32 bits; torch in 32 bits, on a CPU or a GPU; torch in bfloat16, on CPUs that have it, at twice the speed.
 """
 
 from typing import Any, Literal, Protocol
@@ -14,14 +15,15 @@ from attar.vectors.rows import Matrix
 Backend = Literal["auto", "numpy", "torch", "bfloat16", "cuda"]
 Pairs = tuple[Matrix, Matrix]
 _HALF_ULP = 2.0**-24
-_HALF_BRAIN_ULP = 2.0**-8
+_TWO_BRAINS = 2.0**-16
+"""How near two bfloat16 numbers together come to any between -1 and 1."""
 
 
 class Arithmetic(Protocol):
     """Products of rows that are no longer than a little over one."""
 
     def rows(self, block: Matrix) -> Any:
-        """A block of rows as it is multiplied."""
+        """A block of rows as they are multiplied."""
         ...
 
     def error(self, block: Matrix, rows: Any) -> float:
@@ -33,11 +35,15 @@ class Arithmetic(Protocol):
         ...
 
     def empty(self, count: int, width: int) -> Any:
-        """Room for rows."""
+        """Room for rows of this width."""
         ...
 
-    def above(self, left: Any, right: Any, limit: float) -> Pairs:
-        """The pairs (row of `left`, row of `right`) whose product is above the limit, in order."""
+    def asking(self, rows: Any, least: Matrix | float) -> Any:
+        """The rows, each asking for products above its least."""
+        ...
+
+    def above(self, asking: Any, rows: Any) -> Pairs:
+        """The pairs (asking row, other row) whose product is above what is asked for, in order."""
         ...
 
 
@@ -45,28 +51,34 @@ class Numpy:
     """numpy, in 32 bits."""
 
     def rows(self, block: Matrix) -> Matrix:
-        """As it is."""
-        return block
+        """The rows and two ones behind each."""
+        return np.pad(block.astype(np.float32, copy=False), ((0, 0), (0, 2)), constant_values=1)
 
     def error(self, block: Matrix, rows: Matrix) -> float:
         """None."""
         return 0.0
 
     def rounding(self, width: int) -> float:
-        """As many roundings as there are terms, in the worst case."""
-        return (width + 4) * _HALF_ULP
+        """In the worst case as many roundings as there are terms, of sums of up to two."""
+        return 2 * (width + 8) * _HALF_ULP
 
     def empty(self, count: int, width: int) -> Matrix:
         """Room for rows."""
-        return np.empty((count, width), dtype=np.float32)
+        return np.empty((count, width + 2), dtype=np.float32)
 
-    def above(self, left: Matrix, right: Matrix, limit: float) -> Pairs:
-        """The pairs above the limit."""
-        return _places(left @ right.T > np.float32(limit))
+    def asking(self, rows: Matrix, least: Matrix | float) -> Matrix:
+        """A copy that asks."""
+        asking = rows.copy()
+        asking[:, -2], asking[:, -1] = -np.asarray(least), 0
+        return asking
+
+    def above(self, asking: Matrix, rows: Matrix) -> Pairs:
+        """The pairs above nought."""
+        return _places(asking @ rows.T > 0)
 
 
 class Torch:
-    """torch, in 32 bits or in bfloat16 (products are summed in 32 bits, and rounded once more at the end)."""
+    """torch, in 32 bits or in bfloat16 (whose products are summed in 32 bits)."""
 
     def __init__(self, device: str = "cpu", *, brain: bool = False) -> None:
         import torch
@@ -75,34 +87,42 @@ class Torch:
         self._dtype = torch.bfloat16 if brain else torch.float32
 
     def rows(self, block: Matrix) -> Any:
-        """On the device, in its precision."""
-        return self._torch.from_numpy(block).to(self._device, self._dtype)
+        """The rows and two ones behind each, on the device."""
+        return self._torch.from_numpy(Numpy().rows(block)).to(self._device, self._dtype)
 
     def error(self, block: Matrix, rows: Any) -> float:
         """What rounding to bfloat16 has taken, measured."""
-        return float(np.linalg.norm(block - rows.float().numpy(), axis=1).max()) if self._brain and len(block) else 0.0
+        return float(np.linalg.norm(block - rows[:, :-2].float().numpy(), axis=1).max(initial=0)) if self._brain else 0.0
 
     def rounding(self, width: int) -> float:
-        """As many roundings as there are terms, and in bfloat16 the last one."""
-        return (width + 4) * _HALF_ULP + (1.01 * _HALF_BRAIN_ULP if self._brain else 0.0)
+        """As in numpy; in bfloat16 also what two of its numbers leave of the least that is asked for."""
+        rough = _ROUGH[self._torch.get_float32_matmul_precision()] if self._device != "cpu" else 0.0
+        return Numpy().rounding(width) + (_TWO_BRAINS if self._brain else rough)
 
     def empty(self, count: int, width: int) -> Any:
         """Room for rows."""
-        return self._torch.empty((count, width), dtype=self._dtype, device=self._device)
+        return self._torch.empty((count, width + 2), dtype=self._dtype, device=self._device)
 
-    def above(self, left: Any, right: Any, limit: float) -> Pairs:
-        """The pairs above the limit; on a CPU numpy looks for them, for it is several times as quick at that."""
-        products = left @ right.T
+    def asking(self, rows: Any, least: Matrix | float) -> Any:
+        """A copy that asks; the least is two numbers, for one bfloat16 says too little."""
+        asking = rows.clone()
+        wanted = -self._torch.as_tensor(least, dtype=self._torch.float32, device=self._device)
+        asking[:, -2] = wanted
+        asking[:, -1] = wanted - wanted.to(self._dtype).float()
+        return asking
+
+    def above(self, asking: Any, rows: Any) -> Pairs:
+        """The pairs above nought; on a CPU numpy looks for them, for it is several times as quick at that."""
+        products = asking @ rows.T
         if self._device != "cpu":
-            rows, columns = self._torch.nonzero(products > limit, as_tuple=True)
-            return rows.cpu().numpy(), columns.cpu().numpy()
-        if not self._brain:
-            return _places(products.numpy() > np.float32(limit))
-        if limit <= 0:
-            return _places(products.float().numpy() > np.float32(limit))
-        # Positive numbers of one format lie in the order of their bits; the limit is rounded down, so none is missed.
-        cut = np.float32(limit).view(np.uint32) >> np.uint32(16)
-        return _places(products.view(self._torch.int16).numpy() > np.int16(cut))
+            found, columns = self._torch.nonzero(products > 0, as_tuple=True)
+            return found.cpu().numpy(), columns.cpu().numpy()
+        # A number of either format is above nought if its bits are, taken for a whole number.
+        return _places((products.view(self._torch.int16) if self._brain else products).numpy() > 0)
+
+
+_ROUGH = {"highest": 0.0, "high": 2.0**-8, "medium": 2.0**-6}
+"""What GPUs may take from a product where they are let multiply with fewer bits."""
 
 
 def _places(hits: Matrix) -> Pairs:

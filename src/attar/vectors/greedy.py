@@ -115,12 +115,13 @@ class _Walk:
 
     def _above(self, left: Any, right: Any, ones: Matrix, others: Matrix) -> Pairs:
         """The pairs that may be alike. Should the short rows let too many through, the whole ones are multiplied."""
-        limit = self.threshold - 2.02 * self.shelf.error - self.arithmetic.rounding(left.shape[1])
-        pairs = self.arithmetic.above(left, right, limit)
+        asking = self.arithmetic.asking(left, self.shelf.least(self.threshold))
+        pairs = self.arithmetic.above(asking, right)
         if len(pairs[0]) * _TOO_MANY < len(ones) * len(others) or self.shelf.sieve.directions is None:
             return pairs
         whole = Numpy()
-        return whole.above(unit(self.rows[ones]), unit(self.rows[others]), self.threshold - whole.rounding(self.rows.shape[1]))
+        asking = whole.asking(whole.rows(unit(self.rows[ones])), self.threshold - whole.rounding(self.rows.shape[1]))
+        return whole.above(asking, whole.rows(unit(self.rows[others])))
 
     def _sure(self, left: Matrix, right: Matrix, ones: Matrix, others: Matrix) -> tuple[Matrix, Matrix, Matrix]:
         """Of these pairs those that are alike, and how much."""

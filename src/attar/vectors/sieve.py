@@ -19,7 +19,7 @@ _SAMPLE = 2048
 _WIDTHS = (32, 48, 64, 96, 128, 192, 256)
 _SCAN = 16
 """What reading a product costs, in terms of it."""
-_LOOK = 25_000
+_LOOK = 50_000
 """What a look at one pair in 64 bits costs, in terms of a product."""
 _FEW = 256
 """Rows of a sample that say too little."""
@@ -34,8 +34,14 @@ class Sieve:
     arithmetic: Arithmetic
     directions: Matrix | None
 
+    def rows(self, block: Matrix) -> tuple[Any, float]:
+        """Rows of length one, in 64 bits, as they are multiplied, and what rounding has taken from the worst of them."""
+        short = self.short(block)
+        rows = self.arithmetic.rows(short)
+        return rows, self.arithmetic.error(short, rows)
+
     def short(self, block: Matrix) -> Matrix:
-        """Rows of length one, in 64 bits, as they are multiplied, before rounding."""
+        """The same before rounding."""
         if self.directions is None:
             return block.astype(np.float32)
         along = block @ self.directions
@@ -86,8 +92,13 @@ class Shelf:
     """Rows as they are multiplied, in the order of their coming; `error` is what their rounding may have taken from any."""
 
     def __init__(self, sieve: Sieve, count: int, whole: int) -> None:
-        self.sieve, self.count, self.error = sieve, 0, 0.0
+        self.sieve, self.whole, self.count, self.error = sieve, whole, 0, 0.0
         self.rows: Any = sieve.arithmetic.empty(count, sieve.width(whole))
+
+    def least(self, cosine: float) -> float:
+        """The product that no pair above this cosine is below."""
+        width = self.sieve.width(self.whole)
+        return cosine - 2.02 * self.error - self.sieve.arithmetic.rounding(width)
 
     def add(self, rows: Any) -> None:
         """Further rows, behind the others."""
