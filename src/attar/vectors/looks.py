@@ -21,14 +21,16 @@ class Looks:
         self.rows, self.step = rows, max(1, _AT_ONCE // max(1, rows.shape[1]))
         self.slack = 2 * Numpy().rounding(rows.shape[1])
 
-    def above(self, ones: Matrix, others: Matrix, threshold: float) -> tuple[Matrix, Matrix]:
-        """Which of the pairs (by their place) are above the threshold, and their cosines."""
+    def above(self, ones: Matrix, others: Matrix, threshold: Matrix | float) -> tuple[Matrix, Matrix]:
+        """Which of the pairs (by their place) are above the threshold, or each above its own, and their cosines."""
         places, found = [], []
+        limits = np.broadcast_to(threshold, len(ones))
         for start in range(0, len(ones), self.step):
             one, other = ones[start : start + self.step], others[start : start + self.step]
-            near = np.flatnonzero(~(self._roughly(one, other) <= threshold - self.slack))
+            limit = limits[start : start + self.step]
+            near = np.flatnonzero(~(self._roughly(one, other) <= limit - self.slack))
             alike = cosines(self.rows[one[near]], self.rows[other[near]])
-            sure = alike > threshold
+            sure = alike > limit[near]
             places.append(start + near[sure])
             found.append(alike[sure])
         return (np.concatenate(places), np.concatenate(found)) if places else (np.empty(0, np.int64), np.empty(0))

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from attar.vectors.arithmetic import Arithmetic
+from attar.vectors.arithmetic import Arithmetic, Pairs
 from attar.vectors.rows import Matrix, unit
 
 _SAMPLE = 2048
 _WIDTHS = (32, 48, 64, 96, 128, 192, 256)
+_TO_CHOOSE = (64, 128)
 _SCAN = 16
 """What reading a product costs, in terms of it."""
 _LOOK = 50_000
@@ -62,14 +63,29 @@ def sieve(sample: Matrix, pairs: float, least: float, arithmetic: Arithmetic) ->
     directions = _leading(sample, min(widths[-1], len(sample)))
     half = len(sample) // 2
     along = sample @ directions.astype(np.float32)
-    costs: dict[int, float] = {whole: whole + _SCAN}
+    costs = {whole: cost(whole, 0.0)}
     for width in widths:
         part = along[:, : width - 1]
         rest = np.sqrt(np.maximum(0.0, 1 - np.einsum("ij,ij->i", part, part)))
         bounds = part[:half] @ part[half:].T + np.outer(rest[:half], rest[half:])
-        costs[width] = width + _SCAN + _LOOK * float(np.mean(bounds > least - arithmetic.rounding(width)))
+        costs[width] = cost(width, float(np.mean(bounds > least - arithmetic.rounding(width))))
     best = min(costs, key=costs.__getitem__)
     return Sieve(arithmetic, directions[:, : best - 1].astype(np.float64) if best < whole else None)
+
+
+def cost(width: int, through: float) -> float:
+    """What a product of this width costs, if such a share of pairs is let through to be looked at."""
+    return width + _SCAN + _LOOK * through
+
+
+def sieves(rows: Matrix, arithmetic: Arithmetic) -> list[Sieve]:
+    """A few sieves for rows of length one, to choose from as the case is; whole rows are always among them."""
+    total, whole = rows.shape
+    widths = [width for width in _TO_CHOOSE if width * 2 <= whole]
+    if total * total / 2 * whole < _WORTH_IT or not widths:
+        return [Sieve(arithmetic, None)]
+    directions = _leading(rows[_chosen(total)], widths[-1])
+    return [*(Sieve(arithmetic, directions[:, : width - 1]) for width in widths), Sieve(arithmetic, None)]
 
 
 def _leading(sample: Matrix, count: int) -> Matrix:
@@ -84,8 +100,12 @@ def _leading(sample: Matrix, count: int) -> Matrix:
 
 def some(rows: Matrix) -> Matrix:
     """Some of the rows at length one, the same each time."""
-    chosen = np.sort(np.random.default_rng(0).choice(len(rows), min(len(rows), _SAMPLE), replace=False))
+    chosen = _chosen(len(rows))
     return unit(rows[chosen], lambda i: f"row {chosen[i]}")
+
+
+def _chosen(total: int) -> Matrix:
+    return np.sort(np.random.default_rng(0).choice(total, min(total, _SAMPLE), replace=False))
 
 
 class Shelf:
@@ -95,10 +115,21 @@ class Shelf:
         self.sieve, self.whole, self.count, self.error = sieve, whole, 0, 0.0
         self.rows: Any = sieve.arithmetic.empty(count, sieve.width(whole))
 
-    def least(self, cosine: float) -> float:
+    def least(self, cosine: Matrix | float) -> Matrix | float:
         """The product that no pair above this cosine is below."""
         width = self.sieve.width(self.whole)
         return cosine - 2.02 * self.error - self.sieve.arithmetic.rounding(width)
+
+    def put(self, block: Matrix) -> None:
+        """Further rows of length one, in 64 bits."""
+        rows, error = self.sieve.rows(block)
+        self.error = max(self.error, error)
+        self.add(rows)
+
+    def above(self, asking: Matrix, answering: Matrix, cosine: Matrix | float) -> Pairs:
+        """The pairs of these rows (by their place among them) that may be above a cosine."""
+        arithmetic = self.sieve.arithmetic
+        return arithmetic.above(arithmetic.asking(self.rows[asking], self.least(cosine)), self.rows[answering])
 
     def add(self, rows: Any) -> None:
         """Further rows, behind the others."""
