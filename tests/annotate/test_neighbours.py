@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attar.annotate import embed, neighbours
-from attar.errors import DataError
+from attar.errors import DataError, RecipeError
 
 
 def table(rows):
@@ -36,14 +36,10 @@ def test_a_repeat_names_the_first_row_it_repeats_and_the_first_names_none():
 
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(2, 5))
 @settings(max_examples=60, deadline=None)
-def test_blocks_give_what_every_pair_gives(seed, count, width):
+def test_every_row_has_what_all_its_pairs_give(seed, count, width):
     rng = np.random.default_rng(seed)
     rows = rng.integers(-2, 3, (count, width)) + 0.3 * rng.random((count, width)) + 0.01
-    before, neighbours._BLOCK = neighbours._BLOCK, 7
-    try:
-        out = neighbours.measure(table(rows), near=0.31)
-    finally:
-        neighbours._BLOCK = before
+    out = neighbours.measure(table(rows), near=0.31)
     for i, (distance, count_near, first) in enumerate(by_hand(rows, 0.31)):
         found = out.row(i, named=True)
         assert found["neighbour_distance"] == (None if distance is None else pytest.approx(distance, abs=1e-5))
@@ -54,14 +50,23 @@ def test_blocks_give_what_every_pair_gives(seed, count, width):
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([(1, 0), (0, 0)], "the vector of row 'r1' is nought or not finite"),
-        ([(1, 0), (float("nan"), 1)], "the vector of row 'r1' is nought or not finite"),
+        ([(1, 0), (0, 0)], "row 'r1' is a vector that is nought or not finite"),
+        ([(1, 0), (float("nan"), 1)], "row 'r1' is a vector that is nought or not finite"),
         ([(1, 0), (1, 0, 0)], "vectors of 2 lengths: 2, 3"),
     ],
 )
 def test_a_vector_that_is_none_is_named_by_its_row(rows, told):
     with pytest.raises(DataError, match=told):
         neighbours.measure(table(rows))
+
+
+def test_the_k_nearest_are_named_nearest_first_and_there_may_be_fewer():
+    out = neighbours.measure(table([(1, 0), (0, 1), None, (1, 1)]), k=2)
+    assert out["neighbours"].to_list() == [["r3", "r1"], ["r3", "r0"], None, ["r0", "r1"]]
+    assert out["neighbour_distances"][0].to_list() == pytest.approx([2 - 2**0.5, 2])
+    assert neighbours.measure(table([(1, 0), (0, 1)]), k=3)["neighbours"].to_list() == [["r1"], ["r0"]]
+    with pytest.raises(RecipeError, match="k 0 is no number of neighbours"):
+        neighbours.measure(table([(1, 0)]), k=0)
 
 
 def test_no_vectors_have_no_neighbours():

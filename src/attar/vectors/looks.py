@@ -15,10 +15,10 @@ _TAME = 1e15
 
 
 class Looks:
-    """Pairs of a matrix's rows, in memory or a memory map."""
+    """Pairs of a matrix's rows, in memory or a memory map; the first look is quicker where they are at hand at length one."""
 
-    def __init__(self, rows: Matrix) -> None:
-        self.rows, self.step = rows, max(1, _AT_ONCE // max(1, rows.shape[1]))
+    def __init__(self, rows: Matrix, units: Matrix | None = None) -> None:
+        self.rows, self.units, self.step = rows, units, max(1, _AT_ONCE // max(1, rows.shape[1]))
         self.slack = 2 * Numpy().rounding(rows.shape[1])
 
     def above(self, ones: Matrix, others: Matrix, threshold: Matrix | float) -> tuple[Matrix, Matrix]:
@@ -37,6 +37,8 @@ class Looks:
 
     def _roughly(self, one: Matrix, other: Matrix) -> Matrix:
         """The cosines in 32 bits; NaN where the lengths are so odd that 32 bits cannot be trusted."""
+        if self.units is not None:
+            return np.einsum("ij,ij->i", self.units.take(one, axis=0), self.units.take(other, axis=0))
         left, right = self.rows[one].astype(np.float32, copy=False), self.rows[other].astype(np.float32, copy=False)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             sizes = np.sqrt(np.einsum("ij,ij->i", left, left)) * np.sqrt(np.einsum("ij,ij->i", right, right))

@@ -5,6 +5,7 @@ rows go through in the order of that, those far from all others first. Only pair
 are looked at, in 64 bits; what stands for rows in the products is as short as pays for the rows that ask.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,25 +39,31 @@ class Nearest:
 def nearest(rows: Matrix, k: int, near: float, arithmetic: Arithmetic) -> Nearest:
     """The k nearest others of each row by cosine; near are those whose cosine is at least `near`."""
     whole = _unit(rows)
-    known = _at_least(whole, k)
-    order = np.argsort(known, kind="stable")
-    found = _Found(rows, k, near, known)
-    shelves = []
-    for sieve in sieves(whole, arithmetic):
-        shelf = Shelf(sieve, len(rows), rows.shape[1])
-        for start in range(0, len(rows), _TILE):
-            shelf.put(unit(rows[order[start : start + _TILE]], dtype=np.float64))
-        shelves.append(shelf)
+    found = _Found(rows, whole, k, near)
+    order = np.argsort(found.least, kind="stable")
+    shelves = [Shelf(sieve, *rows.shape) for sieve in sieves(whole, arithmetic)]
+    for start in range(0, len(rows), _TILE):
+        _put(shelves, unit(rows[order[start : start + _TILE]], dtype=np.float64))
     for start in range(0, len(rows), _BLOCK):
-        asking = np.arange(start, min(start + _BLOCK, len(rows)))
+        asking = slice(start, min(start + _BLOCK, len(rows)))
         shelf = min(shelves, key=lambda shelf: _cost(shelf, asking, found.known(order[asking])))
         for begin in range(start, len(rows), _TILE):
-            answering = np.arange(begin, min(begin + _TILE, len(rows)))
+            answering = slice(begin, begin + _TILE)
             least = np.minimum(found.known(order[asking]), found.known(order[answering]).min())
             ones, others = shelf.above(asking, answering, least)
-            once = asking[ones] < answering[others]
-            found.look(order[asking[ones[once]]], order[answering[others[once]]])
+            once = start + ones < begin + others
+            found.look(order[start + ones[once]], order[begin + others[once]])
     return found.told()
+
+
+def _put(shelves: Sequence[Shelf], block: Matrix) -> None:
+    """Further rows on all shelves; the directions of the shorter are the first of the longest."""
+    *shorter, whole = shelves
+    whole.put(block.astype(np.float32))
+    if shorter:
+        along = block @ shorter[-1].sieve.directions
+        for shelf in shorter:
+            shelf.put(shelf.sieve.shortened(along))
 
 
 def _unit(rows: Matrix) -> Matrix:
@@ -85,24 +92,25 @@ def _at_least(whole: Matrix, k: int) -> Matrix:
         beside = order[max(0, min(start, total - band)) : start + band]
         alike = whole[beside] @ whole[beside].T
         np.fill_diagonal(alike, -np.inf)
-        least[beside] = np.maximum(least[beside], np.partition(alike, -k, axis=1)[:, -k])
+        best = alike.max(axis=1) if k == 1 else np.partition(alike, -k, axis=1)[:, -k]
+        least[beside] = np.maximum(least[beside], best)
     return least - Numpy().rounding(width)
 
 
-def _cost(shelf: Shelf, asking: Matrix, known: Matrix) -> float:
+def _cost(shelf: Shelf, asking: slice, known: Matrix) -> float:
     """What a product costs with this shelf for these rows, with the looks that it leads to; tried out on a few pairs."""
-    few = asking[:: max(1, len(asking) // _ASKED)]
-    some = np.arange(0, shelf.count, max(1, shelf.count // _OF))
-    through = shelf.above(few, some, known[:: max(1, len(asking) // _ASKED)])[0]
-    return cost(shelf.sieve.width(shelf.whole), len(through) / (len(few) * len(some)))
+    step = max(1, len(known) // _ASKED)
+    few, some = known[::step], slice(0, shelf.count, max(1, shelf.count // _OF))
+    through = shelf.above(slice(asking.start, asking.stop, step), some, few)[0]
+    return cost(shelf.sieve.width(shelf.whole), len(through) / len(few) / len(shelf.rows[some]))
 
 
 class _Found:
     """What has been found so far."""
 
-    def __init__(self, rows: Matrix, k: int, near: float, least: Matrix) -> None:
-        total = len(rows)
-        self.looks, self.k, self.near, self.least = Looks(rows), k, near, least
+    def __init__(self, rows: Matrix, units: Matrix, k: int, near: float) -> None:
+        total, least = len(rows), _at_least(units, k)
+        self.looks, self.k, self.near, self.least = Looks(rows, units), k, near, least
         self.other = np.full((total, k), -1, dtype=np.int64)
         self.cosine = np.full((total, k), _NONE)
         self.count, self.first = np.zeros(total, dtype=np.int64), np.full(total, total, dtype=np.int64)

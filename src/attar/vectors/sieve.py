@@ -17,10 +17,10 @@ from attar.vectors.rows import Matrix, unit
 
 _SAMPLE = 2048
 _WIDTHS = (32, 48, 64, 96, 128, 192, 256)
-_TO_CHOOSE = (64, 128)
+_TO_CHOOSE = (64, 128, 192)
 _SCAN = 16
 """What reading a product costs, in terms of it."""
-_LOOK = 50_000
+_LOOK = 30_000
 """What a look at one pair in 64 bits costs, in terms of a product."""
 _FEW = 256
 """Rows of a sample that say too little."""
@@ -45,7 +45,11 @@ class Sieve:
         """The same before rounding."""
         if self.directions is None:
             return block.astype(np.float32)
-        along = block @ self.directions
+        return self.shortened(block @ self.directions)
+
+    def shortened(self, along: Matrix) -> Matrix:
+        """From coordinates in these directions (or in more, the same first) to short rows."""
+        along = along[:, : self.width(0) - 1]
         rest = np.sqrt(np.maximum(0.0, 1 - np.einsum("ij,ij->i", along, along)))
         return np.concatenate([along, rest[:, None]], axis=1).astype(np.float32)
 
@@ -120,13 +124,13 @@ class Shelf:
         width = self.sieve.width(self.whole)
         return cosine - 2.02 * self.error - self.sieve.arithmetic.rounding(width)
 
-    def put(self, block: Matrix) -> None:
-        """Further rows of length one, in 64 bits."""
-        rows, error = self.sieve.rows(block)
-        self.error = max(self.error, error)
+    def put(self, short: Matrix) -> None:
+        """Further rows as they are before rounding."""
+        rows = self.sieve.arithmetic.rows(short)
+        self.error = max(self.error, self.sieve.arithmetic.error(short, rows))
         self.add(rows)
 
-    def above(self, asking: Matrix, answering: Matrix, cosine: Matrix | float) -> Pairs:
+    def above(self, asking: slice, answering: slice, cosine: Matrix | float) -> Pairs:
         """The pairs of these rows (by their place among them) that may be above a cosine."""
         arithmetic = self.sieve.arithmetic
         return arithmetic.above(arithmetic.asking(self.rows[asking], self.least(cosine)), self.rows[answering])
