@@ -1,14 +1,19 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
 import pytest
+from servers_for_tests import soon
 
+from attar.engines import journal as module
 from attar.engines.base import Reply, Request, Sampling, Spec, in_order
 from attar.engines.fake import Fake
-from attar.engines.journal import Journal
+from attar.engines.journal import Journal, load
 from attar.engines.journaled import Journaled
 from attar.errors import EngineError
 
@@ -208,3 +213,85 @@ def test_a_journal_that_can_no_longer_be_written_stops_the_run(journal):
     journal._base.execute("CREATE TABLE replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID")
     journal.commit()
     assert journal.size() == 3
+
+
+@pytest.fixture
+def unhurried(tmp_path, monkeypatch):
+    """A journal that commits only when it is told to."""
+    monkeypatch.setattr(module, "GROUP_SECONDS", 60)
+    opened = Journal(tmp_path / "unhurried.sqlite")
+    yield opened
+    opened.close()
+
+
+def key(number):
+    return number.to_bytes(16)
+
+
+@pytest.mark.parametrize(("count", "statements"), [(1, 1), (500, 1), (501, 2), (1000, 2), (1733, 4)])
+def test_however_many_replies_one_commit_brings_each_is_kept_under_its_own_key_in_the_order_it_came(
+    unhurried, count, statements
+):
+    said = []
+    for i in range(count):
+        unhurried.keep(key(i), Reply(0, f"text {i}", "stop", tokens_out=i))
+    unhurried._base.set_trace_callback(said.append)
+    unhurried.commit()
+    unhurried._base.set_trace_callback(None)
+    assert [sum(line.startswith(word) for line in said) for word in ("BEGIN", "COMMIT")] == [1, 1]
+    assert sum("INTO replies VALUES" in line for line in said) == statements
+    with sqlite3.connect(unhurried.path) as other:
+        kept = other.execute("SELECT key, reply FROM replies ORDER BY at, key").fetchall()
+    assert [number for number, _ in kept] == [key(i) for i in range(count)]
+    assert [load(text, 0) for _, text in kept] == [Reply(0, f"text {i}", "stop", tokens_out=i) for i in range(count)]
+
+
+def test_a_reply_can_be_found_before_while_and_after_it_is_written(unhurried):
+    texts = [f"text {i}" for i in range(600)]
+
+    def found():
+        return [load(unhurried.find(key(i)) or "{}", 0).text for i in range(600)]
+
+    for i, text in enumerate(texts):
+        unhurried.keep(key(i), Reply(0, text))
+    assert found() == texts
+    with closing(sqlite3.connect(unhurried.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # another process is at it: ours has to wait
+        writing = threading.Thread(target=unhurried.commit)
+        writing.start()
+        assert soon(lambda: not unhurried._waiting)
+        unhurried.keep(key(600), Reply(0, "later"))
+        assert found() == texts
+        assert writing.is_alive()
+        assert other.execute("SELECT count(*) FROM replies").fetchone() == (0,)
+    writing.join(20)
+    assert unhurried.size() == 600
+    assert found() == texts
+    assert load(unhurried.find(key(600)) or "{}", 0).text == "later"
+
+
+def test_of_two_replies_to_the_same_the_first_to_be_committed_stays_and_costs_no_other(unhurried):
+    rival = Journal(unhurried.path)
+    rival.keep(key(7), Reply(0, "first"))
+    rival.close()
+    for i in range(600):
+        unhurried.keep(key(i), Reply(0, "second"))
+    unhurried.commit()
+    assert unhurried.size() == 600
+    assert [load(unhurried.find(key(i)) or "{}", 0).text for i in (6, 7, 8, 599)] == ["second", "first", "second", "second"]
+
+
+def test_what_cannot_be_written_is_kept_whole_for_the_next_commit(unhurried):
+    for i in range(1200):
+        unhurried.keep(key(i), Reply(0, f"text {i}"))
+    unhurried._base.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON replies WHEN new.reply LIKE '%text 777%' BEGIN "
+        "SELECT RAISE(ABORT, 'disk full'); END"
+    )
+    with pytest.raises(sqlite3.Error, match="disk full"):
+        unhurried.commit()
+    assert unhurried.size() == 0
+    assert load(unhurried.find(key(3)) or "{}", 0).text == "text 3"
+    unhurried._base.execute("DROP TRIGGER full")
+    unhurried.commit()
+    assert unhurried.size() == 1200

@@ -11,6 +11,7 @@ from attar.engines.base import Request, Sampling, Spec
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal
 from attar.engines.journaled import Journaled
+from attar.engines.meter import Meter
 from attar.errors import EngineError, LimitError
 
 HOT = Sampling(temperature=1.0)
@@ -96,6 +97,7 @@ def test_a_thread_that_fails_gives_its_requests_to_those_who_wait_for_them(journ
     assert isinstance(first.get(timeout=20), EngineError)
     assert second.get(timeout=20) == plain(40)
     assert engine.asked == gate.asked == 40
+    assert engine.recalled == 0
     journal.commit()
     assert journal.size() == 40
 
@@ -120,6 +122,7 @@ def test_many_threads_ask_each_thing_once_and_each_gets_its_own(journal):
     for seed, out in enumerate(outs):
         assert out.get(timeout=30) == plain(200, start=50 * seed)
     assert engine.engine.asked == engine.asked == 350
+    assert engine.recalled == 4 * 200 - 350
 
 
 def test_failures_reach_all_who_wait_and_none_is_kept(journal):
@@ -132,6 +135,7 @@ def test_failures_reach_all_who_wait_and_none_is_kept(journal):
     assert gate.taken.wait(20)
     second = in_thread(lambda: [reply.error for reply in engine.write(and_then(asks(3), gate.leave))])
     assert first.get(timeout=20) == second.get(timeout=20) == ["fault on demand"] * 3
+    assert (engine.asked, engine.meter.now.failed, engine.recalled) == (3, 3, 3)
     journal.commit()
     assert journal.size() == 0
     assert journal.told()["failures"] == {"fault on demand": 3}
@@ -197,3 +201,24 @@ def test_what_another_gave_up_and_is_asked_here_again_is_not_waited_for_for_ever
     engine.engine = Batching(Spec("fake", "m"))
     found = in_thread(lambda: texts(engine.write(requests()))).get(timeout=1)
     assert found == {**plain(2), 2: plain(2)[0]}
+
+
+def test_what_another_thread_is_asking_counts_as_recalled_and_is_paid_for_once(journal):
+    noted = []
+    meter = Meter(note=lambda step, engine, spent: noted.append(replace(spent)))
+    engine = Journaled(gate := Gated(), journal, meter)
+    first = in_thread(lambda: texts(engine.write(asks(30))))
+    assert gate.taken.wait(20)
+    second = in_thread(lambda: texts(engine.write(and_then(asks(30), gate.leave))))
+    told = first.get(timeout=20)
+    assert second.get(timeout=20) == told
+    assert (engine.asked, engine.recalled, meter.now.failed) == (30, 30, 0)
+    assert meter.total.tokens_out == sum(len(text.split()) for text in told.values())
+    assert sum(spent.recalled for spent in noted) == sum(spent.asked for spent in noted) == 30
+
+
+def test_of_equal_requests_in_one_call_the_first_is_asked_and_the_rest_are_recalled(journal):
+    engine = Journaled(Fake(Spec("fake", "m")), journal)
+    twins = [Request(i, text=f"say {i % 3}", sampling=HOT, seed=i % 3) for i in range(12)]
+    assert texts(engine.write(twins)) == {i: plain(3)[i % 3] for i in range(12)}
+    assert (engine.asked, engine.recalled) == (3, 9)

@@ -4,10 +4,14 @@ import polars as pl
 import pytest
 from stages_for_tests import FAKE
 
+from attar.annotate import safety
+from attar.engines.base import Request, Spec, in_order
+from attar.engines.fake import Fake
+from attar.flow import Trace
 from attar.home import card
 from attar.run import Settings, run
 from attar.runfile import read_run_file
-from attar.table import read
+from attar.table import COLUMNS, read
 from attar.watch import Quiet
 
 POCKET = """
@@ -189,3 +193,63 @@ def test_a_language_is_found_by_a_library_where_only_that_is_read(run_file):
     found = steps("rule: language = 'en', control: false", run_file)
     assert found["language"].engine is None
     assert "tags" not in found
+
+
+def untrained(trace):
+    """Of a trace all that comes before a training."""
+    made = [step for step in trace.steps if not step.marks.trains]
+    return Trace(made, {"sft": trace.results["sft"]})
+
+
+def rewarded(talks):
+    """What the run's rewarder says of these, asked directly."""
+    requests = [Request(i, messages=tuple(talk)) for i, talk in enumerate(talks)]
+    return [reply.reward for reply in in_order(Fake(Spec("fake", "rewarder")).reward(requests), len(requests))]
+
+
+def test_the_air_filter_keeps_the_longest_of_what_beats_the_base_s_own_answer_to_the_same_prompt(run_file, home):
+    text = TAGGED.replace("JSON", GOOD).replace("KNOBS", "filter: air, control: false").replace("count: 40", "count: 60")
+    text = text.replace("model: base}", "model: base, replies: [what the base says]}")
+    cards = Cards()
+    results = run(untrained(read_run_file(run_file(text)).trace()), home, cards)
+    rows = read(home.steps / cards.cards["good"]["inputs"][0])
+    assert len(rows) == 60
+    own = rewarded(rows["messages"].to_list())
+    others = rewarded([[talk[0], {**talk[1], "content": "what the base says"}] for talk in rows["messages"].to_list()])
+    assert rows["base_response"].to_list() == ["what the base says"] * 60
+    assert (rows["reward"].to_list(), rows["base_reward"].to_list()) == (own, others)
+    better = [row for row, mine, its in zip(rows.to_dicts(), own, others, strict=True) if mine > its]
+    assert 15 < len(better) < 45
+    longest = sorted(better, key=lambda row: (-len(row["response"]), row["id"]))[:10]
+    assert set(read(results["sft"])["id"]) == {row["id"] for row in longest}
+
+
+def test_where_the_base_says_nothing_that_row_is_not_kept_and_its_reason_is_told(run_file, home):
+    text = TAGGED.replace("JSON", GOOD).replace("KNOBS", "rule: reward > base_reward, by: null, control: false")
+    cards = Cards()
+    run(untrained(read_run_file(run_file(text.replace("model: base}", "model: base, faults: 0.1}"))).trace()), home, cards)
+    rows = read(home.steps / cards.cards["good"]["inputs"][0])
+    dumb = rows.filter(pl.col("base_response").is_null())
+    assert 0 < len(dumb) < 10
+    assert set(dumb["base_response_error"]) == {"fault on demand"}
+    assert set(dumb["base_reward_error"]) == {"no base response"}
+    (verdicts,) = home.steps.glob("where.holds-*")
+    judged = read(verdicts).filter(pl.col("id").is_in(dumb["id"].implode()))
+    assert set(judged.select("kept", "reason").iter_rows()) == {(False, "unknown: reward > base_reward")}
+
+
+def thought_safe(pairs, which):
+    """How safe the run's guard finds each pair with this answer, asked directly."""
+    talks = [[*talk, {"role": "assistant", "content": said}] for talk, said in pairs.select("messages", which).iter_rows()]
+    told = pl.DataFrame({"id": pairs["id"], "messages": pl.Series(talks, dtype=COLUMNS["messages"])})
+    return safety.score(told, engine=Fake(Spec("fake", "guard")))["safe"]
+
+
+def test_a_guard_is_asked_of_the_further_answers_too_before_pairs_are_made_of_them(run_file, do_file):
+    text = TAGGED.replace("JSON", GOOD).replace("KNOBS", "rule: reward > -9, by: null, pairs: {answers: 6}")
+    text = text.replace("  base: {kind: fake, model: base}\n", "GUARD")
+    guarded = read(do_file(run_file(text.replace("GUARD", "  guard: {kind: fake, model: guard}\n")))["pairs"])
+    assert len(guarded) > 10
+    assert min(thought_safe(guarded, "chosen").min(), thought_safe(guarded, "rejected").min()) >= 0.5
+    plain = read(do_file(run_file(text.replace("GUARD", ""), "plain.yaml"))["pairs"])
+    assert min(thought_safe(plain, "chosen").min(), thought_safe(plain, "rejected").min()) < 0.5

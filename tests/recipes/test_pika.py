@@ -1,10 +1,13 @@
 import polars as pl
 import pytest
 
+from attar.annotate import safety
+from attar.engines.base import Spec
+from attar.engines.fake import Fake
 from attar.home import Home
 from attar.run import Settings, run
 from attar.runfile import read_run_file
-from attar.table import read
+from attar.table import COLUMNS, read
 from attar.watch import Quiet
 
 POCKET = """
@@ -103,3 +106,18 @@ def test_the_rows_are_the_same_for_any_shard_size(run_file, tmp_path, shard):
     out = run(trace, Home(tmp_path / "small"), Quiet(), Settings(shard=shard, bulk=shard))
     plain = run(trace, Home(tmp_path / "plain"), Quiet())
     assert all(read(out[name]).equals(read(plain[name])) for name in plain)
+
+
+def test_no_answer_that_the_guard_finds_unsafe_is_in_a_row_or_on_either_side_of_a_pair(run_file, do_file):
+    results = do_file(run_file(fake(engines="  guard: {kind: fake, model: guard}")))
+    sft, pairs = read(results["sft"]), read(results["pairs"])
+    sides = [
+        [*talk, {"role": "assistant", "content": said}]
+        for which in ("chosen", "rejected")
+        for talk, said in pairs.select("messages", which).iter_rows()
+    ]
+    talks = pl.Series([*sft["messages"].to_list(), *sides], dtype=COLUMNS["messages"])
+    asked = pl.DataFrame({"id": list(map(str, range(len(talks)))), "messages": talks})
+    assert len(sft) == 20
+    assert len(pairs) > 10
+    assert safety.score(asked, engine=Fake(Spec("fake", "guard")))["safe"].min() >= 0.5

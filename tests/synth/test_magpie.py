@@ -3,7 +3,7 @@ import pytest
 
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
-from attar.errors import RecipeError
+from attar.errors import DataError, RecipeError
 from attar.synth import magpie
 
 
@@ -87,3 +87,73 @@ def test_every_row_says_where_it_comes_from():
 def test_what_cannot_be_shared_out_is_refused(count, mix):
     with pytest.raises(RecipeError, match="cannot share"):
         magpie.draws(count=count, mix=mix)
+
+
+def systems(*mix, count=1):
+    return magpie.draws(count=count, mix=mix)["system"].to_list()
+
+
+@pytest.mark.parametrize("what", ["domain", "topic", "language"])
+def test_a_draw_can_be_steered_and_the_word_it_is_steered_to_stands_once_in_its_prefix(what):
+    spy = Spy()
+    magpie.ask(magpie.draws(count=1, mix=[{what: "Glasswort"}]), engine=spy)
+    text = spy.requests[0].text
+    assert text.startswith("<system>")
+    assert text.endswith("<end><user>")
+    assert text.count("Glasswort") == 1
+    assert "{" not in text
+
+
+def test_each_way_of_steering_says_something_of_its_own_and_all_go_together():
+    ways = {"domain": "botany", "topic": "salt", "language": "Polish"}
+    alone = systems(*({what: word} for what, word in ways.items()), count=3)
+    (both,) = systems(ways)
+    assert len({text.replace(word, "") for text, word in zip(alone, ways.values(), strict=True)}) == 3
+    assert all(word in both for word in ways.values())
+    assert len(both) < sum(map(len, alone))  # the opening is said once
+
+
+def test_words_of_ones_own_take_the_place_of_all_steering():
+    assert systems({"system": "Be brief.", "domain": "botany", "language": "Polish"}) == ["Be brief."]
+
+
+def test_nothing_to_steer_to_is_no_system_turn():
+    assert systems({}, {"topic": ""}, {"temperature": 1.2}, count=3) == [None] * 3
+
+
+def test_steering_is_shared_out_as_temperatures_are():
+    found = systems({"share": 3, "language": "Polish"}, {"share": 1, "language": "Welsh"}, {"share": 4}, count=16)
+    assert ["Polish" in (text or "") for text in found] == [True] * 6 + [False] * 10
+    assert ["Welsh" in (text or "") for text in found] == [False] * 6 + [True] * 2 + [False] * 8
+    assert found[8:] == [None] * 8
+
+
+PEOPLE = pl.DataFrame(
+    {"id": ["a", "b", "c"], "persona": ["A beekeeper in Kraków, who writes {braces}.", None, ""], "field": ["bees", "x", "y"]}
+)
+
+
+def test_each_persona_gets_one_draw_steered_to_it_and_nobody_is_not_steered():
+    out = magpie.draws_for(PEOPLE, temperature=1.3, top_p=0.9)
+    assert out.select("id", "persona", "field").equals(PEOPLE)
+    assert out["temperature"].to_list() == [1.3] * 3
+    assert out["top_p"].to_list() == [0.9] * 3
+    assert PEOPLE["persona"][0] in out["system"][0]
+    assert out["system"].to_list()[1:] == [None, None]
+
+
+def test_what_a_persona_asks_is_drawn_behind_that_persona_and_keeps_its_row():
+    spy = Spy()
+    out = magpie.ask(magpie.draws_for(PEOPLE, temperature=1.3, top_p=0.9), engine=spy, max_tokens=7)
+    assert [PEOPLE["persona"][0] in request.text for request in spy.requests] == [True, False, False]
+    assert [request.text for request in spy.requests[1:]] == ["<user>", "<user>"]
+    assert {(r.sampling.temperature, r.sampling.top_p, r.sampling.max_tokens) for r in spy.requests} == {(1.3, 0.9, 7)}
+    assert len({request.seed for request in spy.requests}) == 3
+    assert out.select("id", "persona", "field").equals(PEOPLE)
+    assert out["prompt"].null_count() == 0
+
+
+def test_draws_for_a_table_without_personas_or_without_rows():
+    with pytest.raises(DataError, match="column 'persona' is missing; the table has: id, field"):
+        magpie.draws_for(PEOPLE.drop("persona"))
+    assert magpie.draws_for(PEOPLE.clear()).schema["system"] == pl.String

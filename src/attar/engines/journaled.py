@@ -45,7 +45,7 @@ class Journaled:
 
     @property
     def recalled(self) -> int:
-        """Requests whose reply the journal knew."""
+        """Requests that were not asked: the journal knew the reply, or somebody was asking for it already."""
         return self.meter.now.recalled
 
     @property

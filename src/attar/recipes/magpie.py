@@ -116,7 +116,8 @@ def magpie(
     results = {"sft": arms["selected"]}
     if pairs is not None:
         by_whom = models["selected"] if pairs.get("by") == "student" and models else writer
-        results |= _pairs(flow, good, by_whom, rewarder, pairs, answer_tokens, seed)
+        several = _several(flow, good, by_whom, rewarder, pairs, answer_tokens, seed)
+        results |= _pairs(flow, guarded(flow, several, guard, guarding), pairs, seed)
         if models:
             preferred = preferring(flow, models["selected"], results["pairs"], prefer or {}, seed)
             models = {"selected": models["selected"], "preferred": preferred, **models}
@@ -143,10 +144,10 @@ def _against_base(
     return flow(reward.score, alone, engine=rewarder, into="base_reward", response="base_response", name="base-reward")
 
 
-def _pairs(
+def _several(
     flow: Flow, rows: Handle, writer: Spec | Handle, rewarder: Spec, how: Pairs, answer_tokens: int, seed: int
-) -> dict[str, Handle]:
-    """Several answers to some of the prompts, scored; of each prompt the best against a worse one."""
+) -> Handle:
+    """Several answers to some of the prompts, scored."""
     some = flow(rank.chance, rows, keep=how.get("count", 100_000), seed=seed, name="some")
     asked = flow(turns.reopen, flow(keep.rows, rows, some, name="to-compare"))
     several = flow(
@@ -159,7 +160,11 @@ def _pairs(
         seed=seed,
         name="several",
     )
-    scored = flow(reward.score, several, engine=rewarder, name="compare")
+    return flow(reward.score, several, engine=rewarder, name="compare")
+
+
+def _pairs(flow: Flow, scored: Handle, how: Pairs, seed: int) -> dict[str, Handle]:
+    """Of each prompt's answers the best against a worse one."""
     rejected, margin = how.get("rejected", "worst"), how.get("margin", 0.0)
     drawn = flow(pair.choose, scored, rejected=rejected, margin=margin, seed=seed, name="pairs")
     return {"pairs": flow(keep.rows, drawn, flow(pair.fit, drawn), name="pairs-kept"), "audit": flow(pair.audit, drawn)}
