@@ -82,11 +82,12 @@ def _engine(step: Mapping[str, Any], steps: Mapping[str, Any]) -> str | None:
 
 
 def _dropped(folder: Path) -> Counter[str] | None:
-    """Reasons of a verdict table, those that differ only by a rank taken together; None of any other table."""
+    """Reasons of a verdict table, those that differ only by a number or an item taken together; None of any other table."""
     if not {"kept", "reason"} <= set(pl.read_parquet_schema(parts(folder)[0])):
         return None
-    rank = pl.col("reason").str.replace(r"^rank \d+", "rank").fill_null("no reason given")
-    counted = pl.scan_parquet(parts(folder)).filter(~pl.col("kept")).select(rank).group_by("reason").len().collect()
+    reason = pl.col("reason").str.replace(r"^rank \d+", "rank").str.replace(r"(cosine|Jaccard) [\d.]+", "$1")
+    reason = reason.str.replace(r"^(overlaps .+) item .+$", "$1").fill_null("no reason given")
+    counted = pl.scan_parquet(parts(folder)).filter(~pl.col("kept")).select(reason).group_by("reason").len().collect()
     return Counter(dict(counted.iter_rows()))
 
 
