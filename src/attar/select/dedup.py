@@ -1,28 +1,96 @@
-"""Drop repeats; of each group of equals exactly one survives, the first or the best."""
+"""Drop repeats, all by one rule: walk the rows best first, and drop each that is alike to a row that was kept.
 
+Best is what `best`, an expression, makes highest, ties by id; a row for which it is null comes last. Without it the rows are
+walked in their order. A dropped row names the first kept one that it is alike to; none is dropped for being like a dropped one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import polars as pl
+import polars.selectors as cs
 
+from attar.errors import RecipeError
+from attar.select.diverse import repr_filter
+from attar.select.jaccard import repeats
+from attar.select.where import columns, expression
+from attar.shingles import Unit, shingles
 from attar.stage import reads
-from attar.table import Table, verdicts
+from attar.table import Table, need
+from attar.vectors.rows import matrix
 
 
-@reads(lambda knobs: tuple(column for column in (knobs["column"], knobs["best"]) if column))
+def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
+    return (knobs["column"], *(columns(knobs["best"]) if knobs["best"] else ()))
+
+
+@reads(_reads)
 def exact(table: Table, *, column: str = "prompt", best: str | None = None) -> Table:
-    """{column} -> verdicts: equal text, whatever its case and spacing; the survivor has the highest `best`, or comes first."""
-    marked = table.select(
-        "id",
-        pl.col(column).is_null().alias("empty"),
-        pl.col(column).str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars().hash(seed=7).alias("text"),
-        (pl.col(best) if best else pl.lit(0)).alias("best"),
-    ).with_row_index()
-    leader = marked.sort(["empty", "best", "index"], descending=[False, True, False], nulls_last=True)
-    survivors = leader.group_by("text", maintain_order=True).agg(pl.col("id").first().alias("survivor"))
-    judged = marked.join(survivors, on="text", how="left", maintain_order="left")
-    kept = ~pl.col("empty") & (pl.col("id") == pl.col("survivor"))
-    out = judged.select(
-        "id",
-        kept.alias("kept"),
-        pl.when(pl.col("empty")).then(pl.lit(f"no {column}")).when(~kept).then(pl.lit(f"repeats a {column}")).alias("reason"),
-        pl.when(~kept & ~pl.col("empty")).then("survivor").alias("because"),
+    """{column}, the columns of `best` -> verdicts: alike is equal text, whatever its case and spacing."""
+    walked = _walked(table, column, best)
+    texts = walked[column].str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars().hash(seed=7)
+    rows = pl.DataFrame({"text": texts}).with_row_index("row")
+    first = rows.select(pl.col("row").first().over("text"))["row"].to_numpy().astype(np.int64)
+    by = np.where(first < np.arange(len(first)), first, -1)
+    return _judged(table, column, walked, by, pl.lit(f"repeats a {column}"))
+
+
+@reads(_reads)
+def near(
+    table: Table,
+    *,
+    column: str = "prompt",
+    best: str | None = None,
+    threshold: float = 0.7,
+    words: int = 3,
+    unit: Unit = "words",
+) -> Table:
+    """{column}, the columns of `best` -> verdicts: alike is a Jaccard of at least `threshold`, exactly.
+
+    It is the share of all sequences of so many words (or characters, by `unit`) of the two texts that are in both.
+    """
+    if not 0 < threshold <= 1:
+        raise RecipeError(f"threshold {threshold} is no Jaccard to ask for: it lies above 0 and up to 1, and 0.7 is usual")
+    walked = _walked(table, column, best)
+    by, jaccard = repeats(shingles(walked[column], size=words, unit=unit), threshold)
+    return _judged(table, column, walked, by, pl.format(f"nearly repeats a {column} (Jaccard {{}})", _cut(jaccard)))
+
+
+@reads(_reads)
+def semantic(table: Table, *, column: str = "embedding", best: str | None = None, threshold: float = 0.95) -> Table:
+    """{column}, the columns of `best` -> verdicts: alike is a cosine above `threshold`."""
+    walked = _walked(table, column, best)
+    found = repr_filter(matrix(walked, column), threshold=threshold)
+    return _judged(table, column, walked, found.by, pl.format("means what a kept row means (cosine {})", _cut(found.cosine)))
+
+
+def _cut(values: np.ndarray) -> pl.Expr:
+    """Two digits, cut and not rounded, so that none looks like more than it is."""
+    return pl.lit(pl.Series(np.floor(values * 100) / 100, dtype=pl.Float64))
+
+
+def _walked(table: Table, column: str, best: str | None) -> Table:
+    """The rows that have a value, in the order in which they are walked, and their place in the table."""
+    need(table, *_reads({"column": column, "best": best}))
+    rows = table.select("id", column, (expression(best) if best else pl.lit(0)).alias("_worth")).with_row_index("_place")
+    rows = rows.filter(pl.col(column).is_not_null()).with_columns(cs.float().fill_nan(None))
+    return rows.sort(["_worth", "id"], descending=[True, False], nulls_last=True) if best else rows
+
+
+def _judged(table: Table, column: str, walked: Table, by: np.ndarray, reason: pl.Expr) -> Table:
+    """Verdicts on all rows; `by` has of each walked row the place in the walk of the one that crowds it out, or -1."""
+    by = np.asarray(by, dtype=np.int64)
+    told = walked.select(
+        "_place",
+        pl.Series("kept", by < 0),
+        pl.when(pl.Series(by >= 0)).then(reason).alias("reason"),
+        pl.when(pl.Series(by >= 0)).then(pl.col("id").gather(np.maximum(by, 0))).alias("because"),
     )
-    return verdicts(*(out[name].to_list() for name in ("id", "kept", "reason", "because"))) if out.is_empty() else out
+    whole = table.select("id").with_row_index("_place").join(told, on="_place", how="left", maintain_order="left")
+    return whole.select(
+        "id",
+        pl.col("kept").fill_null(False),
+        pl.when(pl.col("kept").is_null()).then(pl.lit(f"no {column}")).otherwise("reason").alias("reason"),
+        "because",
+    )

@@ -1,0 +1,125 @@
+"""What data must be apart from, as fingerprints: a row for each item of a benchmark, hashes of its words and not their text.
+
+    benchmark, item     whose item it is, and its number there
+    runs                hashes of every 13 words in a row; of all its words, where there are fewer
+    triples             the low 32 bits of the hashes of every 3 words in a row
+
+Those of the common benchmarks are shipped; of a file, a folder or a dataset on the Hub they are made when they are needed.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from attar.errors import DataError, MissingExtraError, did_you_mean
+from attar.files import rows, sources
+from attar.formats import understand
+from attar.shingles import shingles
+from attar.table import Table
+
+RUN, SHORT = 13, 3
+LOW = (1 << 32) - 1
+BENCHMARKS = {"alpaca_eval": 805, "arena_hard": 500, "mt_bench": 160}
+"""The items of those that are shipped; of MT-Bench both turns."""
+_SHIPPED = Path(__file__).parent / "benchmarks"
+Asked = Iterator[tuple[str, str]]
+
+
+def opened(source: str) -> Table:
+    """The fingerprints of a benchmark by its name, or of what a file, a folder or a dataset on the Hub asks."""
+    path = Path(source)
+    if source in BENCHMARKS:
+        return _named(source, pl.read_parquet(_SHIPPED / f"{source}.parquet"))
+    if path.exists():
+        name, found = path.name, _lines(path) if path.suffix.lower() == ".txt" else _asked(_read(path))
+    elif source.count("/") == 1 and not path.suffix and not source.startswith((".", "/", "~")):
+        name, found = source, _asked(_hub(source))
+    else:
+        raise DataError(f"{source!r} is no benchmark and no file here; {did_you_mean(source, BENCHMARKS)}")
+    items = list(found)
+    if not items:
+        raise DataError(f"{source} asks nothing: there is no prompt in it")
+    return _named(name, fingerprints([item for item, _ in items], [text for _, text in items]))
+
+
+def content_of(source: str) -> str | None:
+    """The fingerprint of what a file or a folder holds; None of anything else."""
+    if source in BENCHMARKS or not (path := Path(source)).exists():
+        return None
+    digest = hashlib.blake2b(digest_size=8)
+    for file in sources(path):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=8)).digest())
+    return digest.hexdigest()
+
+
+def fingerprints(items: Sequence[str], texts: Sequence[str]) -> Table:
+    """item, runs, triples of texts; those without a word are left out, as every other such text would be like them."""
+    spoken = pl.DataFrame({"item": items, "text": texts}, schema={"item": pl.String, "text": pl.String})
+    spoken = spoken.filter(pl.col("text").str.contains(r"\w"))
+    runs, triples = shingles(spoken["text"], size=RUN), shingles(spoken["text"], size=SHORT)
+    return pl.DataFrame(
+        {
+            "item": spoken["item"],
+            "runs": [part.tolist() for part in np.split(runs.values, runs.starts[1:-1])],
+            "triples": [part.tolist() for part in np.split(triples.values & LOW, triples.starts[1:-1])],
+        },
+        schema={"item": pl.String, "runs": pl.List(pl.UInt64), "triples": pl.List(pl.UInt32)},
+    )
+
+
+def _named(name: str, prints: Table) -> Table:
+    return prints.select(pl.lit(name).alias("benchmark"), "item", "runs", "triples")
+
+
+def _lines(path: Path) -> Asked:
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            yield from ((str(number), line) for number, line in enumerate(stream, 1) if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} could not be read as UTF-8 text: {error}") from error
+
+
+def _asked(found: Iterator[tuple[str, str, Any]]) -> Asked:
+    """Every user turn, by the row's number and, behind the first, the turn's."""
+    for number, where, value in found:
+        try:
+            if isinstance(value, ValueError):
+                raise value
+            turns = [turn["content"] for turn in understand(value)["messages"] if turn["role"] == "user"]
+        except ValueError as error:
+            raise DataError(f"{where}: {error}; mend it, or give the benchmark as text, one prompt a line") from error
+        yield from ((number if i == 1 else f"{number} turn {i}", text) for i, text in enumerate(turns, 1))
+
+
+def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
+    for number, found in enumerate(rows(path), 1):
+        yield str(number), f"{found.file}, row {found.line}", found.value
+
+
+def _hub(name: str) -> Iterator[tuple[str, str, Any]]:
+    """The rows of all splits of a dataset on the Hub (`owner/name`, `owner/name:config`, either with `@revision`)."""
+    try:
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetsError
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "train") from error
+    place, _, revision = name.partition("@")
+    place, _, config = place.partition(":")
+    number = 0
+    try:
+        splits = load_dataset(place, config or None, streaming=True, revision=revision or None)
+        for split, stream in splits.items():
+            for row in stream:
+                number += 1
+                yield str(number), f"{name}, row {number} ({split})", row
+    except (OSError, ValueError, DatasetsError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(
+            f"{name} is neither a benchmark nor a file here, and could not be read from the Hub ({reason}): "
+            "mend the name or the connection"
+        ) from error
