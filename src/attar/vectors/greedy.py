@@ -15,7 +15,7 @@ from attar.vectors.rows import Matrix, unit
 from attar.vectors.sieve import Shelf, sieve, some
 
 _TILE = 4096
-_WITHIN = 128
+_WITHIN = 256
 _TOO_MANY = 64
 """Of so many pairs one may be let through, before whole rows are cheaper."""
 

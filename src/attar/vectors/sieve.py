@@ -15,8 +15,8 @@ import numpy as np
 from attar.vectors.arithmetic import Arithmetic, Pairs
 from attar.vectors.rows import Matrix, unit
 
-_SAMPLE = 2048
-_WIDTHS = (32, 48, 64, 96, 128, 192, 256)
+_SAMPLE = 1024
+_WIDTHS = (32, 48, 64, 96, 128, 192)
 _TO_CHOOSE = (64, 128, 192)
 _SCAN = 16
 """What reading a product costs, in terms of it."""
@@ -24,8 +24,8 @@ _LOOK = 30_000
 """What a look at one pair in 64 bits costs, in terms of a product."""
 _FEW = 256
 """Rows of a sample that say too little."""
-_WORTH_IT = 4e9
-"""Terms of products below which finding directions costs more than it saves."""
+_WORTH_IT = 1.5e7
+"""Pairs below which finding directions costs more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def sieve(sample: Matrix, pairs: float, least: float, arithmetic: Arithmetic) ->
     """The sieve that will be quickest for so many pairs of which those of a cosine above `least` are wanted."""
     whole = sample.shape[1]
     widths = [width for width in _WIDTHS if width * 2 <= whole]
-    if pairs * whole < _WORTH_IT or len(sample) < _FEW or not widths:
+    if pairs < _WORTH_IT or len(sample) < _FEW or not widths:
         return Sieve(arithmetic, None)
     directions = _leading(sample, min(widths[-1], len(sample)))
     half = len(sample) // 2
@@ -86,7 +86,7 @@ def sieves(rows: Matrix, arithmetic: Arithmetic) -> list[Sieve]:
     """A few sieves for rows of length one, to choose from as the case is; whole rows are always among them."""
     total, whole = rows.shape
     widths = [width for width in _TO_CHOOSE if width * 2 <= whole]
-    if total * total / 2 * whole < _WORTH_IT or not widths:
+    if total * total / 2 < _WORTH_IT or not widths:
         return [Sieve(arithmetic, None)]
     directions = _leading(rows[_chosen(total)], widths[-1])
     return [*(Sieve(arithmetic, directions[:, : width - 1]) for width in widths), Sieve(arithmetic, None)]
