@@ -1,3 +1,4 @@
+from array import array
 from math import inf, isfinite, log
 
 import pytest
@@ -21,8 +22,8 @@ def only(found):
 def test_embeddings_are_made_one_long_and_go_where_their_number_says():
     data = [{"index": 1, "embedding": [0, -2]}, {"index": 0, "embedding": [3, 4.0]}]
     first, second = bodies.vectors({"data": data}, rows(2))
-    assert first == Reply(10, vector=(0.6, 0.8))
-    assert second == Reply(11, vector=(0.0, -1.0))
+    assert first == Reply(10, vector=array("f", [0.6, 0.8]))
+    assert second == Reply(11, vector=array("f", [0.0, -1.0]))
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8).filter(lambda values: max(map(abs, values)) > 1e-6))
@@ -46,7 +47,7 @@ def test_an_embedding_that_is_no_list_of_numbers_is_asked_again(values):
 def test_fewer_embeddings_than_texts_leave_the_rest_to_be_asked_again():
     first, second = bodies.vectors({"data": [{"index": 1, "embedding": [1]}]}, rows(2))
     assert isinstance(first, Mishap)
-    assert second == Reply(11, vector=(1.0,))
+    assert second == Reply(11, vector=array("f", [1.0]))
 
 
 @pytest.mark.parametrize(

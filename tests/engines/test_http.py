@@ -175,7 +175,7 @@ def test_texts_that_are_asked_for_one_by_one_keep_to_what_is_allowed(server):
 
     served = server(speak)
     replies = in_order(http(served.url, concurrency=2).embed(Request(i, text=str(i)) for i in range(40)), 40)
-    assert [reply.vector for reply in replies] == [(1.0,)] * 40
+    assert [list(reply.vector) for reply in replies] == [[1.0]] * 40
     assert served.most <= 2
 
 

@@ -317,7 +317,7 @@ def test_a_model_without_the_weights_for_its_role_is_refused_not_made_up():
     [
         ({"slots": -1}, "option 'slots' is -1, not a number above nought"),
         ({"threads": "one"}, "option 'threads' is 'one', not a number above nought"),
-        ({"pool": "max"}, "option 'pool' is 'max', not 'mean' or 'last'"),
+        ({"pool": "max"}, "option 'pool' is 'max', not 'mean', 'last' or 'cls'"),
         ({"slots": True}, "option 'slots' is True"),
     ],
 )

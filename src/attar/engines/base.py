@@ -1,5 +1,6 @@
 """What an engine is: a Spec as plain data, requests in, replies out in any order; and the four things an engine may do."""
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -69,7 +70,8 @@ class Reply:
     """What a reasoning model thought before it answered, kept apart from the answer."""
     weights: tuple[float, ...] | None = None
     """Log-probabilities of the request's labels, in their order."""
-    vector: tuple[float, ...] | None = None
+    vector: "array[float] | None" = None
+    """Of length one, as an array of 32-bit floats (`array("f")`): a few bytes a number wherever it goes."""
     reward: float | None = None
     tokens_in: int = 0
     tokens_out: int = 0

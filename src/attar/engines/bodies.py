@@ -4,8 +4,11 @@ A body that is not what was asked for (too few answers, two of one number, no te
 """
 
 import sys
+from array import array
 from math import exp, inf, log
 from typing import Any, TypeGuard
+
+import numpy as np
 
 from attar.engines.base import Reply, Request, Sampling
 from attar.engines.mishaps import Mishap
@@ -111,14 +114,19 @@ def _vector(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Mis
     if item is None:
         return Mishap("wrong count", "fewer embeddings than texts")
     values = item.get("embedding")
-    if not isinstance(values, list) or not values or not all(_finite(value) for value in values):
+    if not isinstance(values, list) or not values or not set(map(type, values)) <= {int, float}:
         return Mishap("malformed reply", "the embedding is no list of numbers")
-    largest = max(abs(value) for value in values)
+    try:
+        numbers = np.array(values, dtype=np.float64)
+    except OverflowError:  # of an integer that no float can hold
+        return Mishap("malformed reply", "the embedding is no list of numbers")
+    largest = np.abs(numbers).max()
+    if not np.isfinite(largest):
+        return Mishap("malformed reply", "the embedding is no list of numbers")
     if largest == 0:
         return Reply(index, error="the embedding is nought", tokens_in=tokens)
-    scaled = [value / largest for value in values]  # so that no square is too large for a float
-    size = sum(value * value for value in scaled) ** 0.5
-    return Reply(index, vector=tuple(value / size for value in scaled), tokens_in=tokens)
+    numbers /= largest  # so that no square is too large for a float
+    return Reply(index, vector=array("f", (numbers / np.linalg.norm(numbers)).astype(np.float32).tobytes()), tokens_in=tokens)
 
 
 def for_rewards(inputs: list[str], dialect: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ For tests and dry runs. Options: `seed`, `faults` (share of requests that fail),
 
 import json
 import time
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from hashlib import blake2b
@@ -102,7 +103,7 @@ class Fake:
                 continue
             numbers = [dice.gauss(0, 1) for _ in range(8)]
             size = sum(number * number for number in numbers) ** 0.5
-            yield Reply(request.index, vector=tuple(number / size for number in numbers), tokens_in=8)
+            yield Reply(request.index, vector=array("f", (number / size for number in numbers)), tokens_in=8)
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """A random number around nought."""

@@ -1,5 +1,7 @@
 """Every reply, kept the moment it arrives, under the hash of all that decides it; and what each run spent.
 
+A reply is kept as JSON; of one with a vector the JSON's line is followed by the vector's bytes.
+
 SQLite in WAL mode, shared by all runs and processes of a home; a group is committed, and synced to the disk, half a second
 after its first reply. Failures are kept for the report, never replayed.
 """
@@ -9,6 +11,7 @@ import json
 import sqlite3
 import threading
 import time
+from array import array
 from collections import Counter
 from dataclasses import astuple, fields
 from itertools import chain, islice
@@ -25,7 +28,8 @@ _MOST_WAITING = 8_000
 _AT_ONCE = 500
 """Rows in one statement: sqlite gives the interpreter's lock away at each, and has to wait for it while the driver is busy."""
 _COUNTS = [field.name for field in fields(Spent)]
-_KEPT = [field.name for field in fields(Reply) if field.name not in ("index", "error")]
+_KEPT = [field.name for field in fields(Reply) if field.name not in ("index", "error", "vector")]
+Kept = str | bytes
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (key BLOB, reason TEXT NOT NULL, at REAL NOT NULL);
@@ -62,15 +66,15 @@ class Journal:
             raise EngineError(f"the journal {path} cannot be opened ({error}): if it is damaged, move it away") from error
         self.path, self._broken = path, ""
         self._adding, self._reading, self._writing = threading.Lock(), threading.Lock(), threading.Lock()
-        self._waiting: dict[bytes, tuple[str, float]] = {}
-        self._leaving: dict[bytes, tuple[str, float]] = {}
+        self._waiting: dict[bytes, tuple[Kept, float]] = {}
+        self._leaving: dict[bytes, tuple[Kept, float]] = {}
         self._failed: list[tuple[bytes, str, float]] = []
         self._spent: dict[tuple[str, str, str], Spent] = {}
         self._wake, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._commit_often, name="journal", daemon=True)
         self._thread.start()
 
-    def find(self, key: bytes) -> str | None:
+    def find(self, key: bytes) -> Kept | None:
         """The reply kept under a key."""
         waiting = self._waiting.get(key) or self._leaving.get(key)
         if waiting:
@@ -196,15 +200,18 @@ class Journal:
             return self._reader.execute(query, values).fetchall()
 
 
-def _dump(reply: Reply) -> str:
+def _dump(reply: Reply) -> Kept:
     values = {name: value for name in _KEPT if (value := getattr(reply, name)) is not None}
-    return json.dumps(values, separators=(",", ":"))
+    text = json.dumps(values, separators=(",", ":"))
+    return text if reply.vector is None else text.encode() + b"\n" + array("f", reply.vector).tobytes()
 
 
-def load(text: str, index: int) -> Reply:
+def load(kept: Kept, index: int) -> Reply:
     """A kept reply, for the request of this index."""
+    text, _, numbers = kept.partition(b"\n") if isinstance(kept, bytes) else (kept, None, None)
     values: dict[str, Any] = json.loads(text)
-    for name in ("weights", "vector"):
-        if name in values:
-            values[name] = tuple(values[name])
+    if "weights" in values:
+        values["weights"] = tuple(values["weights"])
+    if numbers or "vector" in values:  # in an older journal as text
+        values["vector"] = array("f", numbers or values["vector"])
     return Reply(index, **values)

@@ -1,9 +1,10 @@
 """Models in this process, by transformers: writing with slot refill, label log-probabilities, embeddings, rewards.
 
 Runs on CPU, CUDA or MPS. Options: `device`, `device_map`, `dtype`, `revision`, `slots` (rows at a time; found by itself),
-`threads` (CPU), `pool` (`mean` or `last`, for embeddings).
+`threads` (CPU); for embeddings `pool` (`mean`, `last`, `cls`), `longest` (tokens that are read), `prefix` (before each text).
 """
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -13,6 +14,8 @@ from typing import Any
 from attar.chat import Template, load_template
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.hub import template_folder
+from attar.engines.labels import Posed, lead, posed
+from attar.engines.pooling import HOW, Pooling, before, cut, dense, fetched, limit, read, shaping
 from attar.errors import EngineError, MissingExtraError, did_you_mean
 from attar.identity import fingerprint, of_folder
 
@@ -25,6 +28,8 @@ OPTIONS: dict[str, tuple[type, ...]] = {
     "slots": (int,),
     "threads": (int,),
     "pool": (str,),
+    "longest": (int,),
+    "prefix": (str,),
     "gpus": (int,),  # of a base: how its training is spread
     "accelerate": (str,),
 }
@@ -38,8 +43,8 @@ def _check_options(spec: Spec) -> None:
         if not isinstance(value, OPTIONS[name]) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
             wanted = " or ".join("a number above nought" if kind is int else kind.__name__ for kind in OPTIONS[name])
             raise EngineError(f"local engine {spec.model}: option {name!r} is {value!r}, not {wanted}")
-    if (pool := spec.options.get("pool", "mean")) not in ("mean", "last"):
-        raise EngineError(f"local engine {spec.model}: option 'pool' is {pool!r}, not 'mean' or 'last'")
+    if (pool := spec.options.get("pool", "mean")) not in HOW:
+        raise EngineError(f"local engine {spec.model}: option 'pool' is {pool!r}, not 'mean', 'last' or 'cls'")
 
 
 def where(model: str) -> Path | None:
@@ -73,7 +78,7 @@ class Local:
         """The model's content (of a hub's its name and revision), the precision and the pooling."""
         options = self.spec.options
         model = self.spec.identity or (of_folder(self.folder) if self.folder else [self.spec.model, options.get("revision")])
-        return fingerprint("local", model, self._dtype(), options.get("pool", "mean"))
+        return fingerprint("local", model, self._dtype(), options.get("pool", "mean"), *shaping(self.folder, options))
 
     def _dtype(self) -> str:
         """The precision: float32 on a CPU, the checkpoint's own elsewhere, unless the options say."""
@@ -155,7 +160,7 @@ class Local:
             TypeError,
         ) as error:  # of a device or a precision that is not there
             raise EngineError(f"cannot load {self.spec.model} with {dict(options)}: {str(error).splitlines()[0]}") from error
-        if missing := sorted(told["missing_keys"]):
+        if missing := sorted(key for key in told["missing_keys"] if head or not key.startswith("pooler.")):
             role = {"SequenceClassification": "scores", "CausalLM": "writes"}.get(head, "embeds")
             raise EngineError(f"{self.spec.model} is no model that {role}: it has no weights for {missing[0]}")
         return model
@@ -220,23 +225,45 @@ class Local:
         """Log-probabilities of each label as the whole answer, in one forward pass a batch."""
         from attar.engines.scoring import weigh
 
-        end = self.tokenizer.eos_token_id
+        model = self._model("CausalLM")
+        longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         for batch in self._batches(requests):
-            prompts = [self._encode(request, ask=True) for request in batch]
-            labels = [_label_ids(self.tokenizer, request.labels, end) for request in batch]
-            found = weigh(self._model("CausalLM"), prompts, labels)
-            for request, prompt, weights in zip(batch, prompts, found, strict=True):
+            able: list[tuple[Request, Posed]] = []
+            for request in batch:
+                prompt, ways = asked = self._posed(request)
+                if longest and len(prompt) + max(map(len, ways)) > longest + 1:  # the last token of a label is not read
+                    yield Reply(request.index, error=f"prompt of {len(prompt)} tokens, the model takes {longest}")
+                else:
+                    able.append((request, asked))
+            found = weigh(model, [prompt for _, (prompt, _) in able], [ways for _, (_, ways) in able])
+            for (request, (prompt, _)), weights in zip(able, found, strict=True):
                 yield Reply(request.index, weights=tuple(weights), tokens_in=len(prompt), tokens_out=1)
 
+    def _posed(self, request: Request) -> Posed:
+        raw = request.text
+        text, space = (raw, "") if raw is not None else (self.template.render(request.messages, ask=True), lead(self.template))
+        return posed(self.tokenizer, self.tokens(text), text, request.labels, space)
+
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Unit vectors, from the mean or the last token of the last layer."""
+        """Unit vectors, of texts framed and cut as the model's own tokenizer does it; one that was cut ends by `length`."""
         from attar.engines.scoring import embed
 
+        model, options = self._model(""), self.spec.options
+        how = read(self.folder or fetched(self.spec.model, options.get("revision")), options)
+        longest, after = how.longest or limit(model, self.tokenizer), dense(how.dense)
         for batch in self._batches(requests):
-            ids = [self._encode(request, ask=False) for request in batch]
-            found = embed(self._model(""), ids, self.spec.options.get("pool", "mean"))
-            for request, prompt, vector in zip(batch, ids, found, strict=True):
-                yield Reply(request.index, vector=tuple(vector), tokens_in=len(prompt))
+            rows = self._framed(batch, how, longest)
+            found = embed(model, [ids for ids, _ in rows], how.how, after)
+            for request, (ids, short), vector in zip(batch, rows, found, strict=True):
+                finish, numbers = "length" if short else "stop", array("f", vector.tobytes())
+                yield Reply(request.index, finish=finish, vector=numbers, tokens_in=len(ids))
+
+    def _framed(self, requests: list[Request], how: Pooling, longest: int) -> list[tuple[list[int], bool]]:
+        """Each text's tokens between the model's special ones, and whether some were left out."""
+        whole = [self._encode(request, ask=False) if request.text is None else None for request in requests]
+        texts = [before(how, request.text) for request in requests if request.text is not None]
+        rows = iter(cut(self.tokenizer, texts, longest))
+        return [next(rows) if ids is None else (ids[:longest], len(ids) > longest) for ids in whole]
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """The one logit of a sequence classifier, on whole conversations."""
@@ -271,10 +298,3 @@ def _before(text: str, stops: tuple[str, ...]) -> str:
     for stop in stops:
         text = text.partition(stop)[0]
     return text
-
-
-def _label_ids(tokenizer: Any, labels: tuple[str, ...], end: int | None) -> list[list[int]]:
-    """Each label's tokens; one that another label goes on from is closed with the end of the turn."""
-    ids = [tokenizer.encode(label, add_special_tokens=False) for label in labels]
-    starts = [any(other != own and other[: len(own)] == own for other in ids) for own in ids]
-    return [[*own, end] if start and end is not None else own for own, start in zip(ids, starts, strict=True)]

@@ -1,4 +1,4 @@
-"""One forward pass, many uses: label log-probabilities, embeddings, rewards. Rows of like length go together, left-padded.
+"""One forward pass, many uses: label log-probabilities, embeddings, rewards. Rows of like length go together.
 
 A batch that does not fit the device's memory is halved until it does.
 """
@@ -6,18 +6,19 @@ A batch that does not fit the device's memory is halved until it does.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-_TOKENS = {"cpu": 16_384, "mps": 16_384, "cuda": 131_072}
+_TOKENS = {"cpu": 4_096, "mps": 16_384, "cuda": 131_072}
 
 Pass = Callable[[Tensor, Tensor], Tensor]
 """(ids, mask) of a padded batch to one row of results for each."""
 
 
 @torch.inference_mode()
-def _in_batches(model: Any, rows: list[list[int]], run: Pass) -> list[Tensor]:
-    """Results of every row, in order."""
+def _in_batches(model: Any, rows: list[list[int]], run: Pass, *, left: bool = True) -> list[Tensor]:
+    """Results of every row, in order; rows are padded before or behind."""
     out: list[Tensor | None] = [None] * len(rows)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     budget = _TOKENS[model.device.type]
@@ -25,7 +26,7 @@ def _in_batches(model: Any, rows: list[list[int]], run: Pass) -> list[Tensor]:
         size = max(1, min(len(order), budget // max(1, len(rows[order[-1]]))))
         batch = order[-size:]
         try:
-            found = run(*_padded([rows[i] for i in batch], model)).float().cpu()
+            found = run(*_padded([rows[i] for i in batch], model, left)).float().cpu()
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -37,12 +38,16 @@ def _in_batches(model: Any, rows: list[list[int]], run: Pass) -> list[Tensor]:
     return [result for result in out if result is not None]
 
 
-def _padded(rows: list[list[int]], model: Any) -> tuple[Tensor, Tensor]:
+def _padded(rows: list[list[int]], model: Any, left: bool) -> tuple[Tensor, Tensor]:
     longest = max(len(row) for row in rows)
     pad = model.config.pad_token_id or 0
-    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=model.device)
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=model.device)
-    return ids, mask
+    ids = [_side([pad] * (longest - len(row)), row, left) for row in rows]
+    mask = [_side([0] * (longest - len(row)), [1] * len(row), left) for row in rows]
+    return torch.tensor(ids, device=model.device), torch.tensor(mask, device=model.device)
+
+
+def _side(padding: list[int], row: list[int], left: bool) -> list[int]:
+    return padding + row if left else row + padding
 
 
 def _positions(mask: Tensor) -> Tensor:
@@ -72,15 +77,23 @@ def _own_logs(model: Any, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
     return logs.gather(-1, ids[:, -logs.shape[1] :, None])[:, :, 0]
 
 
-def embed(model: Any, rows: list[list[int]], pool: str) -> list[list[float]]:
-    """Unit vectors: the mean of the last layer's states, or the last of them."""
+def embed(model: Any, rows: list[list[int]], pool: str, after: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """Unit vectors: the mean of the last layer's states, the last or the first of them, through the layers behind."""
+    reader = model.get_encoder() if model.config.is_encoder_decoder else model
 
     def run(ids: Tensor, mask: Tensor) -> Tensor:
-        states = model(input_ids=ids, attention_mask=mask, position_ids=_positions(mask)).last_hidden_state.float()
-        pooled = states[:, -1] if pool == "last" else (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
-        return torch.nn.functional.normalize(pooled, dim=-1)
+        states = reader(input_ids=ids, attention_mask=mask).last_hidden_state  # which counts positions in the model's own way
+        states = states if states.dtype == torch.float64 else states.float()
+        return torch.nn.functional.normalize(after(_pooled(states, mask, pool)), dim=-1)
 
-    return [vector.tolist() for vector in _in_batches(model, rows, run)]
+    return torch.stack(_in_batches(model, rows, run, left=False)).numpy()
+
+
+def _pooled(states: Tensor, mask: Tensor, pool: str) -> Tensor:
+    """One state of each row's; padding stands behind."""
+    if pool == "mean":
+        return (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+    return states[torch.arange(len(states)), mask.sum(1) - 1 if pool == "last" else 0]
 
 
 def reward(model: Any, rows: list[list[int]]) -> list[float]:
