@@ -16,7 +16,7 @@ from typing import IO, Any
 import polars as pl
 
 from attar.errors import DataError, did_you_mean
-from attar.formats import FORMATS, Row, understand
+from attar.formats import FORMATS, OURS, Row, understand
 from attar.table import COLUMNS, Table
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
@@ -178,14 +178,23 @@ class Batch:
 
 def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
     """Data of any format, at most `size` rows at a time."""
+    return understood(rows(path), path if path.is_dir() else path.parent, form=form, size=size)
+
+
+def place_of(file: Path, line: int, root: Path) -> str:
+    """The id of a row that brought none: where it stood below `root`."""
+    return f"{file.relative_to(root).with_suffix('').as_posix()}:{line}"
+
+
+def understood(found_rows: Iterable[Found], root: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
+    """Raw rows of files below `root` as our columns, at most `size` at a time."""
     if form is not None and form not in FORMATS:
         raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
     schema: dict[str, Any] = {}
-    root = path if path.is_dir() else path.parent
     good: list[Row] = []
     places: list[tuple[str, int]] = []
     bad: list[BadRow] = []
-    for found in rows(path):
+    for found in found_rows:
         try:
             if isinstance(found.value, ValueError):
                 raise found.value
@@ -197,8 +206,8 @@ def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator
             bad.append(BadRow(str(found.file), found.line, reason, excerpt(found.value)))
         else:
             given = row.get("id")
-            place = found.file.relative_to(root).with_suffix("").as_posix()
-            row["id"] = str(given) if isinstance(given, str | int) and given != "" else f"{place}:{found.line}"
+            named = isinstance(given, str | int) and given != ""
+            row["id"] = str(given) if named else place_of(found.file, found.line, root)
             good.append(row)
             places.append((str(found.file), found.line))
         if len(good) + len(bad) >= size:
@@ -212,7 +221,7 @@ def _fit(row: Row, schema: dict[str, Any]) -> None:
     """Hold a row to the kinds of values that came before; learn those that are new."""
     learned: dict[str, Any] = {}
     for key, value in row.items():
-        if value is None or key in COLUMNS:
+        if value is None or key in OURS:
             continue
         kind = _KINDS.get(type(value))
         if kind is None:
@@ -226,7 +235,7 @@ def _fit(row: Row, schema: dict[str, Any]) -> None:
 
 
 def _table(good: list[Row], schema: dict[str, Any]) -> Table:
-    known = {name: dtype for name, dtype in COLUMNS.items() if name in ("id", "messages", "prompt", "response")}
+    known = {name: COLUMNS[name] for name in ("id", "messages", "prompt", "response")}
     seen = {name: COLUMNS[name] for name in ("chosen", "rejected") if any(name in row for row in good)}
     return pl.DataFrame(good, schema={**known, **seen, **schema}, strict=False)
 

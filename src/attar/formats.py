@@ -16,6 +16,9 @@ from typing import Any
 Row = dict[str, Any]
 Turns = list[dict[str, str]]
 
+OURS = ("id", "messages", "prompt", "response", "chosen", "rejected")
+"""The columns that what was said goes into; all others of a source are its own, and ride along."""
+
 _ROLES = {
     **{role: role for role in ("system", "user", "assistant", "tool")},
     **{"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant"},
@@ -138,9 +141,11 @@ _READ: dict[str, tuple[Callable[[Row], Row], frozenset[str]]] = {
     "messages": (_from_messages, frozenset(("messages", "system"))),
     "sharegpt": (_from_sharegpt, frozenset(("conversations", "conversation", "system"))),
     "alpaca": (_from_alpaca, frozenset(("instruction", "input", "output", "system"))),
-    "prompt": (_from_prompt, frozenset((*_ASKS, *_ANSWERS, "system"))),
-    "preference": (_from_preference, frozenset((*_ASKS, "messages", "chosen", "rejected", "system"))),
+    "prompt": (_from_prompt, frozenset(("system",))),
+    "preference": (_from_preference, frozenset(("messages", "chosen", "rejected", "system"))),
 }
+_SPELT: dict[str, tuple[tuple[str, ...], ...]] = {"prompt": (_ASKS, _ANSWERS), "preference": (_ASKS,)}
+"""Of each of these the one key that is read is used; another of its spellings is a value of the row's own."""
 FORMATS = tuple(_READ)
 
 
@@ -148,7 +153,9 @@ def understand(row: Any, form: str | None = None) -> Row:
     """A row of any known format as our columns; its other values ride along, nested ones as JSON text."""
     if not isinstance(row, dict):
         raise ValueError(f"the row is {type(row).__name__}, not an object")
-    read, used = _READ[form or detect(row)]
+    form = form or detect(row)
+    read, used = _READ[form]
+    used = used | {_first(row, names) for names in _SPELT.get(form, ())}
     try:
         known = read(row)
     except KeyError as error:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from attar.errors import DataError, MissingExtraError, did_you_mean
-from attar.formats import FORMATS, Row, express
-from attar.table import COLUMNS, Table
+from attar.formats import FORMATS, OURS, Row, express
+from attar.table import Table
 
 
 class Sink:
@@ -28,7 +28,7 @@ class Sink:
 
     def write(self, table: Table) -> list[str | None]:
         """Write a table's rows; of each, the reason why it could not be written, or None."""
-        extras = [name for name in table.columns if name not in COLUMNS]
+        extras = [name for name in table.columns if name not in OURS]
         out, reasons = [], []
         for row in table.iter_rows(named=True):
             try:
@@ -39,7 +39,7 @@ class Sink:
                 reasons.append(str(error))
         if self._text is None:
             out, reasons = self._fit(out, reasons)
-        self._put(out)
+        self._put(out, table.select(extras))
         self.count += len(out)
         return reasons
 
@@ -55,21 +55,22 @@ class Sink:
         fitted = [row for row, key in zip(out, late, strict=True) if not key]
         return fitted, [reason if reason else next(told) for reason in reasons]
 
-    def _put(self, out: list[Row]) -> None:
+    def _put(self, out: list[Row], extras: Table) -> None:
         if self._text is None:
-            self._put_parquet(out)
+            self._put_parquet(out, extras)
             return
         for i, row in enumerate(out, self.count):
             line = json.dumps(row, ensure_ascii=False, default=str)
             self._text.write(line + "\n" if self.path.suffix == ".jsonl" else ("[\n" if i == 0 else ",\n") + line)
 
-    def _put_parquet(self, out: list[Row]) -> None:
+    def _put_parquet(self, out: list[Row], extras: Table) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         if not out:
             return
-        batch = pa.Table.from_pylist(out) if self._parquet is None else pa.Table.from_pylist(out, schema=self._parquet.schema)
+        schema = self._parquet.schema if self._parquet else _schema(out, extras)
+        batch = pa.Table.from_pylist(out, schema=schema)
         self._parquet = self._parquet or pq.ParquetWriter(self._partial, batch.schema, compression="zstd")
         self._parquet.write_table(batch)
 
@@ -84,6 +85,16 @@ class Sink:
             self._partial.replace(self.path)
         else:
             self._partial.unlink(missing_ok=True)
+
+
+def _schema(out: list[Row], extras: Table) -> Any:
+    """The kinds of the first rows' columns; of one that holds nothing yet, or lists, as the table has it."""
+    import pyarrow as pa
+
+    known = {kind.name: kind for kind in extras.head(0).to_arrow().schema}
+    found = pa.Table.from_pylist(out).schema
+    vague = [pa.types.is_null(kind.type) or pa.types.is_list(kind.type) for kind in found]
+    return pa.schema([known.get(kind.name, kind) if so else kind for kind, so in zip(found, vague, strict=True)])
 
 
 class FolderSink:

@@ -147,7 +147,7 @@ def test_of_rows_that_mean_the_same_the_best_is_kept_and_chains_break():
     table = turned(0, 15, 30, 90, float("nan"))  # the cosine of 15 degrees is 0.966, of 30 degrees 0.866
     out = dedup.semantic(table)
     assert out["because"].to_list() == [None, "r0", None, None, None]
-    assert out["reason"].to_list() == [None, "means what a kept row means (cosine 0.96)", None, None, "no embedding"]
+    assert out["reason"].to_list() == [None, "alike to a kept row (cosine 0.96)", None, None, "no embedding"]
     assert dedup.semantic(table, best="worth")["because"].to_list() == [None, "r2", None, None, None]
     assert dedup.semantic(table, threshold=0.97)["kept"].to_list() == [True, True, True, True, False]
 

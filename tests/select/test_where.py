@@ -48,3 +48,22 @@ def test_the_kept_rows_come_unchanged_and_in_order():
 def test_verdicts_on_other_rows_are_refused():
     with pytest.raises(DataError, match="the verdicts are not on these rows"):
         keep.rows(TABLE, where.holds(TABLE.reverse(), rule="reward > 0"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept"),
+    [
+        ("length(a) - length(b) < 0", [True, False]),
+        ("-length(a) < -2", [False, True]),
+        ("LENGTH (lower(a)) - 2 < 0 AND b <> 'length('", [True, False]),
+        ("abs(length(a) - length(concat(b, ')'))) = 1", [False, True]),
+    ],
+)
+def test_the_difference_of_two_lengths_may_be_below_nought(rule, kept):
+    table = pl.DataFrame({"id": ["1", "2"], "a": ["x", "yyy"], "b": ["yy", "z"]})
+    assert where.holds(table, rule=rule)["kept"].to_list() == kept
+
+
+def test_a_bracket_that_is_never_closed_is_an_error_of_the_rule():
+    with pytest.raises(RecipeError, match="is no expression"):
+        where.expression("length(a > 2")

@@ -22,14 +22,14 @@ def doctor(
     from attar.engines.doctor import examine
     from attar.show import print_findings
 
-    spec = _role(model) or (Spec("http", model, {"url": url}) if url else Spec(kind, model))
+    spec = role_of(model) or (Spec("http", model, {"url": url}) if url else Spec(kind, model))
     findings = [asdict(finding) for finding in examine(spec)]
     out(findings, as_json, print_findings)
     if not all(finding["good"] for finding in findings if finding["needed"]):
         raise typer.Exit(1)
 
 
-def _role(given: str) -> Any:
+def role_of(given: str) -> Any:
     """The engine that RUN.yaml:ROLE names; None for any other text."""
     from attar.errors import EngineError, did_you_mean
     from attar.runfile import read_run_file
@@ -77,7 +77,7 @@ def batches(
     from attar.errors import EngineError
     from attar.show import print_batches
 
-    spec = _role(engine)
+    spec = role_of(engine)
     if spec is None or spec.kind != "batch":
         raise EngineError(f"{engine} is no engine of the kind batch; write it as RUN.yaml:ROLE")
     opened = Batch(spec)

@@ -62,7 +62,7 @@ def semantic(table: Table, *, column: str = "embedding", best: str | None = None
     """{column}, the columns of `best` -> verdicts: alike is a cosine above `threshold`."""
     walked = _walked(table, column, best)
     found = repr_filter(matrix(walked, column), threshold=threshold)
-    return _judged(table, column, walked, found.by, pl.format("means what a kept row means (cosine {})", _cut(found.cosine)))
+    return _judged(table, column, walked, found.by, pl.format("alike to a kept row (cosine {})", _cut(found.cosine)))
 
 
 def _cut(values: np.ndarray) -> pl.Expr:

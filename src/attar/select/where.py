@@ -1,5 +1,6 @@
 """Keep the rows for which a rule over columns holds; the rule is an SQL expression."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +10,51 @@ from attar.errors import RecipeError
 from attar.stage import reads
 from attar.table import Table, need
 
+_COUNT = re.compile(
+    r"""('(?:[^']|'')*'|"[^"]*")|\b(?:char_length|character_length|octet_length|bit_length|length|len|array_length|strpos)\s*\(""",
+    re.IGNORECASE,
+)
+"""A quoted text, or a function whose numbers have no sign in polars: below nought  length(a) - length(b)  would wrap."""
+
 
 def expression(rule: str) -> pl.Expr:
     """An SQL expression over columns, such as  reward > 0 AND length(prompt) > 20."""
     try:
-        return pl.sql_expr(rule)
+        return pl.sql_expr(_signed(rule))
     except pl.exceptions.PolarsError as error:
         raise RecipeError(f"rule {rule!r} is no expression: {str(error).splitlines()[0]}") from error
+
+
+def _signed(rule: str) -> str:
+    """The rule with every such function's number made a whole number with a sign."""
+    out, at = [], 0
+    while found := _COUNT.search(rule, at):
+        if found[1]:
+            out.append(rule[at : found.end()])
+            at = found.end()
+            continue
+        if (end := _closing(rule, found.end())) > len(rule):
+            break
+        inner = _signed(rule[found.end() : end - 1])
+        out.append(f"{rule[at : found.start()]}CAST({found[0]}{inner}) AS BIGINT)")
+        at = end
+    return "".join(out) + rule[at:]
+
+
+def _closing(rule: str, start: int) -> int:
+    """The place behind the bracket that closes the one opened before `start`; behind the rule, where none does."""
+    depth, quote = 1, ""
+    for place in range(start, len(rule)):
+        letter = rule[place]
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        else:
+            depth += (letter == "(") - (letter == ")")
+        if not depth:
+            return place + 1
+    return len(rule) + 1
 
 
 def columns(rule: str) -> tuple[str, ...]:

@@ -1,0 +1,156 @@
+"""Carrying a choice out: the pool into the home, a piece at a time and never held; its steps run; what they give written."""
+
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from attar import harvest, pool
+from attar.engines.base import Spec
+from attar.engines.journaled import Journaled
+from attar.engines.meter import NO_LIMITS
+from attar.errors import DataError, did_you_mean
+from attar.flow import Recipe, Step, trace
+from attar.home import Home, card, locked, write_json
+from attar.identity import fingerprint
+from attar.run import Settings, Watch
+from attar.runfile import RunFile
+from attar.select.where import columns as columns_of
+from attar.start import start
+from attar.table import parts, read, write_part
+from attar.watch import Live
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A recipe of `choose`, the pool that it is about, its engines and its other knobs."""
+
+    recipe: Recipe
+    source: str
+    form: str | None
+    engines: Mapping[str, Spec] = field(default_factory=dict)
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, str | None] = field(default_factory=dict)
+    """Expressions over the pool's columns, by what the user calls them."""
+    max_failures: float = Settings().max_failures
+
+
+class Brief(Live):
+    """As it goes, but for the bookkeeping between one step and the next."""
+
+    def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
+        """Open the step's bar."""
+        if _told_of(step):
+            super().begin(step, total, already, engine)
+        else:
+            self._total = None
+
+    def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
+        """Leave one line; of the pool only when it is read."""
+        if _told_of(step) and (fresh or step.title != "pool.read"):
+            super().end(step, card, fresh)
+
+
+def _told_of(step: Step) -> bool:
+    return not step.title.startswith(("select.ledger.", "select.keep.", "pool.only"))
+
+
+def carry_out(choice: Choice, home: Home, watch: Watch, target: harvest.Target) -> dict[str, Any]:
+    """Do it; what was kept, dropped and written, as plain data."""
+    began = time.time()
+    target.check(Path(choice.source).expanduser())
+    source = {**pool.pinned(choice.source), "form": choice.form}
+    known = trace(choice.recipe, choice.engines, {"source": source, **choice.knobs})
+    rows = next(step for step in known.steps if step.name == "pool")
+    _pour(rows, home, watch)
+    _spelt(choice, home.folder(rows))
+    stem = re.sub(r"[^\w.-]+", "-", Path(choice.source).stem)
+    name = f"{choice.recipe.__name__}-{stem}-{fingerprint(source['source'])[:6]}"
+    file = RunFile(
+        path=home.runs / name,
+        recipe=choice.recipe.__name__,
+        function=choice.recipe,
+        engines=choice.engines,
+        knobs={"source": source, **choice.knobs},
+        settings=Settings(max_failures=choice.max_failures if choice.engines else 1.0),
+        limits=NO_LIMITS,
+    )
+    (home.runs / f"{name}.json").unlink(missing_ok=True)  # of the same pool, with other knobs, perhaps before the home moved
+    record = start(file, home, watch)
+    folders = {step["name"]: home.steps / step["folder"] for step in record["steps"]}
+    ledger = read(Path(record["results"]["ledger"]), list(harvest.COLUMNS))
+    told = harvest.told(ledger, read(folders["texts"], [pool.CHARS])[pool.CHARS], list(folders))
+    if target.verdicts:
+        harvest.write_verdicts(ledger, target.verdicts)
+    if target.out:
+        told |= harvest.write_rows(folders["pool"], folders.get("added"), ledger["kept"], target)
+    told |= {"verdicts": str(target.verdicts) if target.verdicts else None, "run": name, "home": str(home.root)}
+    return {"source": choice.source, **told, "seconds": round(time.time() - began, 1)}
+
+
+def _pour(step: Step, home: Home, watch: Watch) -> None:
+    """Read the pool into its step's folder, a piece at a time: the flow would have to hold it all."""
+    folder, began = home.folder(step), time.time()
+    with locked(folder, watch.say):
+        if card(folder):
+            return
+        for stale in parts(folder):
+            stale.unlink()
+        watch.begin(step, None, 0, None)
+        count = failed = 0
+        columns: dict[str, Any] = {}
+        for piece in pool.pieces(**step.knobs):
+            write_part(piece, folder, count, count + len(piece))
+            count, failed = count + len(piece), failed + piece["messages_error"].count()
+            columns |= piece.schema
+            watch.advance(len(piece))
+        if failed == count:
+            shutil.rmtree(folder)
+            why = piece["messages_error"][0] if count else "it is empty"  # type: ignore[possibly-unbound]
+            raise DataError(f"{step.knobs['source']}: no row could be read; the first reason: {why}")
+        for path in parts(folder):
+            _widen(path, columns)
+        made = _card(step, count, time.time() - began)
+        write_json(folder / "card.json", made)
+        watch.end(step, made, fresh=True)
+
+
+def _card(step: Step, rows: int, seconds: float) -> dict[str, Any]:
+    return {
+        "stage": step.title,
+        "fingerprint": step.fingerprint,
+        "inputs": [],
+        "engine": None,
+        "knobs": dict(step.knobs),
+        "rows": rows,
+        "failed": 0,
+        "errors": {},
+        **dict.fromkeys(("asked", "recalled", "tokens_in", "tokens_out"), 0),
+        "cost": None,
+        "spent": {},
+        "seconds": round(seconds, 2),
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _widen(path: Path, columns: Mapping[str, Any]) -> None:
+    """A part as all parts have it: with the columns that came up only after it."""
+    if list(pl.read_parquet_schema(path).items()) != list(columns.items()):
+        table = pl.read_parquet(path)
+        late = [pl.lit(None, dtype=kind).alias(name) for name, kind in columns.items() if name not in table.columns]
+        start, _, stop = path.stem.partition("-")
+        write_part(table.with_columns(late).select(*columns), path.parent, int(start), int(stop))
+
+
+def _spelt(choice: Choice, folder: Path) -> None:
+    """Every expression reads columns that the pool has; told before anything is done."""
+    known = [*pl.read_parquet_schema(parts(folder)[0]), choice.knobs.get("on", "conversation"), pool.CHARS]
+    for option, rule in choice.rules.items():
+        for column in columns_of(rule) if rule else ():
+            if column not in known:
+                raise DataError(f"{option} {rule!r}: {choice.source} has no column {column!r}; {did_you_mean(column, known)}")

@@ -1,0 +1,177 @@
+"""What `attar select`, `dedup`, `score` and `embed` do to a pool, as recipes: wiring and no rows.
+
+A ledger goes from step to step; every step judges the rows that the one before has left, and reads only the columns that it
+needs. Letters are hashed for the whole pool at once, so that no other knob ever hashes them again; a model embeds only what is
+left, and the journal knows every text that it has embedded. The pool's own rows are no result: they are written from where
+they lie.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attar import pool, questions
+from attar.annotate import embed, judge, scorer
+from attar.annotate.forms import RUBRICS
+from attar.engines.base import Spec
+from attar.engines.local import where as where_model
+from attar.errors import RecipeError, did_you_mean
+from attar.flow import Flow, Handle
+from attar.select import budget, dedup, diverse, keep, ledger, rank, where
+
+DEDUPS = {"exact": None, "near": 0.7, "semantic": 0.95}
+"""The kinds of repeats, and from which Jaccard, or above which cosine, two texts are alike."""
+DIVERSE = 0.9
+TOKENS = f"{pool.CHARS} / 4"
+
+
+def selection(  # noqa: PLR0913 (all that can be said of a selection)
+    flow: Flow,
+    *,
+    source: Mapping[str, Any],
+    on: pool.On = "conversation",
+    rule: str | None = None,
+    by: str | None = None,
+    dedups: Mapping[str, float | None] | None = None,
+    diverse_at: float | None = None,
+    count: int | None = None,
+    tokens: float | None = None,
+    cost: str = TOKENS,
+    per: str | None = None,
+    share: rank.Share = "even",
+    embedder: Spec | None = None,
+) -> Mapping[str, Handle]:
+    """The ledger of a pool of which the best are kept that are new and differ."""
+    if count is not None and tokens is not None:
+        raise RecipeError("a budget is a number of rows or a number of tokens, not both")
+    picks, dedups = _Picks(flow, source, on, by, rule, per, cost if tokens is not None else None), dedups or {}
+    if rule:
+        picks.drop("where", where.holds, picks.rest(where.columns(rule)), rule=rule)
+    if by and (count is not None or tokens is not None or diverse_at is not None):
+        picks.drop("by", ledger.has, picks.rest(), column=ledger.SCORE, called=by)
+    if "exact" in dedups:
+        picks.drop("exact", dedup.exact, picks.rest([on]), column=on, best=picks.order)
+    if "near" in dedups:
+        picks.drop("near", dedup.near, picks.rest([on]), column=on, best=picks.order, threshold=dedups["near"])
+    if "semantic" in dedups or diverse_at is not None:
+        _by_vectors(picks, embedder, dedups.get("semantic"), diverse_at, count if per is None else None)
+    _within(picks, count, tokens, cost, per, share)
+    return {"ledger": picks.ledger}
+
+
+class _Picks:
+    """The ledger so far, and the tables that it is about."""
+
+    def __init__(self, flow: Flow, source: Mapping[str, Any], on: pool.On, *rules: str | None) -> None:
+        self.flow, self.on, self.by = flow, on, rules[0] if rules else None
+        self.order = ledger.SCORE if self.by else ledger.ORDER
+        self.rows = flow(pool.read, **source, name="pool")
+        self.texts = flow(pool.texts, self.rows, on=on, name="texts")
+        self.ledger = flow(ledger.opened, self.rows, name="read")
+        self.read = {name for rule in rules if rule for name in where.columns(rule)} - {on, pool.CHARS}
+        self.facts = flow(pool.only, self.rows, columns=sorted(self.read), name="facts") if self.read else self.texts
+
+    def rest(self, columns: Sequence[str] = (), *, of: Handle | None = None) -> Handle:
+        """The rows still kept, with these columns of its texts, of what the rules read, or of another table."""
+        wanted, own = {*columns, *(where.columns(self.by) if self.by else ())}, {self.on, pool.CHARS}
+        tables: list[Handle] = [of] if of else []
+        tables += [self.facts] if wanted & self.read or not (wanted or of) else []
+        first, *more = [*tables, *([self.texts] if wanted & own else [])]
+        return self.flow(ledger.left, first, self.ledger, *more, columns=list(columns), by=self.by, name="left")
+
+    def drop(self, step: str, stage: Any, rows: Handle, **knobs: Any) -> Handle:
+        """Let a stage judge the rows, and enter what it says."""
+        judged = self.flow(stage, rows, **knobs, name=step)
+        self.ledger = self.flow(ledger.after, self.ledger, judged, step=step, name=f"after-{step}")
+        return judged
+
+
+def _by_vectors(
+    picks: _Picks, embedder: Spec | None, semantic: float | None, diverse_at: float | None, count: int | None
+) -> None:
+    """Drop what is alike by its vector."""
+    if embedder is None:
+        vectors = picks.flow(embed.letters, picks.texts, column=picks.on, name="letters")
+        rows = picks.rest(["embedding", "embedding_error"], of=vectors)
+    else:  # so that what is no text is not a failure of the model
+        picks.drop("text", ledger.has, picks.rest([picks.on]), column=picks.on)
+        rows = picks.flow(embed.vectors, picks.rest([picks.on]), engine=embedder, column=picks.on, name="embed")
+    rows = picks.flow(keep.rows, rows, picks.drop("embed", ledger.has, rows, column="embedding", told=True), name="embedded")
+    if semantic is not None:
+        judged = picks.drop("semantic", dedup.semantic, rows, best=picks.order, threshold=semantic)
+        rows = picks.flow(keep.rows, rows, judged, name="new")
+    if diverse_at is not None:
+        picks.drop("diverse", diverse.keep, rows, by=picks.order, threshold=diverse_at, keep=count)
+
+
+def _within(picks: _Picks, count: int | None, tokens: float | None, cost: str, per: str | None, share: rank.Share) -> None:
+    """Keep the best that a budget has room for."""
+    if count is None and tokens is None:
+        if per:
+            raise RecipeError("'per' shares a budget: say how many rows or tokens to keep")
+        return
+    by = picks.by or picks.order
+    wanted = [name for rule in (picks.by, per, cost if tokens is not None else None) if rule for name in where.columns(rule)]
+    rows = picks.rest(wanted)
+    if tokens is not None:
+        picks.drop("budget", budget.fill, rows, by=by, tokens=tokens, cost=cost, per=per, share=share)
+    elif picks.by or per:
+        picks.drop("budget", rank.top, rows, by=by, keep=count, per=per, share=share)
+    else:
+        picks.drop("budget", ledger.first, rows, keep=count)
+
+
+def scoring(
+    flow: Flow, *, source: Mapping[str, Any], trained: Mapping[str, str | None], **graders: Spec
+) -> Mapping[str, Handle]:
+    """The scores of a pool's rows, each by its grader: a judge with a rubric, or a scorer `trained` on a question."""
+    picks = _Picks(flow, source, "conversation")
+    rows = picks.rest(["messages", "prompt", "response"], of=picks.rows)
+    for what, grader in graders.items():
+        if what in trained:
+            rows = flow(scorer.score, rows, engine=grader, what=what, question=trained[what], name=what)
+        else:
+            rows = flow(judge.score, rows, engine=grader, rubric=what, into=what, name=what)
+    if {"complexity", "quality"} <= set(trained):
+        rows = flow(scorer.evol, rows)
+    return {"ledger": picks.ledger, "columns": flow(ledger.added, rows)}
+
+
+def embedding(
+    flow: Flow, *, source: Mapping[str, Any], on: pool.On = "conversation", embedder: Spec | None = None
+) -> Mapping[str, Handle]:
+    """The vectors of a pool's rows."""
+    picks = _Picks(flow, source, on)
+    if embedder is None:
+        vectors = flow(embed.letters, picks.texts, column=on, name="letters")
+        rows = picks.rest(["embedding", "embedding_error"], of=vectors)
+    else:
+        rows = flow(embed.vectors, picks.rest([on]), engine=embedder, column=on, name="embed")
+    return {"ledger": picks.ledger, "columns": flow(ledger.added, rows)}
+
+
+def graders_of(
+    what: Sequence[str], specs: Sequence[Spec], asked: Sequence[str]
+) -> tuple[dict[str, Spec], dict[str, str | None]]:
+    """The grader of each thing to score; and of those that are scorers the question, or None where their folder says it."""
+    graders = dict(zip(what, _each(what, specs, "models"), strict=True))
+    named = dict(zip(what, _each(what, asked, "questions"), strict=True)) if asked else {}
+    trained = {name: named.get(name) for name, spec in graders.items() if name in named or _is_scorer(spec)}
+    for name in graders:
+        if name not in trained and name not in RUBRICS:
+            raise RecipeError(
+                f"there is no rubric {name!r} for a judge ({did_you_mean(name, RUBRICS)}), and {graders[name].model} does "
+                "not say that it is a scorer: name what it was trained to be asked with --question"
+            )
+    return graders, trained
+
+
+def _each(what: Sequence[str], given: Sequence[Any], kind: str) -> list[Any]:
+    """One for all, or one for each."""
+    if len(given) not in (1, len(what)):
+        raise RecipeError(f"{len(given)} {kind} for {len(what)} scores ({', '.join(what)}): give one for all, or one for each")
+    return [*given] * (len(what) // len(given))
+
+
+def _is_scorer(spec: Spec) -> bool:
+    folder = where_model(spec.model) if spec.kind in ("local", "vllm", "sglang") else None
+    return folder is not None and questions.kept(folder) is not None

@@ -1,0 +1,157 @@
+"""Commands that choose rows of a pool of chat data, without a recipe: select, dedup."""
+
+from typing import Annotated
+
+import typer
+
+from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, out
+from attar.cli.pool import (
+    ByOption,
+    EmbedOption,
+    FailuresOption,
+    FormOption,
+    KindOption,
+    OnOption,
+    OutOption,
+    PoolArgument,
+    ToOption,
+    UrlOption,
+    VerdictsOption,
+    compared_by,
+    embedder_of,
+    go,
+    notes_on,
+    one_of,
+    show,
+)
+
+
+@app.command()
+def select(  # noqa: PLR0913 (a command's options)
+    pool: PoolArgument,
+    by: ByOption = None,
+    where: Annotated[str | None, typer.Option(metavar="RULE", help="what must hold: SQL over POOL's columns")] = None,
+    dedup: Annotated[
+        str | None, typer.Option(metavar="KINDS", help="of exact, near, semantic; near=0.8 for another limit")
+    ] = None,
+    diverse: Annotated[bool, typer.Option("--diverse", help="keep no two rows that are alike")] = False,
+    alike: Annotated[float | None, typer.Option(metavar="T", help="--diverse with another cosine than 0.9")] = None,
+    keep: Annotated[int | None, typer.Option(min=1, metavar="N", help="how many rows")] = None,
+    tokens: Annotated[float | None, typer.Option(min=0, metavar="N", help="how many tokens instead")] = None,
+    cost: Annotated[
+        str | None, typer.Option(metavar="EXPR", help="a row's tokens; conversation_chars / 4 if not given")
+    ] = None,
+    per: Annotated[str | None, typer.Option(metavar="EXPR", help="share what is kept among its values")] = None,
+    share: Annotated[str, typer.Option(help="even, or proportional to their rows")] = "even",
+    on: OnOption = "conversation",
+    embed: EmbedOption = "letters",
+    url: UrlOption = None,
+    kind: KindOption = "local",
+    out_: OutOption = None,
+    to: ToOption = "messages",
+    form: FormOption = None,
+    verdicts: VerdictsOption = None,
+    max_failures: FailuresOption = 0.2,
+    home: HomeOption = HOME,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep the best rows of a pool that are new and differ, with a reason for every row that is dropped."""
+    from attar.carry import Choice
+    from attar.choose import DIVERSE, TOKENS, selection
+    from attar.errors import RecipeError
+    from attar.harvest import Target
+
+    if keep is not None and tokens is not None:
+        raise RecipeError("--keep is a number of rows, --tokens a number of tokens: give one of them")
+    if cost is not None and tokens is None:
+        raise RecipeError("--cost says what a row takes of --tokens: give --tokens too")
+    if per is not None and keep is None and tokens is None:
+        raise RecipeError("--per shares what is kept: give --keep or --tokens too")
+    dedups = _dedups(dedup)
+    diverse_at = (DIVERSE if alike is None else _limit("--alike", alike)) if diverse or alike is not None else None
+    if not (where or dedups or diverse_at is not None or keep is not None or tokens is not None):
+        raise RecipeError("nothing to select by: give --keep, --tokens, --where, --dedup or --diverse")
+    vectors = "semantic" in dedups or diverse_at is not None
+    if embed != "letters" and not vectors:
+        raise RecipeError("--embed is for --diverse and --dedup semantic: give one of them too")
+    knobs = {
+        "on": compared_by(on),
+        "rule": where,
+        "by": by,
+        "dedups": dedups,
+        "diverse_at": diverse_at,
+        "count": keep,
+        "tokens": tokens,
+        "cost": cost or TOKENS,
+        "per": per,
+        "share": one_of("--share", share, ("even", "proportional")),
+    }
+    rules = {"--by": by, "--where": where, "--per": per, "--cost": cost}
+    choice = Choice(selection, pool, form, embedder_of(embed, url, kind), knobs, rules, max_failures)
+    notes = notes_on(by, tokens, cost, embed if vectors else None)
+    go(choice, home, quiet or as_json, Target(out_, to, verdicts), lambda told: out({**told, "notes": notes}, as_json, show))
+
+
+@app.command()
+def dedup(  # noqa: PLR0913 (a command's options)
+    pool: PoolArgument,
+    how: Annotated[
+        str, typer.Option(metavar="KINDS", help="of exact, near, semantic; near=0.8 for another limit")
+    ] = "exact,near",
+    by: ByOption = None,
+    on: OnOption = "conversation",
+    embed: EmbedOption = "letters",
+    url: UrlOption = None,
+    kind: KindOption = "local",
+    out_: OutOption = None,
+    to: ToOption = "messages",
+    form: FormOption = None,
+    verdicts: VerdictsOption = None,
+    home: HomeOption = HOME,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Drop repeats from a pool: of rows that are alike the best stays, or the first."""
+    select(
+        pool,
+        by,
+        dedup=how,
+        on=on,
+        embed=embed,
+        url=url,
+        kind=kind,
+        out_=out_,
+        to=to,
+        form=form,
+        verdicts=verdicts,
+        home=home,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+def _dedups(given: str | None) -> dict[str, float | None]:
+    """`exact,near=0.8` as kinds and limits."""
+    from attar.choose import DEDUPS
+    from attar.errors import RecipeError
+
+    found: dict[str, float | None] = {}
+    for word in given.split(",") if given else []:
+        name, equals, limit = word.strip().partition("=")
+        name = one_of("--dedup", name, tuple(DEDUPS))
+        if equals and name == "exact":
+            raise RecipeError("--dedup exact has no limit: texts are equal, whatever their case and spacing")
+        try:
+            found[name] = _limit("--dedup", float(limit)) if equals else DEDUPS[name]
+        except ValueError:
+            raise RecipeError(f"--dedup {word.strip()!r}: a limit is a number, such as near=0.8") from None
+    return found
+
+
+def _limit(option: str, given: float) -> float:
+    from attar.errors import RecipeError
+
+    if not 0 < given <= 1:
+        raise RecipeError(f"{option} {given}: how alike two rows may be lies above 0 and up to 1")
+    return given

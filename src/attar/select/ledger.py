@@ -1,0 +1,104 @@
+"""What became of every row of a pool, over many select stages: a ledger has a row for each, in the pool's order.
+
+    place, id, kept, step, reason, because      step is the name of the step that dropped it
+
+Stages judge only the rows that are left. `left` takes them out of tables that have the pool's rows, with the columns that are
+wanted and no others, so that texts are not copied from step to step; `after` enters what a stage said of them.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from attar.errors import DataError, RecipeError
+from attar.select.where import columns as columns_of
+from attar.select.where import expression
+from attar.stage import aligned, reads, rowwise
+from attar.table import Table, need, verdicts
+
+SCORE, ORDER = "pool_score", "pool_order"
+
+
+@reads("messages_error")
+def opened(table: Table) -> Table:
+    """messages_error -> a ledger: rows that could not be read are dropped by the step `read`."""
+    need(table, "messages_error")
+    kept = pl.col("messages_error").is_null()
+    return table.select(
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("place"),
+        "id",
+        kept.alias("kept"),
+        pl.when(~kept).then(pl.lit("read")).alias("step"),
+        pl.col("messages_error").alias("reason"),
+        pl.lit(None, dtype=pl.String).alias("because"),
+    )
+
+
+@aligned
+def left(table: Table, ledger: Table, *more: Table, columns: Sequence[str] = (), by: str | None = None) -> Table:
+    """any, a ledger, other columns of the same rows -> of the rows still kept: id, `columns`, and what orders them.
+
+    That is `by` as pool_score, the more the better; without it the pool's own order as pool_order, which falls.
+    """
+    whole = table
+    for other in (ledger, *more):
+        if not table["id"].equals(other["id"]):
+            raise DataError("these tables do not have the rows of one pool, in its order")
+        if other is not ledger:
+            whole = whole.with_columns(other.select(name for name in other.columns if name not in whole.columns))
+    need(whole, *columns, *(columns_of(by) if by else ()))
+    order = expression(by).alias(SCORE) if by else (-ledger["place"]).filter(ledger["kept"]).alias(ORDER)
+    try:
+        rest = whole.filter(ledger["kept"]).select("id", *dict.fromkeys(columns), order)
+    except pl.exceptions.PolarsError as error:
+        raise RecipeError(f"{by!r} does not work on these columns: {str(error).splitlines()[0]}") from error
+    if by and not rest[SCORE].dtype.is_numeric():
+        raise RecipeError(f"{by!r} is {rest[SCORE].dtype}, not a number that says how good a row is")
+    return rest
+
+
+@rowwise
+def added(table: Table) -> Table:
+    """any -> id, and what steps have added to what `left` gave them."""
+    return table.drop("messages", "prompt", "response", "conversation", SCORE, ORDER, strict=False)
+
+
+def after(ledger: Table, judged: Table, *, step: str) -> Table:
+    """a ledger, verdicts on the rows that it keeps -> the ledger after them."""
+    if not ledger.filter("kept")["id"].equals(judged["id"]):
+        raise DataError(f"the verdicts of step {step!r} are not on the rows that the ledger keeps, in its order")
+    dropped = judged.filter(~pl.col("kept")).select("id", "reason", "because")
+    told = ledger.join(dropped, on="id", how="left", maintain_order="left", suffix="_now")
+    now = told["id"].is_in(dropped["id"].implode()) if len(dropped) else pl.Series([False] * len(told), dtype=pl.Boolean)
+    return told.select(
+        "place",
+        "id",
+        (pl.col("kept") & ~now).alias("kept"),
+        pl.when(now).then(pl.lit(step)).otherwise("step").alias("step"),
+        pl.when(now).then("reason_now").otherwise("reason").alias("reason"),
+        pl.when(now).then("because_now").otherwise("because").alias("because"),
+    )
+
+
+@reads(lambda knobs: (knobs["column"], *((f"{knobs['column']}_error",) if knobs["told"] else ())))
+def has(table: Table, *, column: str, told: bool = False, called: str | None = None) -> Table:
+    """{column} -> verdicts: a row without a value is dropped; {column}_error says why if it is `told`."""
+    need(table, column, *([f"{column}_error"] if told else []))
+    none = pl.col(column).is_null()
+    if (kind := table[column].dtype) == pl.String:
+        none |= pl.col(column).str.strip_chars() == ""
+    elif kind.is_float():
+        none |= pl.col(column).is_nan()
+    without = pl.lit(f"no {called or column}")
+    reason = pl.when(none).then(pl.col(f"{column}_error").fill_null(without) if told else without)
+    none_of = pl.lit(None, dtype=pl.String)
+    return table.select("id", (~none).alias("kept"), reason.cast(pl.String).alias("reason"), none_of.alias("because"))
+
+
+@reads("id")
+def first(table: Table, *, keep: int) -> Table:
+    """id -> verdicts: the first `keep` rows, in the order in which they stand."""
+    ids, total = table["id"].to_list(), len(table)
+    last = ids[min(keep, total) - 1] if keep and ids else None
+    reasons = [None if i < keep else f"after the first {keep}" for i in range(total)]
+    return verdicts(ids, [i < keep for i in range(total)], reasons, [None if i < keep else last for i in range(total)])
