@@ -10,7 +10,7 @@ Differs from the paper:
 - a control is trained beside it: as many rows at random, from the same draws, on the same settings
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
@@ -22,6 +22,7 @@ from attar.engines.base import Spec
 from attar.errors import RecipeError
 from attar.evaluate import verified
 from attar.flow import Flow, Handle, recipe
+from attar.recipes._apart import BENCHMARKS, apart
 from attar.recipes._student import Exam, Fit, Preference, guarded, measured, preferring, trained
 from attar.select import dedup, filters, keep, rank, where
 from attar.synth import incontext, respond, turns
@@ -69,6 +70,7 @@ def magpie(
     rule: str | None = None,
     by: str | None = OWN,
     guarding: safety.Guard = "plain",
+    against: Sequence[str] = BENCHMARKS,
     pairs: Pairs | None = None,
     train: Fit | None = None,
     prefer: Preference | None = None,
@@ -88,6 +90,7 @@ def magpie(
     fresh = flow(keep.rows, asked, flow(dedup.exact, asked, name="dedup"), name="fresh")
     if exam == "pocket":
         fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
+    fresh = apart(flow, fresh, against)
     fresh = _placed(flow, fresh, wanted, embedder)
     if wanted & {"difficulty", "quality", "category"}:
         fresh = flow(tags.assess, fresh, engine=judge or teacher, form=form, seed=seed, name="tags")

@@ -8,7 +8,7 @@ Differs from the paper:
 - training as Magpie's, since the paper's settings are not known
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from annotated_types import Ge, Gt
@@ -18,6 +18,7 @@ from attar.annotate import lengths, reward, safety
 from attar.engines.base import Spec
 from attar.evaluate import verified
 from attar.flow import Flow, Handle, recipe
+from attar.recipes._apart import BENCHMARKS, apart
 from attar.recipes._student import Exam, Fit, Preference, guarded, measured, preferring, trained
 from attar.select import dedup, filters, keep, rank, where
 from attar.synth import expert, people, respond, turns
@@ -54,6 +55,7 @@ def pika(
     by: str = "reward",
     rule: str = SFT.rule,
     guarding: safety.Guard = "plain",
+    against: Sequence[str] = BENCHMARKS,
     within: Annotated[float, Gt(0), Ge(1)] | None = None,
     rejected: pair.Rejected = "worst",
     margin: Annotated[float, Ge(0)] = 0.0,
@@ -80,6 +82,7 @@ def pika(
     fresh = flow(keep.rows, asked, flow(dedup.exact, asked, name="dedup"), name="fresh")
     if exam == "pocket":
         fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
+    fresh = apart(flow, fresh, against)
     for turn in range(1, rounds):
         first = flow(respond.sample, fresh, engine=writer, temperature=temperature, max_tokens=answer_tokens, seed=seed + turn)
         fresh = flow(turns.extend, first, engine=teacher, max_tokens=prompt_tokens, seed=seed)

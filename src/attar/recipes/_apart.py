@@ -1,0 +1,16 @@
+"""What recipes do before they choose: drop the rows that ask what a benchmark asks."""
+
+from collections.abc import Sequence
+
+from attar.flow import Flow, Handle
+from attar.select import decontaminate, keep
+
+BENCHMARKS = ("alpaca_eval", "arena_hard", "mt_bench")
+
+
+def apart(flow: Flow, rows: Handle, against: Sequence[str], column: str = "prompt") -> Handle:
+    """The rows that overlap no benchmark; with none to be apart from, all rows."""
+    if not against:
+        return rows
+    judged = flow(decontaminate.apart, rows, column=column, **decontaminate.pinned(against), name="decontaminate")
+    return flow(keep.rows, rows, judged, name="apart")

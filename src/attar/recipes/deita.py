@@ -1,0 +1,212 @@
+"""Deita (arXiv 2312.15685): score a pool by complexity and quality, keep the best that differ, train on those, then on pairs.
+
+The scorers are engines if named; else they are trained, on `labels`; without labels those are made: seeds are evolved, and all
+variants of each are ranked and scored in one prompt.
+
+Differs from the paper:
+- a scorer's score is the mean of its numbers; how much probability these hold is kept, and too little is no score
+- equal texts, and what a benchmark asks, are dropped before anything is scored
+- without an embedder, rows differ by their letters, not by their meaning
+- the walk is exact, decided in 64 bits; of two duplicates the better one stays; a dropped row names what crowded it out
+- `arms` trains students on the paper's ablations, each of as many rows from the same pool
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+from typing_extensions import TypedDict
+
+from attar import pool as pools
+from attar.annotate import embed, lengths, ranking, scorer
+from attar.engines.base import Spec
+from attar.errors import RecipeError
+from attar.evaluate import verified
+from attar.flow import Flow, Handle, recipe
+from attar.recipes._apart import BENCHMARKS, apart
+from attar.recipes._student import Exam, Fit, Preference, Steps, measured, preferring, trained
+from attar.select import dedup, diverse, keep, rank, where
+from attar.synth import evolve, pocket, respond
+from attar.train import scorer as train_scorer
+
+Positive = Annotated[int, Ge(1)]
+Arm = Literal["random", "longest", "complexity", "quality", "top"]
+WHAT = ("complexity", "quality")
+
+
+class Labels(TypedDict, total=False):
+    """Files of rows with a score, a whole number from 1 to 6: prompts by complexity, prompts and responses by quality."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
+    complexity: str
+    quality: str
+
+
+class Evolution(TypedDict, total=False):
+    """How labels are made: from which seeds, of how many, in how many rounds."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
+    seeds: str
+    count: Positive
+    rounds: Positive
+    temperature: Annotated[float, Ge(0)]
+    max_tokens: Positive
+
+
+@recipe(paper="arXiv:2312.15685")
+def deita(
+    flow: Flow,
+    *,
+    pool: str,
+    teacher: Spec | None = None,
+    judge: Spec | None = None,
+    base: Spec | None = None,
+    scorer_base: Spec | None = None,
+    complexity: Spec | None = None,
+    quality: Spec | None = None,
+    embedder: Spec | None = None,
+    form: str | None = None,
+    size: Positive = 6000,
+    by: str = "evol",
+    threshold: Annotated[float, Ge(-1)] = 0.9,
+    labels: Labels | None = None,
+    evolution: Evolution | None = None,
+    complexity_question: str | None = None,
+    quality_question: str | None = None,
+    fit_scorer: Steps | None = None,
+    against: Sequence[str] = BENCHMARKS,
+    arms: Sequence[Arm] = ("random",),
+    preferences: str | None = None,
+    train: Fit | None = None,
+    prefer: Preference | None = None,
+    exam: Exam = "none",
+    exam_size: Positive = 600,
+    answer_tokens: Positive = 2048,
+    seed: int = 0,
+) -> Mapping[str, Handle]:
+    """The best rows of a pool that differ; with a base also the models trained on them, on the ablations, and on pairs."""
+    asked = {"complexity": complexity_question, "quality": quality_question}
+    graders: dict[str, Spec | Handle] = {}
+    for what, grader in zip(WHAT, (complexity, quality), strict=True):
+        graders[what] = grader or _scorer(
+            flow,
+            _labels(flow, what, labels or {}, evolution or {}, teacher, judge or teacher, seed),
+            scorer_base or base,
+            what,
+            asked[what],
+            fit_scorer or {},
+            seed,
+        )
+        if grader is None:
+            asked[what] = asked[what] or what
+
+    rows = _pool(flow, pool, form, seed)
+    rows = apart(
+        flow,
+        flow(keep.rows, rows, flow(dedup.exact, rows, column="conversation", name="dedup"), name="fresh"),
+        against,
+        "messages",
+    )
+    if exam == "pocket":
+        rows = flow(keep.rows, rows, flow(verified.apart, rows), name="unseen")
+    for what in WHAT:
+        rows = flow(scorer.score, rows, engine=graders[what], what=what, question=asked[what], name=what)
+    scored = flow(scorer.evol, flow(lengths.measure, rows))
+    vectors = (
+        flow(embed.vectors, scored, engine=embedder, column="conversation")
+        if embedder
+        else flow(embed.letters, scored, column="conversation")
+    )
+    best = flow(diverse.keep, vectors, by=by, threshold=threshold, keep=size, name="diverse")
+    chosen = flow(keep.rows, scored, best, name="chosen")
+    results = {"sft": chosen}
+    if base is None:
+        return results
+    sets = {"selected": chosen, **{arm: _arm(flow, scored, chosen, arm, size, seed) for arm in arms}}
+    models = trained(flow, base, sets, train or {}, seed)
+    if preferences:
+        results["pairs"] = _preferences(flow, preferences, seed)
+        preferred = preferring(flow, models["selected"], results["pairs"], prefer or {}, seed)
+        models = {"selected": models["selected"], "preferred": preferred, **models}
+    return results | measured(flow, models, base, exam, exam_size, answer_tokens, seed)
+
+
+def _pool(flow: Flow, source: str, form: str | None, seed: int) -> Handle:
+    """The pool's rows that can be read and have an answer, with all that is said in each as `conversation`."""
+    if count := pocket.asked_for(source):
+        read = flow(pocket.pool, count=count, seed=seed, name="pool")
+    else:
+        read = flow(pools.read, **pools.pinned(source), form=form, name="pool")
+    usable = flow(
+        where.holds, read, rule="messages_error IS NULL AND length(prompt) > 0 AND length(response) > 0", name="usable"
+    )
+    rows = flow(keep.rows, read, usable, name="rows")
+    return flow(keep.columns, rows, flow(pools.texts, rows, name="texts"), name="told")
+
+
+def _labels(
+    flow: Flow,
+    what: str,
+    given: Labels,
+    how: Evolution,
+    teacher: Spec | None,
+    judge: Spec | None,
+    seed: int,
+) -> Handle:
+    """Rows with scores: from a file, from the pocket world, or made of seeds by evolving and ranking."""
+    if source := given.get(what):
+        if count := pocket.asked_for(source):
+            return flow(pocket.labelled, what=what, count=count, seed=seed, name=f"labels-{what}")
+        return flow(pools.read, **pools.pinned(source), name=f"labels-{what}")
+    if "seeds" not in how or teacher is None or judge is None:
+        raise RecipeError(
+            f"no scorer of {what}: name an engine for {what!r}, or labels: {{{what}: FILE}}, "
+            "or a teacher and evolution: {seeds: FILE}"
+        )
+    read = flow(pools.read, **pools.pinned(how["seeds"]), name="seed-file")
+    some = flow(keep.rows, read, flow(rank.chance, read, keep=how.get("count", 2000), seed=seed, name="some"), name="seeds")
+    making: dict[str, Any] = {
+        "rounds": how.get("rounds", 5),
+        "temperature": how.get("temperature", 1.0),
+        "max_tokens": how.get("max_tokens", 2048),
+    }
+    if what == "quality":
+        some = flow(
+            respond.sample, some, engine=teacher, max_tokens=making["max_tokens"], seed=seed, whole=False, name="seed-answers"
+        )
+        made = flow(evolve.responses, some, engine=teacher, **making, seed=seed, name="evolve-quality")
+    else:
+        made = flow(evolve.prompts, some, engine=teacher, **making, seed=seed, name="evolve-complexity")
+    ranked = flow(ranking.score, made, engine=judge, what=what, seed=seed, name=f"rank-{what}")
+    return flow(evolve.flat, ranked, name=f"labels-{what}")
+
+
+def _scorer(flow: Flow, labels: Handle, base: Spec | None, what: str, question: str | None, how: Steps, seed: int) -> Handle:
+    """A scorer trained on labels."""
+    if base is None:
+        raise RecipeError(f"a scorer of {what} is to be trained: name an engine for 'scorer_base' or 'base'")
+    knobs: dict[str, Any] = dict(how)
+    return flow(
+        train_scorer.train, labels, engine=base, what=what, question=question, **knobs, seed=seed, name=f"scorer-{what}"
+    )
+
+
+def _arm(flow: Flow, rows: Handle, chosen: Handle, arm: Arm, size: int, seed: int) -> Handle:
+    """What the pool gives by a simpler rule."""
+    if arm == "random":
+        verdicts = flow(rank.chance, rows, chosen, seed=seed, name="by-chance")
+    else:
+        by = {"longest": "response_chars", "complexity": "complexity", "quality": "quality", "top": "evol"}[arm]
+        verdicts = flow(rank.top, rows, by=by, keep=size, name=f"by-{arm}")
+    return flow(keep.rows, rows, verdicts, name=f"{arm}-rows")
+
+
+def _preferences(flow: Flow, source: str, seed: int) -> Handle:
+    """Pairs of a better and a worse answer that somebody has."""
+    if count := pocket.asked_for(source):
+        return flow(pocket.preferences, count=count, seed=seed, name="pairs")
+    read = flow(pools.read, **pools.pinned(source), form="preference", name="pair-file")
+    usable = flow(
+        where.holds, read, rule="messages_error IS NULL AND chosen IS NOT NULL AND rejected IS NOT NULL", name="usable-pairs"
+    )
+    return flow(keep.rows, read, usable, name="pairs")
