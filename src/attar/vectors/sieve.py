@@ -15,7 +15,7 @@ import numpy as np
 from attar.vectors.arithmetic import Arithmetic, Pairs
 from attar.vectors.rows import Matrix, unit
 
-_SAMPLE = 1024
+_SAMPLE = 1536
 _WIDTHS = (32, 48, 64, 96, 128, 192)
 _TO_CHOOSE = (64, 128, 192)
 _SCAN = 16
@@ -24,7 +24,7 @@ _LOOK = 30_000
 """What a look at one pair in 64 bits costs, in terms of a product."""
 _FEW = 256
 """Rows of a sample that say too little."""
-_WORTH_IT = 1.5e7
+_WORTH_IT = 1e7
 """Pairs below which finding directions costs more than it saves."""
 
 
@@ -64,9 +64,10 @@ def sieve(sample: Matrix, pairs: float, least: float, arithmetic: Arithmetic) ->
     widths = [width for width in _WIDTHS if width * 2 <= whole]
     if pairs < _WORTH_IT or len(sample) < _FEW or not widths:
         return Sieve(arithmetic, None)
-    directions = _leading(sample, min(widths[-1], len(sample)))
-    half = len(sample) // 2
-    along = sample @ directions.astype(np.float32)
+    made_of, unseen = sample[::2], sample[1::2]  # directions serve the rows that they were made of too well
+    directions = _leading(made_of, min(widths[-1], len(made_of)))
+    half = len(unseen) // 2
+    along = unseen @ directions.astype(np.float32)
     costs = {whole: cost(whole, 0.0)}
     for width in widths:
         part = along[:, : width - 1]
