@@ -1,0 +1,42 @@
+"""Attar's filter, or its nearest neighbours.
+
+.venv/bin/python bench/selection/ours.py VECTORS [--work filter|neighbours] [--rows N] [--keep K] [--mapped]
+"""
+
+import cost
+import numpy as np
+
+from attar.select.diverse import repr_filter
+from attar.vectors.arithmetic import arithmetic
+from attar.vectors.nearest import nearest
+
+
+def main() -> None:
+    """One piece of work, measured."""
+    told = cost.arguments(
+        __doc__,
+        work={"default": "filter", "choices": ["filter", "neighbours"]},
+        keep={"type": int},
+        threshold={"type": float, "default": 0.9},
+        near={"type": float, "default": 0.05},
+        backend={"default": "auto"},
+        mapped={"action": "store_true"},
+    )
+    rows = cost.vectors(told.vectors, told.rows, mapped=told.mapped)
+    if told.work == "neighbours":
+        least, by = 1 - told.near / 2, arithmetic(told.backend)  # of unit vectors: a squared distance as a cosine
+        nearest(np.array(rows[:64]), 1, least, by)
+        found, seconds = cost.spent(lambda: nearest(rows, 1, least, by))
+        if told.out:
+            np.savez(told.out, distance=2 - 2 * found.cosine[:, 0], count=found.count)
+        return cost.tell("attar", rows, seconds)
+    knobs = {"threshold": told.threshold, "keep": told.keep, "backend": told.backend}
+    repr_filter(np.array(rows[:64]), **knobs)
+    found, seconds = cost.spent(lambda: repr_filter(rows, **knobs))
+    if told.out:
+        np.save(told.out, found.kept)
+    return cost.tell("attar", rows, seconds, kept=len(found.kept))
+
+
+if __name__ == "__main__":
+    main()
