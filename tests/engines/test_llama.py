@@ -88,6 +88,14 @@ def test_label_weights_are_those_of_the_same_model_in_this_process(engine, local
         assert theirs.weights == pytest.approx(ours.weights, abs=0.02)
 
 
+def test_label_weights_behind_raw_text_are_those_of_the_same_model_in_this_process(engine, local):
+    text = "<|im_start|>user\nWhat is 3 plus 4?<|im_end|>\n<|im_start|>assistant\n"
+    request = Request(0, text=text, labels=("7", "3", "4"))
+    (ours,), (theirs,) = local.weigh([request]), engine.weigh([request])
+    assert ours.weights
+    assert theirs.weights == pytest.approx(ours.weights, abs=0.02)
+
+
 def test_a_json_schema_is_kept_to_raw_and_in_chat(engine):
     cold = Sampling(max_tokens=40, schema={"enum": ["north", "south"]})
     for request in (Request(0, messages=SEVEN, sampling=cold), Request(0, text="<|im_start|>user\n", sampling=cold)):

@@ -21,8 +21,8 @@ START = [1, 2, 7, 3]
 class World:
     """A server of one dialect, with chances of its own for each next token; keeps what was asked."""
 
-    def __init__(self, dialect, chat=None):
-        self.asked, self.chat = [], chat or {}
+    def __init__(self, dialect, chat=None, start=START, chances=CHANCES):
+        self.asked, self.chat, self.start, self.chances = [], chat or {}, start, chances
         self.tokens = Tokens(Spec("http", "m"), Server(dialect, ("m",), template=TEMPLATE), self.post, None)
         self.dialect = dialect
 
@@ -37,9 +37,9 @@ class World:
         if path == "chat/completions":
             tops = [{"token": token, "logprob": log(chance)} for token, chance in self.chat.items()]
             return {"choices": [{"logprobs": {"content": [{"top_logprobs": tops}]}}], "usage": usage}
-        stem = tuple(body["prompt"][len(START) :])
-        assert body["prompt"][: len(START)] == START
-        tops = {f"token_id:{token}": log(chance) for token, chance in CHANCES[stem].items()}
+        stem = tuple(body["prompt"][len(self.start) :])
+        assert body["prompt"][: len(self.start)] == self.start
+        tops = {f"token_id:{token}": log(chance) for token, chance in self.chances[stem].items()}
         return {"choices": [{"logprobs": {"top_logprobs": [tops]}}], "usage": usage}
 
     def weigh(self, *labels):
@@ -78,3 +78,31 @@ def test_a_label_that_is_cut_by_the_model_s_tokens_is_refused():
     with pytest.raises(EngineError, match="label 'excellent' is several tokens of this model"):
         World("other", {"ex": 0.5, "B": 0.2}).weigh("excellent", "B")
     assert World("other", {"ex": 0.009, "B": 0.2}).weigh("excellent", "B").weights == pytest.approx((-inf, log(0.2)))
+
+
+RAW = {"a: ": [5, 6, 7], "a: 1": [5, 6, 7, 16], "a: 10": [5, 6, 7, 16, 15], "a: 3": [5, 6, 8]}
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "sglang", "llamacpp"])
+def test_behind_raw_text_a_label_has_the_tokens_that_it_has_there_and_takes_what_it_joins(dialect, monkeypatch):
+    for text, ids in RAW.items():
+        monkeypatch.setitem(IDS, text, ids)
+    chances = {(): {7: 0.5, 8: 0.25}, (7,): {16: 0.5}, (7, 16): {4: 0.25, 15: 0.75}}
+    world = World(dialect, start=[1, 5, 6], chances=chances)
+    request = Request(3, text="a: ", labels=("1", "10", "3"))
+    reply = asyncio.run(weigh(request, world.post, world.tokens, dialect, 20))
+    assert [exp(weight) for weight in reply.weights] == pytest.approx([0.5 * 0.5 * 0.25, 0.5 * 0.5 * 0.75, 0.25])
+    assert [body["prompt"] for _, body in world.asked] == [[1, 5, 6], [1, 5, 6, 7], [1, 5, 6, 7, 16]]
+
+
+def test_a_server_that_takes_text_only_goes_on_from_raw_text():
+    asked = []
+
+    async def post(path, body):
+        asked.append((path, body["prompt"], body["logprobs"]))
+        return {"choices": [{"logprobs": {"top_logprobs": [{"1": log(0.3), " 1": log(0.2), "2": log(0.1)}]}}]}
+
+    request = Request(0, text="Score: ", labels=("1", "2", "3"))
+    reply = asyncio.run(weigh(request, post, Tokens(Spec("http", "m"), Server("other", ("m",)), post, None), "other", 5))
+    assert asked == [("completions", "Score: ", 5)]
+    assert reply.weights == pytest.approx((log(0.5), log(0.1), -inf))
