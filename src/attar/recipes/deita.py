@@ -18,6 +18,7 @@ from annotated_types import Ge
 from typing_extensions import TypedDict
 
 from attar import pool as pools
+from attar import questions
 from attar.annotate import embed, lengths, ranking, scorer
 from attar.engines.base import Spec
 from attar.errors import RecipeError
@@ -85,7 +86,8 @@ def deita(
     seed: int = 0,
 ) -> Mapping[str, Handle]:
     """The best rows of a pool that differ; with a base also the models trained on them, on the ablations, and on pairs."""
-    asked = {"complexity": complexity_question, "quality": quality_question}
+    named = {"complexity": complexity_question, "quality": quality_question}
+    asked = {what: questions.pinned(question) if question else None for what, question in named.items()}
     graders: dict[str, Spec | Handle] = {}
     for what, grader in zip(WHAT, (complexity, quality), strict=True):
         graders[what] = grader or _scorer(
