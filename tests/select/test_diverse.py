@@ -185,5 +185,12 @@ def test_enough_is_enough_and_the_rest_says_so():
     assert verdicts["reason"].to_list()[2] == "behind the 1 that are kept"
 
 
+def test_a_worth_that_is_not_a_number_is_none():
+    rows = POOL.with_columns(pl.Series("score", [float("nan"), 1.0, 1.0, 1.0, 1.0, 1.0]))
+    verdicts = diverse.keep(rows, by="score")
+    assert verdicts["kept"].to_list() == [False, True, True, False, False, True]
+    assert verdicts["reason"][0] == "no score"
+
+
 def test_an_empty_table_has_no_verdicts():
     assert diverse.keep(POOL.clear(), by="score").height == 0

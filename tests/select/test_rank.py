@@ -86,3 +86,23 @@ def test_of_each_prompt_the_best_answer_is_kept_ties_by_id_and_nulls_never():
     assert out["id"].to_list() == ANSWERS["id"].to_list()
     assert out.to_dicts()[0] == {"id": "p.0", "kept": False, "reason": "rank 2 of its parent by reward", "because": "p.1"}
     assert out.to_dicts()[4]["reason"] == "no reward"
+
+
+def test_proportional_shares_follow_the_rows_and_sum_to_the_number_to_keep():
+    many = pl.DataFrame({"id": list("abcdefg"), "score": [7, 6, 5, 4, 3, 2, 1], "kind": list("xxxxyyz")})
+    out = rank.top(many, by="score", keep=4, per="kind", share="proportional")
+    assert kept(out) == ["a", "b", "e", "g"]  # 16/7, 8/7, 4/7 rows: the cut-off parts are 2/7, 1/7 and 4/7
+    assert kept(rank.top(many, by="score", keep=99, per="kind", share="proportional")) == many["id"].to_list()
+
+
+def test_what_is_not_a_number_is_no_worth():
+    out = rank.top(pl.DataFrame({"id": ["a", "b"], "score": [float("nan"), 1.0]}), by="score", keep=1)
+    assert kept(out) == ["b"]
+    assert out["reason"].to_list() == ["no score", None]
+
+
+def test_an_expression_that_does_not_fit_the_columns_or_a_number_below_none_is_refused():
+    with pytest.raises(RecipeError, match="score - id"):
+        rank.top(TABLE, by="score - id", keep=1)
+    with pytest.raises(RecipeError, match="keep -1"):
+        rank.top(TABLE, by="score", keep=-1)

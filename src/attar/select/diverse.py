@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from attar.errors import RecipeError
-from attar.select.where import columns, expression
+from attar.select.rank import walk
+from attar.select.where import columns
 from attar.stage import reads
 from attar.table import Table, need
 from attar.vectors.arithmetic import Backend, arithmetic
@@ -42,18 +43,16 @@ def keep(
     Without `by` the rows are walked in their order. A row without a vector, or without a worth, is not kept.
     """
     need(table, column, *(columns(by) if by else ()))
-    worth = expression(by) if by else -pl.int_range(pl.len())
-    asked = table.select("id", column, worth.alias("worth")).with_row_index("place")
-    able = asked.filter(pl.col(column).is_not_null() & pl.col("worth").is_not_null())
-    able = able.sort(["worth", "id"], descending=[True, False])
-    found = repr_filter(matrix(able, column), threshold=threshold, keep=keep)
-    told = able.select("place").with_columns(_told(able["id"], found, keep))
-    reasons = (
-        pl.when(pl.col(column).is_null()).then(pl.lit(f"no {column}")).when(pl.col("worth").is_null()).then(pl.lit(f"no {by}"))
+    vectors = pl.col(column).alias("vector")
+    asked = walk(table, by, vector=vectors) if by else table.select("id", vectors, by=pl.lit(0)).with_row_index()
+    able = asked.filter(pl.col("vector").is_not_null() & pl.col("by").is_not_null())
+    found = repr_filter(matrix(able.rename({"vector": column}), column), threshold=threshold, keep=keep)
+    told = able.select("index").with_columns(_told(able["id"], found, keep))
+    judged = asked.join(told, on="index", how="left").sort("index")
+    lacking = (
+        pl.when(pl.col("vector").is_null()).then(pl.lit(f"no {column}")).when(pl.col("by").is_null()).then(pl.lit(f"no {by}"))
     )
-    return asked.join(told, on="place", how="left", maintain_order="left").select(
-        "id", pl.col("kept").fill_null(False), reasons.otherwise(pl.col("reason")).alias("reason"), "because"
-    )
+    return judged.select("id", pl.col("kept").fill_null(False), lacking.otherwise("reason").alias("reason"), "because")
 
 
 def _told(ids: pl.Series, found: Filtered, keep: int | None) -> list[pl.Series]:

@@ -1,7 +1,10 @@
-"""Keep a number of rows: the best by an expression, or any; and the control that a fair comparison needs."""
+"""Keep a number of rows: the best by an expression, or any; and the control that a fair comparison needs.
+
+Rows are walked best first, ties by id. What has no worth (null, or not a number) is never kept.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -11,36 +14,33 @@ from attar.select.where import columns, expression
 from attar.stage import reads
 from attar.table import Table, need, verdicts
 
+Share = Literal["even", "proportional"]
+
 
 def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
     return (*columns(knobs["by"]), *(columns(knobs["per"]) if knobs["per"] else ()))
 
 
 @reads(_reads)
-def top(table: Table, *, by: str, keep: int, per: str | None = None) -> Table:
+def top(table: Table, *, by: str, keep: int, per: str | None = None, share: Share = "even") -> Table:
     """the columns of `by` -> verdicts: the `keep` rows that are highest, ties by id; nulls are never kept.
 
-    With `per`, another expression, each of its values gets an equal share of `keep`, and what one leaves over goes to no other.
+    With `per`, another expression, each of its values gets an equal share of `keep`, and what one leaves over goes to no other;
+    or a share proportional to its rows.
     """
     need(table, *_reads({"by": by, "per": per}))
-    ranked = table.select("id", expression(by).alias("by"), _stratum(per)).with_row_index()
-    ranked = ranked.sort(["by", "id"], descending=[True, False], nulls_last=True)
-    ranked = ranked.with_columns(pl.int_range(1, pl.len() + 1).over("stratum").alias("rank"))
-    strata = ranked["stratum"].drop_nulls().n_unique() if per else 1
-    return _cut(ranked, keep // max(1, strata), by, pl.col("by").is_not_null() & pl.col("stratum").is_not_null())
-
-
-def _stratum(per: str | None) -> pl.Expr:
-    return (expression(per).cast(pl.String) if per else pl.lit("")).alias("stratum")
+    ranked = walk(table, by, stratum=stratum(per))
+    able = pl.col("by").is_not_null() & pl.col("stratum").is_not_null()
+    sizes = ranked.drop_nulls("stratum").group_by("stratum").agg(able.sum().alias("rows")).sort("stratum")
+    return _cut(ranked.join(_limits(sizes, checked(keep), share), on="stratum", how="left", maintain_order="left"), by, able)
 
 
 @reads(lambda knobs: (knobs["of"], *columns(knobs["by"])))
 def best(table: Table, *, by: str, of: str = "parent") -> Table:
     """{of}, the columns of `by` -> verdicts: of each group the row that is highest, ties by id; a null is never best."""
     need(table, of, *columns(by))
-    ranked = table.select("id", pl.col(of).alias("of"), expression(by).alias("by")).with_row_index()
-    ranked = ranked.sort(["by", "id"], descending=[True, False], nulls_last=True)
     able = pl.col("by").is_not_null()
+    ranked = walk(table, by, of=pl.col(of))
     ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("of"), first=pl.col("id").first().over("of"))
     kept = able & (pl.col("rank") == 1)
     return ranked.sort("index").select(
@@ -60,26 +60,67 @@ def chance(table: Table, like: Table | None = None, *, keep: int | None = None, 
     """id -> verdicts: any `keep` rows, or as many as `like` has, decided by each id and the seed alone."""
     if (like is None) == (keep is None):
         raise RecipeError("rank.chance takes either a number to keep or a table to be like")
-    keep = len(like) if like is not None else keep or 0
-    lots = pl.Series("lot", [seed_of("rank.chance", seed, name) for name in table["id"]], dtype=pl.Int64)
-    ranked = table.select("id").with_columns(lots).with_row_index()
-    ranked = ranked.sort(["lot", "id"]).with_columns(pl.int_range(1, pl.len() + 1).alias("rank"), pl.lit("").alias("stratum"))
-    return _cut(ranked, keep, "chance", pl.lit(True))
+    keep = len(like) if like is not None else checked(keep or 0)
+    ranked = table.select("id").with_columns(lots(table, "rank.chance", seed)).with_row_index().sort(["lot", "id"])
+    return _cut(ranked.with_columns(stratum=pl.lit(""), limit=pl.lit(keep)), "chance", pl.lit(True))
 
 
-def _cut(ranked: Table, keep: int, by: str, able: pl.Expr) -> Table:
+def walk(table: Table, by: str, **more: pl.Expr) -> Table:
+    """The rows best first by an expression, ties by id, those without worth last; `index` is their place in the table."""
+    try:
+        asked = table.select("id", by=expression(by), **more).with_row_index()
+    except pl.exceptions.PolarsError as error:
+        raise RecipeError(f"{by!r} does not work on these columns: {str(error).splitlines()[0]}") from error
+    if asked["by"].dtype.is_float():  # which polars would hold to be more than any number
+        asked = asked.with_columns(pl.col("by").fill_nan(None))
+    return asked.sort(["by", "id"], descending=[True, False], nulls_last=True)
+
+
+def stratum(per: str | None) -> pl.Expr:
+    """What rows share a budget by, as text; without an expression all share one."""
+    return expression(per).cast(pl.String) if per else pl.lit("")
+
+
+def lots(table: Table, stage: str, seed: int) -> pl.Series:
+    """A number for each row that hangs on its id and the seed alone."""
+    return pl.Series("lot", [seed_of(stage, seed, name) for name in table["id"]], dtype=pl.Int64)
+
+
+def checked(keep: int) -> int:
+    """The number to keep; less than none is an error."""
+    if keep < 0:
+        raise RecipeError(f"keep {keep} is no number of rows")
+    return keep
+
+
+def _limits(sizes: Table, keep: int, share: Share) -> Table:
+    """How many rows of each stratum are kept; what does not divide evenly goes where most was cut off, ties by name."""
+    if share not in ("even", "proportional"):
+        raise RecipeError(f"share {share!r} is neither 'even' nor 'proportional'")
+    if share == "even":
+        return sizes.select("stratum", limit=pl.lit(keep // max(1, len(sizes)), dtype=pl.Int64))
+    total = int(sizes["rows"].sum())
+    wanted = [keep * rows for rows in sizes["rows"]]  # in parts of a row, `total` to each
+    limits = [want // max(1, total) for want in wanted]
+    for place in sorted(range(len(wanted)), key=lambda i: -(wanted[i] % max(1, total)))[: keep - sum(limits)]:
+        limits[place] += 1
+    return sizes.select("stratum", limit=pl.Series(limits, dtype=pl.Int64))
+
+
+def _cut(ranked: Table, by: str, able: pl.Expr) -> Table:
+    """Verdicts on rows best first that say how many of their stratum are kept."""
     if ranked.is_empty():
         return verdicts([], [], [], [])
-    kept = able & (pl.col("rank") <= keep)
-    reason = pl.format("rank {} by {}, {} kept", "rank", pl.lit(by), pl.lit(keep))
-    because = pl.col("id").filter(kept).last().over("stratum") if keep else pl.lit(None, dtype=pl.String)
+    ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("stratum"))
+    kept = able & (pl.col("rank") <= pl.col("limit"))
+    reason = pl.format("rank {} by {}, {} kept", "rank", pl.lit(by), "limit")
     return (
         ranked.select(
             "index",
             "id",
             kept.alias("kept"),
             pl.when(~able).then(pl.lit(f"no {by}")).when(~kept).then(reason).alias("reason"),
-            pl.when(able & ~kept).then(because).alias("because"),
+            pl.when(able & ~kept).then(pl.col("id").filter(kept).last().over("stratum")).alias("because"),
         )
         .sort("index")
         .drop("index")

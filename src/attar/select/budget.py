@@ -1,0 +1,103 @@
+"""Keep as many rows as a number of tokens pays for: the best by an expression, or any.
+
+What a row costs is an expression, such as `response_tokens` or `response_chars / 4`. The walk stops at the first row that no
+longer fits, though a cheaper one may come behind it: so a larger budget keeps all that a smaller one keeps, and no row is kept
+for being short.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from attar.errors import DataError, RecipeError
+from attar.select.rank import Share, lots, stratum, walk
+from attar.select.where import columns, expression
+from attar.stage import reads
+from attar.table import Table, need, verdicts
+
+_ROUNDING = 1e-9
+
+
+def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for rule in (knobs["by"], knobs["cost"], knobs["per"]) if rule for name in columns(rule))
+
+
+@reads(_reads)
+def fill(table: Table, *, by: str, tokens: float, cost: str, per: str | None = None, share: Share = "even") -> Table:
+    """the columns of `by` and `cost` -> verdicts: the highest rows, ties by id, whose costs together are at most `tokens`.
+
+    With `per`, each of its values gets an equal share of the tokens, or one proportional to what its rows cost together.
+    """
+    need(table, *_reads({"by": by, "cost": cost, "per": per}))
+    if share not in ("even", "proportional"):
+        raise RecipeError(f"share {share!r} is neither 'even' nor 'proportional'")
+    ranked = walk(table, by, stratum=stratum(per), cost=pl.lit(amounts(table, cost, "cost")))
+    able = pl.col("by").is_not_null() & pl.col("cost").is_not_null() & pl.col("stratum").is_not_null()
+    sums = ranked.drop_nulls("stratum").group_by("stratum").agg(pl.col("cost").filter(able).sum().alias("limit"))
+    part = pl.lit(1 / max(1, len(sums))) if share == "even" else pl.col("limit") / max(sums["limit"].sum(), _ROUNDING)
+    limits = sums.with_columns(limit=part * _checked(tokens))
+    return _spent(ranked.join(limits, on="stratum", how="left", maintain_order="left"), by, cost, able)
+
+
+@reads(lambda knobs: columns(knobs["cost"]))
+def chance(table: Table, like: Table | None = None, *, cost: str, tokens: float | None = None, seed: int = 0) -> Table:
+    """the columns of `cost` -> verdicts: any rows for so many tokens, or for as many as `like` has, by each id and the seed."""
+    if (like is None) == (tokens is None):
+        raise RecipeError("budget.chance takes either a number of tokens or a table to be like")
+    if like is not None:
+        tokens = float(amounts(like, cost, "cost").sum())
+    ranked = (
+        table.select("id", cost=amounts(table, cost, "cost")).with_columns(lots(table, "budget.chance", seed)).with_row_index()
+    )
+    ranked = ranked.sort(["lot", "id"]).with_columns(stratum=pl.lit(""), limit=pl.lit(_checked(tokens or 0.0)))
+    return _spent(ranked, "chance", cost, pl.col("cost").is_not_null())
+
+
+def amounts(table: Table, rule: str, what: str) -> pl.Series:
+    """How much there is of something in each row, by an expression; null where that is not known."""
+    need(table, *columns(rule))
+    try:
+        made = table.select("id", amount=expression(rule))["amount"]
+    except pl.exceptions.PolarsError as error:
+        raise RecipeError(f"{what} {rule!r} does not work on these columns: {str(error).splitlines()[0]}") from error
+    if not made.dtype.is_numeric():
+        raise RecipeError(f"{what} {rule!r} is {made.dtype}, not a number")
+    made = made.cast(pl.Float64)
+    odd = ((made < 0) | ~made.is_finite()).fill_null(False)
+    if odd.any():
+        raise DataError(f"{what} {rule!r} of row {table['id'].filter(odd)[0]!r} is {made.filter(odd)[0]}: it cannot be")
+    return made
+
+
+def _checked(tokens: float) -> float:
+    if not 0 <= tokens < float("inf"):
+        raise RecipeError(f"tokens {tokens} is no number of tokens")
+    return float(tokens)
+
+
+def _spent(ranked: Table, by: str, cost: str, able: pl.Expr) -> Table:
+    """Verdicts on rows best first that say what they cost, and how much their stratum may."""
+    if ranked.is_empty():
+        return verdicts([], [], [], [])
+    paid = pl.when(able).then("cost").otherwise(0.0).cum_sum().over("stratum")
+    ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("stratum"), paid=paid)
+    kept = able & (pl.col("paid") <= pl.col("limit") * (1 + _ROUNDING))
+    past = pl.format("rank {} by {}, past {} of {}", "rank", pl.lit(by), pl.col("limit").round().cast(pl.Int64), pl.lit(cost))
+    missing = pl.lit(f"no {cost}") if by == "chance" else _missing(by, cost)
+    return (
+        ranked.select(
+            "index",
+            "id",
+            kept.alias("kept"),
+            pl.when(~able).then(missing).when(~kept).then(past).alias("reason"),
+            pl.when(able & ~kept).then(pl.col("id").filter(kept).last().over("stratum")).alias("because"),
+        )
+        .sort("index")
+        .drop("index")
+    )
+
+
+def _missing(by: str, cost: str) -> pl.Expr:
+    without = pl.when(pl.col("cost").is_null() & pl.col("by").is_not_null()).then(pl.lit(f"no {cost}"))
+    return without.otherwise(pl.lit(f"no {by}"))

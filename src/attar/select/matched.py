@@ -1,0 +1,69 @@
+"""Random rows that are as long as those of a selection: the control that shows whether it chose more than length.
+
+Each drawn row stands for one of the other table whose length is its own to within a share, `within`, for as long as there are
+such; then to within twice that, and so on. Which rows are drawn hangs on their ids, the seed and the lengths alone.
+"""
+
+from math import log1p
+from typing import Any
+
+import polars as pl
+
+from attar.errors import DataError, RecipeError
+from attar.select.budget import amounts
+from attar.select.rank import lots
+from attar.select.where import columns
+from attar.stage import reads
+from attar.table import Table, verdicts
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+@reads(lambda knobs: columns(knobs["by"]))
+def draw(table: Table, like: Table, *, by: str, within: float = 0.05, seed: int = 0) -> Table:
+    """the columns of `by`, a length -> verdicts: as many random rows as `like` has, as long as its are."""
+    if not 0 < within < float("inf"):
+        raise RecipeError(f"within {within} is no share of a length: 0.05 lets lengths differ by a twentieth")
+    wanted = _lengths(like, by).with_columns(pl.col("length").log1p())
+    if wanted["length"].null_count():
+        row = wanted.filter(pl.col("length").is_null())["id"][0]
+        raise DataError(f"row {row!r} of the table to be like has no {by}: take such rows out of it with where.holds")
+    all_rows = _lengths(table, by).with_columns(lots(table, "matched.draw", seed)).with_row_index()
+    free = all_rows.drop_nulls("length").sort("lot", "id").with_columns(pl.col("length").log1p())
+    drawn = [free["index"].clear()]
+    width = log1p(within)
+    while len(wanted) and len(free):
+        free, wanted = _numbered(free, width), _numbered(wanted, width)
+        drawn.append(free.join(wanted, on=("bin", "number"), how="semi")["index"])
+        free, wanted = (
+            free.join(wanted, on=("bin", "number"), how="anti", maintain_order="left"),
+            wanted.join(free, on=("bin", "number"), how="anti", maintain_order="left"),
+        )
+        width *= 2
+    kept = all_rows["index"].is_in(pl.concat(drawn).implode())
+    reason = pl.when(pl.col("length").is_null()).then(pl.lit(f"no {by}")).when(~kept).then(pl.lit("not drawn"))
+    out = all_rows.select("id", kept.alias("kept"), reason.alias("reason"), pl.lit(None, dtype=pl.String).alias("because"))
+    return out if len(out) else verdicts([], [], [], [])
+
+
+@reads(lambda knobs: columns(knobs["by"]))
+def compare(table: Table, like: Table, *, by: str) -> Table:
+    """the columns of `by`, of both tables -> id (rows, shared, mean, quantiles), here, there: how alike their lengths are."""
+    here, there = _lengths(table, by), _lengths(like, by)
+    shared = here["id"].is_in(there["id"].implode()).sum()
+    told: dict[str, list[Any]] = {"rows": [len(here), len(there)], "shared": [shared, shared]}
+    told["mean"] = [side["length"].mean() for side in (here, there)]
+    for share in QUANTILES:
+        told[f"{share:.0%} are below"] = [side["length"].quantile(share, "linear") for side in (here, there)]
+    schema = {"id": pl.String, "here": pl.Float64, "there": pl.Float64}
+    return pl.DataFrame([(name, *pair) for name, pair in told.items()], schema=schema, orient="row", strict=False)
+
+
+def _lengths(table: Table, by: str) -> Table:
+    return table.select("id", length=amounts(table, by, "length"))
+
+
+def _numbered(rows: Table, width: float) -> Table:
+    """Rows in bins of this width, numbered in their order in each."""
+    binned = rows.with_columns(bin=(pl.col("length") / width).floor().cast(pl.Int64))
+    return binned.with_columns(number=pl.int_range(pl.len()).over("bin"))
