@@ -8,7 +8,8 @@ Differs from the paper:
 - equal texts, and what a benchmark asks, are dropped before anything is scored
 - without an embedder, rows differ by their letters, not by their meaning
 - the walk is exact, decided in 64 bits; of two duplicates the better one stays; a dropped row names what crowded it out
-- `arms` trains students on the paper's ablations, each of as many rows from the same pool
+- `rule` is what a row must fulfil besides, such as  reward > 0  with a `rewarder`
+- `arms` trains students on the paper's ablations, each of as many rows from the same pool; `top` is the choice without the walk
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from typing_extensions import TypedDict
 
 from attar import pool as pools
 from attar import questions
-from attar.annotate import embed, lengths, ranking, scorer
+from attar.annotate import embed, lengths, ranking, reward, scorer
 from attar.engines.base import Spec
 from attar.errors import RecipeError
 from attar.evaluate import verified
@@ -65,10 +66,12 @@ def deita(
     scorer_base: Spec | None = None,
     complexity: Spec | None = None,
     quality: Spec | None = None,
+    rewarder: Spec | None = None,
     embedder: Spec | None = None,
     form: str | None = None,
     size: Positive = 6000,
     by: str = "evol",
+    rule: str | None = None,
     threshold: Annotated[float, Ge(-1)] = 0.9,
     labels: Labels | None = None,
     evolution: Evolution | None = None,
@@ -114,17 +117,21 @@ def deita(
     for what in WHAT:
         rows = flow(scorer.score, rows, engine=graders[what], what=what, question=asked[what], name=what)
     scored = flow(scorer.evol, flow(lengths.measure, rows))
+    if rewarder:
+        scored = flow(reward.score, scored, engine=rewarder)
+    able = flow(keep.rows, scored, flow(where.holds, scored, rule=rule, name="rule"), name="able") if rule else scored
     vectors = (
-        flow(embed.vectors, scored, engine=embedder, column="conversation")
+        flow(embed.vectors, able, engine=embedder, column="conversation")
         if embedder
-        else flow(embed.letters, scored, column="conversation")
+        else flow(embed.letters, able, column="conversation")
     )
     best = flow(diverse.keep, vectors, by=by, threshold=threshold, keep=size, name="diverse")
-    chosen = flow(keep.rows, scored, best, name="chosen")
+    chosen = flow(keep.rows, able, best, name="chosen")
     results = {"sft": chosen}
     if base is None:
         return results
-    sets = {"selected": chosen, **{arm: _arm(flow, scored, chosen, arm, size, seed) for arm in arms}}
+    pools_of = {arm: able if arm == "top" else scored for arm in arms}
+    sets = {"selected": chosen, **{arm: _arm(flow, pools_of[arm], chosen, arm, size, seed) for arm in arms}}
     models = trained(flow, base, sets, train or {}, seed)
     if preferences:
         results["pairs"] = _preferences(flow, preferences, seed)
