@@ -15,7 +15,7 @@ from attar.select.rank import lots, walk
 from attar.select.where import columns
 from attar.stage import reads
 from attar.table import Table, need
-from attar.vectors.rows import Matrix, matrix, unit
+from attar.vectors.rows import Matrix, matrix, units
 
 _ROWS, _CENTRES = 1024, 2048
 _STILL = 1000
@@ -39,7 +39,7 @@ def group(
         raise RecipeError(f"clusters {clusters}: with {len(able)} rows that have a vector, it may be 1 to {len(able)}")
     if iterations < 1 or sample < 1:
         raise RecipeError(f"iterations {iterations}, sample {sample}: both are 1 or more")
-    rows = units(able, column)
+    rows = units(matrix(able, column))
     drawn = able.select("id", lots(able, "cluster.group", seed)).with_row_index().sort("lot", "id")["index"].to_numpy()
     found = centres(rows[drawn[: sample * clusters]], clusters, iterations=iterations, seed=seed)
     label, near = nearest(rows, found)
@@ -92,15 +92,6 @@ def coverage(table: Table, used: Table) -> Table:
         touched.cast(pl.Int64).alias("touched"),
         (touched / pl.len()).alias("share"),
     )
-
-
-def units(table: Table, column: str) -> Matrix:
-    """The vectors of a column without nulls, one a row, at length one."""
-    rows = matrix(table, column)
-    out = np.empty_like(rows)
-    for start in range(0, len(rows), _ROWS):
-        out[start : start + _ROWS] = unit(rows[start : start + _ROWS])
-    return out
 
 
 def centres(rows: Matrix, clusters: int, *, iterations: int, seed: int) -> Matrix:

@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 
 from attar.errors import RecipeError
-from attar.select.cluster import nearest, units
+from attar.select.cluster import nearest
 from attar.select.rank import checked, walk
 from attar.select.where import columns
 from attar.stage import reads
 from attar.table import Table, need, verdicts
-from attar.vectors.rows import Matrix
+from attar.vectors.rows import Matrix, matrix, units
 
 MOST = 100_000
 """So many rows `facility` holds against each other; the time goes with the square of their number."""
@@ -170,7 +170,7 @@ def _judged(table: Table, column: str, by: str | None, keep: int, choose: Callab
     """Verdicts on the rows that have a vector and a worth, best first; why the others have none."""
     ranked = _ordered(table, column, by)
     able = ranked.drop_nulls(["by", "what"])
-    found = choose(units(able, "what"), checked(keep))
+    found = choose(units(matrix(able, "what")), checked(keep))
     if not len(table):
         return verdicts([], [], [], [])
     kept = np.zeros(len(able), dtype=bool)

@@ -12,7 +12,7 @@ import numpy as np
 
 from attar.vectors.arithmetic import Arithmetic, Numpy
 from attar.vectors.looks import Looks
-from attar.vectors.rows import Matrix, unit
+from attar.vectors.rows import Matrix, unit, units
 from attar.vectors.sieve import Shelf, cost, sieves
 
 _BLOCK, _TILE = 1024, 4096
@@ -38,7 +38,7 @@ class Nearest:
 
 def nearest(rows: Matrix, k: int, near: float, arithmetic: Arithmetic) -> Nearest:
     """The k nearest others of each row by cosine; near are those whose cosine is at least `near`."""
-    whole = _unit(rows)
+    whole = units(rows)
     found = _Found(rows, whole, k, near)
     order = np.argsort(found.least, kind="stable")
     shelves = [Shelf(sieve, *rows.shape) for sieve in sieves(whole, arithmetic)]
@@ -64,13 +64,6 @@ def _put(shelves: Sequence[Shelf], block: Matrix) -> None:
         along = block @ shorter[-1].sieve.directions
         for shelf in shorter:
             shelf.put(shelf.sieve.shortened(along))
-
-
-def _unit(rows: Matrix) -> Matrix:
-    whole = np.empty(rows.shape, dtype=np.float32)
-    for start in range(0, len(rows), _TILE):
-        whole[start : start + _TILE] = unit(rows[start : start + _TILE], lambda i, start=start: f"row {start + i}")
-    return whole
 
 
 def _at_least(whole: Matrix, k: int) -> Matrix:

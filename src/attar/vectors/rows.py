@@ -12,6 +12,7 @@ from attar.table import Table
 
 Matrix = np.ndarray
 Name = Callable[[int], str]
+_CHUNK = 8192
 
 
 def matrix(table: Table, column: str) -> Matrix:
@@ -30,9 +31,6 @@ def matrix(table: Table, column: str) -> Matrix:
     return rows
 
 
-_CHUNK = 8192
-
-
 def lengths(block: Matrix, name: Name) -> Matrix:
     """Each row's length, in 64 bits so that no finite vector overflows; a row without direction is an error."""
     wide = block.astype(np.float64)
@@ -45,6 +43,14 @@ def lengths(block: Matrix, name: Name) -> Matrix:
 def unit(block: Matrix, name: Name = lambda i: f"row {i}", dtype: type[np.floating] = np.float32) -> Matrix:
     """The rows at length one, each value rounded once."""
     return (block / lengths(block, name)[:, None]).astype(dtype, copy=False)
+
+
+def units(rows: Matrix) -> Matrix:
+    """All rows at length one, a piece at a time, so that a memory map is never held in 64 bits."""
+    whole = np.empty(rows.shape, dtype=np.float32)
+    for start in range(0, len(rows), _CHUNK):
+        whole[start : start + _CHUNK] = unit(rows[start : start + _CHUNK], lambda i, start=start: f"row {start + i}")
+    return whole
 
 
 def cosines(left: Matrix, right: Matrix) -> Matrix:
