@@ -16,7 +16,7 @@ from attar.vectors.rows import Matrix, unit, units
 from attar.vectors.sieve import Shelf, cost, sieves
 
 _BLOCK, _TILE = 1024, 4096
-_PIVOTS, _BAND = 512, 1024
+_TURNS, _PIVOTS, _BAND = 2, 256, 512
 _NONE = -2.0
 """Below any cosine."""
 _ASKED, _OF = 32, 1024
@@ -68,26 +68,29 @@ def _put(shelves: Sequence[Shelf], block: Matrix) -> None:
 
 def _at_least(whole: Matrix, k: int) -> Matrix:
     """Of each row a cosine that at least k others reach: the k-th best of those beside it, when rows are sorted by pivots."""
+    least = np.full(len(whole), _NONE)
+    band = max(_BAND, 2 * k)
+    for turn in range(_TURNS if len(whole) > k else 0):
+        order = _by_pivots(whole, np.random.default_rng(turn))
+        for start in range(0, len(whole), band):
+            beside = order[max(0, min(start, len(whole) - band)) : start + band]
+            alike = whole[beside] @ whole[beside].T
+            np.fill_diagonal(alike, -np.inf)
+            best = alike.max(axis=1) if k == 1 else np.partition(alike, -k, axis=1)[:, -k]
+            least[beside] = np.maximum(least[beside], best)
+    return least - Numpy().rounding(whole.shape[1])
+
+
+def _by_pivots(whole: Matrix, random: np.random.Generator) -> Matrix:
+    """The rows in an order in which those that are nearest to one pivot, a row drawn at random, stand together."""
     total, width = whole.shape
-    least = np.full(total, _NONE)
-    if total <= k:
-        return least
-    random = np.random.default_rng(0)
     pivots = whole[random.choice(total, min(_PIVOTS, total), replace=False)]
     pivots = pivots[np.argsort(pivots @ random.standard_normal(width).astype(np.float32))]
-    nearest, closeness = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.float32)
+    pivot, closeness = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.float32)
     for start in range(0, total, _TILE):
         alike = whole[start : start + _TILE] @ pivots.T
-        nearest[start : start + _TILE], closeness[start : start + _TILE] = alike.argmax(axis=1), alike.max(axis=1)
-    order = np.lexsort((-closeness, nearest))
-    band = max(_BAND, 2 * k)
-    for start in range(0, total, band):
-        beside = order[max(0, min(start, total - band)) : start + band]
-        alike = whole[beside] @ whole[beside].T
-        np.fill_diagonal(alike, -np.inf)
-        best = alike.max(axis=1) if k == 1 else np.partition(alike, -k, axis=1)[:, -k]
-        least[beside] = np.maximum(least[beside], best)
-    return least - Numpy().rounding(width)
+        pivot[start : start + _TILE], closeness[start : start + _TILE] = alike.argmax(axis=1), alike.max(axis=1)
+    return np.lexsort((-closeness, pivot))
 
 
 def _cost(shelf: Shelf, asking: slice, known: Matrix) -> float:
