@@ -1,11 +1,13 @@
 """Attar's filter, or its nearest neighbours.
 
-.venv/bin/python bench/selection/ours.py VECTORS [--work filter|neighbours] [--rows N] [--keep K] [--mapped]
+.venv/bin/python bench/selection/ours.py VECTORS [--work filter|neighbours|semantic] [--rows N] [--keep K] [--mapped]
 """
 
 import cost
 import numpy as np
+import polars as pl
 
+from attar.select import dedup
 from attar.select.diverse import repr_filter
 from attar.vectors.arithmetic import arithmetic
 from attar.vectors.nearest import nearest
@@ -15,7 +17,7 @@ def main() -> None:
     """One piece of work, measured."""
     told = cost.arguments(
         __doc__,
-        work={"default": "filter", "choices": ["filter", "neighbours"]},
+        work={"default": "filter", "choices": ["filter", "neighbours", "semantic"]},
         keep={"type": int},
         threshold={"type": float, "default": 0.9},
         near={"type": float, "default": 0.05},
@@ -30,6 +32,12 @@ def main() -> None:
         if told.out:
             np.savez(told.out, distance=2 - 2 * found.cosine[:, 0], count=found.count)
         return cost.tell("attar", rows, seconds)
+    if told.work == "semantic":
+        lists = pl.Series("embedding", rows).cast(pl.List(pl.Float32))
+        table = pl.DataFrame({"id": [f"r{i:07d}" for i in range(len(rows))], "embedding": lists})
+        dedup.semantic(table.head(64))
+        verdicts, seconds = cost.spent(lambda: dedup.semantic(table))
+        return cost.tell("attar, semantic repeats", rows, seconds, kept=int(verdicts["kept"].sum()))
     knobs = {"threshold": told.threshold, "keep": told.keep, "backend": told.backend}
     repr_filter(np.array(rows[:64]), **knobs)
     found, seconds = cost.spent(lambda: repr_filter(rows, **knobs))

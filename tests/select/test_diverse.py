@@ -80,6 +80,8 @@ HARD = {
     "in few directions": np.pad(clustered(600, 12, 80, 0.3, 6), ((0, 0), (0, 84))),
     "double precision": clustered(600, 96, 40, 0.3, 7).astype(np.float64),
     "half precision": clustered(600, 96, 40, 0.3, 8).astype(np.float16),
+    "column by column": np.asfortranarray(clustered(600, 96, 40, 0.3, 9)),
+    "of another byte order": clustered(600, 96, 40, 0.3, 10).astype(">f4"),
 }
 
 

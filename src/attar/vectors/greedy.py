@@ -55,9 +55,9 @@ class _Walk:
 
     def __init__(self, rows: Matrix, threshold: float, most: int, arithmetic: Arithmetic) -> None:
         total, whole = rows.shape
-        self.rows, self.threshold, self.arithmetic = rows, threshold, arithmetic
-        room = min(total, most + _WITHIN)
         self.looks = Looks(rows)
+        self.rows, self.threshold, self.arithmetic = self.looks.rows, threshold, arithmetic
+        room = min(total, most + _WITHIN)
         found = sieve(some(rows), total * room / 2, threshold, arithmetic)
         self.shelf = Shelf(found, room, whole)
         self.kept = np.empty(room, dtype=np.int64)

@@ -8,17 +8,27 @@ import numpy as np
 from attar.vectors.arithmetic import Numpy
 from attar.vectors.rows import Matrix, cosines
 
-_AT_ONCE = 2**19
+_AT_ONCE = 2**20
 """How many values of one side are looked at at once: what fits the nearest caches."""
 _TAME = 1e15
 """Lengths whose product is beyond this, or below one over it, are left to 64 bits."""
+
+
+def in_line(rows: Matrix) -> Matrix:
+    """The rows, one behind the other in memory or on disk as they are; else a copy, for `take` would make one at every call."""
+    flags = rows.flags
+    return (
+        rows
+        if flags.c_contiguous and flags.aligned and rows.dtype.isnative
+        else np.array(rows, rows.dtype.newbyteorder("="), order="C")
+    )
 
 
 class Looks:
     """Pairs of a matrix's rows, in memory or a memory map; the first look is quicker where they are at hand at length one."""
 
     def __init__(self, rows: Matrix, units: Matrix | None = None) -> None:
-        self.rows, self.units, self.step = rows, units, max(1, _AT_ONCE // max(1, rows.shape[1]))
+        self.rows, self.units, self.step = in_line(rows), units, max(1, _AT_ONCE // max(1, rows.shape[1]))
         self.slack = 2 * Numpy().rounding(rows.shape[1])
 
     def above(self, ones: Matrix, others: Matrix, threshold: Matrix | float) -> tuple[Matrix, Matrix]:
@@ -39,7 +49,7 @@ class Looks:
         """The cosines in 32 bits; NaN where the lengths are so odd that 32 bits cannot be trusted."""
         if self.units is not None:
             return np.einsum("ij,ij->i", self.units.take(one, axis=0), self.units.take(other, axis=0))
-        left, right = self.rows[one].astype(np.float32, copy=False), self.rows[other].astype(np.float32, copy=False)
+        left, right = (self.rows.take(pair, axis=0).astype(np.float32, copy=False) for pair in (one, other))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             sizes = np.sqrt(np.einsum("ij,ij->i", left, left)) * np.sqrt(np.einsum("ij,ij->i", right, right))
             alike = np.einsum("ij,ij->i", left, right) / sizes
