@@ -16,11 +16,12 @@ POCKET = """
 recipe: deita
 engines:
   base: {kind: local, model: "pocket:base", dtype: float64, threads: 1}
+  rewarder: {kind: local, model: "pocket:rewarder", dtype: float64, threads: 1}
 knobs:
-  {pool: "pocket:200", labels: {complexity: "pocket:96", quality: "pocket:96"}, size: 40, arms: [random, longest, top],
+  {pool: "pocket:200", labels: {complexity: "pocket:96", quality: "pocket:96"}, size: 40, rule: reward > 0,
    fit_scorer: {epochs: 6, lr: 0.004, batch: 16, max_length: 256}, preferences: "pocket:24",
    train: {epochs: 1, lr: 0.004, batch: 16, max_length: 256}, prefer: {lr: 0.0001, batch: 8, max_length: 256},
-   exam: pocket, exam_size: 45, answer_tokens: 60, against: []}
+   arms: [random, longest, top], exam: pocket, exam_size: 45, answer_tokens: 60, against: []}
 """
 MADE = """
 recipe: deita
@@ -55,6 +56,11 @@ def test_the_rows_with_the_highest_product_are_chosen_but_for_those_that_another
         if len(kept) < 40 and all(sum(a * b for a, b in zip(vector, other, strict=True)) <= 0.9 for _, other in kept):
             kept.append((name, vector))
     assert chosen == {name for name, _ in kept}
+
+
+def test_no_row_is_chosen_for_which_the_rule_does_not_hold(whole):
+    assert (read(whole[1]["sft"])["reward"] > 0).all()
+    assert (table(whole[0], "reward.score")["reward"] <= 0).any()
 
 
 def test_the_score_is_complexity_times_quality_of_scorers_that_were_trained(whole):
