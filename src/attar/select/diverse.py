@@ -18,7 +18,7 @@ from attar.vectors.rows import Matrix, matrix
 
 
 def repr_filter(
-    embeddings: Matrix, *, threshold: float = 0.9, keep: int | None = None, backend: Backend = "auto", block: int = 1024
+    embeddings: Matrix, *, threshold: float = 0.9, keep: int | None = None, backend: Backend = "auto", block: int | None = None
 ) -> Filtered:
     """Rows in the order of their worth, in memory or a memory map; stops when `keep` are kept."""
     if embeddings.ndim != 2 or not np.issubdtype(embeddings.dtype, np.floating):
@@ -29,7 +29,7 @@ def repr_filter(
         raise RecipeError(f"threshold {threshold} is no cosine: it lies between -1 and 1, and 0.9 is usual")
     if keep is not None and keep < 0:
         raise RecipeError(f"keep {keep} is no number of rows")
-    if block < 1:
+    if block is not None and block < 1:
         raise RecipeError(f"block {block} is no number of rows")
     return filtered(embeddings, threshold, keep, arithmetic(backend), block)
 

@@ -14,7 +14,9 @@ from attar.vectors.looks import Looks
 from attar.vectors.rows import Matrix, unit
 from attar.vectors.sieve import Shelf, sieve, some
 
-_TILE = 4096
+_BLOCK, _TILE = 1024, 4096
+_VALUES = 2**20
+"""How many values of a block are in hand at once: of wide rows, fewer rows."""
 _WITHIN = 256
 _TOO_MANY = 64
 """Of so many pairs one may be let through, before whole rows are cheaper."""
@@ -34,9 +36,10 @@ class Filtered:
     """So many rows were looked at before there were enough."""
 
 
-def filtered(rows: Matrix, threshold: float, keep: int | None, arithmetic: Arithmetic, block: int = 1024) -> Filtered:
+def filtered(rows: Matrix, threshold: float, keep: int | None, arithmetic: Arithmetic, block: int | None = None) -> Filtered:
     """Keep each row whose cosine with every row kept before it is at most the threshold, until `keep` are kept."""
-    total = len(rows)
+    total, whole = rows.shape
+    block = block or max(_WITHIN, min(_BLOCK, _VALUES // max(1, whole)))
     most = total if keep is None else min(keep, total)
     walk = _Walk(rows, threshold, most, arithmetic)
     start = 0
