@@ -1,12 +1,13 @@
 """Attar's filter, or its nearest neighbours.
 
-.venv/bin/python bench/selection/ours.py VECTORS [--work filter|neighbours|semantic] [--rows N] [--keep K] [--mapped]
+.venv/bin/python bench/selection/ours.py VECTORS [--work filter] [--rows N] [--keep K] [--mapped]
 """
 
 import cost
 import numpy as np
 import polars as pl
 
+from attar.annotate import approximate
 from attar.select import dedup
 from attar.select.diverse import repr_filter
 from attar.vectors.arithmetic import arithmetic
@@ -17,7 +18,7 @@ def main() -> None:
     """One piece of work, measured."""
     told = cost.arguments(
         __doc__,
-        work={"default": "filter", "choices": ["filter", "neighbours", "semantic"]},
+        work={"default": "filter", "choices": ["filter", "neighbours", "approximate", "semantic"]},
         keep={"type": int},
         threshold={"type": float, "default": 0.9},
         near={"type": float, "default": 0.05},
@@ -32,9 +33,13 @@ def main() -> None:
         if told.out:
             np.savez(told.out, distance=2 - 2 * found.cosine[:, 0], count=found.count)
         return cost.tell("attar", rows, seconds)
-    if told.work == "semantic":
+    if told.work in ("semantic", "approximate"):
         lists = pl.Series("embedding", rows).cast(pl.List(pl.Float32))
         table = pl.DataFrame({"id": [f"r{i:07d}" for i in range(len(rows))], "embedding": lists})
+        if told.work == "approximate":
+            approximate.measure(table.head(64))
+            out, seconds = cost.spent(lambda: approximate.measure(table))
+            return cost.tell("attar, approximate", rows, seconds, recall=out["neighbour_recall"][0])
         dedup.semantic(table.head(64))
         verdicts, seconds = cost.spent(lambda: dedup.semantic(table))
         return cost.tell("attar, semantic repeats", rows, seconds, kept=int(verdicts["kept"].sum()))

@@ -20,16 +20,25 @@ def measure(table: Table, *, column: str = "embedding", near: float = 0.05, k: i
 
     With `k` above 1 also neighbours, the ids of the k nearest, and neighbour_distances, theirs.
     """
+    able = having(table, column, k)
+    return told(table, able, nearest(matrix(able, column), k, 1 - near / 2, arithmetic()), k)
+
+
+def having(table: Table, column: str, k: int) -> Table:
+    """_place (in the table), id, {column}: the rows that have a vector, whose `k` nearest may be asked for."""
     need(table, column)
     if k < 1:
         raise RecipeError(f"k {k} is no number of neighbours")
-    able = table.select("id", column).with_row_index("_place").filter(pl.col(column).is_not_null())
-    found = nearest(matrix(able, column), k, 1 - near / 2, arithmetic())
-    told = able.select("_place").with_columns(_told(able["id"].to_numpy(), found, k))
-    return table.select("id").with_row_index("_place").join(told, on="_place", how="left", maintain_order="left").drop("_place")
+    return table.select("id", column).with_row_index("_place").filter(pl.col(column).is_not_null())
 
 
-def _told(ids: np.ndarray, found: Nearest, k: int) -> list[pl.Series]:
+def told(table: Table, able: Table, found: Nearest, k: int) -> Table:
+    """What was found of the rows that have a vector, for every row of the table."""
+    what = able.select("_place").with_columns(_columns(able["id"].to_numpy(), found, k))
+    return table.select("id").with_row_index("_place").join(what, on="_place", how="left", maintain_order="left").drop("_place")
+
+
+def _columns(ids: np.ndarray, found: Nearest, k: int) -> list[pl.Series]:
     """What was found, as columns."""
     distances = np.where(found.other >= 0, np.maximum(0.0, 2 - 2 * found.cosine), np.nan)
     repeats = (found.first >= 0) & (found.first < np.arange(len(ids)))
