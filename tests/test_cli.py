@@ -115,7 +115,7 @@ def test_rows_that_cannot_be_converted_are_set_aside_with_their_place(attar, tmp
 
 def test_recipes_are_listed_with_roles_and_knobs(attar):
     found = {line["recipe"]: line for line in json.loads(attar("recipes", "--json").stdout)}
-    assert set(found) == {"magpie", "pika"}
+    assert set(found) == {"magpie", "pika", "deita"}
     assert found["magpie"]["roles"] == {
         "teacher": "needed",
         "rewarder": "needed",
@@ -134,8 +134,8 @@ def test_filters_are_printed_with_their_rules(attar):
 
 def test_a_run_with_a_dot_in_its_name_is_found_again(attar, run_file):
     attar("run", run_file(name="my.v2.yaml"), "-q")
-    assert len(json.loads(attar("status", "my.v2", "--json").stdout)) == 11
-    assert len(json.loads(attar("status", "my.v2.yaml", "--json").stdout)) == 11
+    assert len(json.loads(attar("status", "my.v2", "--json").stdout)) == 13
+    assert len(json.loads(attar("status", "my.v2.yaml", "--json").stdout)) == 13
 
 
 def test_a_second_run_file_of_the_same_name_does_not_take_the_firsts_place(attar, run_file, tmp_path):
