@@ -333,3 +333,74 @@ def test_scores_are_read_from_columns_of_the_pool_only(attar, pool):
     assert "did you mean 'conversation_chars'?" in attar(
         "select", pool, "--by", "conversation_char", "--keep", "1", "-q", code=2
     )
+
+
+def test_the_summary_tells_how_many_groups_of_repeats_there_were(attar, tmp_path):
+    said = ["one and the same", "One and  the same", "ONE AND THE SAME", "something else", "something else", "alone"]
+    Path("pool.jsonl").write_text("".join(json.dumps({"prompt": text, "response": "Yes."}) + "\n" for text in said))
+    found = attar("dedup", "pool.jsonl", "--how", "exact", "-o", "out.jsonl", "--json")["dropped"]["exact"]
+    assert (found["rows"], found["groups"]) == (3, 2)
+    assert "repeats a conversation; 2 groups of the like" in attar("dedup", "pool.jsonl", "--how", "exact", "-o", "out.jsonl")
+
+
+@pytest.fixture
+def brought(tmp_path):
+    """Five rows with vectors: b is like a, d like c, e has none; their wording says nothing of it."""
+    vectors = {"a": [1, 0, 0], "b": [2, 0.01, 0], "c": [0, 0, 1.5], "d": [0, 0.02, 3], "e": None}
+    rows = [
+        {"id": name, "prompt": f"{WORDS[i]} {WORDS[-i]}", "response": "r", "mini": v}
+        for i, (name, v) in enumerate(vectors.items())
+    ]
+    (tmp_path / "v.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return Path("v.jsonl")
+
+
+@pytest.mark.parametrize("words", [("select", "--diverse"), ("dedup", "--how", "semantic")], ids=" ".join)
+@pytest.mark.parametrize("name", ["v.jsonl", "w.parquet", "w.json", "w"])
+def test_vectors_that_the_pool_has_are_compared_and_none_is_made(attar, brought, words, name):
+    if name != brought.name:
+        attar("convert", brought, name, "--to", "sharegpt")
+    command, *more = words
+    told = attar(command, name, *more, "--embed", "column:mini", "--verdicts", "v.parquet", "-o", "out.parquet", "--json")
+    dropped = {row: (v["step"], v["because"]) for row, v in verdicts("v.parquet").items() if not v["kept"]}
+    step = "diverse" if command == "select" else "semantic"
+    assert dropped == {"b": (step, "a"), "d": (step, "c"), "e": ("vectors", None)}
+    assert verdicts("v.parquet")["e"]["reason"] == "no mini"
+    assert told["notes"][-1] == "alike by the vectors in POOL's column 'mini'"
+    assert not [path for path in Path(".attar/steps").iterdir() if "embed" in path.name]
+    assert pl.read_parquet("out.parquet")["mini"].to_list() == [[1, 0, 0], [0, 0, 1.5]]
+
+
+@pytest.mark.parametrize(
+    ("vector", "words", "told"),
+    [
+        ([1, 2], ["column:mini"], "row 'a' has 3 numbers, row 'x' has 2"),
+        ([0, 0, 0], ["column:mini"], "column 'mini': row 'x' is a vector that is nought or not finite"),
+        (["1"], ["column:mini"], "column 'mini' holds String, not vectors: each must be a list of numbers, or null"),
+        (None, ["column:min"], "the pool has no column 'min'; did you mean 'mini'?"),
+        (None, ["column:"], "--embed column:: say which column has the vectors"),
+        (None, ["column:mini", "--url", "http://x"], "--url is a server's, and column:mini needs none"),
+    ],
+)
+def test_vectors_that_cannot_be_compared_are_one_line_that_names_the_row_or_the_column(attar, brought, vector, words, told):
+    with brought.open("a") as stream:
+        stream.write("\n" + json.dumps({"id": "x", "prompt": "p", "response": "r", "mini": vector}))
+    err = attar("select", brought, "--diverse", "-q", "--embed", *words, code=2)
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_vectors_that_were_embedded_before_are_used_again_and_a_story_cuts_them_short(attar, pool):
+    attar("embed", pool, "-o", "v.jsonl", "-q")
+    told = attar(
+        "select", "v.jsonl", "--embed", "column:embedding", "--by", "score", "--diverse", "--verdicts", "v.parquet", "--json"
+    )
+    dropped = {row: v["because"] for row, v in verdicts("v.parquet").items() if v["step"] == "diverse"}
+    assert dropped == {"r3": "r6", "r4": "r7"}  # as letters have it
+    story = attar("why", told["run"], "r9")
+    assert "... 512 numbers]" in story
+    assert len(story) < 3000
+
+
+def test_vectors_are_not_embedded_again(attar, brought):
+    assert "those vectors are there already" in attar("embed", brought, "--with", "column:mini", "-o", "x.jsonl", "-q", code=2)

@@ -99,3 +99,31 @@ def test_rows_are_compared_by_all_that_was_said_or_by_a_part_and_are_as_long_as_
     shown = pool.texts(table, on=on)
     assert shown[on].to_list() == texts
     assert shown[pool.CHARS].to_list() == [len("Be brief.") + 1 + len("Hi") + 1 + len("Ho"), None]
+
+
+def vectors(**column):
+    return pl.DataFrame({"id": ["a", "b", "c", "d"], **column})
+
+
+def test_a_row_without_a_vector_is_dropped_and_the_others_are_comparable():
+    judged = pool.comparable(vectors(v=[None, [1.0, 2.0], [3.0, 4.0], None]), column="v")
+    assert judged.rows() == [
+        ("a", False, "no v", None),
+        ("b", True, None, None),
+        ("c", True, None, None),
+        ("d", False, "no v", None),
+    ]
+
+
+def test_a_vector_of_another_length_is_an_error_that_names_its_row():
+    with pytest.raises(DataError, match="row 'b' has 2 numbers, row 'd' has 3"):
+        pool.comparable(vectors(v=[None, [1.0, 2.0], [3.0, 4.0], [5.0, 6.0, 7.0]]), column="v")
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [("score", "column 'score' holds Float64, not vectors"), ("vv", "the pool has no column 'vv'; did you mean 'v'?")],
+)
+def test_what_is_no_column_of_vectors_is_one_clear_error(column, told):
+    with pytest.raises(DataError, match=told.replace("?", r"\?")):
+        pool.vectors(vectors(v=[[1.0]] * 4, score=[1.0] * 4), column=column)

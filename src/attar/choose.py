@@ -2,8 +2,8 @@
 
 A ledger goes from step to step; every step judges the rows that the one before has left, and reads only the columns that it
 needs. Letters are hashed for the whole pool at once, so that no other knob ever hashes them again; a model embeds only what is
-left, and the journal knows every text that it has embedded. The pool's own rows are no result: they are written from where
-they lie.
+left, and the journal knows every text that it has embedded; vectors that the pool has brought are taken as they are. The pool's
+own rows are no result: they are written from where they lie.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,12 +38,16 @@ def selection(  # noqa: PLR0913 (all that can be said of a selection)
     cost: str = TOKENS,
     per: str | None = None,
     share: rank.Share = "even",
+    vectors: str | None = None,
     embedder: Spec | None = None,
 ) -> Mapping[str, Handle]:
-    """The ledger of a pool of which the best are kept that are new and differ."""
+    """The ledger of a pool of which the best are kept that are new and differ; `vectors` names a column that has them."""
     if count is not None and tokens is not None:
         raise RecipeError("a budget is a number of rows or a number of tokens, not both")
+    if vectors is not None and embedder is not None:
+        raise RecipeError(f"rows are compared by column {vectors!r} or by an embedder's vectors, not both")
     picks, dedups = _Picks(flow, source, on, by, rule, per, cost if tokens is not None else None), dedups or {}
+    given = flow(pool.vectors, picks.rows, column=vectors, name="given") if vectors is not None else None
     if rule:
         picks.drop("where", where.holds, picks.rest(where.columns(rule)), rule=rule)
     if by and (count is not None or tokens is not None or diverse_at is not None):
@@ -53,7 +57,8 @@ def selection(  # noqa: PLR0913 (all that can be said of a selection)
     if "near" in dedups:
         picks.drop("near", dedup.near, picks.rest([on]), column=on, best=picks.order, threshold=dedups["near"])
     if "semantic" in dedups or diverse_at is not None:
-        _by_vectors(picks, embedder, dedups.get("semantic"), diverse_at, count if per is None else None)
+        rows = _embedded(picks, embedder) if given is None else _comparable(picks, given, str(vectors))
+        _by_vectors(picks, rows, vectors or "embedding", dedups.get("semantic"), diverse_at, count if per is None else None)
     _within(picks, count, tokens, cost, per, share)
     return {"ledger": picks.ledger}
 
@@ -85,22 +90,33 @@ class _Picks:
         return judged
 
 
-def _by_vectors(
-    picks: _Picks, embedder: Spec | None, semantic: float | None, diverse_at: float | None, count: int | None
-) -> None:
-    """Drop what is alike by its vector."""
+def _embedded(picks: _Picks, embedder: Spec | None) -> Handle:
+    """The rows that are left and get a vector, by their letters or from a model."""
     if embedder is None:
         vectors = picks.flow(embed.letters, picks.texts, column=picks.on, name="letters")
         rows = picks.rest(["embedding", "embedding_error"], of=vectors)
     else:  # so that what is no text is not a failure of the model
         picks.drop("text", ledger.has, picks.rest([picks.on]), column=picks.on)
         rows = picks.flow(embed.vectors, picks.rest([picks.on]), engine=embedder, column=picks.on, name="embed")
-    rows = picks.flow(keep.rows, rows, picks.drop("embed", ledger.has, rows, column="embedding", told=True), name="embedded")
+    judged = picks.drop("embed", ledger.has, rows, column="embedding", told=True)
+    return picks.flow(keep.rows, rows, judged, name="embedded")
+
+
+def _comparable(picks: _Picks, given: Handle, column: str) -> Handle:
+    """The rows that are left and have brought a vector."""
+    rows = picks.rest([column], of=given)
+    return picks.flow(keep.rows, rows, picks.drop("vectors", pool.comparable, rows, column=column), name="comparable")
+
+
+def _by_vectors(
+    picks: _Picks, rows: Handle, column: str, semantic: float | None, diverse_at: float | None, count: int | None
+) -> None:
+    """Drop what is alike by its vector."""
     if semantic is not None:
-        judged = picks.drop("semantic", dedup.semantic, rows, best=picks.order, threshold=semantic)
+        judged = picks.drop("semantic", dedup.semantic, rows, column=column, best=picks.order, threshold=semantic)
         rows = picks.flow(keep.rows, rows, judged, name="new")
     if diverse_at is not None:
-        picks.drop("diverse", diverse.keep, rows, by=picks.order, threshold=diverse_at, keep=count)
+        picks.drop("diverse", diverse.keep, rows, column=column, by=picks.order, threshold=diverse_at, keep=count)
 
 
 def _within(picks: _Picks, count: int | None, tokens: float | None, cost: str, per: str | None, share: rank.Share) -> None:

@@ -1,6 +1,8 @@
 """Reading chat data: JSON, JSONL, parquet, folders of them, `datasets` folders. Streamed, whatever the size.
 
 A row that cannot be understood is set aside with its file, line and reason; it never stops the rest and is never just dropped.
+A column is what its values are in the first rows that have any, 20,000 at most: numbers, truths, lists of numbers, or text.
+Lists of numbers stay lists, of 32 bits where parquet and Arrow files have them so; beside anything else they are JSON text.
 """
 
 import gzip
@@ -10,17 +12,23 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import polars as pl
 
 from attar.errors import DataError, did_you_mean
 from attar.formats import FORMATS, OURS, Row, understand
 from attar.table import COLUMNS, Table
+from attar.vectors.lists import arrays, kind_of, series
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
-_KINDS: dict[type, Any] = {bool: pl.Boolean, int: pl.Float64, float: pl.Float64, str: pl.String}
+_NUMBERS = pl.List(pl.Null)
+"""Lists of numbers so far, of which the rows that are read together say whether they are to be that."""
+_KINDS: dict[type, Any] = {bool: pl.Boolean, int: pl.Float64, float: pl.Float64, str: pl.String, np.ndarray: _NUMBERS}
 _GAP = re.compile(r"[ \t\r\n,]*")
 _LARGEST_ITEM = 64 << 20
 
@@ -161,10 +169,11 @@ def _numbered(file: Path, batches: Iterable[Any]) -> Iterator[Found]:
 def _plain(batch: Any) -> list[Any]:
     """The rows of a batch; one that cannot be decoded costs only itself."""
     try:
-        return batch.to_pylist()
+        columns = [arrays(column) or column.to_pylist() for column in batch.columns]
     except UnicodeDecodeError as error:
         half = batch.num_rows // 2
         return [*_plain(batch.slice(0, half)), *_plain(batch.slice(half))] if half else [error]
+    return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 @dataclass(slots=True)
@@ -183,7 +192,12 @@ def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator
 
 def place_of(file: Path, line: int, root: Path) -> str:
     """The id of a row that brought none: where it stood below `root`."""
-    return f"{file.relative_to(root).with_suffix('').as_posix()}:{line}"
+    return f"{_called(file, root)}:{line}"
+
+
+@lru_cache(maxsize=256)
+def _called(file: Path, root: Path) -> str:
+    return file.relative_to(root).with_suffix("").as_posix()
 
 
 def understood(found_rows: Iterable[Found], root: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
@@ -199,7 +213,7 @@ def understood(found_rows: Iterable[Found], root: Path, *, form: str | None = No
             if isinstance(found.value, ValueError):
                 raise found.value
             row = understand(found.value, form)
-            json.dumps(row, ensure_ascii=False, default=str).encode()  # raises for half a surrogate pair, or another encoding
+            _encode(row)
             _fit(row, schema)
         except ValueError as error:
             reason = "not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
@@ -217,27 +231,65 @@ def understood(found_rows: Iterable[Found], root: Path, *, form: str | None = No
         yield Batch(_table(good, schema), places, bad)
 
 
+def _encode(row: Row) -> None:
+    """Raise for half a surrogate pair, or another encoding."""
+    texts = chain(row, row.values(), (turn["content"] for turn in row["messages"]))
+    for text in texts:
+        if isinstance(text, str):
+            text.encode()
+
+
 def _fit(row: Row, schema: dict[str, Any]) -> None:
     """Hold a row to the kinds of values that came before; learn those that are new."""
     learned: dict[str, Any] = {}
     for key, value in row.items():
         if value is None or key in OURS:
             continue
-        kind = _KINDS.get(type(value))
+        if isinstance(value, list):
+            row[key] = np.asarray(value)
+        kind = _KINDS.get(type(row[key]))
         if kind is None:
             row[key], kind = str(value), pl.String
         if type(value) is int and abs(value) > 1 << 53:
             raise ValueError(f"column {key!r} holds {value}, too large for a number: write it as text")
-        learned[key] = kind
-        if schema.get(key, kind) != kind:
-            raise ValueError(f"column {key!r} is {kind()} here, but {schema[key]()} in earlier rows")
+        learned[key] = _agreed(key, kind, schema.get(key, kind))
     schema.update(learned)
 
 
+def _agreed(key: str, kind: Any, known: Any) -> Any:
+    """What a column is that was of a known kind, and holds a value of another."""
+    if kind == known or (kind == _NUMBERS and isinstance(known, pl.List)):
+        return known
+    if (kind, known) in ((_NUMBERS, pl.String), (pl.String, _NUMBERS)):
+        return pl.String
+    here, before = ("a list of numbers" if isinstance(one, pl.List) else str(one()) for one in (kind, known))
+    raise ValueError(f"column {key!r} is {here} here, but {before} in earlier rows")
+
+
 def _table(good: list[Row], schema: dict[str, Any]) -> Table:
+    _settle(good, schema)
     known = {name: COLUMNS[name] for name in ("id", "messages", "prompt", "response")}
     seen = {name: COLUMNS[name] for name in ("chosen", "rejected") if any(name in row for row in good)}
-    return pl.DataFrame(good, schema={**known, **seen, **schema}, strict=False)
+    kinds = {**known, **seen, **schema}
+    lists = [series(name, [row.pop(name, None) for row in good], kind) for name, kind in schema.items() if _listed(kind)]
+    plain = {name: kind for name, kind in kinds.items() if name in known or not _listed(kind)}
+    return pl.DataFrame(good, schema=plain, strict=False).with_columns(lists).select(*kinds)
+
+
+def _listed(kind: Any) -> bool:
+    return isinstance(kind, pl.List)
+
+
+def _settle(good: list[Row], schema: dict[str, Any]) -> None:
+    """Say of columns with lists of numbers whether they are that, or text since they hold other things too."""
+    for name in [name for name, kind in schema.items() if kind in (_NUMBERS, pl.String)]:
+        held = [row for row in good if isinstance(row.get(name), np.ndarray)]
+        if schema[name] == _NUMBERS and any(len(row[name]) for row in held):
+            schema[name] = kind_of([row[name] for row in held])
+            continue
+        schema[name] = pl.String
+        for row in held:
+            row[name] = json.dumps(row[name].tolist())
 
 
 def excerpt(value: Any) -> str:

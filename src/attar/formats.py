@@ -26,6 +26,8 @@ _ROLES = {
 }
 _ASKS = ("prompt", "instruction", "question", "query", "problem")
 _ANSWERS = ("response", "completion", "answer", "output", "solution")
+_EXACT = 1 << 53
+"""Up to here every whole number is itself in 64 bits."""
 
 
 def detect(row: Row) -> str:
@@ -150,7 +152,7 @@ FORMATS = tuple(_READ)
 
 
 def understand(row: Any, form: str | None = None) -> Row:
-    """A row of any known format as our columns; its other values ride along, nested ones as JSON text."""
+    """A row of any known format as our columns; its other values ride along, nested ones but lists of numbers as JSON text."""
     if not isinstance(row, dict):
         raise ValueError(f"the row is {type(row).__name__}, not an object")
     form = form or detect(row)
@@ -160,12 +162,19 @@ def understand(row: Any, form: str | None = None) -> Row:
         known = read(row)
     except KeyError as error:
         raise ValueError(f"the key {error} is missing") from None
-    rest = {key: _scalar(value) for key, value in row.items() if key not in used and key not in known}
+    rest = {key: _flat(value) for key, value in row.items() if key not in used and key not in known}
     return {**rest, **known}
 
 
-def _scalar(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else value
+def _flat(value: Any) -> Any:
+    nested = isinstance(value, dict) or (isinstance(value, list) and not _numbers(value))
+    return json.dumps(value, ensure_ascii=False, default=str) if nested else value
+
+
+def _numbers(values: list[Any]) -> bool:
+    """Whether there is nothing but numbers in a list, and none too large to be one in 64 bits."""
+    kinds = set(map(type, values))
+    return kinds <= {int, float} and (int not in kinds or max(map(abs, values)) <= _EXACT)
 
 
 def express(row: Row, form: str) -> Row:

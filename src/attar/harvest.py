@@ -61,7 +61,8 @@ def told(ledger: Table, chars: pl.Series, steps: list[str]) -> dict[str, Any]:
     for step in sorted(groups, key=steps.index):
         rows = groups[step]
         reasons = rows["reason"].str.replace(r"(rank|cosine|Jaccard) [\d.]+", "$1").value_counts(sort=True)
-        dropped[step] = {"rows": len(rows), "reasons": dict(reasons.head(5).iter_rows())}
+        crowding = rows["because"].drop_nulls().n_unique()  # each stands for a group of rows that are alike
+        dropped[step] = {"rows": len(rows), "groups": crowding, "reasons": dict(reasons.head(5).iter_rows())}
     return {
         "rows": len(ledger),
         "dropped": dropped,

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import polars as pl
 
-from attar.errors import DataError, MissingExtraError
+from attar.errors import DataError, MissingExtraError, did_you_mean
 from attar.files import BadRow, Batch, Found, load, place_of, sources, understood
-from attar.stage import rowwise
+from attar.stage import reads, rowwise
 from attar.table import Table, need
 
 On = Literal["conversation", "prompt", "response"]
@@ -63,7 +63,7 @@ def _named(batch: Batch, root: Path, seen: set[str]) -> Table:
     bad = pl.DataFrame({"messages_error": [_reason(row) for row in batch.bad]}, schema={"messages_error": pl.String})
     rows = pl.concat([batch.table.drop("messages_error", strict=False), bad], how="diagonal")
     places = [*batch.places, *((row.file, row.line) for row in batch.bad)]
-    files = {file: Path(file) for file, _ in places}
+    files = {file: Path(file) for file in {file for file, _ in places}}
     order = sorted(range(len(places)), key=lambda i: (files[places[i][0]], places[i][1]))
     ids: list[str] = []
     for i, given in zip(order, rows["id"].gather(order), strict=True):
@@ -94,6 +94,31 @@ def only(table: Table, *, columns: Sequence[str]) -> Table:
     """any -> id, `columns`: the few that later steps read again and again."""
     need(table, *columns)
     return table.select("id", *columns)
+
+
+@rowwise
+def vectors(table: Table, *, column: str) -> Table:
+    """{column} -> id, {column}: vectors that the pool has brought, as they are."""
+    if column not in table.columns:
+        raise DataError(f"the pool has no column {column!r}; {did_you_mean(column, table.columns)}")
+    if (kind := table[column].dtype) not in (pl.List(pl.Float32), pl.List(pl.Float64)):
+        raise DataError(f"column {column!r} holds {kind}, not vectors: each must be a list of numbers, or null")
+    return table.select("id", column)
+
+
+@reads(lambda knobs: (knobs["column"],))
+def comparable(table: Table, *, column: str) -> Table:
+    """{column} -> verdicts: a row without a vector is dropped; a vector of another length than the first is an error."""
+    need(table, column)
+    sizes = table.select("id", size=pl.col(column).list.len()).drop_nulls("size")
+    if len(odd := sizes.filter(pl.col("size") != pl.col("size").first())):
+        raise DataError(
+            f"column {column!r} holds vectors of different lengths: row {sizes['id'][0]!r} has {sizes['size'][0]} numbers, "
+            f"row {odd['id'][0]!r} has {odd['size'][0]}: mend the pool, or drop such rows with --where"
+        )
+    none, nothing = pl.col(column).is_null(), pl.lit(None, dtype=pl.String)
+    reason = pl.when(none).then(pl.lit(f"no {column}")).otherwise(nothing)
+    return table.select("id", (~none).alias("kept"), reason.alias("reason"), nothing.alias("because"))
 
 
 def _parted(name: str) -> tuple[str, str | None, str | None]:

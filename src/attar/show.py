@@ -227,6 +227,8 @@ def print_story(chapters: list[dict[str, Any]]) -> None:
 def _brief(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict) and "role" in value[0]:
         return " | ".join(f"{turn['role']}: {turn['content']}" for turn in value)
+    if isinstance(value, list) and len(value) > 8 and all(isinstance(item, int | float) for item in value):
+        return f"[{value[0]:.4g}, {value[1]:.4g}, ... {len(value)} numbers]"
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, []))
     return f"{value:.4f}" if isinstance(value, float) else str(value)

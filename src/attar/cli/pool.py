@@ -25,7 +25,8 @@ VerdictsOption = Annotated[
 ]
 OnOption = Annotated[str, typer.Option(help="what rows are compared by: conversation, prompt or response")]
 EmbedOption = Annotated[
-    str, typer.Option(metavar="EMBEDDER", help="letters (wording, not meaning; no model), a model, or RUN.yaml:ROLE")
+    str,
+    typer.Option(metavar="EMBEDDER", help="letters (wording, not meaning; no model), a model, RUN.yaml:ROLE, or column:NAME"),
 ]
 ByOption = Annotated[str | None, typer.Option(metavar="EXPR", help="how good a row is; its own order in POOL if not given")]
 UrlOption = Annotated[str | None, typer.Option(help="of the server whose model it is")]
@@ -83,8 +84,11 @@ def embed(  # noqa: PLR0913 (a command's options)
     """Give every row of a pool a vector, as the column `embedding`."""
     from attar.carry import Choice
     from attar.choose import embedding
+    from attar.errors import RecipeError
     from attar.harvest import Target
 
+    if own_vectors(model) is not None:
+        raise RecipeError(f"--with {model!r}: those vectors are there already; name a model, or letters")
     choice = Choice(embedding, pool, form, embedder_of(model, url, kind), {"on": compared_by(on)}, max_failures=max_failures)
     notes = notes_on("", None, None, model)
     go(choice, home, quiet or as_json, Target(out_, to), lambda told: out({**told, "notes": notes}, as_json, show))
@@ -123,12 +127,25 @@ def compared_by(given: str) -> str:
 
 
 def embedder_of(given: str, url: str | None, kind: str) -> "dict[str, Spec]":
-    """The engine that embeds; none for letters."""
+    """The engine that embeds; none for letters, or where the pool has the vectors."""
     from attar.errors import RecipeError
 
-    if given == "letters" and url:
-        raise RecipeError("--url is a server's, and letters need none: name its model too")
-    return {} if given == "letters" else {"embedder": _spec(given, url, kind)}
+    bare = given == "letters" or own_vectors(given) is not None
+    if bare and url:
+        raise RecipeError(f"--url is a server's, and {given} needs none: name its model too")
+    return {} if bare else {"embedder": _spec(given, url, kind)}
+
+
+def own_vectors(given: str) -> str | None:
+    """The column of the pool that `column:NAME` names."""
+    from attar.errors import RecipeError
+
+    what, _, name = given.partition(":")
+    if what != "column":
+        return None
+    if not name:
+        raise RecipeError(f"--embed {given}: say which column has the vectors, such as column:embedding")
+    return name
 
 
 def _spec(given: str, url: str | None, kind: str) -> "Spec":
@@ -145,7 +162,11 @@ def notes_on(by: str | None, tokens: float | None, cost: str | None, embedder: s
 
     notes = ["no --by: the pool's own order counts, the earlier the better"] if by is None else []
     notes += [f"tokens counted as {TOKENS}"] if tokens is not None and cost is None else []
-    return notes + (["embedded by letters: alike is alike in wording, not in meaning"] if embedder == "letters" else [])
+    if embedder == "letters":
+        return [*notes, "embedded by letters: alike is alike in wording, not in meaning"]
+    if embedder and (column := own_vectors(embedder)):
+        return [*notes, f"alike by the vectors in POOL's column {column!r}"]
+    return notes + ([f"embedded by {embedder}"] if embedder else [])
 
 
 def show(told: dict[str, Any]) -> None:
@@ -153,8 +174,9 @@ def show(told: dict[str, Any]) -> None:
     say = sys.stdout.write
     say(f"{told['rows']:>11,}  rows in {told['source']}\n")
     for step, dropped in told["dropped"].items():
-        reason = next(iter(dropped["reasons"]))
-        say(f"{-dropped['rows']:>11,}  {step:<9} {reason}{', ...' if len(dropped['reasons']) > 1 else ''}\n")
+        reason = next(iter(dropped["reasons"])) + (", ..." if len(dropped["reasons"]) > 1 else "")
+        groups = f"; {dropped['groups']:,} groups of the like" if dropped["groups"] and step != "budget" else ""
+        say(f"{-dropped['rows']:>11,}  {step:<9} {reason}{groups}\n")
     say(f"{told['kept']:>11,}  kept, {told['characters']:,} characters, {told['seconds']} s\n")
     for note in told["notes"]:
         say(f"{'':>11}  {note}\n")

@@ -22,6 +22,7 @@ from attar.cli.pool import (
     go,
     notes_on,
     one_of,
+    own_vectors,
     show,
 )
 
@@ -86,6 +87,7 @@ def select(  # noqa: PLR0913 (a command's options)
         "cost": cost or TOKENS,
         "per": per,
         "share": one_of("--share", share, ("even", "proportional")),
+        "vectors": own_vectors(embed) if vectors else None,
     }
     rules = {"--by": by, "--where": where, "--per": per, "--cost": cost}
     choice = Choice(selection, pool, form, embedder_of(embed, url, kind), knobs, rules, max_failures)
