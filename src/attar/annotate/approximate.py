@@ -25,7 +25,8 @@ _MORE = 8
 """Further rows looked at in 64 bits, lest rounding take one of the nearest."""
 _NONE = -2.0
 """Below any cosine."""
-_TIE = 1e-12
+_TIE = 2e-6
+"""Which of two is nearer by less is chosen in 32 bits, and either serves."""
 
 
 @reads(lambda knobs: (knobs["column"],))
