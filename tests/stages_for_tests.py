@@ -7,7 +7,7 @@ import polars as pl
 
 from attar.engines.base import Request, in_order
 from attar.flow import recipe
-from attar.stage import reads, rowwise, trains
+from attar.stage import folds, reads, rowwise, trains
 from attar.table import put, verdicts
 
 FAKE = """
@@ -48,6 +48,21 @@ def total(table):
     return pl.DataFrame({"id": ["total"], "sum": [table["n"].sum()]})
 
 
+@folds
+@reads("n")
+def most(*numbers):
+    """The largest number of each table, and the sizes and columns of its parts as they came."""
+    rows = [list(parts) for parts in numbers]
+    return pl.DataFrame(
+        {
+            "id": [f"table-{i}" for i in range(len(rows))],
+            "most": [max(part["n"].max() for part in parts) for parts in rows],
+            "parts": [[len(part) for part in parts] for parts in rows],
+            "columns": [parts[0].columns for parts in rows],
+        }
+    )
+
+
 def even(table):
     return verdicts(table["id"].to_list(), [n % 2 == 0 for n in table["n"]], ["odd"] * len(table), [None] * len(table))
 
@@ -59,6 +74,11 @@ def needs_absent(table):
 
 def nothing(table):
     return None
+
+
+@rowwise
+def smaller(table, *, than=1000):
+    return table.filter(pl.col("n") < than)
 
 
 @trains

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from stages_for_tests import double, doubled, even, learn, needs_absent, nothing, numbers, spoken, total
+from stages_for_tests import double, doubled, even, learn, most, needs_absent, nothing, numbers, smaller, spoken, total
 
 from attar.engines.base import Spec
 from attar.errors import DataError, RecipeError, ReplyError
 from attar.flow import recipe, trace
 from attar.home import card, collect_garbage, locked
 from attar.run import Settings, run
+from attar.synth.pocket import questions as asked
+from attar.synth.respond import sample
 from attar.table import parts, read
 from attar.watch import Quiet
 
@@ -126,6 +128,42 @@ def test_a_step_stops_before_money_is_burnt(do, home):
     assert parts(step) == []
 
 
+def test_a_stage_that_folds_gets_each_input_part_by_part_and_only_what_it_reads(do):
+    @recipe()
+    def folded(flow):
+        some = flow(double, flow(numbers, count=25))
+        return {"out": flow(most, some, flow(double, flow(numbers, count=7)))}
+
+    out = read(do(folded, settings=Settings(bulk=10))["out"])
+    assert out["most"].to_list() == [24, 6]
+    assert out["parts"].to_list() == [[10, 10, 5], [7]]
+    assert out["columns"].to_list() == [["id", "n"]] * 2
+
+
+def test_a_row_that_is_asked_n_things_counts_as_n_rows_of_a_part(do, home):
+    @recipe()
+    def often(flow):
+        return {"out": flow(sample, flow(asked, count=10), engine=FAKE, n=5)}
+
+    folder = do(often, settings=Settings(shard=10))["out"]
+    assert [path.name for path in parts(folder)] == [f"{i:012d}-{i + 2:012d}.parquet" for i in range(0, 10, 2)]
+    assert len(read(folder)) == 50
+
+
+def test_a_training_on_the_same_rows_in_the_same_way_is_not_done_again(do, home):
+    @recipe()
+    def learned(flow, *, than, mark):
+        return {"model": flow(learn, flow(smaller, flow(numbers, count=10), than=than), engine=FAKE, mark=mark)}
+
+    first = do(learned, than=10, mark="a")["model"]
+    (first / "model" / "config.json").write_text("as it was left")
+    for than, mark, again in ((11, "a", False), (9, "a", True), (12, "b", True)):
+        folder = do(learned, than=than, mark=mark)["model"]
+        assert folder != first
+        assert ((folder / "model" / "config.json").read_text() != "as it was left") is again
+        assert read(folder)["loss"].to_list() == [0.5]
+
+
 def test_a_model_that_a_step_trains_serves_the_next(do):
     @recipe()
     def train_then(flow, *, base):
@@ -179,6 +217,8 @@ from attar.engines.base import Spec
 from attar.flow import trace
 from attar.home import Home
 from attar.run import Settings, run
+from attar.synth.pocket import questions as asked
+from attar.synth.respond import sample
 from attar.watch import Quiet
 @recipe()
 def long(flow, *, engine):

@@ -37,6 +37,8 @@ class Step:
     inputs: tuple["Step", ...]
     engine: "Spec | Step | None"
     knobs: Mapping[str, Any]
+    manner: str
+    """The fingerprint of its stage, its engine and its knobs: of all but its inputs."""
     fingerprint: str
 
     @property
@@ -113,15 +115,15 @@ class Trace:
         _check(stage, inputs, engine, knobs)
         before = tuple(handle.step for handle in inputs)
         driven = engine.step if isinstance(engine, Handle) else engine
-        parts = (of_stage(stage), [step.fingerprint for step in before], self._engine_identity(driven), dict(knobs))
         try:
-            print_ = fingerprint(*parts)
+            manner = fingerprint(of_stage(stage), self._engine_identity(driven), dict(knobs))
         except TypeError as error:
             raise RecipeError(f"step {name!r}: {error}") from error
+        print_ = fingerprint(manner, [step.fingerprint for step in before])
         if print_ not in self._known:
             taken = {step.name for step in self.steps}
             unique = name if name not in taken else next(f"{name}-{i}" for i in range(2, 10_000) if f"{name}-{i}" not in taken)
-            self._known[print_] = Step(unique, stage, before, driven, knobs, print_)
+            self._known[print_] = Step(unique, stage, before, driven, knobs, manner, print_)
             self.steps.append(self._known[print_])
         return Handle(self._known[print_])
 

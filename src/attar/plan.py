@@ -76,7 +76,9 @@ def _guess(
     if isinstance(step.engine, Step):
         return _behind(step, step.engine, samples, rows, asking[0])
     engine = _Counted(Journaled(open_engine(step.engine), asking[0]), asking[1]) if step.engine else None
-    tables = [samples[before.name] for before in step.inputs]
+    tables: list[Any] = [samples[before.name] for before in step.inputs]
+    if step.marks.folds:
+        tables = [[table] for table in tables]
     given = {"engine": engine} if engine else {}
     if engine:  # loads the model before the clock starts; its one reply is in the journal by then
         step.stage(tables[0].head(1), *tables[1:], **given, **step.knobs)
@@ -88,7 +90,7 @@ def _guess(
         return Estimate(step, False, len(made), seconds=seconds)
     if engine:
         engine.close()
-    sent = max(1, len(tables[0]))
+    sent = max(1, len(samples[step.inputs[0].name]))
     scale = (ins[0] or 0) / sent
     total = _rows_out(step, len(made) / sent, rows)
     if engine is None:

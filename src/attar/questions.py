@@ -17,8 +17,18 @@ LABELS = (1, 2, 3, 4, 5, 6)
 WORDINGS = {
     "complexity": "An instruction:\n{prompt}\n\nHow complex is it, as a number?\n",
     "quality": "An instruction:\n{prompt}\n\nAn answer to it:\n{response}\n\nHow good is the answer, as a number?\n",
+    "rating": (
+        "Somebody asked an assistant:\n{prompt}\n\nThe assistant answered:\n{response}\n\n"
+        "How good is this answer? Look at whether it helps the person, keeps to what was asked, states nothing false, goes deep "
+        "enough, brings ideas where ideas are wanted, and leaves out no detail that matters.\n"
+        "0 is of no use at all, 1 extremely poor, 2 very poor, 3 poor, 4 somewhat below average, 5 average, 6 satisfactory, 7 good, "
+        "8 very good, 9 excellent, 10 such that nobody could ask for more.\n"
+        "The number from 0 to 10:\n"
+    ),
 }
 """Our own, by what is scored."""
+NUMBERS = {"rating": tuple(range(11))}
+"""Where a question of ours is answered by other numbers than `LABELS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +57,9 @@ class Question:
         return before + prompt + behind.replace("{response}", response)
 
 
-def question(what: str, wording: str | None = None, numbers: Sequence[int] = LABELS) -> Question:
+def question(what: str, wording: str | None = None, numbers: Sequence[int] | None = None) -> Question:
     """The question that a run file names: `wording` is one of ours by name, a file, or the text; without it, ours on `what`."""
+    numbers = NUMBERS.get(what, LABELS) if numbers is None else numbers
     distinct = tuple(dict.fromkeys(numbers))
     if len(distinct) < 2 or len(distinct) < len(numbers) or not all(type(number) is int for number in numbers):
         raise RecipeError(f"labels {list(numbers)}: a scorer needs two whole numbers or more, each once")

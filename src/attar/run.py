@@ -1,11 +1,13 @@
 """Running a traced recipe: step by step, each resumed where it stopped, nothing done twice."""
 
+import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +22,14 @@ from attar.engines.prices import price_of
 from attar.errors import AttarError, DataError, LimitError, RecipeError, ReplyError
 from attar.flow import Step, Trace
 from attar.home import Home, card, locked, write_json
+from attar.identity import fingerprint
 from attar.scale import Done, Job, account, checked, in_process
 from attar.stage import columns_read
-from attar.table import Table, part_name, part_span, parts, read, rows_of, write_part
+from attar.table import Table, digest, part_name, part_span, parts, read, read_rows, rows_of, write_part
 
 _PART_ROWS = 100_000
+_MADE_OF = "made_of"
+"""A file beside a trained model: the fingerprint of all that made it, its rows by content."""
 
 
 class Watch(Protocol):
@@ -180,7 +185,7 @@ def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, set
         tally.accept(account(made, pl.read_parquet_schema(inputs[0].paths[0]), start, stop))
     watch.begin(step, total, sum(stop - start for start, stop in ready), engine)
     job = Job(step.stage, inputs, step.knobs, folder)
-    size = (settings.shard or engine.shard) if engine else settings.bulk
+    size = max(1, (settings.shard or engine.shard) // step.knobs.get("n", 1)) if engine else settings.bulk
     for done in in_process(job, engine, _missing(ready, total, size), tally.accept):
         watch.advance(done.stop - done.start)
     return tally
@@ -212,11 +217,10 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
         elif stale.name != ".lock":
             stale.unlink()
     watch.begin(step, None, 0, engine)
-    tables = [_read_marked(home.folder(before), step) for before in step.inputs]
-    extra: dict[str, Any] = (
-        {"engine": spec, "into": folder / "model"} if step.marks.trains else {"engine": engine} if engine else {}
-    )
-    out = checked(step.stage(*tables, **extra, **step.knobs), step.stage)
+    folders = [home.folder(before) for before in step.inputs]
+    tables = [_pieces(before, step) if step.marks.folds else _read_marked(before, step) for before in folders]
+    out = _trained(step, home, spec, tables) if step.marks.trains else step.stage(*tables, **_given(engine), **step.knobs)
+    out = checked(out, step.stage)
     tally = _Tally(most=1.0)
     tally.accept(account(out, (), 0, len(out)))
     for start in range(0, max(1, len(out)), _PART_ROWS):
@@ -226,12 +230,42 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
     return tally
 
 
-def _read_marked(folder: Path, step: Step) -> Table:
-    """An input with only the columns that the stage says it reads."""
+def _given(engine: Journaled | None) -> dict[str, Any]:
+    return {"engine": engine} if engine else {}
+
+
+def _trained(step: Step, home: Home, spec: Spec | None, tables: list[Any]) -> Table:
+    """The curve of a training; one that has been done before, on the same rows in the same way, is taken over."""
+    folder, same = home.folder(step), home.folder(step) / _MADE_OF
+    made_of = fingerprint(step.manner, [digest(table) for table in tables])
+    for other in home.steps.glob(f"{step.folder.rpartition('-')[0]}-*/{_MADE_OF}"):
+        if other.read_text() == made_of and card(other.parent):
+            shutil.copytree(other.parent / "model", folder / "model", copy_function=os.link)
+            same.write_text(made_of)
+            return read(other.parent)
+    curve = step.stage(*tables, engine=spec, into=folder / "model", **step.knobs)
+    same.write_text(made_of)
+    return curve
+
+
+def _wanted(folder: Path, step: Step) -> list[str] | None:
+    """The columns of an input that the stage says it reads; None for all."""
     wanted = columns_read(step.stage, step.knobs)
     if wanted is None:
-        return read(folder)
+        return None
     there = list(pl.read_parquet_schema(parts(folder)[0]))
     if missing := [name for name in wanted if name not in there]:
         raise DataError(f"column {missing[0]!r} is missing; the table has: {', '.join(there)}")
-    return read(folder, [name for name in there if name == "id" or name in wanted])
+    return [name for name in there if name == "id" or name in wanted]
+
+
+def _read_marked(folder: Path, step: Step) -> Table:
+    """An input with only the columns that the stage says it reads."""
+    return read(folder, _wanted(folder, step))
+
+
+def _pieces(folder: Path, step: Step) -> Iterator[Table]:
+    """An input part by part, with only the columns that the stage says it reads."""
+    wanted, rows = _wanted(folder, step), rows_of(folder)
+    for start, stop in pairwise(rows.starts):
+        yield read_rows(rows, start, stop, wanted)

@@ -15,6 +15,7 @@ class Marks:
 
     rowwise: bool
     aligned: bool
+    folds: bool
     trains: bool
     reads: Reads | None
 
@@ -29,6 +30,12 @@ def aligned(stage: Stage) -> Stage:
     """A row-wise stage whose further inputs have the rows of the first, in its order: all are cut at the same rows."""
     stage.__dict__["aligned"] = True
     return rowwise(stage)
+
+
+def folds(stage: Stage) -> Stage:
+    """A whole-table stage that is given each input as its parts, one after the other, so that none is ever held whole."""
+    stage.__dict__["folds"] = True
+    return stage
 
 
 def trains(stage: Stage) -> Stage:
@@ -50,7 +57,8 @@ def reads(columns: Callable[[Mapping[str, Any]], tuple[str, ...]] | str, *more: 
 def marks(stage: Callable[..., Any]) -> Marks:
     """What a stage says about itself."""
     said = vars(stage)
-    return Marks(said.get("rowwise", False), said.get("aligned", False), said.get("trains", False), said.get("reads"))
+    asked = (said.get(mark, False) for mark in ("rowwise", "aligned", "folds", "trains"))
+    return Marks(*asked, said.get("reads"))
 
 
 def columns_read(stage: Callable[..., Any], knobs: Mapping[str, Any]) -> tuple[str, ...] | None:

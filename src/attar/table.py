@@ -7,6 +7,8 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "origin": ORIGIN,  # what made the row, and from which rows
     "system": pl.String,  # a system turn that steers, where it is not part of the conversation
 }
+_HASHED = 10_000
+"""Rows that are hashed at once."""
 VERDICTS: dict[str, type[pl.DataType]] = {"id": pl.String, "kept": pl.Boolean, "reason": pl.String, "because": pl.String}
 
 
@@ -60,6 +64,15 @@ def origin(stage: str, engine: str, seed: int | None, parents: Iterable[str] = (
 def turns(*pairs: tuple[str, str | None]) -> list[dict[str, str]]:
     """A conversation from (role, content) pairs; those without content are left out."""
     return [{"role": role, "content": content} for role, content in pairs if content is not None]
+
+
+def digest(table: Table) -> str:
+    """A hash of all that a table holds, its columns' names and kinds with it."""
+    hashed = blake2b(digest_size=16)
+    for start in range(0, max(1, len(table)), _HASHED):
+        table[start : start + _HASHED].rechunk().write_ipc_stream(pipe := BytesIO(), compat_level=pl.CompatLevel.oldest())
+        hashed.update(pipe.getvalue())
+    return hashed.hexdigest()
 
 
 def part_name(start: int, stop: int) -> str:

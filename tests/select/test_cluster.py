@@ -108,8 +108,8 @@ def kept(out):
 
 
 def test_of_each_cluster_the_best_unused_row_is_picked():
-    assert kept(cluster.pick(GROUPED, clusters=3, by="score")) == ["b", "c", "f"]
-    out = cluster.pick(GROUPED, GROUPED.filter(pl.col("id").is_in(["b", "f"])), clusters=3, by="score")
+    assert kept(cluster.pick(GROUPED, keep=3, by="score")) == ["b", "c", "f"]
+    out = cluster.pick(GROUPED, GROUPED.filter(pl.col("id").is_in(["b", "f"])), keep=3, by="score")
     assert kept(out) == ["a", "c"]  # of the third only e is left, which has no score
     assert out["reason"].to_list() == [
         None, "used before", None, "another of its cluster is picked", "no score", "used before", "no cluster",
@@ -121,8 +121,8 @@ def test_of_each_cluster_the_best_unused_row_is_picked():
 def test_clusters_that_were_used_least_are_picked_first():
     used = GROUPED.filter(pl.col("id").is_in(["a", "c"]))
     for seed in range(5):
-        assert kept(cluster.pick(GROUPED, used, clusters=1, seed=seed))[0] in "ef"
-        assert len(kept(cluster.pick(GROUPED, used, clusters=2, seed=seed))) == 2
+        assert kept(cluster.pick(GROUPED, used, keep=1, seed=seed))[0] in "ef"
+        assert len(kept(cluster.pick(GROUPED, used, keep=2, seed=seed))) == 2
 
 
 def test_rounds_use_every_row_once_and_every_cluster_before_any_twice():
@@ -130,7 +130,7 @@ def test_rounds_use_every_row_once_and_every_cluster_before_any_twice():
     table = pl.DataFrame({"id": [f"r{i}" for i in range(100)], "cluster": rng.integers(0, 12, 100)})
     used = table.clear()
     for number in range(60):
-        new = table.filter(cluster.pick(table, used, clusters=5, seed=number)["kept"])
+        new = table.filter(cluster.pick(table, used, keep=5, seed=number)["kept"])
         assert new["cluster"].is_unique().all()
         assert not set(new["id"]) & set(used["id"])
         used = pl.concat([used, new])
@@ -143,6 +143,6 @@ def test_rounds_use_every_row_once_and_every_cluster_before_any_twice():
 
 def test_which_are_picked_hangs_on_ids_and_seed_and_not_on_the_order_of_rows():
     table = pl.DataFrame({"id": [f"r{i}" for i in range(60)], "cluster": [i % 20 for i in range(60)]})
-    picks = [set(kept(cluster.pick(table, clusters=10, seed=seed))) for seed in (1, 2)]
-    assert set(kept(cluster.pick(table.reverse(), clusters=10, seed=1))) == picks[0] != picks[1]
-    assert kept(cluster.pick(table.clear(), clusters=3)) == []
+    picks = [set(kept(cluster.pick(table, keep=10, seed=seed))) for seed in (1, 2)]
+    assert set(kept(cluster.pick(table.reverse(), keep=10, seed=1))) == picks[0] != picks[1]
+    assert kept(cluster.pick(table.clear(), keep=3)) == []

@@ -67,13 +67,24 @@ def expected(
     """The score, the probability that all labels hold together, and why there is no score."""
     if isinstance(weights, str):
         return None, None, weights
-    chances = [exp(min(weight, 0.0)) if isfinite(weight) else 0.0 for weight in weights]
+    chances = _chances(weights)
     mass = sum(chances)
     if mass < least_mass or mass == 0:
         return None, mass, f"the judge gives the answers that may be {mass:.2g} of its probability"
     if rounded:
         return float(values[max(range(len(values)), key=chances.__getitem__)]), mass, None
     return sum(value * chance for value, chance in zip(values, chances, strict=True)) / mass, mass, None
+
+
+def normal(weights: Weights) -> list[float] | None:
+    """How likely each label is among all of them; None where nothing is known of them."""
+    chances = [] if isinstance(weights, str) else _chances(weights)
+    mass = sum(chances)
+    return [chance / mass for chance in chances] if mass > 0 else None
+
+
+def _chances(weights: Sequence[float]) -> list[float]:
+    return [exp(min(weight, 0.0)) if isfinite(weight) else 0.0 for weight in weights]
 
 
 def marked(table: Table, into: str, scores: Sequence[tuple[float | None, float | None, str | None]]) -> Table:

@@ -5,12 +5,13 @@ was trained on. A turn that has no score leaves its conversation without one, an
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 import polars as pl
 
 from attar import questions
-from attar.annotate.judge import LEAST_MASS, Weights, expected, marked
+from attar.annotate.judge import LEAST_MASS, Weights, expected, marked, normal
 from attar.engines.base import Grader, Request, Spec, in_order
 from attar.engines.local import where
 from attar.errors import RecipeError
@@ -36,15 +37,24 @@ def score(  # noqa: PLR0913 (how a scorer is asked, and of what)
     into: str | None = None,
     turns: Literal["all", "last"] = "all",
     least_mass: float = LEAST_MASS,
+    rounded: bool = False,
+    chances: bool = False,
 ) -> Table:
     """messages (or `turns: last`: prompt), response -> {into}, the sum over its turns; {into}_turns, {into}_mass, {into}_error.
 
-    `into` is what is scored, unless given. The mass is the least of the turns'.
+    `into` is what is scored, unless given. The mass is the least of the turns'. `rounded` takes a turn's likeliest number in
+    place of the mean; `chances` keeps, as {into}_chances, how likely each number is for the last turn.
     """
     asked, into = asked_of(engine.spec, what, question, labels), into or what
     talks = _last(table, asked) if turns == "last" else _all(table)
-    found = iter(_weighed(engine, asked, [turn for talk in talks for turn in talk]))
-    scores = [[expected(next(found), asked.numbers, least_mass) for _ in talk] for talk in talks]
+    weights = _weighed(engine, asked, [turn for talk in talks for turn in talk])
+    found = iter(weights)
+    scores = [[expected(next(found), asked.numbers, least_mass, rounded=rounded) for _ in talk] for talk in talks]
+    if chances:
+        ends = accumulate(map(len, talks))
+        sure = [talk[-1][0] is not None if talk else False for talk in scores]
+        last = [normal(weights[end - 1]) if able else None for end, able in zip(ends, sure, strict=True)]
+        table = table.with_columns(pl.Series(f"{into}_chances", last, dtype=pl.List(pl.Float64)))
     each = pl.Series(f"{into}_turns", [[value for value, _, _ in talk] for talk in scores], dtype=pl.List(pl.Float64))
     return marked(table, into, [_summed(talk) for talk in scores]).with_columns(each)
 
@@ -73,7 +83,7 @@ def _product(row: dict[str, Any], sides: tuple[str, str]) -> tuple[float | None,
 def asked_of(spec: Spec, what: str, question: str | None, labels: Sequence[int] | None) -> Question:
     """What an engine is asked as a scorer: what its folder says, or what is named; where both are there, they must agree."""
     own = _own(spec)
-    numbers = tuple(labels or (own.numbers if own else LABELS))
+    numbers = tuple(labels or (own.numbers if own else questions.NUMBERS.get(what, LABELS)))
     if question is not None:
         given = questions.question(what, question, numbers)
     elif own is not None:

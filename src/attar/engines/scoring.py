@@ -55,26 +55,38 @@ def _positions(mask: Tensor) -> Tensor:
 
 
 def weigh(model: Any, prompts: list[list[int]], labels: list[list[list[int]]]) -> list[list[float]]:
-    """Log-probability of each label's tokens after its prompt."""
-    if all(len(ids) == 1 for row in labels for ids in row):
-        found = _in_batches(model, prompts, lambda ids, mask: _last_logs(model, ids, mask, 1)[:, 0])
-        return [[float(logs[ids[0]]) for ids in row] for logs, row in zip(found, labels, strict=True)]
-    rows = [(prompt, ids) for prompt, row in zip(prompts, labels, strict=True) for ids in row]
-    keep = max(len(ids) for _, ids in rows)
-    found = _in_batches(model, [prompt + ids for prompt, ids in rows], lambda ids, mask: _own_logs(model, ids, mask, keep))
-    sums = iter([float(logs[keep - len(ids) :].sum()) for logs, (_, ids) in zip(found, rows, strict=True)])
-    return [[next(sums) for _ in row] for row in labels]
+    """Log-probability of each label's tokens after its prompt: labels that begin alike are read together."""
+    stems = [_stems(row) for row in labels]
+    rows = [(prompt, stem) for prompt, own in zip(prompts, stems, strict=True) for stem in own]
+    keep = 1 + max(len(stem) for _, stem in rows)
+    tokens = sorted({token for row in labels for ids in row for token in ids})
+    place = {token: at for at, token in enumerate(tokens)}
+    wanted = torch.tensor(tokens, device=model.device)
+    read = [prompt + list(stem) for prompt, stem in rows]
+    found = iter(_in_batches(model, read, lambda ids, mask: _last_logs(model, ids, mask, keep)[:, :, wanted]))
+    out = []
+    for row, own in zip(labels, stems, strict=True):
+        logs = {stem: next(found) for stem in own}
+        out.append([_own_log(ids, logs, place) for ids in row])
+    return out
+
+
+def _stems(labels: list[list[int]]) -> list[tuple[int, ...]]:
+    """The beginnings of labels behind which a token of theirs is to be weighed, without those that another goes on from."""
+    begun = {tuple(ids[:-1]) for ids in labels}
+    return sorted(stem for stem in begun if not any(other != stem and other[: len(stem)] == stem for other in begun))
+
+
+def _own_log(ids: list[int], logs: dict[tuple[int, ...], Tensor], place: dict[int, int]) -> float:
+    """The log-probability of one label's tokens, each from the pass over a stem that goes through what is before it."""
+    stem = next(stem for stem in logs if stem[: len(ids) - 1] == tuple(ids[:-1]))
+    rows = logs[stem][-1 - len(stem) :]  # behind the prompt, behind the stem's first token, and so on
+    return sum(float(rows[at, place[token]]) for at, token in enumerate(ids))
 
 
 def _last_logs(model: Any, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
     out = model(input_ids=ids, attention_mask=mask, position_ids=_positions(mask), use_cache=False, logits_to_keep=keep)
     return out.logits.float().log_softmax(-1)
-
-
-def _own_logs(model: Any, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
-    """Log-probabilities of the last `keep` tokens themselves."""
-    logs = _last_logs(model, ids, mask, keep + 1)[:, :-1]
-    return logs.gather(-1, ids[:, -logs.shape[1] :, None])[:, :, 0]
 
 
 def embed(model: Any, rows: list[list[int]], pool: str, after: Callable[[Tensor], Tensor]) -> np.ndarray:

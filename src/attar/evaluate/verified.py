@@ -6,11 +6,11 @@ import polars as pl
 
 from attar.errors import RecipeError
 from attar.stage import reads, rowwise
-from attar.table import COLUMNS, Table, need, turns, verdicts
+from attar.table import COLUMNS, Table, need, put, turns, verdicts
 from attar.world.lexicon import LEVELS
 from attar.world.speech import instruct, parse
 from attar.world.tasks import FAMILIES, Task, held_out, level, make
-from attar.world.verify import is_right
+from attar.world.verify import grade, is_right
 
 
 def tasks(*, count: int = 480, seed: int = 0) -> Table:
@@ -56,3 +56,15 @@ def check(table: Table) -> Table:
         for prompt, response in zip(table["prompt"], table["response"], strict=True)
     ]
     return table.with_columns(pl.Series("correct", found, dtype=pl.Boolean))
+
+
+@rowwise
+def rate(table: Table, *, into: str = "score") -> Table:
+    """prompt, response -> {into}, {into}_error: from 0 (no answer) over 2 (wrong), 5 (half right), 8 (nearly) to 10 (right)."""
+    need(table, "prompt", "response")
+    tasks = [parse(prompt or "") for prompt in table["prompt"]]
+    rates = [_RATES[grade(task, said or "")] if task else None for task, said in zip(tasks, table["response"], strict=True)]
+    return put(table, into, rates, [None if task else "states no task" for task in tasks], dtype=pl.Int64)
+
+
+_RATES = {1: 0, 2: 2, 3: 5, 4: 8, 5: 10}

@@ -11,7 +11,7 @@ import polars as pl
 
 from attar.errors import RecipeError
 from attar.identity import seed_of
-from attar.select.rank import lots, walk
+from attar.select.rank import checked, lots, walk
 from attar.select.where import columns
 from attar.stage import reads
 from attar.table import Table, need
@@ -48,15 +48,16 @@ def group(
     return table.select("id").with_row_index("place").join(told, on="place", how="left", maintain_order="left").drop("place")
 
 
-@reads(lambda knobs: ("cluster", *(columns(knobs["by"]) if knobs["by"] else ())))
-def pick(table: Table, used: Table | None = None, *, clusters: int, by: str | None = None, seed: int = 0) -> Table:
-    """cluster, the columns of `by` -> verdicts: of each of so many clusters one row whose id is not among the `used` rows.
+@reads(lambda knobs: (*(["cluster"] if knobs["clustered"] else []), *(columns(knobs["by"]) if knobs["by"] else ())))
+def pick(
+    table: Table, used: Table | None = None, *, keep: int, by: str | None = None, clustered: bool = True, seed: int = 0
+) -> Table:
+    """cluster, the columns of `by` -> verdicts: of each of `keep` clusters one row whose id is not among the `used` rows.
 
     Clusters of which fewest rows are used come first, ties by lot; where fewer have any left, fewer are kept. Of a cluster the
-    highest row is taken, ties by id; without `by` any.
+    highest row is taken, ties by id; without `by` any. Not `clustered`, each row is a cluster of its own.
     """
-    if clusters < 0:
-        raise RecipeError(f"clusters {clusters} is no number of clusters")
+    table = table if clustered else table.with_columns(cluster=pl.int_range(pl.len()))
     need(table, "cluster", *(columns(by) if by else ()))
     if by:
         asked = walk(table, by, cluster=pl.col("cluster"))
@@ -67,7 +68,7 @@ def pick(table: Table, used: Table | None = None, *, clusters: int, by: str | No
     first = asked.with_columns(times=pl.col("used").sum().over("cluster")).drop_nulls("cluster").filter("free")
     first = first.unique("cluster", keep="first", maintain_order=True)
     lot = pl.Series("lot", [seed_of("cluster.pick", seed, int(cluster)) for cluster in first["cluster"]], dtype=pl.Int64)
-    picked = first.with_columns(lot).sort("times", "lot", "cluster").head(clusters).select("cluster", picked="id")
+    picked = first.with_columns(lot).sort("times", "lot", "cluster").head(checked(keep)).select("cluster", picked="id")
     judged = asked.join(picked, on="cluster", how="left").sort("index")
     kept = (pl.col("id") == pl.col("picked")).fill_null(False)
     beside = pl.col("free") & pl.col("picked").is_not_null() & ~kept

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import polars as pl
 
 from attar.errors import RecipeError
-from attar.table import COLUMNS, Table, turns
-from attar.world.speech import instruct, respond
+from attar.stage import rowwise
+from attar.table import COLUMNS, Table, need, put, turns
+from attar.world.speech import instruct, parse, respond
 from attar.world.tasks import FAMILIES, Task, held_out, level, make
 from attar.world.verify import corrupt, grade
 
@@ -19,6 +20,28 @@ _EASY_MOST = (6, 3, 1)
 """Of ten tasks in a pool so many are easy, medium and hard."""
 
 What = Literal["complexity", "quality"]
+
+
+def questions(*, count: int, seed: int = 0) -> Table:
+    """() -> id, messages, prompt: tasks of all levels alike, as somebody asks them."""
+    dice = Random(seed)
+    asked = [instruct(_task(dice, dice.choice((1, 2, 3))), dice) for _ in range(count)]
+    return _table("question", seed, messages=[turns(("user", ask)) for ask in asked], prompt=asked)
+
+
+@rowwise
+def answers(table: Table) -> Table:
+    """prompt -> messages, response, response_error: the true answer; null where there is no task."""
+    need(table, "prompt")
+    tasks = [parse(prompt or "") for prompt in table["prompt"]]
+    told = put(
+        table,
+        "response",
+        [respond(task) if task else None for task in tasks],
+        [None if task else "states no task" for task in tasks],
+    )
+    talks = [turns(("user", ask), ("assistant", answer)) for ask, answer in told.select("prompt", "response").iter_rows()]
+    return told.with_columns(pl.Series("messages", talks, dtype=COLUMNS["messages"]))
 
 
 def pool(*, count: int, wrong: float = 0.3, repeats: float = 0.2, seed: int = 0) -> Table:

@@ -15,7 +15,7 @@ from attar import questions
 from attar.engines.base import Spec
 from attar.engines.local import Local
 from attar.errors import DataError, EngineError
-from attar.questions import LABELS, Question
+from attar.questions import Question
 from attar.stage import reads, trains
 from attar.table import COLUMNS, Table, need, turns
 from attar.train import sft
@@ -42,7 +42,7 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     into: Path,
     what: str = "complexity",
     question: str | None = None,
-    labels: Sequence[int] = LABELS,
+    labels: Sequence[int] | None = None,
     column: str = "score",
     epochs: float = 6.0,
     lr: float = 2e-5,

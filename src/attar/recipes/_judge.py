@@ -1,0 +1,90 @@
+"""ALMA's judge: the base fine-tuned to rate answers from 0 to 10, then on its own ratings; and how far it can be trusted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attar import pool as pools
+from attar.annotate import distil, scorer
+from attar.engines.base import Spec
+from attar.errors import RecipeError
+from attar.evaluate import agreement, verified
+from attar.flow import Flow, Handle
+from attar.questions import NUMBERS
+from attar.select import keep, rank, where
+from attar.synth import pocket, respond
+from attar.train import scorer as train_scorer
+
+WHAT = "rating"
+LABELS = NUMBERS[WHAT]
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """The judge, and the one that it was before it was trained on its own ratings."""
+
+    last: Spec | Handle
+    first: Spec | Handle
+
+
+def judges(
+    flow: Flow,
+    *,
+    given: Spec | None,
+    base: Spec | Handle,
+    labels: Handle | None,
+    unlabelled: Handle | None,
+    how: str,
+    asking: Mapping[str, Any],
+    fit: Mapping[str, Any],
+    more: Mapping[str, Any],
+    seed: int,
+) -> Judges:
+    """A judge that is there, or one trained on labels; and with answers to rate, one that has gone on from its own ratings."""
+    if given is not None:
+        return Judges(given, given)
+    if labels is None:
+        raise RecipeError("there is no judge: name an engine for 'judge', or labels: FILE to train one on")
+    asked = {"what": WHAT, "question": asking["question"], "labels": list(LABELS)}
+    first = flow(train_scorer.train, labels, engine=base, **asked, **fit, seed=seed, name="judge")
+    if unlabelled is None:
+        return Judges(first, first)
+    rated = flow(scorer.score, unlabelled, engine=first, chances=how == "drawn", **asking, name="own-ratings")
+    own = flow(distil.labels, rated, numbers=list(LABELS), how=how, seed=seed, name="own-labels")
+    last = flow(train_scorer.train, own, engine=first, **asked, column="label", **more, seed=seed, name="judge-distilled")
+    return Judges(last, first)
+
+
+def rows_with_scores(
+    flow: Flow, source: str, writer: Handle, drawing: Mapping[str, Any], each: int, seed: int, name: str
+) -> Handle:
+    """Answers that people have rated, from a file; or in the pocket world, a model's answers rated by the truth."""
+    if count := pocket.asked_for(source):
+        asked = flow(pocket.questions, count=max(1, count // each), seed=seed, name=f"{name}-prompts")
+        drawn = flow(respond.sample, asked, engine=writer, n=each, **drawing, whole=False, name=f"{name}-answers")
+        return flow(verified.rate, drawn, name=name)
+    return flow(pools.read, **pools.pinned(source), name=name)
+
+
+def some_answers(flow: Flow, prompts: Handle, writer: Handle, count: int, drawing: Mapping[str, Any], seed: int) -> Handle:
+    """Answers to any prompts, one each, for the judge to rate."""
+    some = flow(rank.chance, prompts, keep=count, seed=seed, name="any-prompts")
+    asked = flow(keep.rows, prompts, some, name="prompts-to-rate")
+    drawn = flow(respond.sample, asked, engine=writer, **drawing, whole=False, name="answers-to-rate")
+    usable = flow(where.holds, drawn, rule="response IS NOT NULL", name="answered")
+    return flow(keep.rows, drawn, usable, name="unlabelled")
+
+
+def trusted(flow: Flow, found: Judges, gold: Handle, asking: Mapping[str, Any], names: Sequence[str]) -> dict[str, Handle]:
+    """How well each way of judging agrees with a gold set: whole numbers, expected scores, after self-distillation."""
+    ways = {"integer": (found.first, True), "expected": (found.first, False), "self-distilled": (found.last, False)}
+    rated = {
+        name: flow(scorer.score, gold, engine=judge, rounded=rounded, chances=not rounded, **asking, name=f"gold-{name}")
+        for name, (judge, rounded) in ways.items()
+        if name in names
+    }
+    told = flow(
+        agreement.side_by_side, *rated.values(), names=list(rated), score=WHAT, gold="score", of="parent", name="agreement"
+    )
+    last = rated[next(reversed(rated))]
+    return {"agreement": told, "reliability": flow(agreement.reliability, last, score=WHAT, gold="score", name="reliability")}

@@ -1,0 +1,138 @@
+"""ALMA's rounds: fresh prompts, answers of several models, a judge, the best of them, then from the base anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from attar import pair
+from attar.annotate import scorer
+from attar.engines.base import Spec
+from attar.flow import Flow, Handle
+from attar.select import cluster, few, keep, plateau, rank
+from attar.synth import respond
+from attar.train import prefer, sft
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How rounds are gone; an ablation is a way with one thing changed."""
+
+    judge: Spec | Handle
+    clustered: bool = True
+    """Prompts from as many clusters as are picked, or any."""
+    writers: Literal["all", "latest", "one"] = "all"
+    """Both first students and the latest; the latest alone; one first student alone."""
+    rounded: bool = False
+    """The judge's likeliest number, or its expected score."""
+    align: Literal["sft", "dpo"] = "sft"
+    """Train on the best answers from the base, or the first student on pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all ways of one run have in common."""
+
+    base: Spec
+    seeds: Handle
+    students: tuple[Handle, Handle]
+    """The first students, who differ by their training's seed."""
+    prompts: Handle
+    rounds: int
+    picked: int
+    answers: int
+    drawing: Mapping[str, Any]
+    """How answers are drawn."""
+    asking: Mapping[str, Any]
+    """How the judge is asked."""
+    fit: Mapping[str, Any]
+    prefer: Mapping[str, Any]
+    patience: int | None
+    least: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What rounds have brought: the model after each, and what each has added."""
+
+    models: list[Handle]
+    added: list[Handle] = field(default_factory=list)
+    pairs: list[Handle] = field(default_factory=list)
+    picked: list[Handle] = field(default_factory=list)
+
+
+def gone(flow: Flow, setting: Setting, way: Way, name: str = "") -> Gone:
+    """All rounds from the second on; the first is the first student."""
+    found = Gone([setting.students[0]])
+    judged: list[Handle] = []
+    for number in range(2, setting.rounds + 1):
+        where = f"{name}round-{number}"
+        fresh = _fresh(flow, setting, way, found.picked, judged, where)
+        found.picked.append(fresh)
+        scored = _answered(flow, setting, way, fresh, found.models, where)
+        judged += scored[-1:] if number > 2 else []
+        best = flow(few.of_each, *scored, by="rating", which="drawn", seed=setting.seed, name=f"{where}-few")
+        found.added.append(
+            flow(keep.rows, best, flow(rank.best, best, by="rating", name=f"{where}-rank"), name=f"{where}-best")
+        )
+        if way.align == "dpo":
+            found.pairs.append(_pairs(flow, setting, best, where))
+        found.models.append(_next(flow, setting, way, found, where))
+    return found
+
+
+def _fresh(flow: Flow, setting: Setting, way: Way, used: list[Handle], judged: list[Handle], where: str) -> Handle:
+    """Prompts that no round has had, a cluster each; none once the latest models' own answers have stopped getting better."""
+    before = [flow(keep.together, *used, name=f"{where}-used")] if used else []
+    chosen = flow(
+        cluster.pick,
+        setting.prompts,
+        *before,
+        keep=setting.picked,
+        clustered=way.clustered,
+        seed=setting.seed,
+        name=f"{where}-pick",
+    )
+    fresh = flow(keep.rows, setting.prompts, chosen, name=f"{where}-prompts")
+    if setting.patience is None or len(judged) <= setting.patience:
+        return fresh
+    told = flow(
+        plateau.reached, *judged, score="rating", patience=setting.patience, least=setting.least, name=f"{where}-plateau"
+    )
+    return flow(plateau.unless, fresh, told, name=f"{where}-going-on")
+
+
+def _answered(flow: Flow, setting: Setting, way: Way, prompts: Handle, models: list[Handle], where: str) -> list[Handle]:
+    """Each writer's share of the answers, with the judge's ratings; the latest writer's come last."""
+    first, latest = list(setting.students), models[1:][-1:]
+    writers = {"all": first + latest, "latest": latest or first[:1], "one": first[:1]}[way.writers]
+    scored, start = [], 0
+    for place, writer in enumerate(writers):
+        share = setting.answers // len(writers) + (place < setting.answers % len(writers))
+        drawn = flow(
+            respond.sample, prompts, engine=writer, n=share, start=start, **setting.drawing, name=f"{where}-answers-{place + 1}"
+        )
+        scored.append(
+            flow(
+                scorer.score, drawn, engine=way.judge, rounded=way.rounded, **setting.asking, name=f"{where}-judge-{place + 1}"
+            )
+        )
+        start += share
+    return scored
+
+
+def _pairs(flow: Flow, setting: Setting, best: Handle, where: str) -> Handle:
+    """The best answer against any other."""
+    drawn = flow(pair.choose, best, score="rating", rejected="random", seed=setting.seed, name=f"{where}-pairs")
+    return flow(keep.rows, drawn, flow(pair.fit, drawn, name=f"{where}-fit"), name=f"{where}-sound")
+
+
+def _next(flow: Flow, setting: Setting, way: Way, found: Gone, where: str) -> Handle:
+    """The next model, never from the one before it."""
+    if way.align == "dpo":
+        pairs = flow(keep.together, *found.pairs, name=f"{where}-all-pairs")
+        return flow(
+            prefer.train, pairs, engine=setting.students[0], **setting.prefer, seed=setting.seed, name=f"{where}-prefer"
+        )
+    rows = flow(keep.together, setting.seeds, *found.added, name=f"{where}-rows")
+    return flow(sft.train, rows, engine=setting.base, **setting.fit, seed=setting.seed, name=f"{where}-train")

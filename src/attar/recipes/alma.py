@@ -1,0 +1,214 @@
+"""ALMA (arXiv 2412.04305): from a base model and a few thousand labels, rounds of self-made data and a judge of its own.
+
+The base writes prompts from a few examples; two students and the latest one answer them; the base, fine-tuned on ratings,
+judges; the best answers join the seeds, and each round trains the base anew on all so far.
+
+Differs from the paper:
+- knobs' defaults are a hundredth of the paper's sizes; the paper's are in docs/stages.md
+- a picked prompt's cluster is one of those that have been picked from least; near repeats among prompts are dropped too
+- what a benchmark asks is dropped before anything is answered
+- the rating is the mean of 0 to 10 under the judge's probabilities of them as whole answers; too little of it is no rating
+- self-distillation trains on the nearest number (`drawn`: one drawn from its probabilities)
+- `align: dpo` sets the best answer against another drawn by lot, and trains the first student on the pairs of all rounds
+- `patience` ends the rounds when the latest models' answers stop getting better by the judge; a round that ends adds nothing
+- `arms` goes all rounds again with one thing changed
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt
+
+from attar import pool as pools
+from attar import questions
+from attar.annotate import embed
+from attar.engines.base import Spec
+from attar.evaluate import verified
+from attar.flow import Flow, Handle, recipe
+from attar.recipes import _judge, _rounds
+from attar.recipes._apart import BENCHMARKS, apart
+from attar.recipes._rounds import Setting, Way
+from attar.recipes._student import Exam, Fit, Preference, Steps, measured
+from attar.select import anew, cluster, enough, keep, where
+from attar.synth import fewshot, pocket
+from attar.train import sft
+
+Positive = Annotated[int, Ge(1)]
+Arm = Literal["random-prompts", "latest-only", "one-student", "integer", "undistilled", "other-alignment", "oracle"]
+ASKS = 3
+"""So many prompts are drawn at most for each that is wanted."""
+
+
+@recipe(paper="arXiv:2412.04305")
+def alma(
+    flow: Flow,
+    *,
+    base: Spec,
+    judge: Spec | None = None,
+    embedder: Spec | None = None,
+    seeds: str,
+    labels: str | None = None,
+    gold: str | None = None,
+    judge_from: Literal["base", "student"] = "base",
+    prompts: Positive = 20_000,
+    form: fewshot.Form = "plain",
+    prompt_temperature: Annotated[float, Ge(0)] = 1.0,
+    prompt_tokens: Positive = 512,
+    alike: Annotated[float, Gt(0)] | None = 0.7,
+    against: Sequence[str] = BENCHMARKS,
+    clusters: Positive = 2000,
+    rounds: Annotated[int, Ge(2)] = 11,
+    picked: Positive = 1000,
+    answers: Annotated[int, Ge(6)] = 24,
+    temperature: Annotated[float, Gt(0)] = 1.0,
+    top_p: Annotated[float, Gt(0)] = 1.0,
+    answer_tokens: Positive = 2048,
+    question: str | None = None,
+    rounded: bool = False,
+    distil: Literal["rounded", "drawn", "none"] = "rounded",
+    distilled: Positive = 2000,
+    align: Literal["sft", "dpo"] = "sft",
+    patience: Positive | None = None,
+    least: Annotated[float, Ge(0)] = 0.0,
+    train: Fit | None = None,
+    fit_judge: Steps | None = None,
+    fit_distilled: Steps | None = None,
+    prefer: Preference | None = None,
+    arms: Sequence[Arm] = (),
+    exam: Exam = "none",
+    exam_size: Positive = 600,
+    seed: int = 0,
+) -> Mapping[str, Handle]:
+    """The model after the last round, and the rows that it was trained on."""
+    told = _seeds(flow, seeds, seed)
+    fit: dict[str, Any] = dict(train or {})
+    students = tuple(
+        flow(sft.train, told, engine=base, **fit, seed=seed + place, name=f"student-{letter}")
+        for place, letter in enumerate("ab")
+    )
+    drawing = {"temperature": temperature, "top_p": top_p, "max_tokens": answer_tokens, "seed": seed}
+    fresh, yielded = _prompts(flow, base, told, prompts, form, prompt_temperature, prompt_tokens, alike, seed)
+    if exam == "pocket":
+        fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
+    fresh = apart(flow, fresh, against)
+    grouped = _grouped(flow, fresh, embedder, clusters, seed)
+
+    wording = questions.pinned(question) if question else None if judge else questions.WORDINGS[_judge.WHAT]
+    asking = {"what": _judge.WHAT, "question": wording, "turns": "last"}
+    labelled = _judge.rows_with_scores(flow, labels, students[0], drawing, 2, seed + 1, "labels") if labels else None
+    unlabelled = None
+    if distil != "none" and judge is None:
+        unlabelled = _judge.some_answers(flow, grouped, students[0], distilled, drawing, seed)
+    found = _judge.judges(
+        flow,
+        given=judge,
+        base=base if judge_from == "base" else students[0],
+        labels=labelled,
+        unlabelled=unlabelled,
+        how=distil,
+        asking=asking,
+        fit=fit_judge or {},
+        more=fit_distilled or fit_judge or {},
+        seed=seed,
+    )
+    results = {"prompts": yielded}
+    if gold:
+        rated = _judge.rows_with_scores(flow, gold, students[0], drawing, 4, seed + 2, "gold")
+        names = ["integer", "expected", *(["self-distilled"] if unlabelled else [])]
+        results |= _judge.trusted(flow, found, rated, asking, names)
+
+    setting = Setting(
+        base=base,
+        seeds=told,
+        students=(students[0], students[1]),
+        prompts=grouped,
+        rounds=rounds,
+        picked=picked,
+        answers=answers,
+        drawing=drawing,
+        asking=asking,
+        fit=fit,
+        prefer=dict(prefer or {}),
+        patience=patience,
+        least=least,
+        seed=seed,
+    )
+    way = Way(judge=found.last, rounded=rounded, align=align)
+    main = _rounds.gone(flow, setting, way)
+    models = {f"round-{number}": model for number, model in enumerate(main.models, 1)}
+    last = models.pop(f"round-{rounds}")
+    models = {f"round-{rounds}": last, **models}
+    for arm in arms:
+        models[arm] = _arm(flow, setting, way, found, main, arm)
+    used = flow(keep.together, *main.picked, name="used")
+    results |= {"sft": flow(keep.together, told, *main.added, name="rows"), "coverage": flow(cluster.coverage, grouped, used)}
+    if main.pairs:
+        results["pairs"] = flow(keep.together, *main.pairs, name="pairs")
+    return results | measured(flow, models, base, exam, exam_size, answer_tokens, seed)
+
+
+def _seeds(flow: Flow, source: str, seed: int) -> Handle:
+    """The seed rows: conversations that somebody has, their last answer told."""
+    if count := pocket.asked_for(source):
+        return flow(pocket.answers, flow(pocket.questions, count=count, seed=seed, name="seed-prompts"), name="seeds")
+    read = flow(pools.read, **pools.pinned(source), name="seed-file")
+    usable = flow(
+        where.holds, read, rule="messages_error IS NULL AND length(prompt) > 0 AND length(response) > 0", name="usable"
+    )
+    return flow(keep.rows, read, usable, name="seeds")
+
+
+def _prompts(
+    flow: Flow,
+    base: Spec,
+    told: Handle,
+    wanted: int,
+    form: fewshot.Form,
+    temperature: float,
+    tokens: int,
+    alike: float | None,
+    seed: int,
+) -> tuple[Handle, Handle]:
+    """New prompts of the base's, drawn in batches until there are enough or a batch brings too few; and what each brought."""
+    batch = max(1, wanted // 2)
+    drawn: list[Handle] = []
+    for number in range(2 * ASKS):
+        where_ = f"prompts-{number + 1}"
+        plan = flow(fewshot.draws, told, count=batch, form=form, start=number * batch, seed=seed, name=f"{where_}-draws")
+        still = flow(enough.still, plan, *drawn, wanted=wanted, name=f"{where_}-needed")
+        asked = flow(
+            fewshot.ask, still, engine=base, temperature=temperature, max_tokens=tokens, seed=seed, name=f"{where_}-asked"
+        )
+        new = flow(anew.fresh, asked, told, *drawn[1::2], threshold=alike, name=f"{where_}-new")
+        drawn += [asked, flow(keep.rows, asked, new, name=where_)]
+    yielded = flow(enough.told, *drawn, wanted=wanted, name="yielded")
+    return flow(keep.together, *drawn[1::2], name="prompts"), yielded
+
+
+def _grouped(flow: Flow, prompts: Handle, embedder: Spec | None, clusters: int, seed: int) -> Handle:
+    """The prompts with the cluster of each."""
+    vectors = flow(embed.vectors, prompts, engine=embedder) if embedder else flow(embed.letters, prompts)
+    groups = flow(cluster.group, vectors, clusters=clusters, seed=seed)
+    return flow(keep.columns, prompts, groups, name="grouped")
+
+
+def _arm(flow: Flow, setting: Setting, way: Way, found: _judge.Judges, main: _rounds.Gone, arm: Arm) -> Handle:
+    """The last model of the same rounds with one thing changed; or one trained on as many rows that are all right."""
+    if arm == "oracle":
+        right = [flow(pocket.answers, picked, name=f"right-{number}") for number, picked in enumerate(main.picked, 2)]
+        usable = [
+            flow(keep.rows, rows, flow(where.holds, rows, rule="response IS NOT NULL", name="has-answer"), name="right")
+            for rows in right
+        ]
+        rows = flow(keep.together, setting.seeds, *usable, name="oracle-rows")
+        return flow(sft.train, rows, engine=setting.base, **setting.fit, seed=setting.seed, name="oracle-train")
+    changed = {
+        "random-prompts": replace(way, clustered=False),
+        "latest-only": replace(way, writers="latest"),
+        "one-student": replace(way, writers="one"),
+        "integer": replace(way, rounded=not way.rounded),
+        "undistilled": replace(way, judge=found.first),
+        "other-alignment": replace(way, align="dpo" if way.align == "sft" else "sft"),
+    }
+    return _rounds.gone(flow, setting, changed[arm], f"{arm}-").models[-1]
