@@ -8,18 +8,17 @@ Every seed draws, selects, trains and examines anew. The interval over seeds is 
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from math import sqrt
 from pathlib import Path
 from subprocess import run
 
 import polars as pl
 import yaml
 
+from attar.evaluate.stats import over_runs
 from attar.home import Home, run_record
 from attar.table import read
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "pocket.yaml"
-T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 
 
 def scores(seed: int, home: Path, example: Path) -> pl.DataFrame:
@@ -49,9 +48,9 @@ def main() -> None:
         (pl.col("selected") - pl.col("random")).alias("selected - random"),
         (pl.col("preferred") - pl.col("selected")).alias("preferred - selected"),
     )
-    for arm in wide.columns[1:]:
-        mean, half = wide[arm].mean(), T_95.get(count, 2.0) * (wide[arm].std() or 0.0) / sqrt(count)
-        print(f"{count} seeds  {arm:<18} {100 * mean:5.1f} +- {100 * half:.1f}")
+    for arm in wide.columns[1:] if count > 1 else ():
+        mean, _, high = over_runs(wide[arm].to_list())
+        print(f"{count} seeds  {arm:<18} {100 * mean:5.1f} +- {100 * (high - mean):.1f}")
 
 
 if __name__ == "__main__":

@@ -39,14 +39,14 @@ def test_with_effort_enough_every_row_has_what_all_its_pairs_give(seed, count, w
     for i, line in enumerate(apart):
         found = out.row(i, named=True)
         close = np.flatnonzero(line <= 0.31)
-        assert found["neighbour_distance"] == (pytest.approx(nearest[i, 0], abs=1e-5) if count > 1 else None)
+        assert found["neighbour_distance"] == (pytest.approx(nearest[i, 0], abs=1e-12) if count > 1 else None)
         assert found["repeats"] == len(close)
         assert found["repeat_of"] == (f"r{close[0]}" if len(close) and close[0] < i else None)
         if k > 1:
             there = nearest[i][np.isfinite(nearest[i])]
-            assert found["neighbour_distances"] == pytest.approx(there, abs=1e-5)
+            assert found["neighbour_distances"] == pytest.approx(there, abs=1e-12)
             named = [apart[i, int(name[1:])] for name in found["neighbours"]]
-            assert named == pytest.approx(there, abs=1e-5)
+            assert named == pytest.approx(there, abs=1e-12)
     assert set(out["neighbour_recall"]) == ({1.0} if count > 1 else {None})
 
 
@@ -92,6 +92,22 @@ def test_rows_that_go_through_in_many_pieces_find_the_same(monkeypatch):
     out = approximate.measure(table(rows), near=0.05, k=2, sample=100, probes=10**6)
     assert np.array(out["neighbour_distances"].to_list()) == pytest.approx(np.sort(apart, axis=1)[:, :2], abs=1e-6)
     assert out["repeats"].to_list() == (apart <= 0.05).sum(axis=1).tolist()
+    assert out["neighbour_recall"].unique().to_list() == [1.0]
+
+
+def test_rows_that_32_bits_cannot_tell_apart_are_told_apart():
+    angles = 1 + 1e-3 * np.random.default_rng(6).random(300)
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    angles = np.arctan2(*rows.astype(np.float64).T[::-1])
+    apart = np.abs(angles[:, None] - angles)
+    np.fill_diagonal(apart, np.inf)
+    out = approximate.measure(table(rows), near=1e-8, k=2, probes=10**6)
+    nearest = np.argsort(apart, axis=1)[:, :2]
+    clear = np.diff(np.sort(apart, axis=1)[:, :3], axis=1).min(axis=1) > 1e-9
+    assert clear.sum() > 200  # the others have two that are equally far, to within 64 bits
+    names = [[f"r{i}" for i in row] for row in nearest[clear]]
+    assert out["neighbours"].filter(pl.Series(clear)).to_list() == names
+    assert out["repeats"].to_list() == (apart <= 1e-4).sum(axis=1).tolist()
     assert out["neighbour_recall"].unique().to_list() == [1.0]
 
 

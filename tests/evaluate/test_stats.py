@@ -1,10 +1,12 @@
-from math import sqrt
+from math import gamma, pi, sqrt
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attar.errors import DataError
 from attar.evaluate import stats
 
 
@@ -39,6 +41,27 @@ def test_pairing_takes_out_what_both_share():
     mean, low, high = stats.paired(easier, hard)
     assert mean == pytest.approx(0.05)
     assert high - low < 0.03  # an unpaired interval would be 0.088 wide
+
+
+def test_three_runs_have_the_textbook_interval():
+    mean, low, high = stats.over_runs([0.50, 0.53, 0.56])  # deviation 0.03, t 4.303, so 4.303 * 0.03 / sqrt(3) to each side
+    assert (mean, low, high) == (pytest.approx(0.53), pytest.approx(0.53 - 0.07453, abs=1e-5), pytest.approx(0.60453, abs=1e-5))
+
+
+@pytest.mark.parametrize("count", range(2, 31))
+def test_students_t_holds_95_percent_between_its_bounds(count):
+    runs = [1.0] + [0.0] * (count - 1)
+    _, low, high = stats.over_runs(runs)
+    bound = (high - low) / 2 * sqrt(count) / np.std(runs, ddof=1)
+    free = count - 1
+    x = np.linspace(0, bound, 200_001)
+    density = (1 + x * x / free) ** (-count / 2) * gamma(count / 2) / (sqrt(free * pi) * gamma(free / 2))
+    assert 2 * np.trapezoid(density, x) == pytest.approx(0.95, abs=1e-4)
+
+
+def test_one_run_has_no_interval_over_runs():
+    with pytest.raises(DataError, match="needs two"):
+        stats.over_runs([0.5])
 
 
 def arm(right):

@@ -79,6 +79,13 @@ def test_any_rows_for_as_many_tokens_as_a_selection_took():
     assert 0 <= like["n"].sum() - spent < 17
     assert set(kept(budget.chance(many.reverse(), like, cost="n", seed=3))) == set(kept(out))
     assert set(kept(budget.chance(many, like, cost="n", seed=4))) != set(kept(out))
+    unknown = budget.chance(TABLE.with_columns(cost=pl.Series([None, 50, 1, 30, 5])), cost="cost", tokens=86)
+    assert unknown["reason"].to_list() == ["no cost", None, None, None, None]
+
+
+def test_a_worth_called_chance_is_a_column_like_any_other():
+    out = budget.fill(TABLE.rename({"score": "chance"}), by="chance", tokens=200, cost="cost")
+    assert out["reason"].to_list() == [None, None, "no chance", None, None]
 
 
 def test_what_a_row_costs_is_an_expression_that_must_be_an_amount():
@@ -86,6 +93,8 @@ def test_what_a_row_costs_is_an_expression_that_must_be_an_amount():
     assert columns_read(budget.fill, {"by": "score", "cost": "cost / 4"}) == ("score", "cost")
     with pytest.raises(DataError, match="row 'd'"):
         budget.fill(TABLE, by="score", tokens=9, cost="cost * (score - 3)")
+    with pytest.raises(DataError, match="row 'a' is inf"):
+        budget.fill(TABLE, by="score", tokens=9, cost="cost / (5 - score)")
     with pytest.raises(RecipeError, match="not a number"):
         budget.fill(TABLE, by="score", tokens=9, cost="id")
     with pytest.raises(RecipeError, match="either a number of tokens or a table"):

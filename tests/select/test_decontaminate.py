@@ -173,6 +173,14 @@ def test_rows_that_mean_what_an_item_means_are_dropped_for_the_nearest():
     assert apart_by_meaning(rows, bench, threshold=0.80005)["kept"].to_list() == [True, True, False, False]
 
 
+def test_a_cosine_that_32_bits_cannot_tell_from_the_threshold_is_decided_and_of_equal_items_the_first_is_named():
+    row, item = [1.0, 0.0], [np.float64(np.float32(0.9)), np.float64(np.float32(0.3))]
+    cosine = item[0] / (item[0] ** 2 + item[1] ** 2) ** 0.5
+    rows, bench = vectors([row], "r"), vectors([item, item], "q")
+    assert apart_by_meaning(rows, bench, threshold=cosine + 1e-12)["kept"].to_list() == [True]
+    assert apart_by_meaning(rows, bench, threshold=cosine - 1e-12)["reason"][0].startswith("overlaps benchmark item q0: ")
+
+
 def test_the_nearest_items_are_those_of_plain_cosines_over_many_blocks(monkeypatch):
     monkeypatch.setattr(decontaminate, "_BLOCK", 7)
     rng = np.random.default_rng(0)

@@ -114,6 +114,11 @@ def test_a_jaccard_of_just_the_threshold_is_alike():
     assert crowded(pair, words=1, threshold=0.7001) == [None, None]
 
 
+def test_words_that_hundreds_of_texts_have_still_count():
+    common = " ".join(f"w{i}" for i in range(12))
+    assert crowded([f"{common} own{i}" for i in range(257)], words=1) == [None, *["r0"] * 256]  # Jaccard 12/14
+
+
 def test_nobody_is_dropped_for_being_like_a_dropped_row():
     chain = ["a b c d", "b c d e", "c d e f"]  # each neighbour 3 of 5, the ends 2 of 6
     assert crowded(chain, words=1, threshold=0.6) == [None, "r0", None]
@@ -127,9 +132,11 @@ def test_case_and_punctuation_make_no_difference_and_a_few_words_little():
     assert found == [None, "r0", "r0", None]
 
 
-def test_a_threshold_that_is_no_jaccard_and_a_column_that_is_not_there_are_refused():
+def test_what_is_no_jaccard_no_worth_or_no_column_is_refused():
     with pytest.raises(RecipeError, match="above 0 and up to 1"):
         crowded(["a"], threshold=0)
+    with pytest.raises(RecipeError, match="'prompt - 1' does not work on these columns"):
+        crowded(["a"], best="prompt - 1")
     with pytest.raises(DataError, match="column 'answer' is missing"):
         crowded(["a"], column="answer")
 

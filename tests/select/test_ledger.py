@@ -38,7 +38,10 @@ def test_each_row_is_dropped_once_by_the_first_step_that_says_so(bad, rounds):
 def test_the_row_that_crowded_another_out_is_entered():
     book = ledger.opened(pool_of([None, None]))
     says = verdicts(["r0", "r1"], [True, False], [None, "repeats"], [None, "r0"])
-    assert ledger.after(book, says, step="exact")["because"].to_list() == [None, "r0"]
+    book = ledger.after(book, says, step="exact")
+    assert book["because"].to_list() == [None, "r0"]
+    book = ledger.after(book, verdicts(["r0"], [False], ["rank 2"], [None]), step="budget")
+    assert book["because"].to_list() == [None, "r0"]
 
 
 def test_what_is_left_has_columns_of_several_tables_and_what_orders_it():

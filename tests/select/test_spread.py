@@ -122,6 +122,11 @@ def test_a_vector_without_direction_is_named():
         spread.k_center(table_of(np.array([[1.0, 0.0], [0.0, 0.0]])), keep=1)
 
 
+def test_vectors_of_two_lengths_are_refused_by_the_name_of_their_column():
+    with pytest.raises(DataError, match="column 'mini' holds vectors of 2 lengths: 1, 2"):
+        spread.facility(pl.DataFrame({"id": ["a", "b"], "mini": [[1.0], [1.0, 0.0]]}), column="mini", keep=1)
+
+
 CLUSTERED = pl.DataFrame({"id": list("abcdefg"), "score": [7, 6, 5, 4, 3, 2, None], "cluster": [0, 0, 0, 0, 1, None, 1]})
 
 

@@ -133,7 +133,7 @@ def _turns(talk: list[dict[str, str]], response: str | None) -> list[Turn]:
 
 def _weighed(engine: Grader, asked: Question, turns: Sequence[Turn]) -> list[Weights]:
     """Of each turn the numbers' log-probabilities, or why there are none."""
-    whole = [bool(prompt) and (response is not None or not asked.on_response) for prompt, response in turns]
+    whole = [bool(prompt) and (bool(response) or not asked.on_response) for prompt, response in turns]
     able = [place for place, is_whole in enumerate(whole) if is_whole]
     texts = (asked.about(turns[place][0] or "", turns[place][1] or "") for place in able)
     requests = (Request(i, text=text, labels=asked.labels) for i, text in enumerate(texts))

@@ -1,12 +1,11 @@
 """Commands on runs: plan, run, resume, status, why, report, gc."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, RunArgument, RunFileArgument, app, out, run_name
+from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, RunArgument, RunFileArgument, app, out, run_name, watched
 
 
 @app.command()
@@ -38,17 +37,10 @@ def run(
     from attar.runfile import read_run_file
     from attar.show import print_results
     from attar.start import start
-    from attar.watch import Live, Quiet
+    from attar.watch import Live
 
-    watch = Quiet() if quiet or as_json else Live()
-    try:
+    with watched(None if quiet or as_json else Live()) as watch:
         results = start(read_run_file(file), Home(home), watch)
-    except KeyboardInterrupt:
-        sys.stderr.write("attar: stopped; the same command goes on from here\n")
-        raise typer.Exit(130) from None
-    finally:
-        if isinstance(watch, Live):
-            watch.stop()
     out(results, as_json, lambda found: print_results(found, quiet))
 
 
@@ -90,15 +82,15 @@ def why(
 
 @app.command()
 def report(
-    run_: RunArgument,
+    names: Annotated[list[str], typer.Argument(metavar="RUN", help="a run's name, or its run file; several are compared")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="where to write; beside the run if not given")] = None,
     home: HomeOption = HOME,
 ) -> None:
-    """Write a run's report: one HTML file that opens offline."""
+    """Write a run's report, or one of several runs of a recipe side by side: one HTML file that opens offline."""
     from attar.home import Home
     from attar.report.page import write_report
 
-    print(write_report(Home(home), run_name(run_), out))  # noqa: T201 (its output is its result)
+    print(write_report(Home(home), *map(run_name, names), out=out))  # noqa: T201 (its output is its result)
 
 
 @app.command()

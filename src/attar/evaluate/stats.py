@@ -6,8 +6,15 @@ from math import sqrt
 import numpy as np
 import polars as pl
 
+from attar.errors import DataError
 from attar.stage import reads
 from attar.table import Table
+
+_T = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131),
+    *(2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045),
+)
+"""What 95% of Student's t lies within, for two values and on; more than there are here take the last, a little too wide."""
 
 
 def wilson(successes: int, count: int, z: float = 1.959964) -> tuple[float, float]:
@@ -26,6 +33,15 @@ def paired(first: Sequence[float], second: Sequence[float], *, draws: int = 4000
     rng = np.random.default_rng(seed)
     means = np.sort([gaps[rng.integers(0, len(gaps), len(gaps))].mean() for _ in range(draws)])
     return float(gaps.mean()), float(means[int(0.025 * draws)]), float(means[int(0.975 * draws)])
+
+
+def over_runs(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of a figure over runs, and its 95% interval by Student's t; one run has no interval over runs."""
+    if len(values) < 2:
+        raise DataError(f"an interval over runs needs two of them; here are {len(values)}")
+    mean = float(np.mean(values))
+    half = _T[min(len(values) - 2, len(_T) - 1)] * float(np.std(values, ddof=1)) / sqrt(len(values))
+    return mean, mean - half, mean + half
 
 
 @reads("correct", "level")

@@ -1,4 +1,8 @@
-"""A run as one HTML page that opens offline: what the data was worth, the funnel from drawn to kept, and rows to look at."""
+"""A run, or several runs of one recipe, as one HTML page that opens offline.
+
+It shows what the data was worth, round by round where there are rounds, how far the judge can be trusted, the funnel from drawn
+to kept, and rows to look at. Of several runs the scores are those of all; everything else is the first one's.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -9,43 +13,53 @@ import yaml
 from jinja2 import Environment, PackageLoader
 
 from attar.home import Home, card, run_record
+from attar.report import curve, trust
+from attar.report.arms import arms, checked, differences
+from attar.report.resources import by_round
+from attar.report.words import FILTERS
 from attar.table import Table, parts, read
 
 
-def write_report(home: Home, name: str, out: Path | None = None) -> Path:
-    """Write a run's page; where it lies."""
-    run = run_record(home, name)
-    folders = {step["name"]: home.steps / step["folder"] for step in run["steps"] if card(home.steps / step["folder"])}
-    scores, levels = _scores(home.steps / run["results"]["scores"] if "scores" in run["results"] else None)
-    page = Environment(loader=PackageLoader("attar.report", "."), autoescape=True).get_template("page.html.jinja")
-    html = page.render(
+def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
+    """Write the page of a run, or of several that are compared; where it lies."""
+    runs = [run_record(home, name) for name in names]
+    run = runs[0]
+    tables = checked(runs, [_result(home, each, "scores") for each in runs])
+    compared = arms(tables)
+    folders = {step["name"]: home.steps / step["folder"] for step in run["steps"]}
+    cards = {name: found for name, folder in folders.items() if (found := card(folder))}
+    page = Environment(loader=PackageLoader("attar.report", "."), autoescape=True)
+    page.filters |= FILTERS
+    html = page.get_template("page.html.jinja").render(
         run=run,
-        scores=scores,
-        levels=levels,
-        steps=[_step(step, folders[step["name"]]) for step in run["steps"] if step["name"] in folders],
-        examples=_examples(run, home),
+        runs=runs,
+        differences=differences(runs),
+        arms=compared,
+        tasks=list(dict.fromkeys(table["count"][0] for table in tables)),
+        bars=curve.in_bars(compared),
+        curve=curve.curve(compared),
+        frame=curve.FRAME,
+        rounds=by_round(run["steps"], cards),
+        coverage=trust.coverage(_result(home, run, "coverage")),
+        agreement=trust.agreement(_result(home, run, "agreement")),
+        reliability=trust.reliability(_result(home, run, "reliability")),
+        steps=[_step(step, cards[step["name"]], folders[step["name"]]) for step in run["steps"] if step["name"] in cards],
+        examples=_examples(_result(home, run, "sft")),
         knobs=yaml.safe_dump(run["knobs"], sort_keys=False),
     )
-    target = out or home.runs / f"{name}.html"
+    target = out or home.runs / f"{'+'.join(names)}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(html)
     return target
 
 
-def _scores(folder: Path | None) -> tuple[list[dict[str, Any]], list[str]]:
-    if folder is None or not card(folder):
-        return [], []
-    table = read(folder)
-    levels = [level for level in table["level"].unique(maintain_order=True) if level != "all"]
-    rows = table.filter(pl.col("level") == "all").to_dicts()
-    for row in rows:
-        own = dict(table.filter(pl.col("arm") == row["arm"]).select("level", "accuracy").iter_rows())
-        row["levels"] = [own[level] for level in levels]
-    return rows, levels
+def _result(home: Home, run: dict[str, Any], name: str) -> Table | None:
+    """A run's result of this name; None where it has none, or not yet."""
+    folder = home.steps / run["results"][name] if name in run["results"] else None
+    return read(folder) if folder and card(folder) else None
 
 
-def _step(step: dict[str, Any], folder: Path) -> dict[str, Any]:
-    found = card(folder) or {}
+def _step(step: dict[str, Any], found: dict[str, Any], folder: Path) -> dict[str, Any]:
     reasons: Counter[str] = Counter(found["errors"])
     dropped = _dropped(folder)
     return {**found, "name": step["name"], "stage": step["stage"], "reasons": (reasons + dropped).most_common(4)}
@@ -60,13 +74,9 @@ def _dropped(folder: Path) -> Counter[str]:
     return Counter(dict(counted.iter_rows()))
 
 
-def _examples(run: dict[str, Any], home: Home) -> list[tuple[str, list[dict[str, Any]]]]:
+def _examples(table: Table | None) -> list[tuple[str, list[dict[str, Any]]]]:
     """Rows of the chosen set at its ends and its middle by reward, or just the first ones."""
-    folder = home.steps / run["results"]["sft"] if "sft" in run["results"] else None
-    if folder is None or not card(folder):
-        return []
-    table = read(folder)
-    if table.is_empty() or not {"prompt", "response"} <= set(table.columns):
+    if table is None or table.is_empty() or not {"prompt", "response"} <= set(table.columns):
         return []
     if "reward" not in table.columns:
         return [("Chosen rows", _rows(table.head(5).with_columns(reward=None)))]

@@ -30,7 +30,7 @@ def still(draws: Table, *before: Table, wanted: int, stall: float = 0.02) -> Tab
 
 @reads("id")
 def told(*before: Table, wanted: int, stall: float = 0.02) -> Table:
-    """of each batch what was asked and what was kept -> id, asked, kept, share, total, end: why no more was drawn."""
+    """of each batch what was asked and what was kept -> id, asked, new, share, total, end: why no more was drawn."""
     batches, total, lines = _paired(before), 0, []
     for number, (asked, kept) in enumerate(batches, 1):
         total += kept
@@ -39,7 +39,7 @@ def told(*before: Table, wanted: int, stall: float = 0.02) -> Table:
     if lines:
         short = f"stalled: the last batch kept less than {stall:.0%}" if _stalled(batches, stall) else "no more was to be drawn"
         ends[-1] = f"the {wanted:,} wanted are there" if total >= wanted else f"{wanted - total:,} short; {short}"
-    kinds = {"id": pl.String, "asked": pl.Int64, "kept": pl.Int64, "share": pl.Float64, "total": pl.Int64}
+    kinds = {"id": pl.String, "asked": pl.Int64, "new": pl.Int64, "share": pl.Float64, "total": pl.Int64}
     return pl.DataFrame(lines, schema=kinds, orient="row").with_columns(pl.Series("end", ends, dtype=pl.String))
 
 

@@ -117,7 +117,7 @@ def _loss_fault(document: Document, tokenizer: Any, marks: Marks) -> str | None:
 
 def _span_fault(span: str, answer: str, others: list[str], marks: Marks) -> str | None:
     """What is wrong with one run of tokens that bear loss, where the assistant says `answer`."""
-    before, found, after = span.partition(answer)
+    before, found, after = span.partition(answer) if answer else ("", "", span)
     if not found and answer:
         if any(text in span for text in others):
             return "tokens of the user bear loss"

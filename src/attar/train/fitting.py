@@ -125,10 +125,14 @@ def fit(job: Job, rows: Table, build: Build, rank: int | None = None, processes:
 
 
 def answered(table: Table, *columns: str) -> Table:
-    """The rows that have all of these columns; none at all is an error."""
-    rows = table.filter(pl.all_horizontal(pl.col(column).is_not_null() for column in columns))
+    """The rows that have all of these columns, and no empty text; none at all is an error."""
+    texts = [column for column in columns if table[column].dtype == pl.String]
+    rows = table.filter(
+        pl.all_horizontal(pl.col(column).is_not_null() for column in columns),
+        pl.all_horizontal(pl.lit(True), *(pl.col(column) != "" for column in texts)),
+    )
     if rows.is_empty():
-        raise DataError(f"there is no answered row to train on: {', '.join(columns)} is null in each of {len(table)} rows")
+        raise DataError(f"there is no answered row to train on: {', '.join(columns)} is null or empty in each of {len(table)} rows")
     return rows
 
 
