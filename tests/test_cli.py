@@ -51,6 +51,9 @@ def test_the_report_opens_offline_and_holds_the_funnel(attar, run_file, tmp_path
     html = place.read_text()
     assert "From drawn to kept" in html
     assert "http" not in html.replace("http-equiv", "")
+    told = attar("report", "try", "other", code=2).stderr
+    assert told == "attar: no run 'other' in " + str(tmp_path / "home") + "; known: try\n"
+    assert attar("report", "try", "try.yaml", code=2).stderr.startswith("attar: run 'try' has no scores")
 
 
 @pytest.mark.parametrize(

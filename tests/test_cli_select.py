@@ -99,6 +99,29 @@ def test_without_an_expression_the_first_rows_stay_and_it_is_said(attar, pool):
     assert "-1  exact     repeats a conversation" in out
 
 
+def test_what_is_kept_is_shared_out_in_the_pools_order_too_and_among_all_rows_that_differ(attar, pool):
+    attar("select", pool, "--where", "lang = 'de' OR score > 4", "--per", "lang", "--keep", "4", "--verdicts", "v.parquet")
+    assert [name for name, row in verdicts("v.parquet").items() if row["kept"]] == ["r0", "r2", "r5", "r7"]
+    attar("select", pool, "--by", "score", "--diverse", "--per", "lang", "--keep", "6", "--verdicts", "v.parquet")
+    kept = [name for name, row in verdicts("v.parquet").items() if row["kept"]]
+    assert kept == ["r0", "r5", "r6", "r7", "r8", "r9"]
+
+
+def test_a_home_that_was_moved_is_chosen_from_again(attar, pool):
+    attar("select", pool, "--keep", "3", "--home", "one/home", "-q")
+    Path("one").rename("other")
+    assert attar("select", pool, "--keep", "4", "--home", "other/home", "--json")["kept"] == 4
+
+
+def test_however_many_rows_have_no_letters_the_others_are_compared(attar):
+    rows = [
+        {"id": str(i), "prompt": "?" if i > 4 else f"Question {i}", "response": " " if i > 4 else WORDS[i]} for i in range(30)
+    ]
+    Path("blank.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    told = attar("select", "blank.jsonl", "--on", "response", "--diverse", "--json")
+    assert (told["kept"], told["dropped"]["embed"]["reasons"]) == (5, {"no response": 25})
+
+
 def test_rows_that_are_alike_make_room_for_others_and_letters_are_said_to_be_wording(attar, pool):
     told = attar("select", pool, "--by", "score", "--diverse", "--keep", "6", "--verdicts", "v.parquet", "--json")
     found = verdicts("v.parquet")
@@ -378,7 +401,7 @@ def test_vectors_that_the_pool_has_are_compared_and_none_is_made(attar, brought,
         ([0, 0, 0], ["column:mini"], "column 'mini': row 'x' is a vector that is nought or not finite"),
         (["1"], ["column:mini"], "column 'mini' holds String, not vectors: each must be a list of numbers, or null"),
         (None, ["column:min"], "the pool has no column 'min'; did you mean 'mini'?"),
-        (None, ["column:"], "--embed column:: say which column has the vectors"),
+        (None, ["column:"], "'column:' does not say which column has the vectors"),
         (None, ["column:mini", "--url", "http://x"], "--url is a server's, and column:mini needs none"),
     ],
 )

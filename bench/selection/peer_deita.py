@@ -8,6 +8,7 @@ works in 64 bits and is slower. The scores fall from row to row, so its order is
 
 import logging
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,9 +26,7 @@ def filter_class(checkout: Path) -> Any:
         package = ModuleType(name)
         package.__path__ = [str(source / name.replace(".", "/"))]
         sys.modules[name] = package
-    from deita.selection.filter import Combined_Filter  # pyright: ignore[reportMissingImports]
-
-    return Combined_Filter
+    return import_module("deita.selection.filter").Combined_Filter
 
 
 def table(rows: np.ndarray) -> pd.DataFrame:

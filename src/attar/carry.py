@@ -102,16 +102,17 @@ def _pour(step: Step, home: Home, watch: Watch) -> None:
         for stale in parts(folder):
             stale.unlink()
         watch.begin(step, None, 0, None)
-        count = failed = 0
+        count, failed, why = 0, 0, "it is empty"
         columns: dict[str, Any] = {}
         for piece in pool.pieces(**step.knobs):
             write_part(piece, folder, count, count + len(piece))
-            count, failed = count + len(piece), failed + piece["messages_error"].count()
+            reasons = piece["messages_error"].drop_nulls()
+            why = reasons[0] if len(reasons) and not failed else why
+            count, failed = count + len(piece), failed + len(reasons)
             columns |= piece.schema
             watch.advance(len(piece))
         if failed == count:
             shutil.rmtree(folder)
-            why = piece["messages_error"][0] if count else "it is empty"  # type: ignore[possibly-unbound]
             raise DataError(f"{step.knobs['source']}: no row could be read; the first reason: {why}")
         for path in parts(folder):
             _widen(path, columns)

@@ -46,7 +46,8 @@ def selection(  # noqa: PLR0913 (all that can be said of a selection)
         raise RecipeError("a budget is a number of rows or a number of tokens, not both")
     if vectors is not None and embedder is not None:
         raise RecipeError(f"rows are compared by column {vectors!r} or by an embedder's vectors, not both")
-    picks, dedups = _Picks(flow, source, on, by, rule, per, cost if tokens is not None else None), dedups or {}
+    picks = _Picks(flow, source, on, by, (rule, per, cost if tokens is not None else None))
+    dedups = dedups or {}
     given = flow(pool.vectors, picks.rows, column=vectors, name="given") if vectors is not None else None
     if rule:
         picks.drop("where", where.holds, picks.rest(where.columns(rule)), rule=rule)
@@ -66,13 +67,15 @@ def selection(  # noqa: PLR0913 (all that can be said of a selection)
 class _Picks:
     """The ledger so far, and the tables that it is about."""
 
-    def __init__(self, flow: Flow, source: Mapping[str, Any], on: pool.On, *rules: str | None) -> None:
-        self.flow, self.on, self.by = flow, on, rules[0] if rules else None
-        self.order = ledger.SCORE if self.by else ledger.ORDER
+    def __init__(
+        self, flow: Flow, source: Mapping[str, Any], on: pool.On, by: str | None = None, rules: Sequence[str | None] = ()
+    ) -> None:
+        self.flow, self.on, self.by = flow, on, by
+        self.order = ledger.SCORE if by else ledger.ORDER
         self.rows = flow(pool.read, **source, name="pool")
         self.texts = flow(pool.texts, self.rows, on=on, name="texts")
         self.ledger = flow(ledger.opened, self.rows, name="read")
-        self.read = {name for rule in rules if rule for name in where.columns(rule)} - {on, pool.CHARS}
+        self.read = {name for rule in (by, *rules) if rule for name in where.columns(rule)} - {on, pool.CHARS}
         self.facts = flow(pool.only, self.rows, columns=sorted(self.read), name="facts") if self.read else self.texts
 
     def rest(self, columns: Sequence[str] = (), *, of: Handle | None = None) -> Handle:

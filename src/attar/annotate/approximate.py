@@ -16,17 +16,15 @@ from attar.table import Table
 from attar.vectors.arithmetic import Numpy
 from attar.vectors.looks import Looks
 from attar.vectors.nearest import Nearest
-from attar.vectors.rows import Matrix, cosines, matrix, units
+from attar.vectors.rows import Matrix, matrix, units
 
 _BLOCK, _TILE = 1024, 4096
 _TURNS, _EACH = 4, 32
 """Turns of k-means, on so many rows a centre."""
-_MORE = 8
-"""Further rows looked at in 64 bits, lest rounding take one of the nearest."""
 _NONE = -2.0
 """Below any cosine."""
-_TIE = 2e-6
-"""Which of two is nearer by less is chosen in 32 bits, and either serves."""
+_TIE = 1e-12
+"""Cosines that differ by less are equal."""
 
 
 @reads(lambda knobs: (knobs["column"],))
@@ -38,21 +36,15 @@ def measure(
     All rows are shared out among lists by the nearest of their centres, of which there are twice the square root of the rows.
     Time goes with `probes`, the number of lists that a row is held against, and recall rises with it.
     """
+    for knob, value in (("probes", probes), ("sample", sample)):
+        if value < 1:
+            raise RecipeError(f"{knob} {value} finds nothing: it must be 1 or more")
     able = having(table, column, k)
     rows = matrix(able, column)
     whole = units(rows)
-    found = _listed(rows, whole, k, 1 - near / 2, _positive("probes", probes))
-    return _with_recall(told(table, able, found, k), _recall(rows, whole, found, sample))
-
-
-def _positive(knob: str, value: int) -> int:
-    if value < 1:
-        raise RecipeError(f"{knob} {value} finds nothing: it must be 1 or more")
-    return value
-
-
-def _with_recall(table: Table, recall: float | None) -> Table:
-    return table.with_columns(pl.lit(recall, dtype=pl.Float64).alias("neighbour_recall"))
+    found = _listed(rows, whole, k, 1 - near / 2, probes)
+    recall = pl.lit(_recall(rows, whole, found, sample), dtype=pl.Float64)
+    return told(table, able, found, k).with_columns(recall.alias("neighbour_recall"))
 
 
 def _recall(rows: Matrix, whole: Matrix, found: Nearest, sample: int) -> float | None:
@@ -61,14 +53,64 @@ def _recall(rows: Matrix, whole: Matrix, found: Nearest, sample: int) -> float |
     k = min(found.other.shape[1], total - 1)
     if k < 1:
         return None
-    drawn = np.random.default_rng(0).choice(total, min(_positive("sample", sample), total), replace=False)
-    best = _Best(rows, min(k + _MORE, total - 1))
-    for start in range(0, len(drawn), _BLOCK):
-        for begin in range(0, total, _TILE):
-            asking, answering = drawn[start : start + _BLOCK], np.arange(begin, min(begin + _TILE, total))
-            best.offer(asking, answering, _products(whole, asking, answering))
-    least = best.told(drawn)[1][:, k - 1]
-    return float(np.mean(found.cosine[drawn, :k] >= least[:, None] - _TIE))
+    drawn = np.random.default_rng(0).choice(total, min(sample, total), replace=False)
+    best = _Best(rows, whole, k, near=np.inf)
+    best.hold(drawn, np.arange(total))
+    return float(np.mean(found.cosine[drawn, :k] >= best.cosine[drawn, -1:] - _TIE))
+
+
+def _listed(rows: Matrix, whole: Matrix, k: int, near: float, probes: int) -> Nearest:
+    """Each row held against the lists whose centres are nearest to it, list by list."""
+    best = _Best(rows, whole, k, near)
+    for members, askers in _lists(whole, probes):
+        best.hold(askers, members)
+    return Nearest(best.other, best.cosine, best.count, np.where(best.first < len(rows), best.first, -1))
+
+
+class _Best:
+    """The k nearest of those that each row was held against, how many of them are near, and the first that is: in 64 bits.
+
+    Products in 32 bits send away only what can be none of these, by more than they can be off.
+    """
+
+    def __init__(self, rows: Matrix, whole: Matrix, k: int, near: float) -> None:
+        total = len(rows)
+        self.looks, self.whole, self.k, self.near = Looks(rows, whole), whole, k, near
+        self.slack = Numpy().rounding(rows.shape[1])
+        self.other = np.full((total, k), -1, dtype=np.int64)
+        self.cosine = np.full((total, k), _NONE)
+        self.count, self.first = np.zeros(total, dtype=np.int64), np.full(total, total, dtype=np.int64)
+
+    def hold(self, asking: Matrix, answering: Matrix) -> None:
+        """Hold rows against others, in ascending order, that they were not held against before; none against itself."""
+        for start in range(0, len(asking), _BLOCK):
+            for begin in range(0, len(answering), _TILE):
+                self._look(asking[start : start + _BLOCK], answering[begin : begin + _TILE])
+
+    def _look(self, asking: Matrix, answering: Matrix) -> None:
+        products = _products(self.whole, asking, answering)
+        top, known = products.max(axis=1), self.cosine[asking, -1]
+        some = np.flatnonzero(top >= np.minimum(known, self.near) - self.slack)
+        asking, products = asking[some], products[some]
+        least = np.minimum(np.maximum(known[some], _kth(products, top[some], self.k) - self.slack), self.near)
+        hits = np.flatnonzero(products >= (least - self.slack).astype(np.float32)[:, None])
+        one, place = np.divmod(hits, len(answering))
+        places, cosine = self.looks.above(asking[one], answering[place], np.nextafter(least[one], -np.inf))
+        self._enter(asking[one[places]], answering[place[places]], cosine)
+
+    def _enter(self, rows: Matrix, others: Matrix, cosine: Matrix) -> None:
+        """Further others of some rows: the best k of the old and the new stay, of equal ones the first."""
+        close = cosine >= self.near
+        np.add.at(self.count, rows[close], 1)
+        np.minimum.at(self.first, rows[close], others[close])
+        touched = np.unique(rows)
+        row = np.concatenate([np.repeat(touched, self.k), rows])
+        other = np.concatenate([self.other[touched].ravel(), others])
+        value = np.concatenate([self.cosine[touched].ravel(), cosine])
+        order = np.lexsort((other, -value, row))
+        starts = np.searchsorted(row[order], touched)
+        best = order[starts[:, None] + np.arange(self.k)]
+        self.other[touched], self.cosine[touched] = other[best], value[best]
 
 
 def _products(whole: Matrix, asking: Matrix, answering: Matrix) -> Matrix:
@@ -76,69 +118,15 @@ def _products(whole: Matrix, asking: Matrix, answering: Matrix) -> Matrix:
     products = whole[asking] @ whole[answering].T
     place = np.minimum(np.searchsorted(answering, asking), len(answering) - 1)
     itself = np.flatnonzero(answering[place] == asking)
-    products[itself, place[itself]] = _NONE
+    products[itself, place[itself]] = -np.inf
     return products
 
 
-class _Best:
-    """The k others of each row that were best so far, in 32 bits."""
-
-    def __init__(self, rows: Matrix, k: int) -> None:
-        self.rows, self.k = rows, k
-        self.other = np.full((len(rows), k), -1, dtype=np.int64)
-        self.cosine = np.full((len(rows), k), _NONE, dtype=np.float32)
-
-    def offer(self, asking: Matrix, answering: Matrix, products: Matrix) -> Matrix:
-        """Further others for rows, each named once; the best product of each row is returned."""
-        if self.k == 1:
-            top = products.argmax(axis=1)[:, None]
-        else:
-            count = min(self.k, len(answering))
-            top = np.argpartition(-products, count - 1, axis=1)[:, :count]
-        found = np.take_along_axis(products, top, axis=1)
-        better = np.flatnonzero(found.max(axis=1) > self.cosine[asking].min(axis=1))
-        ones = asking[better]
-        cosine = np.hstack([self.cosine[ones], found[better]])
-        other = np.hstack([self.other[ones], np.where(found[better] > _NONE, answering[top[better]], -1)])
-        order = np.argsort(-cosine, axis=1, kind="stable")[:, : self.k]
-        self.cosine[ones] = np.take_along_axis(cosine, order, axis=1)
-        self.other[ones] = np.take_along_axis(other, order, axis=1)
-        return found.max(axis=1)
-
-    def told(self, asked: Matrix) -> tuple[Matrix, Matrix]:
-        """Others and cosines of some rows, decided in 64 bits, nearest first, ties by place."""
-        return _exact(self.rows, asked, self.other[asked])
-
-
-def _exact(rows: Matrix, asked: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
-    """The others of some rows (-1 for none) and their cosines in 64 bits, nearest first, ties by place."""
-    cosine = np.full(other.shape, _NONE)
-    for start in range(0, len(asked), _TILE):
-        some = other[start : start + _TILE]
-        row, place = np.nonzero(some >= 0)
-        cosine[start + row, place] = cosines(rows[asked[start + row]], rows[some[row, place]])
-    order = np.lexsort((other, -cosine), axis=1)
-    return np.take_along_axis(other, order, axis=1), np.take_along_axis(cosine, order, axis=1)
-
-
-def _listed(rows: Matrix, whole: Matrix, k: int, near: float, probes: int) -> Nearest:
-    """Each row held against the lists whose centres are nearest to it, list by list, in blocks of products."""
-    total = len(rows)
-    best, looks, limit = _Best(rows, k), Looks(rows, whole), near - Numpy().rounding(rows.shape[1])
-    count, first = np.zeros(total, dtype=np.int64), np.full(total, total, dtype=np.int64)
-    for members, askers in _lists(whole, probes):
-        for start in range(0, len(askers), _BLOCK):
-            for begin in range(0, len(members), _TILE):
-                asking, answering = askers[start : start + _BLOCK], members[begin : begin + _TILE]
-                products = _products(whole, asking, answering)
-                close = np.flatnonzero(best.offer(asking, answering, products) >= limit)
-                one, other = np.nonzero(products[close] >= limit)
-                one, other = asking[close[one]], answering[other]
-                sure = looks.above(one, other, np.nextafter(near, -np.inf))[0]
-                count += np.bincount(one[sure], minlength=total)
-                np.minimum.at(first, one[sure], other[sure])
-    other, cosine = best.told(np.arange(total))
-    return Nearest(other, cosine, count, np.where(first < total, first, -1))
+def _kth(products: Matrix, top: Matrix, k: int) -> Matrix | float:
+    """The k-th greatest product of each row, of which `top` is the greatest."""
+    if k == 1:
+        return top
+    return np.partition(products, -k, axis=1)[:, -k] if k <= products.shape[1] else -np.inf
 
 
 def _lists(whole: Matrix, probes: int) -> list[tuple[Matrix, Matrix]]:

@@ -12,11 +12,12 @@ import polars as pl
 
 from attar.engines.base import Embedder, Request, in_order
 from attar.errors import RecipeError
+from attar.shingles import changes
 from attar.stage import rowwise
 from attar.table import Table, need
 
 _SIZES = (3, 4, 5)
-_AT_ONCE = 4096
+_AT_ONCE = 2048
 """Characters hashed at once, or one longer text: so few that what is made of them stays in a core's cache."""
 
 _NOUGHT = 1e-9
@@ -78,21 +79,23 @@ def _spans(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _hashed(texts: list[str], lengths: np.ndarray, width: int) -> np.ndarray:
-    """Each text's row. A piece is known by its text (upper 32 bits) and its hash (lower), so that sorting counts them all."""
+    """Each text's row. A piece is its hash, among several texts behind its text (upper 32 bits); sorting counts them."""
     characters = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
-    owner = np.repeat(np.arange(len(texts), dtype=np.uint64) << np.uint64(32), lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(characters))
     rolling, found = characters, []
     for size in range(2, max(_SIZES) + 1):
         rolling = rolling[:-1] * np.uint32(0x9E3779B1) + characters[size - 1 :]
         if size in _SIZES:
-            within = left[: len(rolling)] >= size
-            found.append((owner[: len(rolling)] | _stirred(rolling))[within])
+            found.append(_stirred(rolling))
+    if len(texts) > 1:  # of one text 32 bits do, and are sorted in half the time
+        owner = np.repeat(np.arange(len(texts), dtype=np.uint64) << np.uint64(32), lengths)
+        left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(characters))
+        sized = zip(_SIZES, found, strict=True)
+        found = [(owner[: len(some)] | some)[left[: len(some)] >= size] for size, some in sized]
     pieces = np.sort(np.concatenate(found))
-    firsts = np.flatnonzero(np.diff(pieces, prepend=~pieces[:1]))
+    firsts = np.flatnonzero(changes(pieces))
     counts = np.diff(firsts, append=len(pieces))
     hashes = pieces[firsts].astype(np.uint32)
-    places = (pieces[firsts] >> np.uint64(32)) * np.uint64(width) + hashes % np.uint32(width)
+    places = (pieces[firsts].astype(np.uint64) >> np.uint64(32)) * np.uint64(width) + hashes % np.uint32(width)
     weights = np.where(hashes >> np.uint32(31), 1.0, -1.0) * (1 + np.log(counts))
     rows = np.bincount(places.astype(np.int64), weights, len(texts) * width).reshape(-1, width)
     sizes = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -1,11 +1,17 @@
-"""What all commands share: the application, its common options, and how a value is printed."""
+"""What all commands share: the application, its common options, how a value is printed, and how what takes long is watched."""
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from attar.run import Watch
+    from attar.watch import Live
 
 app = typer.Typer(
     add_completion=False,
@@ -34,3 +40,18 @@ def out(value: Any, as_json: bool, show: Any) -> None:
         sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
     else:
         show(value)
+
+
+@contextmanager
+def watched(live: "Live | None") -> "Iterator[Watch]":
+    """Who is told how it goes, if anybody; stopped, it says how to go on, and leaves the terminal as it was."""
+    from attar.watch import Quiet
+
+    try:
+        yield live or Quiet()
+    except KeyboardInterrupt:
+        sys.stderr.write("attar: stopped; the same command goes on from here\n")
+        raise typer.Exit(130) from None
+    finally:
+        if live:
+            live.stop()

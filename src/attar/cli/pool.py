@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, out
+from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, out, watched
 
 if TYPE_CHECKING:
     from attar.carry import Choice
@@ -90,25 +90,17 @@ def embed(  # noqa: PLR0913 (a command's options)
     if own_vectors(model) is not None:
         raise RecipeError(f"--with {model!r}: those vectors are there already; name a model, or letters")
     choice = Choice(embedding, pool, form, embedder_of(model, url, kind), {"on": compared_by(on)}, max_failures=max_failures)
-    notes = notes_on("", None, None, model)
+    notes = [embedded_by(model)]
     go(choice, home, quiet or as_json, Target(out_, to), lambda told: out({**told, "notes": notes}, as_json, show))
 
 
 def go(choice: "Choice", home: Path, quiet: bool, target: "Target", tell: Callable[[dict[str, Any]], None]) -> None:
-    """Carry a choice out and tell what came of it; stopped, it says how to go on."""
+    """Carry a choice out and tell what came of it."""
     from attar.carry import Brief, carry_out
     from attar.home import Home
-    from attar.watch import Live, Quiet
 
-    watch = Quiet() if quiet else Brief()
-    try:
+    with watched(None if quiet else Brief()) as watch:
         told = carry_out(choice, Home(home), watch, target)
-    except KeyboardInterrupt:
-        sys.stderr.write("attar: stopped; the same command goes on from here\n")
-        raise typer.Exit(130) from None
-    finally:
-        if isinstance(watch, Live):
-            watch.stop()
     tell(told)
 
 
@@ -144,7 +136,7 @@ def own_vectors(given: str) -> str | None:
     if what != "column":
         return None
     if not name:
-        raise RecipeError(f"--embed {given}: say which column has the vectors, such as column:embedding")
+        raise RecipeError(f"{given!r} does not say which column has the vectors: name one, such as column:embedding")
     return name
 
 
@@ -162,11 +154,15 @@ def notes_on(by: str | None, tokens: float | None, cost: str | None, embedder: s
 
     notes = ["no --by: the pool's own order counts, the earlier the better"] if by is None else []
     notes += [f"tokens counted as {TOKENS}"] if tokens is not None and cost is None else []
+    return notes + ([embedded_by(embedder)] if embedder else [])
+
+
+def embedded_by(embedder: str) -> str:
+    """What the vectors say, and whose they are."""
     if embedder == "letters":
-        return [*notes, "embedded by letters: alike is alike in wording, not in meaning"]
-    if embedder and (column := own_vectors(embedder)):
-        return [*notes, f"alike by the vectors in POOL's column {column!r}"]
-    return notes + ([f"embedded by {embedder}"] if embedder else [])
+        return "embedded by letters: alike is alike in wording, not in meaning"
+    column = own_vectors(embedder)
+    return f"alike by the vectors in POOL's column {column!r}" if column else f"embedded by {embedder}"
 
 
 def show(told: dict[str, Any]) -> None:

@@ -47,9 +47,8 @@ def chance(table: Table, like: Table | None = None, *, cost: str, tokens: float 
         raise RecipeError("budget.chance takes either a number of tokens or a table to be like")
     if like is not None:
         tokens = float(amounts(like, cost, "cost").sum())
-    ranked = (
-        table.select("id", cost=amounts(table, cost, "cost")).with_columns(lots(table, "budget.chance", seed)).with_row_index()
-    )
+    costs = amounts(table, cost, "cost")
+    ranked = table.select("id", lots(table, "budget.chance", seed), by=pl.lit(0), cost=costs).with_row_index()
     ranked = ranked.sort(["lot", "id"]).with_columns(stratum=pl.lit(""), limit=pl.lit(_checked(tokens or 0.0)))
     return _spent(ranked, "chance", cost, pl.col("cost").is_not_null())
 
@@ -84,13 +83,12 @@ def _spent(ranked: Table, by: str, cost: str, able: pl.Expr) -> Table:
     ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("stratum"), paid=paid)
     kept = able & (pl.col("paid") <= pl.col("limit") * (1 + _ROUNDING))
     past = pl.format("rank {} by {}, past {} of {}", "rank", pl.lit(by), pl.col("limit").round().cast(pl.Int64), pl.lit(cost))
-    missing = pl.lit(f"no {cost}") if by == "chance" else _missing(by, cost)
     return (
         ranked.select(
             "index",
             "id",
             kept.alias("kept"),
-            pl.when(~able).then(missing).when(~kept).then(past).alias("reason"),
+            pl.when(~able).then(_missing(by, cost)).when(~kept).then(past).alias("reason"),
             pl.when(able & ~kept).then(pl.col("id").filter(kept).last().over("stratum")).alias("because"),
         )
         .sort("index")

@@ -15,15 +15,14 @@ import polars as pl
 
 from attar.errors import DataError, RecipeError
 from attar.select.against import BENCHMARKS, LOW, RUN, SHORT, content_of, opened
-from attar.shingles import Shingles, changes, in_chunks
+from attar.shingles import Shingles, changes, in_chunks, spread
 from attar.stage import reads, rowwise
 from attar.table import Table, need
+from attar.vectors.arithmetic import Numpy
 from attar.vectors.rows import cosines, matrix, unit
 
 _ALL = tuple(BENCHMARKS)
 _FEWEST = 6
-_SLACK = 1e-4
-"""More than 32 bits can be off; what is this near the threshold is decided in 64."""
 _BLOCK = 1024
 _OVERLAPS = r"^overlaps (.+) item (.+): .*$"
 
@@ -42,8 +41,7 @@ class _Index:
         lo = np.searchsorted(self.hashes, found.values[near])
         count = np.searchsorted(self.hashes, found.values[near], side="right") - lo
         row = np.searchsorted(found.starts, near, side="right") - 1
-        at = np.arange(int(count.sum())) + np.repeat(lo - (np.cumsum(count) - count), count)
-        pairs = np.sort(np.repeat(row, count) << 32 | self.items[at])
+        pairs = np.sort(np.repeat(row, count) << 32 | self.items[spread(lo, count)])
         first = np.flatnonzero(changes(pairs))
         return pairs[first] >> 32, pairs[first] & LOW, np.diff(np.append(first, len(pairs)))
 
@@ -139,10 +137,10 @@ def apart_by_meaning(
     if len(rows) and len(items) and rows.shape[1] != items.shape[1]:
         raise DataError(f"the vectors in {column!r} have {rows.shape[1]} numbers, the benchmark's {items.shape[1]}")
     reasons: list[str | None] = [f"no {column}" if none else None for none in table[column].is_null()]
-    short = unit(items) if len(items) else items
+    short, least = unit(items), threshold - Numpy().rounding(rows.shape[1])  # what 32 bits cannot decide is decided in 64
     for start in range(0, len(rows) if len(items) else 0, _BLOCK):
         block = rows[start : start + _BLOCK]
-        row, item = np.nonzero(unit(block) @ short.T > threshold - _SLACK)
+        row, item = np.nonzero(unit(block) @ short.T > least)
         cosine = cosines(block[row], items[item])
         for i in np.lexsort((-item, cosine)):  # the highest comes last and stays, of equal ones the first item
             if cosine[i] > threshold:

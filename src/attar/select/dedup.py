@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 
 from attar.errors import RecipeError
 from attar.select.diverse import repr_filter
 from attar.select.jaccard import repeats
-from attar.select.where import columns, expression
+from attar.select.rank import walk
+from attar.select.where import columns
 from attar.shingles import Unit, shingles
 from attar.stage import reads
 from attar.table import Table, need
@@ -29,7 +29,7 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
 def exact(table: Table, *, column: str = "prompt", best: str | None = None) -> Table:
     """{column}, the columns of `best` -> verdicts: alike is equal text, whatever its case and spacing."""
     walked = _walked(table, column, best)
-    texts = walked[column].str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars().hash(seed=7)
+    texts = walked["value"].str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars().hash(seed=7)
     rows = pl.DataFrame({"text": texts}).with_row_index("row")
     first = rows.select(pl.col("row").first().over("text"))["row"].to_numpy().astype(np.int64)
     by = np.where(first < np.arange(len(first)), first, -1)
@@ -53,7 +53,7 @@ def near(
     if not 0 < threshold <= 1:
         raise RecipeError(f"threshold {threshold} is no Jaccard to ask for: it lies above 0 and up to 1, and 0.7 is usual")
     walked = _walked(table, column, best)
-    by, jaccard = repeats(shingles(walked[column], size=words, unit=unit), threshold)
+    by, jaccard = repeats(shingles(walked["value"], size=words, unit=unit), threshold)
     return _judged(table, column, walked, by, pl.format(f"nearly repeats a {column} (Jaccard {{}})", _cut(jaccard)))
 
 
@@ -61,7 +61,7 @@ def near(
 def semantic(table: Table, *, column: str = "embedding", best: str | None = None, threshold: float = 0.95) -> Table:
     """{column}, the columns of `best` -> verdicts: alike is a cosine above `threshold`."""
     walked = _walked(table, column, best)
-    found = repr_filter(matrix(walked, column), threshold=threshold)
+    found = repr_filter(matrix(walked.select("id", pl.col("value").alias(column)), column), threshold=threshold)
     return _judged(table, column, walked, found.by, pl.format("alike to a kept row (cosine {})", _cut(found.cosine)))
 
 
@@ -73,21 +73,19 @@ def _cut(values: np.ndarray) -> pl.Expr:
 def _walked(table: Table, column: str, best: str | None) -> Table:
     """The rows that have a value, in the order in which they are walked, and their place in the table."""
     need(table, *_reads({"column": column, "best": best}))
-    rows = table.select("id", column, (expression(best) if best else pl.lit(0)).alias("_worth")).with_row_index("_place")
-    rows = rows.filter(pl.col(column).is_not_null()).with_columns(cs.float().fill_nan(None))
-    return rows.sort(["_worth", "id"], descending=[True, False], nulls_last=True) if best else rows
+    return walk(table, best, value=pl.col(column)).drop_nulls("value")
 
 
 def _judged(table: Table, column: str, walked: Table, by: np.ndarray, reason: pl.Expr) -> Table:
     """Verdicts on all rows; `by` has of each walked row the place in the walk of the one that crowds it out, or -1."""
     by = np.asarray(by, dtype=np.int64)
     told = walked.select(
-        "_place",
+        "index",
         pl.Series("kept", by < 0),
         pl.when(pl.Series(by >= 0)).then(reason).alias("reason"),
         pl.when(pl.Series(by >= 0)).then(pl.col("id").gather(np.maximum(by, 0))).alias("because"),
     )
-    whole = table.select("id").with_row_index("_place").join(told, on="_place", how="left", maintain_order="left")
+    whole = table.select("id").with_row_index().join(told, on="index", how="left", maintain_order="left")
     return whole.select(
         "id",
         pl.col("kept").fill_null(False),

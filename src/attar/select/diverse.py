@@ -43,10 +43,9 @@ def keep(
     Without `by` the rows are walked in their order. A row without a vector, or without a worth, is not kept.
     """
     need(table, column, *(columns(by) if by else ()))
-    vectors = pl.col(column).alias("vector")
-    asked = walk(table, by, vector=vectors) if by else table.select("id", vectors, by=pl.lit(0)).with_row_index()
+    asked = walk(table, by, vector=pl.col(column))
     able = asked.filter(pl.col("vector").is_not_null() & pl.col("by").is_not_null())
-    found = repr_filter(matrix(able.rename({"vector": column}), column), threshold=threshold, keep=keep)
+    found = repr_filter(matrix(able.select("id", pl.col("vector").alias(column)), column), threshold=threshold, keep=keep)
     told = able.select("index").with_columns(_told(able["id"], found, keep))
     judged = asked.join(told, on="index", how="left").sort("index")
     lacking = (

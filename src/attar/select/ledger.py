@@ -67,9 +67,9 @@ def after(ledger: Table, judged: Table, *, step: str) -> Table:
     """a ledger, verdicts on the rows that it keeps -> the ledger after them."""
     if not ledger.filter("kept")["id"].equals(judged["id"]):
         raise DataError(f"the verdicts of step {step!r} are not on the rows that the ledger keeps, in its order")
-    dropped = judged.filter(~pl.col("kept")).select("id", "reason", "because")
+    dropped = judged.filter(~pl.col("kept")).select("id", "reason", "because", now=pl.lit(True))
     told = ledger.join(dropped, on="id", how="left", maintain_order="left", suffix="_now")
-    now = told["id"].is_in(dropped["id"].implode()) if len(dropped) else pl.Series([False] * len(told), dtype=pl.Boolean)
+    now = pl.col("now").is_not_null()
     return told.select(
         "place",
         "id",

@@ -65,8 +65,13 @@ def chance(table: Table, like: Table | None = None, *, keep: int | None = None, 
     return _cut(ranked.with_columns(stratum=pl.lit(""), limit=pl.lit(keep)), "chance", pl.lit(True))
 
 
-def walk(table: Table, by: str, **more: pl.Expr) -> Table:
-    """The rows best first by an expression, ties by id, those without worth last; `index` is their place in the table."""
+def walk(table: Table, by: str | None, **more: pl.Expr) -> Table:
+    """The rows best first by an expression, ties by id, those without worth last; `index` is their place in the table.
+
+    Without an expression they are walked in their order, and all are worth the same.
+    """
+    if not by:
+        return table.select("id", by=pl.lit(0), **more).with_row_index()
     try:
         asked = table.select("id", by=expression(by), **more).with_row_index()
     except pl.exceptions.PolarsError as error:

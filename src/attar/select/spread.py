@@ -153,12 +153,9 @@ def _added(alike: Matrix, cover: Matrix | int) -> Matrix:
 
 
 def _ordered(table: Table, column: str, by: str | None) -> Table:
-    """index, id, by, what, best first: `by` is the worth, or the place in the table counted backwards."""
-    need(table, column, *(columns(by) if by else ()))
-    what = {"what": pl.col(column)}
-    if by:
-        return walk(table, by, **what)
-    return table.select("id", by=-pl.int_range(pl.len()), **what).with_row_index()
+    """index, id, by (the worth), what, best first."""
+    need(table, *_reads({"column": column, "by": by}))
+    return walk(table, by, what=pl.col(column))
 
 
 def _missing(column: str, by: str | None) -> Any:
@@ -170,7 +167,7 @@ def _judged(table: Table, column: str, by: str | None, keep: int, choose: Callab
     """Verdicts on the rows that have a vector and a worth, best first; why the others have none."""
     ranked = _ordered(table, column, by)
     able = ranked.drop_nulls(["by", "what"])
-    found = choose(units(matrix(able, "what")), checked(keep))
+    found = choose(units(matrix(able.select("id", pl.col("what").alias(column)), column)), checked(keep))
     if not len(table):
         return verdicts([], [], [], [])
     kept = np.zeros(len(able), dtype=bool)

@@ -79,7 +79,7 @@ def responses(  # noqa: PLR0913 (sampling is two knobs)
 def _evolved(table: Table, engine: Writer, plan: _Plan) -> Table:
     """Every row's chain, grown by a round at a time over all rows."""
     rows = table.select("id", *{"prompt", plan.kind}).to_dicts()
-    chains: list[Chain] = [[_variant(plan.kind, 0, None, _seed(row, plan.kind))] for row in rows]
+    chains: list[Chain] = [[_variant(plan.kind, 0, None, _root(row, plan.kind))] for row in rows]
     able = [(row, chain) for row, chain in zip(rows, chains, strict=True) if chain[0][plan.kind]]
     for turn in range(1, plan.rounds + 1):
         seeds = [seed_of(f"evolve.{plan.kind}s", plan.seed, row["id"], turn) for row, _ in able]
@@ -108,7 +108,7 @@ def _variant(kind: Kind, turn: int, way: str | None, found: str | Failure) -> di
     return {"round": turn, "way": way, kind: text, "eliminated": reason}
 
 
-def _seed(row: dict[str, str | None], kind: Kind) -> str | Failure:
+def _root(row: dict[str, str | None], kind: Kind) -> str | Failure:
     """What a row's chain begins with; a response without its prompt is of no use."""
     absent = [name for name in ("prompt", kind) if not (row[name] or "").strip()]
     return Failure(f"no {absent[0]}") if absent else row[kind] or ""
