@@ -40,10 +40,9 @@ def of_each(
         held = _few(pl.concat([held, scored], how="diagonal"), of, others + 1)
     if held.is_empty():
         return held
-    few = pl.concat([held.filter("_best"), _lowest(held.filter(~pl.col("_best")), of, others)])
     told = sums.with_row_index("_place").with_columns(answers_mean=pl.col("answers_sum") / pl.col("answers"))
-    whole = few.join(told, on=of).sort("_place", "id")
-    return whole.drop("_by", "_lot", "_best", "_place", "answers_sum")
+    whole = _few(held, of, others, beside=True).join(told, on=of).sort("_place", "id")
+    return whole.drop("_by", "_lot", "_place", "answers_sum")
 
 
 def _gathered(parts: Iterable[Table]) -> Iterator[Table]:
@@ -67,12 +66,10 @@ def _scored(table: Table, by: str, of: str, which: Others, seed: int) -> Table:
     )
 
 
-def _few(rows: Table, of: str, count: int) -> Table:
-    """Of each prompt the best, marked `_best`, and so many of the lowest lot, the best perhaps among them."""
-    best = rows.sort(["_by", "id"], descending=[True, False]).unique(of, keep="first")["id"]
-    marked = rows.with_columns(_best=pl.col("id").is_in(best.implode()))
-    return pl.concat([_lowest(marked, of, count), marked.filter("_best")]).unique("id")
-
-
-def _lowest(rows: Table, of: str, count: int) -> Table:
-    return rows.sort("_lot", "id").filter(pl.int_range(pl.len()).over(of) < count)
+def _few(rows: Table, of: str, count: int, *, beside: bool = False) -> Table:
+    """Of each prompt the best and so many of the lowest lot, the best perhaps among them; or that many `beside` it."""
+    known = rows.select("id", of, "_by", "_lot").with_row_index("_row")
+    best = known.sort(["_by", "id"], descending=[True, False]).unique(of, keep="first")
+    drawn = known.join(best, on="id", how="anti") if beside else known
+    lowest = drawn.sort("_lot", "id").filter(pl.int_range(pl.len()).over(of) < count)
+    return rows[pl.concat([best["_row"], lowest["_row"]]).unique().sort()]
