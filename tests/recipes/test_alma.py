@@ -102,7 +102,7 @@ def test_a_judge_that_is_there_is_not_trained(tmp_path):
 
 
 def test_without_a_judge_and_without_labels_it_is_said_what_to_name(tmp_path):
-    with pytest.raises(RecipeError, match="name an engine for 'judge', or labels: FILE"):
+    with pytest.raises(RecipeError, match="name an engine for 'judge' or 'rewarder', or labels: FILE"):
         traced(tmp_path, labels=None, gold=None)
 
 

@@ -1,11 +1,11 @@
 """ALMA's judge: the base fine-tuned to rate answers from 0 to 10, then on its own ratings; and how far it can be trusted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from attar import pool as pools
-from attar.annotate import distil, scorer
+from attar.annotate import distil, reward, scorer
 from attar.engines.base import Spec
 from attar.errors import RecipeError
 from attar.evaluate import agreement, verified
@@ -44,7 +44,7 @@ def judges(
     if given is not None:
         return Judges(given, given)
     if labels is None:
-        raise RecipeError("there is no judge: name an engine for 'judge', or labels: FILE to train one on")
+        raise RecipeError("there is no judge: name an engine for 'judge' or 'rewarder', or labels: FILE to train one on")
     asked = {"what": WHAT, "question": asking["question"], "labels": list(LABELS)}
     first = flow(train_scorer.train, labels, engine=base, **asked, **fit, seed=seed, name="judge")
     if unlabelled is None:
@@ -75,16 +75,23 @@ def some_answers(flow: Flow, prompts: Handle, writer: Handle, count: int, drawin
     return flow(keep.rows, drawn, usable, name="unlabelled")
 
 
-def trusted(flow: Flow, found: Judges, gold: Handle, asking: Mapping[str, Any], names: Sequence[str]) -> dict[str, Handle]:
-    """How well each way of judging agrees with a gold set: whole numbers, expected scores, after self-distillation."""
-    ways = {"integer": (found.first, True), "expected": (found.first, False), "self-distilled": (found.last, False)}
+def trusted(flow: Flow, found: Judges, rewarder: Spec | None, gold: Handle, asking: Mapping[str, Any]) -> dict[str, Handle]:
+    """How well each way of judging agrees with a gold set: whole numbers, expected scores, after self-distillation; rewards."""
+    ways: dict[str, tuple[Spec | Handle, bool]] = {}
+    if found.last is not rewarder:
+        ways = {"integer": (found.first, True), "expected": (found.first, False)}
+        ways |= {"self-distilled": (found.last, False)} if found.last is not found.first else {}
     rated = {
         name: flow(scorer.score, gold, engine=judge, rounded=rounded, chances=not rounded, **asking, name=f"gold-{name}")
         for name, (judge, rounded) in ways.items()
-        if name in names
     }
+    by_score = dict(rated)
+    if rewarder:
+        rated["rewarder"] = flow(reward.score, gold, engine=rewarder, into=WHAT, name="gold-rewarder")
     told = flow(
-        agreement.side_by_side, *rated.values(), names=list(rated), score=WHAT, gold="score", of="parent", name="agreement"
+        agreement.side_by_side, *rated.values(), names=list(rated), score=WHAT, gold="score", of="prompt", name="agreement"
     )
-    last = rated[next(reversed(rated))]
+    if not by_score:
+        return {"agreement": told}
+    last = by_score[next(reversed(by_score))]
     return {"agreement": told, "reliability": flow(agreement.reliability, last, score=WHAT, gold="score", name="reliability")}

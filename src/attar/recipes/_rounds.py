@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from attar import pair
-from attar.annotate import scorer
+from attar.annotate import reward, scorer
 from attar.engines.base import Spec
 from attar.flow import Flow, Handle
 from attar.select import cluster, few, keep, plateau, rank
@@ -18,6 +18,8 @@ class Way:
     """How rounds are gone; an ablation is a way with one thing changed."""
 
     judge: Spec | Handle
+    rewards: bool = False
+    """Whether the judge is a reward model."""
     clustered: bool = True
     """Prompts from as many clusters as are picked, or any."""
     writers: Literal["all", "latest", "one"] = "all"
@@ -46,6 +48,8 @@ class Setting:
     """How the judge is asked."""
     fit: Mapping[str, Any]
     prefer: Mapping[str, Any]
+    kept: int
+    """So many of a round's best answers are trained on, the best rated."""
     patience: int | None
     least: float
     seed: int
@@ -72,9 +76,7 @@ def gone(flow: Flow, setting: Setting, way: Way, name: str = "") -> Gone:
         scored = _answered(flow, setting, way, fresh, found.models, where)
         judged += scored[-1:] if number > 2 else []
         best = flow(few.of_each, *scored, by="rating", which="drawn", seed=setting.seed, name=f"{where}-few")
-        found.added.append(
-            flow(keep.rows, best, flow(rank.best, best, by="rating", name=f"{where}-rank"), name=f"{where}-best")
-        )
+        found.added.append(_best(flow, setting, best, where))
         if way.align == "dpo":
             found.pairs.append(_pairs(flow, setting, best, where))
         found.models.append(_next(flow, setting, way, found, where))
@@ -112,13 +114,22 @@ def _answered(flow: Flow, setting: Setting, way: Way, prompts: Handle, models: l
         drawn = flow(
             respond.sample, prompts, engine=writer, n=share, start=start, **setting.drawing, name=f"{where}-answers-{place + 1}"
         )
-        scored.append(
-            flow(
-                scorer.score, drawn, engine=way.judge, rounded=way.rounded, **setting.asking, name=f"{where}-judge-{place + 1}"
-            )
-        )
+        name = f"{where}-judge-{place + 1}"
+        if way.rewards:
+            scored.append(flow(reward.score, drawn, engine=way.judge, into="rating", name=name))
+        else:
+            scored.append(flow(scorer.score, drawn, engine=way.judge, rounded=way.rounded, **setting.asking, name=name))
         start += share
     return scored
+
+
+def _best(flow: Flow, setting: Setting, answers: Handle, where: str) -> Handle:
+    """Of each prompt the best answer; of those, where not all are wanted, the best rated."""
+    best = flow(keep.rows, answers, flow(rank.best, answers, by="rating", name=f"{where}-rank"), name=f"{where}-best")
+    if setting.kept >= setting.picked:
+        return best
+    top = flow(rank.top, best, by="rating", keep=setting.kept, name=f"{where}-top")
+    return flow(keep.rows, best, top, name=f"{where}-kept")
 
 
 def _pairs(flow: Flow, setting: Setting, best: Handle, where: str) -> Handle:

@@ -10,6 +10,7 @@ Differs from the paper:
 - the rating is the mean of 0 to 10 under the judge's probabilities of them as whole answers; too little of it is no rating
 - self-distillation trains on the nearest number (`drawn`: one drawn from its probabilities)
 - `align: dpo` sets the best answer against another drawn by lot, and trains the first student on the pairs of all rounds
+- a `rewarder` may judge the rounds (`by`); `kept` is the share of a round's best answers, best rated, that are trained on
 - `patience` ends the rounds when the latest models' answers stop getting better by the judge; a round that ends adds nothing
 - `arms` goes all rounds again with one thing changed
 """
@@ -18,12 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from attar import pool as pools
 from attar import questions
 from attar.annotate import embed
 from attar.engines.base import Spec
+from attar.errors import RecipeError
 from attar.evaluate import verified
 from attar.flow import Flow, Handle, recipe
 from attar.recipes import _judge, _rounds
@@ -35,7 +37,9 @@ from attar.synth import fewshot, pocket
 from attar.train import sft
 
 Positive = Annotated[int, Ge(1)]
-Arm = Literal["random-prompts", "latest-only", "one-student", "integer", "undistilled", "other-alignment", "oracle"]
+Arm = Literal[
+    "random-prompts", "latest-only", "one-student", "integer", "undistilled", "judge", "rewarder", "other-alignment", "oracle"
+]
 ASKS = 3
 """So many prompts are drawn at most for each that is wanted."""
 
@@ -46,6 +50,7 @@ def alma(
     *,
     base: Spec,
     judge: Spec | None = None,
+    rewarder: Spec | None = None,
     embedder: Spec | None = None,
     seeds: str,
     labels: str | None = None,
@@ -65,9 +70,11 @@ def alma(
     top_p: Annotated[float, Gt(0)] = 1.0,
     answer_tokens: Positive = 2048,
     question: str | None = None,
+    by: Literal["judge", "rewarder"] = "judge",
     rounded: bool = False,
     distil: Literal["rounded", "drawn", "none"] = "rounded",
     distilled: Positive = 2000,
+    kept: Annotated[float, Gt(0), Le(1)] = 1.0,
     align: Literal["sft", "dpo"] = "sft",
     patience: Positive | None = None,
     least: Annotated[float, Ge(0)] = 0.0,
@@ -98,11 +105,11 @@ def alma(
     asking = {"what": _judge.WHAT, "question": wording, "turns": "last"}
     labelled = _judge.rows_with_scores(flow, labels, students[0], drawing, 2, seed + 1, "labels") if labels else None
     unlabelled = None
-    if distil != "none" and judge is None:
+    if distil != "none" and labelled and judge is None:
         unlabelled = _judge.some_answers(flow, grouped, students[0], distilled, drawing, seed)
     found = _judge.judges(
         flow,
-        given=judge,
+        given=judge or (rewarder if labelled is None else None),
         base=base if judge_from == "base" else students[0],
         labels=labelled,
         unlabelled=unlabelled,
@@ -115,8 +122,7 @@ def alma(
     results = {"prompts": yielded}
     if gold:
         rated = _judge.rows_with_scores(flow, gold, students[0], drawing, 4, seed + 2, "gold")
-        names = ["integer", "expected", *(["self-distilled"] if unlabelled else [])]
-        results |= _judge.trusted(flow, found, rated, asking, names)
+        results |= _judge.trusted(flow, found, rewarder, rated, asking)
 
     setting = Setting(
         base=base,
@@ -130,17 +136,18 @@ def alma(
         asking=asking,
         fit=fit,
         prefer=dict(prefer or {}),
+        kept=max(1, round(kept * picked)),
         patience=patience,
         least=least,
         seed=seed,
     )
-    way = Way(judge=found.last, rounded=rounded, align=align)
+    way = _way(found, rewarder, by, rounded=rounded, align=align)
     main = _rounds.gone(flow, setting, way)
     models = {f"round-{number}": model for number, model in enumerate(main.models, 1)}
     last = models.pop(f"round-{rounds}")
     models = {f"round-{rounds}": last, **models}
     for arm in arms:
-        models[arm] = _arm(flow, setting, way, found, main, arm)
+        models[arm] = _arm(flow, setting, way, found, rewarder, main, arm)
     used = flow(keep.together, *main.picked, name="used")
     results |= {"sft": flow(keep.together, told, *main.added, name="rows"), "coverage": flow(cluster.coverage, grouped, used)}
     if main.pairs:
@@ -193,7 +200,18 @@ def _grouped(flow: Flow, prompts: Handle, embedder: Spec | None, clusters: int, 
     return flow(keep.columns, prompts, groups, name="grouped")
 
 
-def _arm(flow: Flow, setting: Setting, way: Way, found: _judge.Judges, main: _rounds.Gone, arm: Arm) -> Handle:
+def _way(found: _judge.Judges, rewarder: Spec | None, by: str, *, rounded: bool = False, align: Literal["sft", "dpo"]) -> Way:
+    """How the rounds are judged, and what is trained on."""
+    if by == "judge":
+        return Way(judge=found.last, rewards=found.last is rewarder, rounded=rounded, align=align)
+    if rewarder is None:
+        raise RecipeError("the rounds are to be judged by a reward model: name an engine for 'rewarder'")
+    return Way(judge=rewarder, rewards=True, align=align)
+
+
+def _arm(
+    flow: Flow, setting: Setting, way: Way, found: _judge.Judges, rewarder: Spec | None, main: _rounds.Gone, arm: Arm
+) -> Handle:
     """The last model of the same rounds with one thing changed; or one trained on as many rows that are all right."""
     if arm == "oracle":
         right = [flow(pocket.answers, picked, name=f"right-{number}") for number, picked in enumerate(main.picked, 2)]
@@ -203,12 +221,17 @@ def _arm(flow: Flow, setting: Setting, way: Way, found: _judge.Judges, main: _ro
         ]
         rows = flow(keep.together, setting.seeds, *usable, name="oracle-rows")
         return flow(sft.train, rows, engine=setting.base, **setting.fit, seed=setting.seed, name="oracle-train")
+    own = replace(way, judge=found.last, rewards=found.last is rewarder, rounded=False)
     changed = {
         "random-prompts": replace(way, clustered=False),
         "latest-only": replace(way, writers="latest"),
         "one-student": replace(way, writers="one"),
-        "integer": replace(way, rounded=not way.rounded),
-        "undistilled": replace(way, judge=found.first),
+        "integer": replace(own, rounded=True),
+        "undistilled": replace(own, judge=found.first),
+        "judge": own,
+        "rewarder": replace(way, judge=rewarder, rewards=True) if rewarder else None,
         "other-alignment": replace(way, align="dpo" if way.align == "sft" else "sft"),
     }
-    return _rounds.gone(flow, setting, changed[arm], f"{arm}-").models[-1]
+    if (changed_way := changed[arm]) is None:
+        raise RecipeError("arm 'rewarder' is judged by a reward model: name an engine for 'rewarder'")
+    return _rounds.gone(flow, setting, changed_way, f"{arm}-").models[-1]
