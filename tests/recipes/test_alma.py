@@ -144,12 +144,13 @@ def test_pairs_set_the_best_answer_against_a_worse_one_of_the_same_prompt(whole)
     assert set(pairs["chosen_id"]) <= set(best["id"])
 
 
-def test_the_oracle_has_the_picked_prompts_with_their_true_answers(whole):
-    steps, _ = whole
+def test_the_oracle_has_the_prompts_that_were_trained_on_with_their_true_answers(whole):
+    steps, results = whole
     rows = read(steps["oracle-rows"])
-    asked = [name for number in (2, 3, 4) for name in read(steps[f"round-{number}-prompts"])["id"]]
-    own = rows.filter(pl.col("id").is_in(asked))
-    assert len(own) > 24
+    tasks = read(results["sft"]).filter([parse(prompt) is not None for prompt in read(results["sft"])["prompt"]])
+    assert set(rows["id"]) == set(tasks["id"])
+    own = rows.filter(pl.col("parent").is_not_null())
+    assert len(own) > 20
     assert all(respond(parse(prompt)) == response for prompt, response in own.select("prompt", "response").iter_rows())
 
 

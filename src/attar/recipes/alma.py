@@ -212,9 +212,9 @@ def _way(found: _judge.Judges, rewarder: Spec | None, by: str, *, rounded: bool 
 def _arm(
     flow: Flow, setting: Setting, way: Way, found: _judge.Judges, rewarder: Spec | None, main: _rounds.Gone, arm: Arm
 ) -> Handle:
-    """The last model of the same rounds with one thing changed; or one trained on as many rows that are all right."""
+    """The last model of the same rounds with one thing changed; or one trained on the same prompts, all answered right."""
     if arm == "oracle":
-        right = [flow(pocket.answers, picked, name=f"right-{number}") for number, picked in enumerate(main.picked, 2)]
+        right = [flow(pocket.answers, rows, name=f"right-{number}") for number, rows in enumerate(main.added, 2)]
         usable = [
             flow(keep.rows, rows, flow(where.holds, rows, rule="response IS NOT NULL", name="has-answer"), name="right")
             for rows in right
