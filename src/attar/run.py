@@ -125,6 +125,8 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings:
             return
         started = time.time()
         spec = step.spec(home.steps)
+        if step.marks.trains:
+            engines.close()  # what it has loaded or serves holds memory that the training wants
         engine = engines.get(spec) if spec and not step.marks.trains else None
         engines.meter.open(step.folder, spec if engine else None)
         if reason := engines.meter.full():

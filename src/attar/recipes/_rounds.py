@@ -108,18 +108,19 @@ def _answered(flow: Flow, setting: Setting, way: Way, prompts: Handle, models: l
     """Each writer's share of the answers, with the judge's ratings; the latest writer's come last."""
     first, latest = list(setting.students), models[1:][-1:]
     writers = {"all": first + latest, "latest": latest or first[:1], "one": first[:1]}[way.writers]
-    scored, start = [], 0
-    for place, writer in enumerate(writers):
-        share = setting.answers // len(writers) + (place < setting.answers % len(writers))
-        drawn = flow(
-            respond.sample, prompts, engine=writer, n=share, start=start, **setting.drawing, name=f"{where}-answers-{place + 1}"
-        )
-        name = f"{where}-judge-{place + 1}"
-        if way.rewards:
-            scored.append(flow(reward.score, drawn, engine=way.judge, into="rating", name=name))
-        else:
-            scored.append(flow(scorer.score, drawn, engine=way.judge, rounded=way.rounded, **setting.asking, name=name))
+    drawn, start = [], 0
+    for place, writer in enumerate(writers, 1):
+        share = setting.answers // len(writers) + (place <= setting.answers % len(writers))
+        name = f"{where}-answers-{place}"
+        drawn.append(flow(respond.sample, prompts, engine=writer, n=share, start=start, **setting.drawing, name=name))
         start += share
+    scored = []  # once all are drawn: a judge that is served is then started once a round
+    for place, answers in enumerate(drawn, 1):
+        name = f"{where}-judge-{place}"
+        if way.rewards:
+            scored.append(flow(reward.score, answers, engine=way.judge, into="rating", name=name))
+        else:
+            scored.append(flow(scorer.score, answers, engine=way.judge, rounded=way.rounded, **setting.asking, name=name))
     return scored
 
 

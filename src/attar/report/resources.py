@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_WRITING, _JUDGING, _TRAINING = "synth.respond.sample", "annotate.scorer.score", "train."
+_WRITING, _JUDGING, _TRAINING = "synth.respond.sample", ("annotate.scorer.score", "annotate.reward.score"), "train."
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ def _add(own: Round, stage: str, card: Mapping[str, Any]) -> None:
         own.answers += card["rows"]
         own.tokens += card["spent"]["tokens_out"]
         own.writing += card["seconds"]
-    elif stage == _JUDGING:
+    elif stage in _JUDGING:
         own.judging += card["seconds"]
     elif stage.startswith(_TRAINING):
         own.training += card["seconds"]
