@@ -11,7 +11,7 @@ from attar.errors import EngineError
 
 
 class Few(TypedDict, total=False):
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic declares it so)
 
     url: Required[str]
     tries: Annotated[int, Ge(1)]

@@ -144,7 +144,7 @@ def test_a_folder_is_known_by_all_its_files(tmp_path):
     (tmp_path / "b.jsonl").write_text('{"persona": "B"}\n')
     (tmp_path / "a.jsonl").write_text('{"persona": "A"}\n')
     before = personas.pinned(str(tmp_path))
-    assert set(personas.sample(count=2, **before)["persona"]) == {"A", "B"}  # type: ignore[arg-type]
+    assert set(personas.sample(count=2, **before)["persona"]) == {"A", "B"}  # type: ignore[arg-type]  # (the pin holds text and numbers)
     (tmp_path / "b.jsonl").write_text('{"persona": "C"}\n')
     assert personas.pinned(str(tmp_path))["content"] != before["content"]
 

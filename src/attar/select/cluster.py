@@ -1,9 +1,11 @@
 """Group rows by their vectors (k-means on vectors of length one), and take one unused row of each of many groups.
 
 The groups hang on the rows' ids, their vectors and the seed, not on the rows' order. Centres are found on at most `sample` rows
-a cluster, drawn by id; every row then goes to the centre that is nearest. All of it is blocks of a matrix product.
+a cluster, drawn by id; every row then goes to the centre that is nearest. All of it is blocks of a matrix product,
+on a GPU where there is one and it pays; there rounding may put a row between two centres into the other one.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -15,9 +17,12 @@ from attar.select.rank import checked, lots, walk
 from attar.select.where import columns
 from attar.stage import reads
 from attar.table import Table, need
+from attar.vectors.devices import cuda, on_device
 from attar.vectors.rows import Matrix, matrix, units
 
 _ROWS, _CENTRES = 1024, 2048
+_FAR = 10**9
+"""So many products of a row and a centre pay for the way to a GPU."""
 _STILL = 1000
 """Centres are found when at most one row of so many has moved."""
 _AT_ONCE = 16
@@ -41,8 +46,9 @@ def group(
         raise RecipeError(f"iterations {iterations}, sample {sample}: both are 1 or more")
     rows = units(matrix(able, column))
     drawn = able.select("id", lots(able, "cluster.group", seed)).with_row_index().sort("lot", "id")["index"].to_numpy()
-    found = centres(rows[drawn[: sample * clusters]], clusters, iterations=iterations, seed=seed)
-    label, near = nearest(rows, found)
+    device = "cuda" if len(rows) * clusters >= _FAR and cuda() else "numpy"
+    found = centres(rows[drawn[: sample * clusters]], clusters, iterations=iterations, seed=seed, device=device)
+    label, near = nearest(rows, found, device)
     distance = np.maximum(0.0, 1 - 2 * near.astype(np.float64))
     told = able.select("place", pl.Series("cluster", label, dtype=pl.Int64), pl.Series("cluster_distance", distance))
     return table.select("id").with_row_index("place").join(told, on="place", how="left", maintain_order="left").drop("place")
@@ -95,35 +101,44 @@ def coverage(table: Table, used: Table) -> Table:
     )
 
 
-def centres(rows: Matrix, clusters: int, *, iterations: int, seed: int) -> Matrix:
+def centres(rows: Matrix, clusters: int, *, iterations: int, seed: int, device: str = "numpy") -> Matrix:
     """The means of groups of unit rows, each row in the group whose mean is nearest, or close to it (Lloyd's iterations)."""
     if not len(rows):
         return np.zeros((1, rows.shape[1]), dtype=np.float32)
     found = _first(rows[: _FIRST * clusters], clusters, np.random.default_rng(seed_of("cluster.centres", seed)))
     before = np.full(len(rows), -1)
     for _ in range(iterations):
-        label, near = nearest(rows, found)
+        label, near = nearest(rows, found, device)
         if (label != before).sum() * _STILL <= len(rows):
             break
         found, before = _means(rows, label, near, found), label
     return found
 
 
-def nearest(rows: Matrix, centres: Matrix) -> tuple[Matrix, Matrix]:
+def nearest(rows: Matrix, centres: Matrix, device: str = "numpy") -> tuple[Matrix, Matrix]:
     """Of each row the number of its nearest centre, and their product less half the centre's square: most where nearest."""
     half = np.einsum("ij,ij->i", centres, centres) / 2
+    found = _in_numpy(centres, half) if device == "numpy" else on_device(centres, half, device)
     label, near = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), -np.inf, dtype=np.float32)
     for start in range(0, len(rows), _ROWS):
-        block = rows[start : start + _ROWS]
-        there, first = np.arange(len(block)), slice(start, start + len(block))
-        for other in range(0, len(centres), _CENTRES):
-            alike = block @ centres[other : other + _CENTRES].T
-            alike -= half[other : other + _CENTRES]
-            best = alike.argmax(axis=1)
-            nearer = alike[there, best] > near[first]
-            label[first] = np.where(nearer, best + other, label[first])
-            near[first] = np.where(nearer, alike[there, best], near[first])
+        label[start : start + _ROWS], near[start : start + _ROWS] = found(rows[start : start + _ROWS])
     return label, near
+
+
+def _in_numpy(centres: Matrix, half: Matrix) -> Callable[[Matrix], tuple[Matrix, Matrix]]:
+    """A block's nearest centres, a few centres at a time."""
+
+    def found(block: Matrix) -> tuple[Matrix, Matrix]:
+        there, label, near = np.arange(len(block)), np.zeros(len(block), dtype=np.int64), np.full(len(block), -np.inf)
+        for start in range(0, len(centres), _CENTRES):
+            alike = block @ centres[start : start + _CENTRES].T
+            alike -= half[start : start + _CENTRES]
+            best = alike.argmax(axis=1)
+            nearer = alike[there, best] > near
+            label, near = np.where(nearer, best + start, label), np.where(nearer, alike[there, best], near)
+        return label, near
+
+    return found
 
 
 def _first(rows: Matrix, clusters: int, rng: np.random.Generator) -> Matrix:
