@@ -17,7 +17,7 @@ from attar.report.page import write_report
 from attar.report.resources import by_round
 from attar.report.trust import reliability
 from attar.report.words import measured, points, took
-from attar.select import cluster
+from attar.select import cluster, enough
 from attar.table import write_part
 
 ROUNDS = ["round-4", "round-1", "round-2", "round-3", "oracle", "none"]
@@ -315,12 +315,18 @@ def test_the_page_draws_reliability_with_its_error_and_tells_the_coverage(made, 
     shown = page("one")
     assert [float(each["cx"]) for each in shown.of("circle", "bin")] == [89]
     assert "Expected calibration error: 1.50" in shown.text
-    assert "3 of 5 were used; they come from 2 of 4 clusters (50.0%)" in shown.text
+    assert "3 of 5 prompts were used; they come from 2 of 4 clusters (50.0%)" in shown.text
+
+
+def test_the_page_tells_how_many_prompts_were_asked_for_and_why_no_more(made, page):
+    asked, kept = (pl.DataFrame({"id": [str(i) for i in range(count)]}) for count in (1200, 700))
+    made("one", {"prompts": enough.told(asked, kept, asked[:300], kept[:290], wanted=1000)})
+    assert "Prompts: 990 new ones of 1,500 that were asked for; 10 short; no more was to be drawn." in page("one").text
 
 
 def test_results_of_these_names_that_hold_something_else_are_not_shown(made, page):
     odd = pl.DataFrame({"id": ["a"], "n": [1]})
-    made("one", {"reliability": odd, "coverage": odd, "agreement": odd})
+    made("one", {"reliability": odd, "coverage": odd, "agreement": odd, "prompts": odd})
     shown = page("one")
     assert "trusted" not in shown.text
     assert "Prompts:" not in shown.text

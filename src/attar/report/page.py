@@ -41,6 +41,7 @@ def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
         frame=curve.FRAME,
         rounds=by_round(run["steps"], cards),
         coverage=trust.coverage(_result(home, run, "coverage")),
+        drawn=trust.drawn(_result(home, run, "prompts")),
         agreement=trust.agreement(_result(home, run, "agreement")),
         reliability=trust.reliability(_result(home, run, "reliability")),
         steps=[_step(step, cards[step["name"]], folders[step["name"]]) for step in run["steps"] if step["name"] in cards],

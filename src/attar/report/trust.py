@@ -86,3 +86,10 @@ def coverage(table: Table | None) -> Mapping[str, Any] | None:
     if table is None or len(table) != 1 or not {"rows", "used", "clusters", "touched", "share"} <= set(table.columns):
         return None
     return table.row(0, named=True)
+
+
+def drawn(table: Table | None) -> Mapping[str, Any] | None:
+    """asked, new, total, end of each batch (`enough.told`) -> asked and total of all, and how it ended."""
+    if table is None or table.is_empty() or not {"asked", "new", "total", "end"} <= set(table.columns):
+        return None
+    return {"asked": table["asked"].sum(), "total": table["total"][-1], "end": table["end"][-1]}
