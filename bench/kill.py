@@ -1,6 +1,6 @@
 """`kill -9` at random moments of a pocket run, resumed each time: are the tables the same, and was any reply asked twice?
 
-python bench/kill.py [KILLS] [SEED] [RUN.yaml]     (eight kills: six minutes; examples/pocket.yaml unless named)
+python bench/kill.py [KILLS] [SEED] [RUN.yaml] [KNOB=VALUE ...]   (eight kills: six minutes; examples/pocket.yaml unless named)
 
 Epochs are cut to 1, so that kills fall on every step.
 """
@@ -95,6 +95,7 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="attar-kill-"))
     content = yaml.safe_load((Path(sys.argv[3]) if len(sys.argv) > 3 else EXAMPLE).read_text())
     content["knobs"]["train"]["epochs"] = 1
+    content["knobs"] |= {knob: yaml.safe_load(value) for knob, _, value in (given.partition("=") for given in sys.argv[4:])}
     file = place / "pocket.yaml"
     file.write_text(yaml.safe_dump(content))
     report(*trial(file, place, kills, dice))
