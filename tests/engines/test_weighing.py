@@ -4,8 +4,10 @@ from math import exp, inf, log
 import pytest
 
 from attar.chat import Template
+from attar.engines import weighing
 from attar.engines.base import Request, Spec
 from attar.engines.dialects import Server
+from attar.engines.mishaps import Mishap
 from attar.engines.tokens import Tokens
 from attar.engines.weighing import weigh
 from attar.errors import EngineError
@@ -33,14 +35,29 @@ class World:
                 "tokens": [1, *IDS[text]] if body.get("add_special_tokens", body.get("add_special")) and text else IDS[text]
             }
         self.asked.append((path, body))
-        usage = {"prompt_tokens": 5}
         if path == "chat/completions":
             tops = [{"token": token, "logprob": log(chance)} for token, chance in self.chat.items()]
-            return {"choices": [{"logprobs": {"content": [{"top_logprobs": tops}]}}], "usage": usage}
-        stem = tuple(body["prompt"][len(self.start) :])
-        assert body["prompt"][: len(self.start)] == self.start
-        tops = {f"token_id:{token}": log(chance) for token, chance in self.chances[stem].items()}
-        return {"choices": [{"logprobs": {"top_logprobs": [tops]}}], "usage": usage}
+            return {"choices": [{"logprobs": {"content": [{"top_logprobs": tops}]}}], "usage": {"prompt_tokens": 5}}
+        if path == "/generate":
+            named = zip(body["input_ids"], body["token_ids_logprob"], strict=True)
+            rows = [[(log(self.after(ids)[token]), token, None) for token in own] for ids, own in named]
+            return [{"meta_info": {"output_token_ids_logprobs": [row], "prompt_tokens": 5}} for row in rows]
+        together = isinstance(body["prompt"][0], list)
+        choices = []
+        for place, ids in enumerate(body["prompt"] if together else [body["prompt"]]):
+            named = body.get("logprob_token_ids", self.after(ids))
+            tops = {f"token_id:{token}": log(chance) for token, chance in self.after(ids).items() if token in named}
+            choices.insert(0, {"index": place, "logprobs": {"top_logprobs": [tops]}})  # in whatever order
+        return {"choices": choices, "usage": {"prompt_tokens": 5 * len(choices)}}
+
+    def after(self, ids):
+        assert ids[: len(self.start)] == self.start
+        return self.chances[tuple(ids[len(self.start) :])]
+
+    def prompts(self):
+        """What was read, call by call."""
+        said = [body.get("prompt", body.get("input_ids")) for _, body in self.asked]
+        return [found if isinstance(found[0], list) else [found] for found in said]
 
     def weigh(self, *labels):
         request = Request(3, messages=({"role": "user", "content": "hi"},), labels=labels)
@@ -60,13 +77,56 @@ def test_vllm_is_asked_for_the_very_tokens():
     assert (path, body["logprob_token_ids"], body["return_tokens_as_token_ids"]) == ("chat/completions", [32, 33], True)
 
 
-@pytest.mark.parametrize("dialect", ["vllm", "sglang", "llamacpp"])
-def test_a_label_of_several_tokens_is_followed_token_by_token(dialect):
+@pytest.mark.parametrize(("dialect", "together"), [("vllm", True), ("sglang", True), ("llamacpp", False)])
+def test_a_label_of_several_tokens_is_followed_token_by_token_in_one_call_where_that_goes(dialect, together):
     world = World(dialect)
     reply = world.weigh("1", "10", "3")
     assert [exp(weight) for weight in reply.weights] == pytest.approx([0.5 * 0.125, 0.5 * 0.75, 0.25])
-    assert [body["prompt"] for _, body in world.asked] == [START, [*START, 16]]
+    assert world.prompts() == ([[START, [*START, 16]]] if together else [[START], [[*START, 16]]])
     assert (reply.tokens_in, reply.tokens_out) == (10, 2)
+
+
+def test_of_more_tokens_than_vllm_lets_one_call_name_each_prompt_names_its_own(monkeypatch):
+    monkeypatch.setattr(weighing, "_NAMED", 3)
+    world = World("vllm")
+    assert [exp(weight) for weight in world.weigh("1", "10", "3").weights] == pytest.approx([0.0625, 0.375, 0.25])
+    assert [body["logprob_token_ids"] for _, body in world.asked] == [[16, 18], [4, 15]]
+
+
+def first(rows):
+    return rows[:1]
+
+
+def bare(rows):
+    return [{"index": row.get("index")} for row in rows]
+
+
+def doubled(rows):
+    return [{**row, "index": 1} for row in rows]
+
+
+def astray(rows):
+    return [{**row, "index": [row["index"]]} for row in rows]
+
+
+WRONG = [("sglang", first, "wrong count"), ("sglang", bare, "malformed reply"), ("sglang", str, "malformed reply")]
+WRONG += [("vllm", lost, "wrong count") for lost in (first, doubled, astray, str)] + [("vllm", bare, "malformed reply")]
+
+
+@pytest.mark.parametrize(("dialect", "lost", "kind"), WRONG)
+def test_an_answer_that_lacks_one_of_its_prompts_is_a_mishap_and_no_weight(dialect, lost, kind):
+    world = World(dialect)
+
+    async def post(path, body):
+        told = await World.post(world, path, body)
+        if path == "/generate":
+            return lost(told)
+        return {**told, "choices": lost(told["choices"])} if path == "completions" else told
+
+    request = Request(3, messages=({"role": "user", "content": "hi"},), labels=("1", "10", "3"))
+    with pytest.raises(Mishap) as mishap:
+        asyncio.run(weigh(request, post, world.tokens, dialect, 20))
+    assert (mishap.value.kind, mishap.value.again) == (kind, True)
 
 
 def test_a_label_that_begins_another_is_refused_where_single_tokens_are_told():
@@ -92,7 +152,7 @@ def test_behind_raw_text_a_label_has_the_tokens_that_it_has_there_and_takes_what
     request = Request(3, text="a: ", labels=("1", "10", "3"))
     reply = asyncio.run(weigh(request, world.post, world.tokens, dialect, 20))
     assert [exp(weight) for weight in reply.weights] == pytest.approx([0.5 * 0.5 * 0.25, 0.5 * 0.5 * 0.75, 0.25])
-    assert [body["prompt"] for _, body in world.asked] == [[1, 5, 6], [1, 5, 6, 7], [1, 5, 6, 7, 16]]
+    assert [ids for call in world.prompts() for ids in call] == [[1, 5, 6], [1, 5, 6, 7], [1, 5, 6, 7, 16]]
 
 
 def test_a_server_that_takes_text_only_goes_on_from_raw_text():

@@ -39,6 +39,18 @@ KNOBS = {
 }
 
 
+class Watching(Quiet):
+    """Looks, whenever a training begins, whether a server is up."""
+
+    def __init__(self, told):
+        self.told, self.up = told, {}
+
+    def begin(self, step, total, already, engine):
+        if step.marks.trains:
+            lines = self.told.read_text().splitlines() if self.told.exists() else []
+            self.up[step.name] = bool(lines) and json.loads(lines[-1]).get("event") != "stop"
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """A run whose base is served: its steps' folders, and what its servers told."""
@@ -49,9 +61,10 @@ def ran(tmp_path_factory):
     content = {"recipe": "alma", "engines": {"base": base}, "knobs": KNOBS, "run": {"max_failures": 1.0}}
     path = place / "alma.yaml"
     path.write_text(yaml.safe_dump(content))
-    start(check_run_file(content, path), home, Quiet())
+    watch = Watching(told)
+    start(check_run_file(content, path), home, watch)
     steps = {step["name"]: home.steps / step["folder"] for step in run_record(home, "alma")["steps"]}
-    return steps, [json.loads(line) for line in told.read_text().splitlines()]
+    return steps, [json.loads(line) for line in told.read_text().splitlines()], watch
 
 
 def named(steps, told):
@@ -69,7 +82,7 @@ def alive(pid):
 
 
 def test_one_server_runs_at_a_time_and_none_is_left(ran):
-    _, told = ran
+    _, told, _ = ran
     turns = [line["event"] for line in told if "event" in line]
     assert turns == ["start", "stop"] * (len(turns) // 2)
     for _, lines in groupby(told, key=lambda line: line["pid"]):
@@ -79,7 +92,7 @@ def test_one_server_runs_at_a_time_and_none_is_left(ran):
 
 
 def test_every_rounds_answers_come_from_the_models_that_are_due_in_their_order(ran):
-    steps, told = ran
+    steps, told, _ = ran
     asked = named(steps, told)
     assert [model for model, _ in groupby(model for model, how, _ in asked if how == "chat")] == [
         "student-a",  # answers to be rated, then those of the second round
@@ -93,7 +106,7 @@ def test_every_rounds_answers_come_from_the_models_that_are_due_in_their_order(r
 
 
 def test_the_base_behind_a_server_goes_on_with_the_sheet_and_stops_at_its_marks(ran):
-    steps, _ = ran
+    steps, _, _ = ran
     asked = read(steps["prompts-1-asked"])
     prompts = asked["prompt"].drop_nulls().to_list()
     assert len(prompts) >= 6
@@ -102,7 +115,7 @@ def test_the_base_behind_a_server_goes_on_with_the_sheet_and_stops_at_its_marks(
 
 
 def test_an_answer_is_rated_with_one_call_for_all_eleven_numbers(ran):
-    steps, told = ran
+    steps, told, _ = ran
     calls = [prompts for model, how, prompts in named(steps, told) if (model, how) == ("judge-distilled", "labels")]
     judged = [folder for name, folder in steps.items() if name.startswith("round-") and "-judge-" in name]
     assert set(calls) == {2}  # behind the question, and behind the 1 that 10 goes on from
@@ -110,7 +123,7 @@ def test_an_answer_is_rated_with_one_call_for_all_eleven_numbers(ran):
 
 
 def test_a_served_judge_rates_as_the_same_judge_does_in_this_process(ran):
-    steps, _ = ran
+    steps, _, _ = ran
     judge = Local(Spec("local", str(steps["judge-distilled"] / "model"), {"dtype": "float64", "threads": 1}))
     for name in ("round-2-judge-1", "round-3-judge-3"):
         served = read(steps[name])
@@ -119,3 +132,9 @@ def test_a_served_judge_rates_as_the_same_judge_does_in_this_process(ran):
         assert served["rating_error"].to_list() == again["rating_error"].to_list()
         assert served["rating"].to_list() == pytest.approx(again["rating"].to_list(), abs=1e-6)
         assert served["rating_mass"].to_list() == pytest.approx(again["rating_mass"].to_list(), abs=1e-6)
+
+
+def test_no_server_keeps_its_memory_while_a_model_is_trained(ran):
+    _, _, watch = ran
+    assert {"student-a", "judge", "judge-distilled", "round-2-train", "round-3-train"} <= set(watch.up)
+    assert [name for name, up in watch.up.items() if up] == []

@@ -26,7 +26,7 @@ def _in_batches(model: Any, rows: list[list[int]], run: Pass, *, left: bool = Tr
         size = max(1, min(len(order), budget // max(1, len(rows[order[-1]]))))
         batch = order[-size:]
         try:
-            found = run(*_padded([rows[i] for i in batch], model, left)).float().cpu()
+            found = _wide(run(*_padded([rows[i] for i in batch], model, left))).cpu()
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -48,6 +48,11 @@ def _padded(rows: list[list[int]], model: Any, left: bool) -> tuple[Tensor, Tens
 
 def _side(padding: list[int], row: list[int], left: bool) -> list[int]:
     return padding + row if left else row + padding
+
+
+def _wide(values: Tensor) -> Tensor:
+    """In 32 bits, or in 64 where the model is."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _positions(mask: Tensor) -> Tensor:
@@ -86,7 +91,7 @@ def _own_log(ids: list[int], logs: dict[tuple[int, ...], Tensor], place: dict[in
 
 def _last_logs(model: Any, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
     out = model(input_ids=ids, attention_mask=mask, position_ids=_positions(mask), use_cache=False, logits_to_keep=keep)
-    return out.logits.float().log_softmax(-1)
+    return _wide(out.logits).log_softmax(-1)
 
 
 def embed(model: Any, rows: list[list[int]], pool: str, after: Callable[[Tensor], Tensor]) -> np.ndarray:
@@ -95,10 +100,9 @@ def embed(model: Any, rows: list[list[int]], pool: str, after: Callable[[Tensor]
 
     def run(ids: Tensor, mask: Tensor) -> Tensor:
         states = reader(input_ids=ids, attention_mask=mask).last_hidden_state  # which counts positions in the model's own way
-        states = states if states.dtype == torch.float64 else states.float()
-        return torch.nn.functional.normalize(after(_pooled(states, mask, pool)), dim=-1)
+        return torch.nn.functional.normalize(after(_pooled(_wide(states), mask, pool)), dim=-1)
 
-    return torch.stack(_in_batches(model, rows, run, left=False)).numpy()
+    return torch.stack(_in_batches(model, rows, run, left=False)).float().numpy()
 
 
 def _pooled(states: Tensor, mask: Tensor, pool: str) -> Tensor:

@@ -44,26 +44,28 @@ class Stream:
         self._error: EngineError | None = None
         self._work: Future[None] | None = None
         self._held: list[Reply] = []
-        self._inbox: SimpleQueue[tuple[list[Reply], int, int] | None] = SimpleQueue()
-        self._settled, self._unread, self._promised = 0, 0, 0
+        self._inbox: SimpleQueue[tuple[list[Reply], int] | None] = SimpleQueue()
+        self._promised = 0
         self._flushing = False
         self._places, self._alive, self._dice = 0, 0, Random()
 
     def replies(self, asks: Iterable[Ask]) -> Iterator[Reply]:
         """Ask all; called in the asking thread."""
-        todo, on, room, read = iter(asks), loop(), self.ready, 0
+        todo, on, room = iter(asks), loop(), self.ready
         self._promised = room
         self._work = work = asyncio.run_coroutine_threadsafe(self._run(), on)
         work.add_done_callback(lambda _: self._inbox.put(None))
         try:
             while True:
-                if room or read:
+                if room:
                     given = list(islice(todo, room))
-                    on.call_soon_threadsafe(self._take, given, room, read)
+                    on.call_soon_threadsafe(self._take, given, room)
                 told = self._next()
                 if told is None:
                     break
-                replies, room, read = told
+                replies, room = told
+                # Who reads also hands over: no ask is taken for this room before these are read. So what is taken and not read,
+                # whether ready, in flight or answered, is never more than is held ready and in flight, however slow the reader.
                 yield from replies
             if work.cancelled():
                 raise EngineError("the engine was closed while it was asked")
@@ -71,7 +73,7 @@ class Stream:
         finally:
             work.cancel()
 
-    def _next(self) -> tuple[list[Reply], int, int] | None:
+    def _next(self) -> tuple[list[Reply], int] | None:
         """What the loop tells next; a wait that ends by itself now and then lets Ctrl-C through."""
         while True:
             with suppress(Empty):
@@ -82,10 +84,9 @@ class Stream:
         if self._work:
             self._work.cancel()
 
-    def _take(self, given: list[Ask], room: int, read: int) -> None:
-        """Asks for the room that was told, and how many settled ones were read since."""
+    def _take(self, given: list[Ask], room: int) -> None:
+        """Asks for the room that was told."""
         self._promised -= room
-        self._unread -= read
         if not self._stopping.is_set():
             self._ready.extend(given)
             self._ended = self._ended or len(given) < room
@@ -133,11 +134,9 @@ class Stream:
     def _flush(self) -> None:
         self._flushing = False
         held, self._held = self._held, []
-        settled, self._settled = self._settled, 0
-        self._unread += settled  # a slow reader is not read ahead of
-        room = 0 if self._ended else max(0, self._depth() - len(self._ready) - self._promised - self._unread)
+        room = 0 if self._ended else max(0, self._depth() - len(self._ready) - self._promised)
         self._promised += room
-        self._inbox.put((held, room, settled))
+        self._inbox.put((held, room))
 
     async def _enter(self) -> None:
         await self.lane.enter()
@@ -180,7 +179,6 @@ class Stream:
             if self._held and not self._flushing:
                 self._flush_soon()
             if worst is None:
-                self._settled += 1
                 return
             pauses += 1
             tries += not worst.lost  # nobody was there to try it on

@@ -1,7 +1,8 @@
 """Log-probabilities of labels from a server: by the answer's first token where one tells the labels apart, else token by token.
 
-vLLM is asked for the very tokens; other servers tell only the likeliest (20 as a rule), and a label below those weighs nothing.
-Raw text in place of a conversation is asked as a completion, with the labels' tokens as they stand behind it.
+vLLM is asked for the very tokens, and SGLang where they are followed: those of all labels in one call. Other servers tell only
+the likeliest (20 as a rule), and a label below those weighs nothing. Raw text in place of a conversation is asked as a
+completion, with the labels' tokens as they stand behind it.
 """
 
 from collections.abc import Sequence
@@ -9,13 +10,15 @@ from math import inf
 from typing import Any, NamedTuple
 
 from attar.engines.base import Reply, Request, Sampling
-from attar.engines.bodies import Odds, label_weights, odds, sampled
+from attar.engines.bodies import Odds, label_weights, odds, sampled, usage_of
 from attar.engines.labels import behind, closed, near
 from attar.engines.mishaps import Mishap
 from attar.engines.tokens import Post, Tokens
 from attar.errors import EngineError
 
 _ONE = Sampling(max_tokens=1)
+_NAMED = 128
+"""So many tokens vLLM lets one call name."""
 
 
 class _Ways(NamedTuple):
@@ -92,18 +95,70 @@ async def _completed(request: Request, post: Post, dialect: str, most: int) -> R
     return Reply(request.index, weights=weights, tokens_in=(told.get("usage") or {}).get("prompt_tokens") or 0, tokens_out=1)
 
 
+class _Call(NamedTuple):
+    """One call that asks what follows each of some prompts."""
+
+    path: str
+    body: dict[str, Any]
+    prompts: int
+
+
 async def _walk(request: Request, ways: _Ways, post: Post, dialect: str, most: int) -> Reply | Mishap:
     """Follow each label from token to token; one that another goes on from is closed with the end of the turn."""
-    stems = sorted({tuple(way[:at]) for way in ways.labels for at in range(len(way))})
-    likely: dict[tuple[int, ...], Odds] = {}
+    steps = {(tuple(way[:at]), token) for way in ways.labels for at, token in enumerate(way)}
+    stems = sorted({stem for stem, _ in steps})
+    wanted = [sorted(token for own, token in steps if own == stem) for stem in stems]
+    likely: list[Odds] = []
     spent = 0
-    for stem in stems:
-        wanted = sorted({way[len(stem)] for way in ways.labels if tuple(way[: len(stem)]) == stem and len(way) > len(stem)})
-        body: dict[str, Any] = {"prompt": [*ways.start, *stem], "logprobs": most, **sampled(_ONE, 0, dialect)}
-        if dialect != "llamacpp":
-            body |= {"return_tokens_as_token_ids": True, "logprob_token_ids": wanted}
-        told = await post("completions", body)
-        likely[stem] = odds(told)
-        spent += (told.get("usage") or {}).get("prompt_tokens") or 0
-    weights = [sum(_of(likely[tuple(way[:at])], token) for at, token in enumerate(way)) for way in ways.labels]
+    for path, body, count in _calls([[*ways.start, *stem] for stem in stems], wanted, dialect, most):
+        told = await post(path, body)
+        found, tokens = _of_sglang(told, count) if dialect == "sglang" else _of_completions(told, count)
+        likely += found
+        spent += tokens
+    known = dict(zip(stems, likely, strict=True))
+    weights = [sum(_of(known[tuple(way[:at])], token) for at, token in enumerate(way)) for way in ways.labels]
     return Reply(request.index, weights=tuple(weights), tokens_in=spent, tokens_out=len(stems))
+
+
+def _calls(prompts: list[Any], wanted: list[list[int]], dialect: str, most: int) -> list[_Call]:
+    """How the chances of next tokens are asked for: all in one call where the server takes it."""
+    if dialect == "sglang":  # its completions tell texts only, and no token by name
+        told = {"return_logprob": True, "logprob_start_len": -1, "token_ids_logprob": wanted}
+        body = {"input_ids": prompts, "sampling_params": {"temperature": 0.0, "max_new_tokens": 1}, **told}
+        return [_Call("/generate", body, len(prompts))]
+    body = {"logprobs": most, **sampled(_ONE, 0, dialect)}
+    if dialect != "vllm":
+        return [_Call("completions", {"prompt": prompt, **body}, 1) for prompt in prompts]
+    body["return_tokens_as_token_ids"] = True
+    named = sorted({token for own in wanted for token in own})
+    if len(named) <= _NAMED:
+        return [_Call("completions", {"prompt": prompts, "logprob_token_ids": named, **body}, len(prompts))]
+    each = zip(prompts, wanted, strict=True)
+    return [_Call("completions", {"prompt": prompt, "logprob_token_ids": own, **body}, 1) for prompt, own in each]
+
+
+def _of_completions(told: Any, count: int) -> tuple[list[Odds], int]:
+    """The chances behind each prompt, and how many tokens were read."""
+    choices: Any = told.get("choices") if isinstance(told, dict) else None
+    listed = choices if isinstance(choices, list) else []
+    whole = [choice for choice in listed if isinstance(choice, dict)]
+    places = {place: choice for choice in whole if isinstance(place := choice.get("index") or 0, int)}
+    if places.keys() != set(range(count)):
+        raise Mishap("wrong count", f"{len(places)} answers where {count} were asked for")
+    found = [odds({"choices": [{**places[place], "index": 0}]}) for place in range(count)]
+    return found, usage_of(told).get("prompt_tokens") or 0
+
+
+def _of_sglang(told: Any, count: int) -> tuple[list[Odds], int]:
+    """The same of SGLang's own API, which tells of each token its log-probability, its id and its text."""
+    try:
+        metas = [item["meta_info"] for item in told]
+        found: list[Odds] = [
+            [(int(token), float(value)) for value, token, *_ in meta["output_token_ids_logprobs"][0]] for meta in metas
+        ]
+        spent = sum(int(meta["prompt_tokens"]) for meta in metas)
+    except (TypeError, KeyError, IndexError, ValueError) as error:
+        raise Mishap("malformed reply", "the reply has no log-probabilities") from error
+    if len(found) != count:
+        raise Mishap("wrong count", f"{len(found)} answers where {count} were asked for")
+    return found, spent
