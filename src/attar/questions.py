@@ -19,10 +19,10 @@ WORDINGS = {
     "quality": "An instruction:\n{prompt}\n\nAn answer to it:\n{response}\n\nHow good is the answer, as a number?\n",
     "rating": (
         "Somebody asked an assistant:\n{prompt}\n\nThe assistant answered:\n{response}\n\n"
-        "How good is this answer? Look at whether it helps the person, keeps to what was asked, states nothing false, goes deep "
-        "enough, brings ideas where ideas are wanted, and leaves out no detail that matters.\n"
-        "0 is of no use at all, 1 extremely poor, 2 very poor, 3 poor, 4 somewhat below average, 5 average, 6 satisfactory, 7 good, "
-        "8 very good, 9 excellent, 10 such that nobody could ask for more.\n"
+        "How good is this answer? Look at whether it helps the person, keeps to what was asked, states nothing false, goes "
+        "deep enough, brings ideas where ideas are wanted, and leaves out no detail that matters.\n"
+        "0 is of no use at all, 1 extremely poor, 2 very poor, 3 poor, 4 somewhat below average, 5 average, 6 satisfactory, "
+        "7 good, 8 very good, 9 excellent, 10 such that nobody could ask for more.\n"
         "The number from 0 to 10:\n"
     ),
 }

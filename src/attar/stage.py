@@ -57,8 +57,8 @@ def reads(columns: Callable[[Mapping[str, Any]], tuple[str, ...]] | str, *more: 
 def marks(stage: Callable[..., Any]) -> Marks:
     """What a stage says about itself."""
     said = vars(stage)
-    asked = (said.get(mark, False) for mark in ("rowwise", "aligned", "folds", "trains"))
-    return Marks(*asked, said.get("reads"))
+    own = {mark: said.get(mark, False) for mark in ("rowwise", "aligned", "folds", "trains")}
+    return Marks(**own, reads=said.get("reads"))
 
 
 def columns_read(stage: Callable[..., Any], knobs: Mapping[str, Any]) -> tuple[str, ...] | None:

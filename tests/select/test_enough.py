@@ -32,8 +32,11 @@ def test_the_batches_are_told_with_what_ended_them():
         ("batch-1", 10, 8, 0.8, 8, None),
         ("batch-2", 5, 2, 0.4, 10, "the 10 wanted are there"),
     ]
-    assert enough.told(rows(100), rows(1), wanted=1000)["end"].to_list() == ["999 short; stalled: the last batch kept less than 2%"]
-    assert enough.told(rows(10), rows(9), wanted=1000)["end"].to_list() == ["991 short; no more was to be drawn"]
+    (stalled,), (drawn,) = (
+        enough.told(rows(asked), rows(kept), wanted=1000)["end"].to_list() for asked, kept in ((100, 1), (10, 9))
+    )
+    assert stalled == "999 short; stalled: the last batch kept less than 2%"
+    assert drawn == "991 short; no more was to be drawn"
 
 
 def test_a_batch_without_what_was_kept_of_it_is_refused():

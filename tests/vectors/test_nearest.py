@@ -3,6 +3,7 @@ import pytest
 
 from attar.vectors import nearest, sieve
 from attar.vectors.arithmetic import arithmetic
+from attar.vectors.steps import exact
 
 
 def rows_of(name: str) -> np.ndarray:
@@ -34,12 +35,13 @@ def by_all_pairs(rows: np.ndarray, k: int, near: float) -> tuple[list[list[float
     return best.tolist(), close.sum(axis=1).tolist(), [int(line.argmax()) if line.any() else -1 for line in close]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "bfloat16"])
+@pytest.mark.parametrize("backend", ["numpy", "bfloat16", *(["int8"] if exact() else [])])
 @pytest.mark.parametrize(
     "name", ["clusters", "copies", "all the same", "no two alike", "in few directions", "of all lengths", "three"]
 )
 def test_hard_cases_have_the_neighbours_that_all_pairs_give(name, backend, monkeypatch):
     monkeypatch.setattr(sieve, "_WORTH_IT", 0)
+    monkeypatch.setattr(sieve, "_TURNED", 0)
     monkeypatch.setattr(nearest, "_BLOCK", 100)
     monkeypatch.setattr(nearest, "_TILE", 250)
     monkeypatch.setattr(nearest, "_BAND", 64)

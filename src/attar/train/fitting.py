@@ -132,7 +132,9 @@ def answered(table: Table, *columns: str) -> Table:
         pl.all_horizontal(pl.lit(True), *(pl.col(column) != "" for column in texts)),
     )
     if rows.is_empty():
-        raise DataError(f"there is no answered row to train on: {', '.join(columns)} is null or empty in each of {len(table)} rows")
+        raise DataError(
+            f"there is no answered row to train on: {', '.join(columns)} is null or empty in each of {len(table)} rows"
+        )
     return rows
 
 

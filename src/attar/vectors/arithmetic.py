@@ -2,32 +2,51 @@
 
 Rows are kept in the precision in which they are multiplied, two ones behind each; a row that asks has, in their place, the
 least product that it wants, below nought. So the products above it are those above nought, in any precision. Three kinds: numpy
-in 32 bits; torch in 32 bits, on a CPU or a GPU; torch in bfloat16, on CPUs that have it, at twice the speed.
+in 32 bits; torch in 32 bits, on a CPU or a GPU; torch in bfloat16, on CPUs that have it, at twice the speed. Short rows are
+multiplied in 8 bits (steps.py) on CPUs that have that, at four times the speed.
 """
 
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from attar.errors import EngineError, MissingExtraError
 from attar.vectors.rows import Matrix
 
-Backend = Literal["auto", "numpy", "torch", "bfloat16", "cuda"]
+Backend = Literal["auto", "numpy", "torch", "bfloat16", "int8", "cuda"]
 Pairs = tuple[Matrix, Matrix]
+_AT_ONCE = 2**19
+"""How many products are looked through at once: what fits the nearer caches."""
 _HALF_ULP = 2.0**-24
 _TWO_BRAINS = 2.0**-16
 """How near two bfloat16 numbers together come to any between -1 and 1."""
 
 
-class Arithmetic(Protocol):
-    """Products of rows that are no longer than a little over one."""
+class Lost(NamedTuple):
+    """What rounding has made of rows of length one."""
 
-    def rows(self, block: Matrix) -> Any:
-        """A block of rows as they are multiplied."""
+    error: float = 0.0
+    """The longest difference between a row and what stands for it."""
+    square: float = 1.0
+    """The least square of a length."""
+
+
+class Arithmetic(Protocol):
+    """Products of rows of length one."""
+
+    @property
+    def short(self) -> "Arithmetic":
+        """What short rows are multiplied in."""
         ...
 
-    def error(self, block: Matrix, rows: Any) -> float:
-        """By how much the longest of the differences between a row and what stands for it goes."""
+    @property
+    def term(self) -> float:
+        """About how many nanoseconds each number of two rows takes to multiply on one core: widths are chosen by it."""
+        ...
+
+    def rows(self, block: Matrix) -> tuple[Any, Lost]:
+        """A block of rows as they are multiplied."""
         ...
 
     def rounding(self, width: int) -> float:
@@ -50,13 +69,16 @@ class Arithmetic(Protocol):
 class Numpy:
     """numpy, in 32 bits."""
 
-    def rows(self, block: Matrix) -> Matrix:
-        """The rows and two ones behind each."""
-        return np.pad(block.astype(np.float32, copy=False), ((0, 0), (0, 2)), constant_values=1)
+    term = 0.023
 
-    def error(self, block: Matrix, rows: Matrix) -> float:
-        """None."""
-        return 0.0
+    @property
+    def short(self) -> Arithmetic:
+        """The same."""
+        return self
+
+    def rows(self, block: Matrix) -> tuple[Matrix, Lost]:
+        """The rows and two ones behind each."""
+        return np.pad(block.astype(np.float32, copy=False), ((0, 0), (0, 2)), constant_values=1), Lost()
 
     def rounding(self, width: int) -> float:
         """In the worst case as many roundings as there are terms, of sums of up to two."""
@@ -74,28 +96,24 @@ class Numpy:
 
     def above(self, asking: Matrix, rows: Matrix) -> Pairs:
         """The pairs above nought."""
-        return _places(asking @ rows.T > 0)
+        return places(len(asking), len(rows), lambda few: asking[few] @ rows.T > 0)
 
 
 class Torch:
     """torch, in 32 bits or in bfloat16 (whose products are summed in 32 bits)."""
 
-    def __init__(self, device: str = "cpu", *, brain: bool = False) -> None:
+    def __init__(self, device: str = "cpu", *, brain: bool = False, short: Arithmetic | None = None) -> None:
         import torch
 
         self._torch, self._device, self._brain = torch, device, brain
         self._dtype = torch.bfloat16 if brain else torch.float32
+        self.short: Arithmetic = short or self
+        self.term = 0.009 if brain or device != "cpu" else 0.018
 
-    def rows(self, block: Matrix) -> Any:
-        """The rows and two ones behind each, on the device."""
-        return self._torch.from_numpy(Numpy().rows(block)).to(self._device, self._dtype)
-
-    def error(self, block: Matrix, rows: Any) -> float:
-        """What rounding to bfloat16 has taken, measured."""
-        if not self._brain:
-            return 0.0
-        lost = block - rows[:, :-2].float().numpy()
-        return float(np.sqrt(np.einsum("ij,ij->i", lost, lost).max(initial=0)))
+    def rows(self, block: Matrix) -> tuple[Any, Lost]:
+        """The rows and two ones behind each, on the device; what rounding to bfloat16 has taken is measured."""
+        rows = self._torch.from_numpy(Numpy().rows(block)[0]).to(self._device, self._dtype)
+        return rows, lost(block, rows[:, :-2].float().numpy()) if self._brain else Lost()
 
     def rounding(self, width: int) -> float:
         """As in numpy; in bfloat16 also what two of its numbers leave of the least that is asked for."""
@@ -116,21 +134,31 @@ class Torch:
 
     def above(self, asking: Any, rows: Any) -> Pairs:
         """The pairs above nought; on a CPU numpy looks for them, for it is several times as quick at that."""
-        products = asking @ rows.T
         if self._device != "cpu":
-            found, columns = self._torch.nonzero(products > 0, as_tuple=True)
+            found, columns = self._torch.nonzero(asking @ rows.T > 0, as_tuple=True)
             return found.cpu().numpy(), columns.cpu().numpy()
         # A number of either format is above nought if its bits are, taken for a whole number.
-        return _places((products.view(self._torch.int16) if self._brain else products).numpy() > 0)
+        bits = self._torch.int16 if self._brain else self._torch.int32
+        return places(len(asking), len(rows), lambda few: (asking[few] @ rows.T).view(bits).numpy() > 0)
 
 
 _ROUGH = {"highest": 0.0, "high": 2.0**-8, "medium": 2.0**-6}
 """What GPUs may take from a product where they are let multiply with fewer bits."""
 
 
-def _places(hits: Matrix) -> Pairs:
+def lost(block: Matrix, rows: Matrix) -> Lost:
+    """What is lost where these rows stand for that block."""
+    off = block - rows
+    return Lost(
+        float(np.sqrt(np.einsum("ij,ij->i", off, off).max(initial=0))), float(np.einsum("ij,ij->i", rows, rows).min(initial=1))
+    )
+
+
+def places(rows: int, columns: int, hits: Callable[[slice], Matrix]) -> Pairs:
     """Row and column of every hit, in order: `nonzero` of one line, which is far quicker than of two dimensions."""
-    return np.divmod(np.flatnonzero(hits), max(1, hits.shape[1]))
+    step = max(1, _AT_ONCE // max(1, columns))
+    found = [np.flatnonzero(hits(slice(start, start + step))) + start * columns for start in range(0, rows, step)]
+    return np.divmod(np.concatenate([*found, np.empty(0, dtype=np.int64)]), max(1, columns))
 
 
 def arithmetic(backend: Backend = "auto") -> Arithmetic:
@@ -147,5 +175,16 @@ def arithmetic(backend: Backend = "auto") -> Arithmetic:
         if not torch.cuda.is_available():
             raise EngineError("backend 'cuda': torch sees no such device here; leave `backend` out to take what there is")
         return Torch("cuda")
-    brain = backend == "bfloat16" or (backend == "auto" and torch.cpu._is_avx512_bf16_supported())
-    return Torch(brain=brain)
+    brain = backend in ("bfloat16", "int8") or (backend == "auto" and torch.cpu._is_avx512_bf16_supported())
+    return Torch(brain=brain, short=_steps(backend) if backend in ("auto", "int8") else None)
+
+
+def _steps(backend: Backend) -> Arithmetic | None:
+    """Products in 8 bits, if there are any."""
+    from attar.vectors.steps import Steps, exact
+
+    if not exact():
+        if backend == "int8":
+            raise EngineError("backend 'int8': this processor has no such products; leave `backend` out to take what there is")
+        return None
+    return Steps()

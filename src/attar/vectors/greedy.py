@@ -11,10 +11,10 @@ import numpy as np
 
 from attar.vectors.arithmetic import Arithmetic, Numpy, Pairs
 from attar.vectors.looks import Looks
-from attar.vectors.rows import Matrix, unit
-from attar.vectors.sieve import Shelf, sieve, some
+from attar.vectors.rows import Matrix, lengths, unit
+from attar.vectors.sieve import Shelf, sieve
 
-_BLOCK, _TILE = 1024, 4096
+_BLOCK, _TILE = 2048, 4096
 _VALUES = 2**20
 """How many values of a block are in hand at once: of wide rows, fewer rows."""
 _WITHIN = 256
@@ -59,10 +59,9 @@ class _Walk:
     def __init__(self, rows: Matrix, threshold: float, most: int, arithmetic: Arithmetic) -> None:
         total, whole = rows.shape
         self.looks = Looks(rows)
-        self.rows, self.threshold, self.arithmetic = self.looks.rows, threshold, arithmetic
+        self.rows, self.threshold = self.looks.rows, threshold
         room = min(total, most + _WITHIN)
-        found = sieve(some(rows), total * room / 2, threshold, arithmetic)
-        self.shelf = Shelf(found, room, whole)
+        self.shelf = Shelf(sieve(rows, room, threshold, arithmetic), room, whole)
         self.kept = np.empty(room, dtype=np.int64)
         self.most = most
         self.by = np.full(total, -1, dtype=np.int64)
@@ -70,14 +69,11 @@ class _Walk:
 
     def on(self, block: Matrix) -> None:
         """A further block of rows: first against all that is kept, then a few at a time against what of the block is kept."""
-        sieve = self.shelf.sieve
-        first = int(block[0])
-        whole = unit(self.rows[first : first + len(block)], lambda i: f"row {first + i}", np.float64)
-        short = sieve.short(whole)
-        rows = self.arithmetic.rows(short)
-        error = self.arithmetic.error(short, rows)
-        self.shelf.error = max(self.shelf.error, error)
-        before = self.shelf.count
+        first, before = int(block[0]), self.shelf.count
+        whole = self.rows[first : first + len(block)]
+        sizes = lengths(whole, lambda i: f"row {first + i}")
+        self.looks.told(block, sizes)
+        rows = self.shelf.rounded(self.shelf.sieve.short(whole / sizes[:, None]))
         left = np.arange(len(block))
         for start in range(0, before, _TILE):
             left = self._crowded(block, rows, left, start, min(start + _TILE, before))
@@ -118,13 +114,13 @@ class _Walk:
 
     def _above(self, left: Any, right: Any, ones: Matrix, others: Matrix) -> Pairs:
         """The pairs that may be alike. Should the short rows let too many through, the whole ones are multiplied."""
-        asking = self.arithmetic.asking(left, self.shelf.least(self.threshold))
-        pairs = self.arithmetic.above(asking, right)
+        arithmetic = self.shelf.sieve.arithmetic
+        pairs = arithmetic.above(arithmetic.asking(left, self.shelf.least(self.threshold)), right)
         if len(pairs[0]) * _TOO_MANY < len(ones) * len(others) or self.shelf.sieve.directions is None:
             return pairs
         whole = Numpy()
-        asking = whole.asking(whole.rows(unit(self.rows[ones])), self.threshold - whole.rounding(self.rows.shape[1]))
-        return whole.above(asking, whole.rows(unit(self.rows[others])))
+        asking = whole.asking(whole.rows(unit(self.rows[ones]))[0], self.threshold - whole.rounding(self.rows.shape[1]))
+        return whole.above(asking, whole.rows(unit(self.rows[others]))[0])
 
     def _sure(self, left: Matrix, right: Matrix, ones: Matrix, others: Matrix) -> tuple[Matrix, Matrix, Matrix]:
         """Of these pairs those that are alike, and how much."""

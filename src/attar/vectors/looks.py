@@ -11,7 +11,7 @@ from attar.vectors.rows import Matrix, cosines
 _AT_ONCE = 2**20
 """How many values of one side are looked at at once: what fits the nearest caches."""
 _TAME = 1e15
-"""Lengths whose product is beyond this, or below one over it, are left to 64 bits."""
+"""Rows longer than this, or shorter than one over it, are left to 64 bits."""
 
 
 def in_line(rows: Matrix) -> Matrix:
@@ -25,11 +25,16 @@ def in_line(rows: Matrix) -> Matrix:
 
 
 class Looks:
-    """Pairs of a matrix's rows, in memory or a memory map; the first look is quicker where they are at hand at length one."""
+    """Pairs of rows, in memory or a memory map; the first look needs them at length one, or to be told their lengths."""
 
     def __init__(self, rows: Matrix, units: Matrix | None = None) -> None:
         self.rows, self.units, self.step = in_line(rows), units, max(1, _AT_ONCE // max(1, rows.shape[1]))
         self.slack = 2 * Numpy().rounding(rows.shape[1])
+        self.sizes = np.full(len(rows), np.nan)
+
+    def told(self, rows: Matrix, sizes: Matrix) -> None:
+        """The lengths of some rows; where they are so odd that 32 bits cannot be trusted, none."""
+        self.sizes[rows] = np.where((sizes < _TAME) & (sizes > 1 / _TAME), sizes, np.nan)
 
     def above(self, ones: Matrix, others: Matrix, threshold: Matrix | float) -> tuple[Matrix, Matrix]:
         """Which of the pairs (by their place) are above the threshold, or each above its own, and their cosines."""
@@ -46,11 +51,9 @@ class Looks:
         return (np.concatenate(places), np.concatenate(found)) if places else (np.empty(0, np.int64), np.empty(0))
 
     def _roughly(self, one: Matrix, other: Matrix) -> Matrix:
-        """The cosines in 32 bits; NaN where the lengths are so odd that 32 bits cannot be trusted."""
+        """The cosines in 32 bits; NaN where no lengths are known."""
         if self.units is not None:
             return np.einsum("ij,ij->i", self.units.take(one, axis=0), self.units.take(other, axis=0))
-        left, right = (self.rows.take(pair, axis=0).astype(np.float32, copy=False) for pair in (one, other))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            sizes = np.sqrt(np.einsum("ij,ij->i", left, left)) * np.sqrt(np.einsum("ij,ij->i", right, right))
-            alike = np.einsum("ij,ij->i", left, right) / sizes
-        return np.where((sizes < _TAME) & (sizes > 1 / _TAME), alike, np.nan)
+        with np.errstate(over="ignore", invalid="ignore"):
+            left, right = (self.rows.take(pair, axis=0).astype(np.float32, copy=False) for pair in (one, other))
+            return np.einsum("ij,ij->i", left, right) / (self.sizes[one] * self.sizes[other])

@@ -98,7 +98,7 @@ def _cost(shelf: Shelf, asking: slice, known: Matrix) -> float:
     step = max(1, len(known) // _ASKED)
     few, some = known[::step], slice(0, shelf.count, max(1, shelf.count // _OF))
     through = shelf.above(slice(asking.start, asking.stop, step), some, few)[0]
-    return cost(shelf.sieve.width(shelf.whole), len(through) / len(few) / len(shelf.rows[some]))
+    return cost(shelf.sieve.arithmetic, shelf.sieve.width(shelf.whole), len(through) / len(few) / len(shelf.rows[some]))
 
 
 class _Found:

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attar.errors import EngineError
+from attar.vectors import steps
+from attar.vectors.arithmetic import Arithmetic, Numpy, Torch, arithmetic
+from attar.vectors.sieve import Shelf, Sieve
+
+KINDS = {"numpy": Numpy(), "bfloat16": Torch(brain=True)} | ({"8 bits": steps.Steps()} if steps.exact() else {})
+WIDTHS = (3, 16, 96)
+
+
+def just_above(width: int, threshold: float, seed: int) -> np.ndarray:
+    """Rows and as many others, each with one of the first a hair above the threshold; three are hard to put in steps."""
+    random = np.random.default_rng(seed)
+    ones = random.standard_normal((30, width))
+    ones[:3] = steps._turn(width).T[:3]  # turned, these have one number each
+    ones /= np.linalg.norm(ones, axis=1, keepdims=True)
+    aside = random.standard_normal(ones.shape)
+    aside -= np.einsum("ij,ij->i", aside, ones)[:, None] * ones
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    cosine = threshold + 1e-9
+    return np.concatenate([ones, cosine * ones + np.sqrt(1 - cosine**2) * aside])
+
+
+def shelf_of(rows: np.ndarray, by: Arithmetic, directions: np.ndarray | None = None) -> Shelf:
+    sieve = Sieve(by, directions)
+    shelf = Shelf(sieve, *rows.shape)
+    shelf.put(sieve.short(rows))
+    return shelf
+
+
+@pytest.mark.parametrize("by", KINDS)
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([-0.5, 0.0, 0.6, 0.9, 0.95, 0.999]), st.sampled_from(WIDTHS), st.integers(0, 2**32 - 1), st.booleans())
+def test_no_pair_above_a_cosine_is_kept_back_whatever_stands_for_the_rows(by, threshold, width, seed, shortened):
+    rows = just_above(width, threshold, seed)
+    few = np.linalg.qr(np.random.default_rng(seed).standard_normal((width, width)))[0][:, : width // 2] if shortened else None
+    for limit in (threshold, np.full(len(rows), threshold)):
+        passed = set(zip(*shelf_of(rows, KINDS[by], few).above(slice(None), slice(None), limit), strict=True))
+        assert {(i, i + 30) for i in range(30)} <= passed
+    for i in range(30):
+        alone = shelf_of(rows[[i, i + 30]], KINDS[by], few)  # what is lost of others makes up for nothing
+        assert len(alone.above(slice(0, 1), slice(1, 2), threshold)[0])
+
+
+@pytest.mark.parametrize("by", KINDS)
+def test_of_random_rows_only_those_near_a_cosine_pass_beside_those_above_it(by):
+    rows = np.random.default_rng(0).standard_normal((2000, 96)) + 1.5
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    cosines, threshold = rows @ rows.T, 0.8
+    ones, others = shelf_of(rows, KINDS[by]).above(slice(None), slice(None), threshold)
+    assert cosines[ones, others].min() > threshold - 0.05
+    assert (cosines > threshold).sum() <= len(ones) < (cosines > threshold - 0.05).sum()
+
+
+@pytest.mark.skipif(not steps.exact(), reason="this processor does not multiply in 8 bits")
+def test_each_row_asks_for_its_own_and_hits_come_in_order():
+    rows = np.random.default_rng(1).standard_normal((1500, 64))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    least = np.where(np.arange(1500) % 2, 0.999, -1.1)  # itself alone, or all
+    ones, others = shelf_of(rows, steps.Steps()).above(slice(None), slice(None), least)
+    expected = np.eye(1500, dtype=bool)
+    expected[::2] = True
+    assert (ones * 1500 + others).tolist() == np.flatnonzero(expected).tolist()
+
+
+def test_products_in_8_bits_that_a_processor_lacks_are_refused_by_name(monkeypatch):
+    monkeypatch.setattr("attar.vectors.steps.exact", lambda: False)
+    with pytest.raises(EngineError, match="backend 'int8': this processor"):
+        arithmetic("int8")
+    assert not isinstance(arithmetic("auto").short, steps.Steps)
+
+
+def test_a_product_in_8_bits_says_how_far_apart_two_rows_are_in_steps():
+    rows = np.random.default_rng(2).standard_normal((200, 64)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    kept, _ = steps.Steps().rows(rows)
+    asking, _ = steps.Steps().asking(kept, 0.5)
+    products = asking.numpy().astype(int) @ kept.numpy().astype(int).T
+    in_steps = kept.numpy()[:, :-2].astype(int)
+    apart = np.square(in_steps[:, None] - in_steps[None]).sum(axis=2)
+    over = products - ((127 / 5.5) ** 2 * 64 - apart / 2)  # 64 numbers of size one are 5.5 to 127 steps
+    assert over.min() >= 0
+    assert over.max() <= 32  # each row's part is rounded up to 16
