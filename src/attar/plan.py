@@ -20,6 +20,8 @@ from attar.table import Table, read_rows, rows_of
 
 _LIKE = 64
 """Answers of the training rows that are looked at, to see how long a student will write."""
+_LIKE_ANOTHER = ("select.rank.chance", "select.matched.draw")
+"""They keep as many rows as their second input has."""
 _MOST = 5
 """How many times the probe's rows a step may make of them, several answers to each, before they are cut."""
 
@@ -72,7 +74,7 @@ def _guess(
     ins = [rows[before.name] for before in step.inputs]
     known = all(before.name in samples for before in step.inputs)
     if step.marks.trains or not known or (probe == 0 and step.inputs):
-        return Estimate(step, False, ins[0] if ins else None, ins[0] if ins and step.engine and not step.marks.trains else None)
+        return _unseen(step, rows)
     if isinstance(step.engine, Step):
         return _behind(step, step.engine, samples, rows, asking[0])
     engine = _Counted(Journaled(open_engine(step.engine), asking[0]), asking[1]) if step.engine else None
@@ -85,14 +87,16 @@ def _guess(
     started = time.perf_counter()
     made: Table = step.stage(*tables, **given, **step.knobs)
     seconds = time.perf_counter() - started
-    samples[step.name] = made.head(_MOST * probe) if step.inputs else _spread(made, probe)
     if not step.inputs:
+        samples[step.name] = _spread(made, probe)
         return Estimate(step, False, len(made), seconds=seconds)
     if engine:
         engine.close()
     sent = max(1, len(samples[step.inputs[0].name]))
     scale = (ins[0] or 0) / sent
     total = _rows_out(step, len(made) / sent, rows)
+    if len(made) or not total:  # of a sample that is used up nothing is known
+        samples[step.name] = made.head(_MOST * probe)
     if engine is None:
         return Estimate(step, False, total, seconds=seconds * scale)
     counts = engine.requests * scale * sent / (sent + 1)
@@ -132,6 +136,15 @@ class _Counted:
             yield request
 
 
+def _unseen(step: Step, rows: dict[str, int | None]) -> Estimate:
+    """A step of whose input no sample is at hand: as many rows and calls as there are to be asked."""
+    start = rows[step.inputs[0].name] if step.inputs else None
+    each = step.knobs.get("n", 1)
+    if start is None or step.marks.trains or step.engine is None:
+        return Estimate(step, False, start if start is None or step.marks.trains else _rows_out(step, 1.0, rows))
+    return Estimate(step, False, start * each, start * each)
+
+
 def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal) -> Estimate:
     """A step behind a model that is not trained yet: as if it answered like the writer of the rows that it is trained on."""
     first = model
@@ -140,7 +153,7 @@ def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, 
     writer = _writer(first.inputs[0])
     known = first.inputs[0].name in samples
     if not known or not isinstance(first.engine, Spec) or first.engine.kind != "local" or writer is None:
-        return Estimate(step, False, rows[step.inputs[0].name], rows[step.inputs[0].name])
+        return _unseen(step, rows)
     base, teacher = open_engine(first.engine), Journaled(open_engine(writer), journal)
     engine = Standin(base, teacher)
     tables = [samples[before.name] for before in step.inputs]
@@ -166,14 +179,18 @@ def _writer(step: Step) -> Spec | None:
 
 
 def _rows_out(step: Step, share: float, rows: dict[str, int | None]) -> int | None:
-    """Rows that come out, when a share of the sample did; a step that keeps a number keeps no more than that."""
+    """Rows that come out, when a share of the sample did; a step that keeps or makes a number does just that."""
     start = rows[step.inputs[0].name]
     if start is None:
         return None
+    if isinstance(count := step.knobs.get("count"), int):
+        return count
     most = start * share
     for verdicts in step.inputs[1:]:
         if isinstance(keep := verdicts.knobs.get("keep"), int):
-            most = min(most, keep)
-        elif len(verdicts.inputs) > 1 and (like := rows[verdicts.inputs[1].name]) is not None:
+            most = min(most or start, keep)
+        elif (
+            verdicts.title in _LIKE_ANOTHER and len(verdicts.inputs) > 1 and (like := rows[verdicts.inputs[1].name]) is not None
+        ):
             most = min(most, like)
     return round(most)

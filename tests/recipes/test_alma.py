@@ -6,6 +6,7 @@ import yaml
 
 from attar.errors import RecipeError
 from attar.home import Home, run_record
+from attar.plan import plan
 from attar.run import Settings, run
 from attar.runfile import check_run_file
 from attar.start import start
@@ -93,6 +94,18 @@ def test_an_arm_differs_from_the_rounds_in_one_thing(tmp_path):
     assert [steps[f"{arm}-round-2-judge-1"].engine.name for arm in ("integer", "undistilled")] == ["judge-distilled", "judge"]
     assert steps["integer-round-2-judge-1"].knobs["rounded"] is True
     assert "integer-round-2-answers-1" not in steps  # the same answers, judged otherwise
+
+
+def test_a_plan_tells_how_many_answers_the_rounds_will_ask_for(tmp_path):
+    planned = {
+        line.step.name: line for line in plan(file_of(tmp_path, base=FAKE, arms=[]).trace(), Home(tmp_path / "home"), 24)
+    }
+    assert planned["prompts-1-asked"].calls == 45  # half of what is wanted
+    assert planned["labels-answers"].calls == 64
+    shares = {
+        number: [line.calls for name, line in planned.items() if f"round-{number}-answers" in name] for number in (2, 3, 4)
+    }
+    assert shares == {2: [48, 48], 3: [36, 36, 24], 4: [36, 36, 24]}
 
 
 def test_a_judge_that_is_there_is_not_trained(tmp_path):

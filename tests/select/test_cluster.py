@@ -90,10 +90,15 @@ def test_copies_make_fewer_clusters_and_a_row_without_vector_is_in_none():
     assert found.to_dicts()[3] == {"id": "none", "cluster": None, "cluster_distance": None}
 
 
+def test_there_are_no_more_clusters_than_rows():
+    found = cluster.group(table_of([[1, 0], [0, 1]]), clusters=5)
+    assert sorted(found["cluster"]) == [0, 1]
+
+
 def test_a_number_of_clusters_that_cannot_be_and_a_vector_without_direction_are_refused():
     table = table_of([[1, 0], [0, 1]])
-    for clusters in (0, 3):
-        with pytest.raises(RecipeError, match="it may be 1 to 2"):
+    for clusters in (0, -1):
+        with pytest.raises(RecipeError, match="it is 1 or more"):
             cluster.group(table, clusters=clusters)
     with pytest.raises(DataError, match="r0001"):
         cluster.group(table_of([[1, 0], [0, 0]]), clusters=1)

@@ -37,11 +37,15 @@ _COPY = 1e-6
 def group(
     table: Table, *, column: str = "embedding", clusters: int, seed: int = 0, iterations: int = 20, sample: int = 256
 ) -> Table:
-    """{column} -> id, cluster, cluster_distance (squared, to its centre); null where there is no vector."""
+    """{column} -> id, cluster, cluster_distance (squared, to its centre); null where there is no vector.
+
+    There are no more clusters than rows that have a vector, however many are asked for.
+    """
     need(table, column)
     able = table.select("id", column).with_row_index("place").filter(pl.col(column).is_not_null())
-    if not 1 <= clusters <= max(1, len(able)):
-        raise RecipeError(f"clusters {clusters}: with {len(able)} rows that have a vector, it may be 1 to {len(able)}")
+    if clusters < 1:
+        raise RecipeError(f"clusters {clusters}: it is 1 or more")
+    clusters = min(clusters, max(1, len(able)))
     if iterations < 1 or sample < 1:
         raise RecipeError(f"iterations {iterations}, sample {sample}: both are 1 or more")
     rows = units(matrix(able, column))
