@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from attar.errors import DataError, RecipeError
 from attar.select import diverse
 from attar.vectors import sieve
+from attar.vectors.steps import exact
 
-BACKENDS = ("numpy", "torch", "bfloat16")
+BACKENDS = ("numpy", "torch", "bfloat16", *(["int8"] if exact() else []))
 
 
 def one_by_one(rows: np.ndarray, threshold: float, keep: int | None = None) -> tuple[list[int], list[int]]:
