@@ -77,7 +77,7 @@ def main() -> None:
     home = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="attar-alma-"))
     home.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
-        rounds = list(pool.map(lambda seed: done(home, "alma", seed), range(count)))
+        rounds = list(pool.map(lambda seed: done(home, "alma", seed, arms=["oracle"]), range(count)))
         arms = list(pool.map(lambda seed: done(home, "arms", seed, rounds=ARM_ROUNDS, arms=ARMS, gold=None), range(count)))
     for title, found, what, key, value in (
         ("accuracy by round", rounds, "scores", ("arm",), "accuracy"),
