@@ -28,7 +28,7 @@ class Handle:
     step: "Step"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Step:
     """One stage with its inputs, its engine and its knobs, ready to run."""
 
@@ -40,6 +40,9 @@ class Step:
     manner: str
     """The fingerprint of its stage, its engine and its knobs: of all but its inputs."""
     fingerprint: str
+
+    def __repr__(self) -> str:  # without its inputs, whose inputs' inputs are without end
+        return f"<step {self.name}: {self.title}>"
 
     @property
     def marks(self) -> Marks:
