@@ -99,7 +99,7 @@ def test_the_chances_of_single_token_labels_are_the_models_own(teacher, referenc
     assert reply.weights == pytest.approx(expected.tolist(), abs=1e-5)
 
 
-def test_a_label_that_another_goes_on_from_counts_only_as_a_whole_answer(teacher, reference):
+def test_a_label_that_another_goes_on_from_weighs_less_what_the_other_takes(teacher, reference):
     model, tokenizer = reference
     text = teacher.template.render([{"role": "user", "content": QUESTIONS[0]}], ask=True)
 
@@ -112,10 +112,10 @@ def test_a_label_that_another_goes_on_from_counts_only_as_a_whole_answer(teacher
             ids = [*ids, token]
         return total
 
-    one, nought, end = tokenizer.convert_tokens_to_ids(["1", "0", "<|im_end|>"])
+    one, nought = tokenizer.convert_tokens_to_ids(["1", "0"])
     reply = next(iter(teacher.weigh([Request(0, messages=({"role": "user", "content": QUESTIONS[0]},), labels=("1", "10"))])))
-    assert reply.weights == pytest.approx([chance(one, end), chance(one, nought)], abs=1e-4)
-    assert sum(map(exp, reply.weights)) < 1 < exp(log(1.01))
+    assert reply.weights == pytest.approx([log(exp(chance(one)) - exp(chance(one, nought))), chance(one, nought)], abs=1e-4)
+    assert sum(map(exp, reply.weights)) == pytest.approx(exp(chance(one)))
 
 
 @pytest.mark.parametrize("pool", ["mean", "last"])

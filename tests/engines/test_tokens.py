@@ -4,7 +4,6 @@ import pytest
 from aiohttp import web
 from servers_for_tests import HOT, http
 
-from attar.chat import Template
 from attar.engines.base import Request, Spec
 from attar.engines.dialects import Server
 from attar.engines.mishaps import Mishap
@@ -80,11 +79,6 @@ def test_tokens_that_could_not_be_had_are_asked_for_again():
 
 def test_only_stops_of_one_token_go_as_tokens():
     assert asyncio.run(Speller().tokens.single(("a", "ab", "<s>"))) == [ord("a"), BOS]
-
-
-def test_the_token_that_ends_an_answer_is_found_in_the_template():
-    template = Template("{% for turn in messages %}{{ turn.content }}|{% endfor %}")
-    assert asyncio.run(Speller(template=template).tokens.end()) == ord("|")
 
 
 def test_an_answer_of_another_kind_names_the_way_out():

@@ -12,11 +12,12 @@ from attar.engines.tokens import Tokens
 from attar.engines.weighing import weigh
 from attar.errors import EngineError
 
-IDS = {"A": [32], "B": [33], "1": [16], "10": [16, 15], "3": [18], "": [1], "<q>": [2], "<q>hi<a>": [2, 7, 3], "<end>": [4]}
+IDS = {"A": [32], "B": [33], "1": [16], "10": [16, 15], "3": [18], "0": [15], "": [], "<q>": [2], "<q>hi<a>": [2, 7, 3]}
+IDS |= {f"\n{part}": [9, *ids] for part, ids in IDS.items()}
 TEMPLATE = Template(
     "<q>{{ messages[0].content }}{% if add_generation_prompt %}<a>{% else %}<a>{{ messages[1].content }}<end>{% endif %}"
 )
-CHANCES = {(): {16: 0.5, 18: 0.25, 99: 0.2}, (16,): {4: 0.125, 15: 0.75}}
+CHANCES = {(): {16: 0.5, 18: 0.25, 99: 0.2}, (16,): {4: 0.125, 15: 0.625}}
 START = [1, 2, 7, 3]
 
 
@@ -31,9 +32,8 @@ class World:
     async def post(self, path, body):
         if path == "/tokenize":
             text = body.get("prompt", body.get("content"))
-            return {
-                "tokens": [1, *IDS[text]] if body.get("add_special_tokens", body.get("add_special")) and text else IDS[text]
-            }
+            special = body.get("add_special_tokens", body.get("add_special"))
+            return {"tokens": [1, *IDS[text]] if special else IDS[text]}
         self.asked.append((path, body))
         if path == "chat/completions":
             tops = [{"token": token, "logprob": log(chance)} for token, chance in self.chat.items()]
@@ -81,16 +81,16 @@ def test_vllm_is_asked_for_the_very_tokens():
 def test_a_label_of_several_tokens_is_followed_token_by_token_in_one_call_where_that_goes(dialect, together):
     world = World(dialect)
     reply = world.weigh("1", "10", "3")
-    assert [exp(weight) for weight in reply.weights] == pytest.approx([0.5 * 0.125, 0.5 * 0.75, 0.25])
+    assert [exp(weight) for weight in reply.weights] == pytest.approx([0.5 - 0.5 * 0.625, 0.5 * 0.625, 0.25])
     assert world.prompts() == ([[START, [*START, 16]]] if together else [[START], [[*START, 16]]])
     assert (reply.tokens_in, reply.tokens_out) == (10, 2)
 
 
 def test_of_more_tokens_than_vllm_lets_one_call_name_each_prompt_names_its_own(monkeypatch):
-    monkeypatch.setattr(weighing, "_NAMED", 3)
+    monkeypatch.setattr(weighing, "_NAMED", 2)
     world = World("vllm")
-    assert [exp(weight) for weight in world.weigh("1", "10", "3").weights] == pytest.approx([0.0625, 0.375, 0.25])
-    assert [body["logprob_token_ids"] for _, body in world.asked] == [[16, 18], [4, 15]]
+    assert [exp(weight) for weight in world.weigh("1", "10", "3").weights] == pytest.approx([0.1875, 0.3125, 0.25])
+    assert [body["logprob_token_ids"] for _, body in world.asked] == [[16, 18], [15]]
 
 
 def first(rows):
@@ -147,11 +147,11 @@ RAW = {"a: ": [5, 6, 7], "a: 1": [5, 6, 7, 16], "a: 10": [5, 6, 7, 16, 15], "a: 
 def test_behind_raw_text_a_label_has_the_tokens_that_it_has_there_and_takes_what_it_joins(dialect, monkeypatch):
     for text, ids in RAW.items():
         monkeypatch.setitem(IDS, text, ids)
-    chances = {(): {7: 0.5, 8: 0.25}, (7,): {16: 0.5}, (7, 16): {4: 0.25, 15: 0.75}}
+    chances = {(): {7: 0.5, 8: 0.25}, (7,): {16: 0.5, 18: 0.125}, (7, 16): {15: 0.75}}
     world = World(dialect, start=[1, 5, 6], chances=chances)
     request = Request(3, text="a: ", labels=("1", "10", "3"))
     reply = asyncio.run(weigh(request, world.post, world.tokens, dialect, 20))
-    assert [exp(weight) for weight in reply.weights] == pytest.approx([0.5 * 0.5 * 0.25, 0.5 * 0.5 * 0.75, 0.25])
+    assert [exp(weight) for weight in reply.weights] == pytest.approx([0.5 * 0.5 * 0.25, 0.5 * 0.5 * 0.75, 0.25 + 0.5 * 0.125])
     assert [ids for call in world.prompts() for ids in call] == [[1, 5, 6], [1, 5, 6, 7], [1, 5, 6, 7, 16]]
 
 

@@ -1,11 +1,15 @@
-"""The tokens of a label where it stands: right behind what the model has read, which may change them.
+"""The tokens of a label where it stands: right behind what the model has read, which may change them; and what it weighs there.
 
 A tokenizer that marks the space before a word (Llama's, Mistral's) writes "1" by itself as two tokens, and as one after a line
 break. Where it would join a label to the end of the text, the text gives up those tokens and the label takes them.
+
+A short label weighs what all its spellings weigh together: a model may write "10" as one token or as "1" and "0", whatever its
+tokenizer does. One that another goes on from weighs less what the other takes of it: "1" is no answer where a "0" follows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from math import exp, inf, log, log1p
 from typing import Any
 
 from attar.chat import Template, answered
@@ -13,6 +17,14 @@ from attar.errors import EngineError
 
 _NEAR = 32
 """So many characters of the text before a label tell its tokens."""
+_SPELT = 3
+"""Labels of so many characters are taken in all their spellings, longer ones in the tokenizer's own."""
+_LINE = "\n"
+"""Behind it a tokenizer writes a text as it does within a word."""
+Way = tuple[int, ...]
+"""The tokens of one spelling of a label, from where the text before it ends."""
+Ways = list[list[Way]]
+"""The spellings of each label, the tokenizer's own first."""
 
 
 def near(text: str) -> str:
@@ -28,10 +40,67 @@ def behind(before: Sequence[int], wholes: Sequence[Sequence[int]]) -> tuple[int,
     return len(before) - shared, [list(whole[shared:]) for whole in wholes]
 
 
-def closed(ways: Sequence[list[int]], end: int | None) -> list[list[int]]:
-    """Each label's tokens; one that another label goes on from is closed with the end of the turn."""
-    begins = [any(other != own and other[: len(own)] == own for other in ways) for own in ways]
-    return [[*own, end] if begun and end is not None else own for own, begun in zip(ways, begins, strict=True)]
+def texts(tail: str, space: str, labels: Sequence[str]) -> list[str]:
+    """All texts whose tokens `spelt` needs to know."""
+    starts = {f"{tail}{space}{start}" for label in labels for start in _starts(label)}
+    return sorted({tail, _LINE, *starts, *(_LINE + part for label in labels for part in _parts(label))})
+
+
+def spelt(tail: str, space: str, labels: Sequence[str], ids: Mapping[str, Sequence[int]]) -> tuple[int, Ways]:
+    """How many tokens the text gives up at its end, and every spelling of each label behind it, from the tokens of `texts`."""
+    starts = list(dict.fromkeys(start for label in labels for start in _starts(label)))
+    given, ways = behind(ids[tail], [ids[f"{tail}{space}{start}"] for start in starts])
+    begun = {start: tuple(way) for start, way in zip(starts, ways, strict=True)}
+    pieces = {part: piece for label in labels for part in _parts(label) if (piece := _piece(part, ids)) is not None}
+    return given, [_spellings(label, begun, pieces) for label in labels]
+
+
+def _starts(label: str) -> list[str]:
+    """What the tokenizer is asked to write before the rest of a label is put together from pieces; the whole of it first."""
+    return [label[:stop] for stop in range(len(label), -1, -1)] if len(label) <= _SPELT else [label]
+
+
+def _parts(label: str) -> list[str]:
+    places = range(len(label) + 1) if len(label) <= _SPELT else ()
+    return [label[start:stop] for start in places for stop in places if start < stop]
+
+
+def _piece(part: str, ids: Mapping[str, Sequence[int]]) -> int | None:
+    """The one token that a part of a word is; None where it is several."""
+    given, [found] = behind(ids[_LINE], [ids[_LINE + part]])
+    return found[0] if not given and len(found) == 1 else None
+
+
+def _spellings(label: str, begun: Mapping[str, Way], pieces: Mapping[str, int]) -> list[Way]:
+    return list(dict.fromkeys(begun[start] + rest for start in _starts(label) for rest in _cut(label[len(start) :], pieces)))
+
+
+def _cut(text: str, pieces: Mapping[str, int]) -> Iterator[Way]:
+    """Every way to put a text together from pieces."""
+    if not text:
+        yield ()
+    for stop in range(1, len(text) + 1):
+        if text[:stop] in pieces:
+            yield from ((pieces[text[:stop]], *rest) for rest in _cut(text[stop:], pieces))
+
+
+def together(ways: Ways, logs: Mapping[Way, float]) -> tuple[float, ...]:
+    """Each label's log-probability from those of all spellings: their sum, less what other labels' go on from."""
+    known = {way for own in ways for way in own}
+    return tuple(_sum([_alone(way, known - set(own), logs) for way in own]) for own in ways)
+
+
+def _alone(way: Way, others: set[Way], logs: Mapping[Way, float]) -> float:
+    """A spelling's log-probability where no other label goes on from it."""
+    longer = [other for other in others if len(other) > len(way) and other[: len(way)] == way]
+    least = [each for each in longer if not any(other != each and each[: len(other)] == other for other in longer)]
+    taken = sum(exp(logs[each] - logs[way]) for each in least) if logs[way] > -inf else 0.0
+    return logs[way] + log1p(-taken) if taken < 1 else -inf
+
+
+def _sum(logs: Sequence[float]) -> float:
+    most = max(logs)
+    return most + log(sum(exp(each - most) for each in logs)) if most > -inf else -inf
 
 
 @lru_cache(64)
@@ -46,8 +115,8 @@ def lead(template: Template) -> str:
     return between if between.isspace() else ""
 
 
-Posed = tuple[list[int], list[list[int]]]
-"""The tokens of what is asked, and of each label behind it."""
+Posed = tuple[list[int], Ways]
+"""The tokens of what is asked, and the spellings of each label behind it."""
 
 
 def posed(tokenizer: Any, prompt: list[int], text: str, labels: tuple[str, ...], space: str) -> Posed:
@@ -57,7 +126,7 @@ def posed(tokenizer: Any, prompt: list[int], text: str, labels: tuple[str, ...],
 
 
 @lru_cache(4096)
-def _placed(tokenizer: Any, tail: str, labels: tuple[str, ...], space: str) -> tuple[int, list[list[int]]]:
-    ids: list[list[int]] = tokenizer([tail, *(f"{tail}{space}{label}" for label in labels)], add_special_tokens=False).input_ids
-    given, ways = behind(ids[0], ids[1:])
-    return given, closed(ways, tokenizer.eos_token_id)
+def _placed(tokenizer: Any, tail: str, labels: tuple[str, ...], space: str) -> tuple[int, Ways]:
+    asked = texts(tail, space, labels)
+    ids: list[list[int]] = tokenizer(asked, add_special_tokens=False).input_ids
+    return spelt(tail, space, labels, dict(zip(asked, ids, strict=True)))

@@ -7,14 +7,14 @@ Runs on CPU, CUDA or MPS. Options: `device`, `device_map`, `dtype`, `revision`, 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from attar.chat import Template, load_template
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.hub import template_folder
-from attar.engines.labels import Posed, lead, posed
+from attar.engines.labels import Posed, lead, posed, together
 from attar.engines.pooling import HOW, Pooling, before, cut, dense, fetched, limit, read, shaping
 from attar.errors import EngineError, MissingExtraError, did_you_mean
 from attar.identity import fingerprint, of_folder
@@ -153,12 +153,7 @@ class Local:
                 **({"num_labels": 1} if head == "SequenceClassification" else {}),
             )
             model = (model if options.get("device_map") else model.to(device)).eval()
-        except (
-            RuntimeError,
-            AssertionError,
-            AttributeError,
-            TypeError,
-        ) as error:  # of a device or a precision that is not there
+        except (RuntimeError, AssertionError, AttributeError, TypeError) as error:  # no such device or precision
             raise EngineError(f"cannot load {self.spec.model} with {dict(options)}: {str(error).splitlines()[0]}") from error
         if missing := sorted(key for key in told["missing_keys"] if head or not key.startswith("pooler.")):
             role = {"SequenceClassification": "scores", "CausalLM": "writes"}.get(head, "embeds")
@@ -231,13 +226,14 @@ class Local:
             able: list[tuple[Request, Posed]] = []
             for request in batch:
                 prompt, ways = asked = self._posed(request)
-                if longest and len(prompt) + max(map(len, ways)) > longest + 1:  # the last token of a label is not read
+                if longest and len(prompt) + max(map(len, chain(*ways))) > longest + 1:  # a label's last token is not read
                     yield Reply(request.index, error=f"prompt of {len(prompt)} tokens, the model takes {longest}")
                 else:
                     able.append((request, asked))
-            found = weigh(model, [prompt for _, (prompt, _) in able], [ways for _, (_, ways) in able])
-            for (request, (prompt, _)), weights in zip(able, found, strict=True):
-                yield Reply(request.index, weights=tuple(weights), tokens_in=len(prompt), tokens_out=1)
+            found = weigh(model, [prompt for _, (prompt, _) in able], [list(chain(*ways)) for _, (_, ways) in able])
+            for (request, (prompt, ways)), logs in zip(able, found, strict=True):
+                weights = together(ways, dict(zip(chain(*ways), logs, strict=True)))
+                yield Reply(request.index, weights=weights, tokens_in=len(prompt), tokens_out=1)
 
     def _posed(self, request: Request) -> Posed:
         raw = request.text

@@ -3,7 +3,7 @@
 A batch that does not fit the device's memory is halved until it does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def _positions(mask: Tensor) -> Tensor:
     return (mask.cumsum(1) - 1).clamp(min=0)
 
 
-def weigh(model: Any, prompts: list[list[int]], labels: list[list[list[int]]]) -> list[list[float]]:
+def weigh(model: Any, prompts: list[list[int]], labels: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
     """Log-probability of each label's tokens after its prompt: labels that begin alike are read together."""
     stems = [_stems(row) for row in labels]
     rows = [(prompt, stem) for prompt, own in zip(prompts, stems, strict=True) for stem in own]
@@ -76,13 +76,13 @@ def weigh(model: Any, prompts: list[list[int]], labels: list[list[list[int]]]) -
     return out
 
 
-def _stems(labels: list[list[int]]) -> list[tuple[int, ...]]:
+def _stems(labels: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     """The beginnings of labels behind which a token of theirs is to be weighed, without those that another goes on from."""
     begun = {tuple(ids[:-1]) for ids in labels}
     return sorted(stem for stem in begun if not any(other != stem and other[: len(stem)] == stem for other in begun))
 
 
-def _own_log(ids: list[int], logs: dict[tuple[int, ...], Tensor], place: dict[int, int]) -> float:
+def _own_log(ids: Sequence[int], logs: dict[tuple[int, ...], Tensor], place: dict[int, int]) -> float:
     """The log-probability of one label's tokens, each from the pass over a stem that goes through what is before it."""
     stem = next(stem for stem in logs if stem[: len(ids) - 1] == tuple(ids[:-1]))
     rows = logs[stem][-1 - len(stem) :]  # behind the prompt, behind the stem's first token, and so on

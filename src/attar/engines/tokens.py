@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from attar.chat import Message, Template, answer_end, answered
+from attar.chat import Message, Template
 from attar.engines.base import Spec
 from attar.engines.dialects import TOKENIZES, Server, tokenize_body
 from attar.engines.lane import wait_for
@@ -26,7 +26,6 @@ class Tokens:
         self._spec, self._server, self._post = spec, server, post
         self._known: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
         self._local: Any = None
-        self._end: str | None = None
         if tokenizer:
             from attar.engines.local import Local
 
@@ -76,12 +75,6 @@ class Tokens:
         start = (await self.ids("", special=True))[:1]
         found = await self.ids(text)
         return found if not start or found[:1] == start else [*start, *found]
-
-    async def end(self) -> int | None:
-        """The token that ends an answer."""
-        if self._end is None:
-            self._end = answer_end(await self.render(answered()))
-        return next(iter(await self.ids(self._end)), None)
 
     async def single(self, marks: tuple[str, ...]) -> list[int]:
         """The ids of those marks that are one token."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from attar.engines.base import Reply, Request, Sampling
 from attar.engines.bodies import Odds, label_weights, odds, sampled, usage_of
-from attar.engines.labels import behind, closed, near
+from attar.engines.labels import Way, Ways, near, spelt, texts, together
 from attar.engines.mishaps import Mishap
 from attar.engines.tokens import Post, Tokens
 from attar.errors import EngineError
@@ -21,11 +21,11 @@ _NAMED = 128
 """So many tokens vLLM lets one call name."""
 
 
-class _Ways(NamedTuple):
-    """What the model reads, and the tokens of each label from there on."""
+class _Asked(NamedTuple):
+    """What the model reads, and the spellings of each label from there on."""
 
     start: list[int] | str
-    labels: list[list[int]]
+    ways: Ways
 
 
 async def weigh(request: Request, post: Post, tokens: Tokens, dialect: str, most: int) -> Reply | Mishap:
@@ -35,11 +35,11 @@ async def weigh(request: Request, post: Post, tokens: Tokens, dialect: str, most
         if raw:
             return await _walk(request, await _behind(request.text, request.labels, tokens), post, dialect, most)
         return await _completed(request, post, dialect, most)
-    pieces = [await tokens.ids(label) for label in request.labels] if raw else []
-    if raw and not _apart(pieces):
+    _, ways = await _spelt("", request.labels, tokens) if raw else (0, [])
+    if raw and not _apart(ways):
         start = await tokens.raw(await tokens.render(request.messages, ask=True))
-        return await _walk(request, _Ways(start, closed(pieces, await tokens.end())), post, dialect, most)
-    wanted = [piece[0] for piece in pieces]
+        return await _walk(request, _Asked(start, ways), post, dialect, most)
+    wanted = [token for [(token,)] in ways]
     body = {"messages": list(map(dict, request.messages)), "logprobs": True, "top_logprobs": most}
     if dialect == "vllm":
         body |= {"logprob_token_ids": wanted, "return_tokens_as_token_ids": True}
@@ -54,8 +54,9 @@ async def weigh(request: Request, post: Post, tokens: Tokens, dialect: str, most
     return Reply(request.index, weights=weights, **counts)
 
 
-def _apart(pieces: Sequence[Sequence[int]]) -> bool:
-    return all(len(piece) == 1 for piece in pieces) and len({piece[0] for piece in pieces}) == len(pieces)
+def _apart(ways: Ways) -> bool:
+    """Whether each label is one token, however it is written, and no two the same."""
+    return all(len(own) == 1 and len(own[0]) == 1 for own in ways) and len({own[0] for own in ways}) == len(ways)
 
 
 def _of(found: Odds, token: int) -> float:
@@ -78,13 +79,15 @@ def _telling(labels: tuple[str, ...], found: Odds) -> tuple[str, ...]:
     return labels
 
 
-async def _behind(text: str, labels: Sequence[str], tokens: Tokens) -> _Ways:
+async def _behind(text: str, labels: Sequence[str], tokens: Tokens) -> _Asked:
     """A raw text's tokens, and each label's behind it."""
-    tail = near(text)
-    given, ways = behind(await tokens.ids(tail), [await tokens.ids(tail + label) for label in labels])
+    given, ways = await _spelt(near(text), labels, tokens)
     start = await tokens.raw(text)
-    begun = any(other != own and other[: len(own)] == own for own in ways for other in ways)
-    return _Ways(start[: len(start) - given], closed(ways, await tokens.end() if begun else None))
+    return _Asked(start[: len(start) - given], ways)
+
+
+async def _spelt(tail: str, labels: Sequence[str], tokens: Tokens) -> tuple[int, Ways]:
+    return spelt(tail, "", labels, {text: await tokens.ids(text) for text in texts(tail, "", labels)})
 
 
 async def _completed(request: Request, post: Post, dialect: str, most: int) -> Reply:
@@ -103,21 +106,22 @@ class _Call(NamedTuple):
     prompts: int
 
 
-async def _walk(request: Request, ways: _Ways, post: Post, dialect: str, most: int) -> Reply | Mishap:
-    """Follow each label from token to token; one that another goes on from is closed with the end of the turn."""
-    steps = {(tuple(way[:at]), token) for way in ways.labels for at, token in enumerate(way)}
+async def _walk(request: Request, asked: _Asked, post: Post, dialect: str, most: int) -> Reply | Mishap:
+    """Follow each spelling of each label from token to token."""
+    ways = {way for own in asked.ways for way in own}
+    steps = {(way[:at], token) for way in ways for at, token in enumerate(way)}
     stems = sorted({stem for stem, _ in steps})
     wanted = [sorted(token for own, token in steps if own == stem) for stem in stems]
     likely: list[Odds] = []
     spent = 0
-    for path, body, count in _calls([[*ways.start, *stem] for stem in stems], wanted, dialect, most):
+    for path, body, count in _calls([[*asked.start, *stem] for stem in stems], wanted, dialect, most):
         told = await post(path, body)
         found, tokens = _of_sglang(told, count) if dialect == "sglang" else _of_completions(told, count)
         likely += found
         spent += tokens
     known = dict(zip(stems, likely, strict=True))
-    weights = [sum(_of(known[tuple(way[:at])], token) for at, token in enumerate(way)) for way in ways.labels]
-    return Reply(request.index, weights=tuple(weights), tokens_in=spent, tokens_out=len(stems))
+    logs: dict[Way, float] = {way: sum(_of(known[way[:at]], token) for at, token in enumerate(way)) for way in ways}
+    return Reply(request.index, weights=together(asked.ways, logs), tokens_in=spent, tokens_out=len(stems))
 
 
 def _calls(prompts: list[Any], wanted: list[list[int]], dialect: str, most: int) -> list[_Call]:
