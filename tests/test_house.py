@@ -42,13 +42,14 @@ FLOORS = (
         "show",
         "watch",
         "report",
+        "compare",
         "cli",
     ),
 )
 FLOOR_OF = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 FAMILIES = {"synth", "annotate", "select", "pair", "train", "evaluate"}
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")
-HEAVY = {"torch", "transformers", "trl", "ray", "faiss", "datasets"}
+HEAVY = {"torch", "transformers", "trl", "ray", "faiss", "datasets", "altair", "vl_convert"}
 
 
 def place(path: Path) -> str:

@@ -1,10 +1,11 @@
 import json
+from math import inf, log
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.parse import Failure, choice, json_object, number, ranking
+from attar.parse import Failure, choice, expected, json_object, number, ranking
 
 CHATTER = "abc xyz.,:!\n\"'`*-()[]"
 NOISE = st.text(CHATTER, max_size=40)
@@ -14,6 +15,7 @@ NESTED = st.recursive(
 )
 OBJECTS = st.dictionaries(st.text(max_size=8), NESTED, max_size=4)
 OPTIONS = ("easy", "Medium", "very hard")
+LIKELY = [log(0.2), log(0.3), log(0.1), -inf, log(0.2)]
 
 
 @pytest.mark.parametrize(
@@ -146,3 +148,25 @@ def test_no_text_whatever_raises(text):
     assert isinstance(number(text, 0, 10), float | Failure)
     assert isinstance(json_object(text), dict | Failure)
     assert isinstance(ranking(text, 3), list | Failure)
+
+
+def test_a_score_is_the_mean_of_the_numbers_by_their_weights():
+    value, mass, error = expected(tuple(LIKELY), (1, 2, 3, 4, 5), 0.1)
+    assert mass == pytest.approx(0.8)
+    assert value == pytest.approx((0.2 * 1 + 0.3 * 2 + 0.1 * 3 + 0.2 * 5) / 0.8)
+    assert error is None
+    assert expected(tuple(LIKELY), (1, 2, 3, 4, 5), 0.1, rounded=True)[0] == 2.0
+
+
+def test_too_little_probability_is_no_score():
+    value, mass, error = expected((log(0.01), log(0.02)), (1, 2), 0.1)
+    assert value is None
+    assert mass == pytest.approx(0.03)
+    assert error == "the judge gives the answers that may be 0.03 of its probability"
+    assert expected((-inf, -inf), (1, 2), 0.0)[0] is None
+
+
+@given(st.lists(st.floats(-30, 0), min_size=2, max_size=11))
+def test_a_score_lies_between_the_least_and_the_highest_number(weights):
+    value, _, _ = expected(tuple(weights), tuple(range(len(weights))), 0.0)
+    assert -1e-9 <= value <= len(weights) - 1 + 1e-9

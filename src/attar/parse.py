@@ -1,10 +1,21 @@
-"""Model replies to values: one of a set, a number, JSON, a ranking. Each gives it or a named Failure, never a default."""
+"""Model replies to values: one of a set, a number, JSON, a ranking. Each gives it or a named Failure, never a default.
+
+Labels that were weighed give the mean of their numbers. How much probability they hold together is kept beside it; where that
+is little, the model would have said something else, and there is no value.
+"""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import exp, isfinite
 from typing import Any
+
+LEAST_MASS = 0.1
+Weights = tuple[float, ...] | str
+"""Log-probabilities of labels, or why there are none."""
+Scored = tuple[float | None, float | None, str | None]
+"""A score, the probability that all labels hold together, and why there is no score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +85,27 @@ def ranking(text: str, count: int) -> list[int] | Failure:
 def clean(text: str) -> str:
     """Text that can be kept: a half of a surrogate pair, as a cut can leave, becomes the sign for it."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def expected(weights: Weights, values: Sequence[float], least_mass: float, *, rounded: bool = False) -> Scored:
+    """The mean of the values by their labels' weights; `rounded`: the likeliest value."""
+    if isinstance(weights, str):
+        return None, None, weights
+    chances = _chances(weights)
+    mass = sum(chances)
+    if mass < least_mass or mass == 0:
+        return None, mass, f"the judge gives the answers that may be {mass:.2g} of its probability"
+    if rounded:
+        return float(values[max(range(len(values)), key=chances.__getitem__)]), mass, None
+    return sum(value * chance for value, chance in zip(values, chances, strict=True)) / mass, mass, None
+
+
+def normal(weights: Weights) -> list[float] | None:
+    """How likely each label is among all of them; None where nothing is known of them."""
+    chances = [] if isinstance(weights, str) else _chances(weights)
+    mass = sum(chances)
+    return [chance / mass for chance in chances] if mass > 0 else None
+
+
+def _chances(weights: Sequence[float]) -> list[float]:
+    return [exp(min(weight, 0.0)) if isfinite(weight) else 0.0 for weight in weights]

@@ -1,42 +1,16 @@
-from math import inf, log
+from math import log
 
 import polars as pl
 import pytest
 from engines_for_tests import Scripted
-from hypothesis import given
-from hypothesis import strategies as st
 
 from attar.annotate import judge, safety
-from attar.annotate.judge import expected
 from attar.engines.base import Spec
 from attar.engines.local import Local
 from attar.errors import RecipeError
 from attar.table import COLUMNS
 
 ROWS = pl.DataFrame({"id": ["a", "b"], "prompt": ["Say {response}", "Hi"], "response": ["{prompt} done", None]})
-LIKELY = [log(0.2), log(0.3), log(0.1), -inf, log(0.2)]
-
-
-def test_a_score_is_the_mean_of_the_numbers_by_their_weights():
-    value, mass, error = expected(tuple(LIKELY), (1, 2, 3, 4, 5), 0.1)
-    assert mass == pytest.approx(0.8)
-    assert value == pytest.approx((0.2 * 1 + 0.3 * 2 + 0.1 * 3 + 0.2 * 5) / 0.8)
-    assert error is None
-    assert expected(tuple(LIKELY), (1, 2, 3, 4, 5), 0.1, rounded=True)[0] == 2.0
-
-
-def test_too_little_probability_is_no_score():
-    value, mass, error = expected((log(0.01), log(0.02)), (1, 2), 0.1)
-    assert value is None
-    assert mass == pytest.approx(0.03)
-    assert error == "the judge gives the answers that may be 0.03 of its probability"
-    assert expected((-inf, -inf), (1, 2), 0.0)[0] is None
-
-
-@given(st.lists(st.floats(-30, 0), min_size=2, max_size=11))
-def test_a_score_lies_between_the_least_and_the_highest_number(weights):
-    value, _, _ = expected(tuple(weights), tuple(range(len(weights))), 0.0)
-    assert -1e-9 <= value <= len(weights) - 1 + 1e-9
 
 
 def test_prompt_and_response_stand_in_the_question_as_they_are_and_a_missing_one_is_not_asked():

@@ -144,5 +144,11 @@ def test_a_question_that_is_longer_than_the_model_reads_fails_alone(engine):
     assert (replies[1].error or "").endswith("the model takes 128")
 
 
+def test_where_all_questions_are_longer_than_the_model_reads_each_says_so(engine):
+    (reply,) = engine.weigh([Request(0, text="a " * 200 + "\n", labels=DIGITS)])
+    assert reply.weights is None
+    assert (reply.error or "").endswith("the model takes 128")
+
+
 def test_a_template_that_refuses_an_answer_has_no_space_before_it():
     assert lead(Template("{% if messages|length > 1 %}{{ raise_exception('no') }}{% endif %}{{ messages[0].content }}")) == ""

@@ -90,6 +90,13 @@ def test_every_arm_sits_the_same_exam_and_the_base_knows_nothing(whole):
     assert scores["accuracy"][3] <= 0.05
 
 
+def test_every_arms_marked_answers_are_a_result_the_main_ones_first(whole):
+    answers = [name for name in whole[3] if name.startswith("answers-")]
+    assert answers == ["answers-selected", "answers-preferred", "answers-random", "answers-none"]
+    scores = dict(read(whole[3]["scores"]).filter(pl.col("level") == "all").select("arm", "accuracy").iter_rows())
+    assert {arm: read(whole[3][f"answers-{arm}"])["correct"].mean() for arm in scores} == scores
+
+
 def test_a_second_run_asks_no_model_anything(whole):
     place, home, _, _ = whole
     again = Cards()

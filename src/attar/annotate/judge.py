@@ -5,17 +5,16 @@ beside it; where that is little, the judge would have said something else, and t
 """
 
 from collections.abc import Sequence
-from math import exp, isfinite
 
 import polars as pl
 
 from attar.annotate.forms import RUBRICS, Rubric
-from attar.engines.base import Grader, Request, in_order
+from attar.engines.asking import weighed
+from attar.engines.base import Grader
 from attar.errors import RecipeError, did_you_mean
+from attar.parse import LEAST_MASS, Scored, expected
 from attar.stage import rowwise
 from attar.table import Table, need
-
-LEAST_MASS = 0.1
 
 
 @rowwise
@@ -47,47 +46,7 @@ def _question(rubric: Rubric, prompt: str, response: str) -> tuple[dict[str, str
     return ({"role": "system", "content": rubric.system}, {"role": "user", "content": user})
 
 
-Weights = tuple[float, ...] | str
-"""Log-probabilities of labels, or why there are none."""
-
-
-def weighed(engine: Grader, talks: Sequence[tuple[dict[str, str], ...] | None], labels: tuple[str, ...]) -> list[Weights]:
-    """Of each conversation the labels' log-probabilities as its answer."""
-    able = [(place, talk) for place, talk in enumerate(talks) if talk is not None]
-    requests = (Request(i, messages=talk, labels=labels) for i, (_, talk) in enumerate(able))
-    found: list[Weights] = ["nothing to judge"] * len(talks)
-    for (place, _), reply in zip(able, in_order(engine.weigh(requests), len(able)), strict=True):
-        found[place] = reply.weights if reply.weights is not None and reply.error is None else reply.error or "no weights"
-    return found
-
-
-def expected(
-    weights: Weights, values: Sequence[float], least_mass: float, *, rounded: bool = False
-) -> tuple[float | None, float | None, str | None]:
-    """The score, the probability that all labels hold together, and why there is no score."""
-    if isinstance(weights, str):
-        return None, None, weights
-    chances = _chances(weights)
-    mass = sum(chances)
-    if mass < least_mass or mass == 0:
-        return None, mass, f"the judge gives the answers that may be {mass:.2g} of its probability"
-    if rounded:
-        return float(values[max(range(len(values)), key=chances.__getitem__)]), mass, None
-    return sum(value * chance for value, chance in zip(values, chances, strict=True)) / mass, mass, None
-
-
-def normal(weights: Weights) -> list[float] | None:
-    """How likely each label is among all of them; None where nothing is known of them."""
-    chances = [] if isinstance(weights, str) else _chances(weights)
-    mass = sum(chances)
-    return [chance / mass for chance in chances] if mass > 0 else None
-
-
-def _chances(weights: Sequence[float]) -> list[float]:
-    return [exp(min(weight, 0.0)) if isfinite(weight) else 0.0 for weight in weights]
-
-
-def marked(table: Table, into: str, scores: Sequence[tuple[float | None, float | None, str | None]]) -> Table:
+def marked(table: Table, into: str, scores: Sequence[Scored]) -> Table:
     """The table with a score, its mass and its errors."""
     kinds = {into: pl.Float64, f"{into}_mass": pl.Float64, f"{into}_error": pl.String}
     columns = zip(*scores, strict=True) if scores else ([], [], [])

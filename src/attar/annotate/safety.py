@@ -6,8 +6,10 @@
 
 from typing import Literal
 
-from attar.annotate.judge import LEAST_MASS, expected, marked, weighed
+from attar.annotate.judge import marked
+from attar.engines.asking import weighed
 from attar.engines.base import Grader
+from attar.parse import LEAST_MASS, expected
 from attar.stage import rowwise
 from attar.table import Table, need
 

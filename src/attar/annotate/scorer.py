@@ -11,18 +11,17 @@ from typing import Any, Literal
 import polars as pl
 
 from attar import questions
-from attar.annotate.judge import LEAST_MASS, Weights, expected, marked, normal
+from attar.annotate.judge import marked
 from attar.engines.base import Grader, Request, Spec, in_order
 from attar.engines.local import where
 from attar.errors import RecipeError
+from attar.parse import LEAST_MASS, Scored, Weights, expected, normal
 from attar.questions import LABELS, WORDINGS, Question
 from attar.stage import rowwise
 from attar.table import Table, need, put
 
 Turn = tuple[str | None, str | None]
 """What a user said, and what was answered."""
-Scored = tuple[float | None, float | None, str | None]
-"""A score, the probability that all numbers hold together, and why there is no score."""
 _KNOBS = {"wording": "question", "numbers": "labels"}
 
 

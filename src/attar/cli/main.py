@@ -2,12 +2,12 @@
 
 import sys
 
-from attar.cli import data, dataset, engines, export, pool, prefix, runs, select
+from attar.cli import data, dataset, engines, evaluate, export, pool, prefix, runs, select
 from attar.cli.app import app
 from attar.errors import AttarError
 
 # each module adds its commands as it is imported
-__all__ = ["app", "data", "dataset", "engines", "export", "main", "pool", "prefix", "runs", "select"]
+__all__ = ["app", "data", "dataset", "engines", "evaluate", "export", "main", "pool", "prefix", "runs", "select"]
 
 
 def main() -> None:

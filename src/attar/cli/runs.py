@@ -1,4 +1,4 @@
-"""Commands on runs: plan, run, resume, status, why, report, gc."""
+"""Commands on runs: plan, run, resume, status, why, report, compare, gc."""
 
 from pathlib import Path
 from typing import Annotated
@@ -91,6 +91,27 @@ def report(
     from attar.report.page import write_report
 
     print(write_report(Home(home), *map(run_name, names), out=out))  # noqa: T201 (its output is its result)
+
+
+@app.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="RUN[:ARM]", help="two or more; without an arm a run's main one")],
+    examples: Annotated[int, typer.Option(min=0, help="pairs of answers to show, of each side and in each direction")] = 3,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Set runs side by side on the same questions: scores, wins by category and level, what each took, where they differ."""
+    from attar.compare.show import print_comparison
+    from attar.compare.together import compare as together
+    from attar.home import Home
+
+    out(together(Home(home), *map(_side_name, names), most=examples).plain(), as_json, print_comparison)
+
+
+def _side_name(given: str) -> str:
+    """RUN or RUN:ARM, where RUN may be a run file."""
+    file, _, arm = given.rpartition(":")
+    return f"{run_name(file)}:{arm}" if file.endswith((".yaml", ".yml")) else run_name(given)
 
 
 @app.command()

@@ -92,8 +92,14 @@ def write_dataset(
 
 def has_data(home: Home, record: Mapping[str, Any]) -> bool:
     """Whether any result of a run could go out as data."""
-    found = [parts(home.steps / folder) for folder in record["results"].values()]
+    found = [parts(home.steps / folder) for folder in _told(record).values()]
     return any(form_of(list(pl.read_parquet_schema(paths[0]))) for paths in found if paths)
+
+
+def _told(record: Mapping[str, Any]) -> dict[str, str]:
+    """The results that may be data, and their folders: not what examinations made."""
+    stages = {step["folder"]: step["stage"] for step in record["steps"]}
+    return {name: folder for name, folder in record["results"].items() if not stages[folder].startswith("evaluate.")}
 
 
 def _may_write(target: Path) -> None:
@@ -117,9 +123,9 @@ def _sources(home: Home, record: Mapping[str, Any]) -> dict[str, Source]:
     """The results that are data, examinations left out."""
     stages = {step["folder"]: step for step in record["steps"]}
     out = {}
-    for name, folder in record["results"].items():
+    for name, folder in _told(record).items():
         found, step = parts(home.steps / folder), stages[folder]
-        if not found or step["stage"].startswith("evaluate."):
+        if not found:
             continue
         blank = pl.concat([pl.scan_parquet(path).head(0).collect() for path in found], how="diagonal_relaxed")
         if (form := form_of(blank.columns)) is None:

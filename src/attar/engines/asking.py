@@ -1,9 +1,11 @@
-"""What stages do again and again: ask a writer one thing a row, and take its text, or the reason why there is none."""
+"""What stages do again and again: ask a writer, or a grader, one thing a row, and take what it says, or the reason why not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from attar.engines.base import Reply, Request, Writer, in_order
+from attar.chat import Message
+from attar.engines.base import Grader, Reply, Request, Writer, in_order
+from attar.parse import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,13 @@ def _answer(reply: Reply, whole: bool) -> Answer:
     text = (reply.text or "").strip()
     error = reply.error or ("cut off" if whole and reply.finish == "length" else None)
     return Answer(None if error else text, error, reply)
+
+
+def weighed(engine: Grader, talks: Sequence[tuple[Message, ...] | None], labels: tuple[str, ...]) -> list[Weights]:
+    """Of each conversation the labels' log-probabilities as its answer."""
+    able = [(place, talk) for place, talk in enumerate(talks) if talk is not None]
+    requests = (Request(i, messages=talk, labels=labels) for i, (_, talk) in enumerate(able))
+    found: list[Weights] = ["nothing to judge"] * len(talks)
+    for (place, _), reply in zip(able, in_order(engine.weigh(requests), len(able)), strict=True):
+        found[place] = reply.weights if reply.weights is not None and reply.error is None else reply.error or "no weights"
+    return found

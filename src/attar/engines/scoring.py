@@ -61,6 +61,8 @@ def _positions(mask: Tensor) -> Tensor:
 
 def weigh(model: Any, prompts: list[list[int]], labels: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
     """Log-probability of each label's tokens after its prompt: labels that begin alike are read together."""
+    if not prompts:
+        return []
     stems = [_stems(row) for row in labels]
     rows = [(prompt, stem) for prompt, own in zip(prompts, stems, strict=True) for stem in own]
     keep = 1 + max(len(stem) for _, stem in rows)

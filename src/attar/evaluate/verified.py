@@ -14,7 +14,7 @@ from attar.world.verify import grade, is_right
 
 
 def tasks(*, count: int = 480, seed: int = 0) -> Table:
-    """() -> id, prompt, messages, family, level: distinct held-out tasks, every family and level alike."""
+    """() -> id, question, prompt, messages, family, level: distinct held-out tasks, every family and level alike."""
     rng = Random(seed)
     prompts: dict[str, Task] = {}
     while len(prompts) < count:
@@ -28,9 +28,11 @@ def tasks(*, count: int = 480, seed: int = 0) -> Table:
             raise RecipeError(
                 f"an exam of {count} tasks is too large: of {family!r} at level {hardness} there are no more held out"
             )
+    names = [f"exam{seed}-{i:05d}" for i in range(count)]
     return pl.DataFrame(
         {
-            "id": [f"exam{seed}-{i:05d}" for i in range(count)],
+            "id": names,
+            "question": names,
             "prompt": list(prompts),
             "messages": pl.Series([turns(("user", prompt)) for prompt in prompts], dtype=COLUMNS["messages"]),
             "family": [task.family for task in prompts.values()],

@@ -74,14 +74,14 @@ def _knobs(settings: Fit | Preference) -> dict[str, Any]:
 def measured(
     flow: Flow, models: Mapping[str, Handle], base: Spec, exam: Exam, size: int, max_tokens: int, seed: int
 ) -> dict[str, Handle]:
-    """The models by name, and their scores: the same held-out tasks for all and the base, and the first one's lead."""
+    """The models by name; with an exam the marked answers of all and of the base, and their scores: the first one's lead."""
     results = {f"model-{arm}": model for arm, model in models.items()}
     if exam == "none":
         return results
     students: dict[str, Spec | Handle] = {**models, "none": base}
     questions = flow(verified.tasks, count=size, seed=seed, name="exam")
-    marked = []
+    marked = {}
     for arm, student in students.items():
         sat = flow(respond.sample, questions, engine=student, max_tokens=max_tokens, whole=False, name=f"sit-{arm}")
-        marked.append(flow(verified.check, sat, name=f"mark-{arm}"))
-    return results | {"scores": flow(stats.compare, *marked, arms=list(students), name="scores")}
+        marked[f"answers-{arm}"] = flow(verified.check, sat, name=f"mark-{arm}")
+    return results | marked | {"scores": flow(stats.compare, *marked.values(), arms=list(students), name="scores")}

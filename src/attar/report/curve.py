@@ -1,95 +1,31 @@
-"""Accuracy by round as a drawing: where every point, band and label of the curve lies.
+"""The scores as drawings: accuracy by round where there are rounds, and a bar an arm.
 
-Arms named round-1, round-2 and on are its points; a few other arms are level lines to compare with. The scale runs from 0 to
-100%, so that equal heights mean equal accuracies in every report.
+Arms named round-1, round-2 and on are the curve's points; a few other arms are level lines to compare with. Scales run from 0
+to 100%, so that equal heights mean equal accuracies in every report.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
+from attar.report import charts
 from attar.report.arms import Arm
+from attar.report.words import between, percent
 
-FRAME = {"left": 48.0, "top": 14.0, "wide": 440.0, "high": 300.0}
-"""Where the scale lies in the drawing."""
 _LEAST = 3
 """Fewer rounds are no curve."""
 _LINES = 3
 """More other arms are no help to the eye."""
-MARGIN = 24.0
-"""Room for labels on both sides of the points."""
-_APART = 16.0
-"""Labels beside each other's lines stand so far apart at least."""
-
-Place = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A round: its place, where its interval ends, and its arm."""
-
-    at: Place
-    low: float
-    high: float
-    number: int
-    arm: Arm
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """An arm that is no round: the height of its line, and of its label."""
-
-    height: float
-    label: float
-    arm: Arm
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """All that is drawn; `runs` holds each run's own places where there are several."""
-
-    points: Sequence[Point]
-    runs: Sequence[Sequence[Place]]
-    levels: Sequence[Level]
-
-    @property
-    def line(self) -> list[Place]:
-        """The places of the rounds."""
-        return [point.at for point in self.points]
-
-    @property
-    def band(self) -> list[Place]:
-        """The outline of the intervals: out along their upper ends, back along the lower ones."""
-        out = [(point.at[0], point.high) for point in self.points]
-        return out + [(point.at[0], point.low) for point in reversed(self.points)]
-
-
-def height(share: float) -> float:
-    """How far down a share lies: 100% at the top; what an interval has beyond 0 and 100% is cut off."""
-    return round(FRAME["top"] + FRAME["high"] * (1 - min(1.0, max(0.0, share))), 1)
+_APART = 0.055
+"""Labels beside each other's lines stand so far apart at least, as a share of the scale."""
+_NUMBERED = 12
+"""Of more rounds the points have no figures beside them."""
 
 
 def rounds(arms: Sequence[Arm]) -> Mapping[int, Arm]:
     """The arms that are rounds, by number."""
     numbered = {int(found[1]): arm for arm in arms if (found := re.fullmatch(r"round-(\d+)", arm.name))}
     return dict(sorted(numbered.items()))
-
-
-def curve(arms: Sequence[Arm]) -> Curve | None:
-    """The curve of the arms that are rounds; None of fewer than three."""
-    found = rounds(arms)
-    if len(found) < _LEAST:
-        return None
-    first, last = min(found), max(found)
-    step = (FRAME["wide"] - 2 * MARGIN) / (last - first)
-    along = {number: round(FRAME["left"] + MARGIN + step * (number - first), 1) for number in found}
-    points = []
-    for number, arm in found.items():
-        value = arm.accuracy
-        points.append(Point((along[number], height(value.value)), height(value.low), height(value.high), number, arm))
-    several = range(count) if (count := len(points[0].arm.accuracy.runs)) > 1 else ()
-    runs = [[(along[number], height(arm.accuracy.runs[run])) for number, arm in found.items()] for run in several]
-    return Curve(points, runs, _levels([arm for arm in arms if arm not in found.values()]))
 
 
 def in_bars(arms: Sequence[Arm]) -> list[Arm]:
@@ -99,12 +35,106 @@ def in_bars(arms: Sequence[Arm]) -> list[Arm]:
     return [arm for arm in arms if arm not in drawn]
 
 
-def _levels(arms: Sequence[Arm]) -> list[Level]:
-    """Lines from the top down, each label pushed below the one before where they would overlap."""
-    if len(arms) > _LINES:
+def points(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """round, value, low, high of each round; what an interval has beyond 0 and 100% is cut off."""
+    return [
+        {
+            "round": number,
+            "value": arm.accuracy.value,
+            **_ends(arm),
+            "told": f"{percent(arm.accuracy.value)} ({between(arm.accuracy)})",
+        }
+        for number, arm in rounds(arms).items()
+    ]
+
+
+def runs(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """run, round, value of each of several runs."""
+    found = rounds(arms)
+    several = max((len(arm.accuracy.runs) for arm in found.values()), default=0)
+    each = range(several) if several > 1 else ()
+    return [{"run": run, "round": number, "value": arm.accuracy.runs[run]} for run in each for number, arm in found.items()]
+
+
+def levels(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """name, value, label (where its name stands) of the other arms, from the top down; none if they are many."""
+    found = rounds(arms).values()
+    others = sorted((arm for arm in arms if arm not in found), key=lambda arm: -arm.accuracy.value)
+    if len(others) > _LINES:
         return []
-    out: list[Level] = []
-    for arm in sorted(arms, key=lambda arm: -arm.accuracy.value):
-        line = height(arm.accuracy.value)
-        out.append(Level(line, max(line, out[-1].label + _APART) if out else line, arm))
-    return out
+    labels = [arm.accuracy.value for arm in others]
+    for place in range(1, len(labels)):
+        labels[place] = min(labels[place], labels[place - 1] - _APART)
+    out = [{"name": arm.name, "value": arm.accuracy.value, "label": at} for arm, at in zip(others, labels, strict=True)]
+    return [{**line, "told": f"{line['name']} {percent(line['value'])}"} for line in out]
+
+
+def curve(arms: Sequence[Arm]) -> charts.Drawing | None:
+    """Accuracy by round with its interval, each run's line, and the other arms as levels; None of fewer than three."""
+    import altair as alt
+
+    rows = points(arms)
+    if len(rows) < _LEAST:
+        return None
+    x = alt.X(
+        "round:Q",
+        title="round",
+        scale=alt.Scale(zero=False, nice=False, padding=24),
+        axis=alt.Axis(tickMinStep=1, format="d", grid=False, tickCount=min(16, len(rows))),
+    )
+    scale = alt.Scale(domain=[0, 1])
+    y = alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(format="%", tickCount=5))
+    whole = charts.of(rows).encode(x=x)
+    band = whole.mark_area(opacity=0.16, color=charts.ROSE).encode(y=alt.Y("low:Q", scale=scale, title=None), y2="high:Q")
+    line = whole.mark_line(strokeWidth=2.6).encode(y=y)
+    tips = [alt.Tooltip("round:Q"), alt.Tooltip("told:N", title="accuracy")]
+    dots = whole.mark_point(size=55, opacity=1).encode(y=y, tooltip=tips)
+    layers: list[Any] = [band]
+    if own := runs(arms):
+        thin = charts.of(own).mark_line(strokeWidth=1, opacity=0.5).encode(x=x, y=y, detail="run:N")
+        layers.append(thin)
+    if others := levels(arms):
+        level = charts.of(others).encode(y=y)
+        right = charts.of(others).encode(x=alt.value(charts.WIDE + 12), y=alt.Y("label:Q", scale=scale, title=None))
+        layers.append(level.mark_rule(strokeDash=[5, 4], color=charts.SOFT))
+        layers.append(right.mark_text(align="left", color=charts.SOFT).encode(text="told:N"))
+    layers += [line, dots]
+    if len(rows) <= _NUMBERED:
+        layers.append(whole.mark_text(dy=-13).encode(y=y, text=alt.Text("value:Q", format=".1%")))
+    about = "Accuracy by round: " + "; ".join(f"{row['round']}: {row['told']}" for row in rows)
+    return charts.drawing(alt.layer(*layers), about, width=charts.WIDE, height=300)
+
+
+def bars(arms: Sequence[Arm]) -> charts.Drawing | None:
+    """A bar an arm with its interval, and where there are several runs a stroke for each; None without arms."""
+    import altair as alt
+
+    if not arms:
+        return None
+    rows = [_bar(arm) for arm in arms]
+    whole = charts.of(rows).encode(
+        y=alt.Y("arm:N", sort=None, title=None, axis=alt.Axis(labelColor=charts.INK, labelFontSize=13))
+    )
+    axis = alt.Axis(format="%", tickCount=5)
+    bar = whole.mark_bar(height=18, cornerRadiusEnd=2).encode(
+        x=alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=axis)
+    )
+    interval = whole.mark_rule(strokeWidth=2.5).encode(x="low:Q", x2="high:Q")
+    text = whole.mark_text(align="left").encode(x=alt.value(charts.WIDE + 14), text="told:N")
+    layers: list[Any] = [bar, interval, text]
+    own = [{"arm": arm.name, "value": value} for arm in arms for value in arm.accuracy.runs if len(arm.accuracy.runs) > 1]
+    if own:
+        strokes = charts.of(own).encode(y=alt.Y("arm:N", sort=None), x="value:Q")
+        layers.append(strokes.mark_tick(color=charts.INK, thickness=1, height=14))
+    about = "Accuracy by arm: " + "; ".join(f"{row['arm']} {row['told']}" for row in rows)
+    return charts.drawing(alt.layer(*layers), about, width=charts.WIDE, height=charts.height_of(len(rows), 32))
+
+
+def _bar(arm: Arm) -> dict[str, Any]:
+    told = f"{percent(arm.accuracy.value)} ({between(arm.accuracy)})"
+    return {"arm": arm.name, "value": arm.accuracy.value, **_ends(arm), "told": told}
+
+
+def _ends(arm: Arm) -> dict[str, float]:
+    """Where an arm's interval is drawn: over few runs it may go beyond all or nothing."""
+    return {"low": max(0.0, arm.accuracy.low), "high": min(1.0, arm.accuracy.high)}

@@ -1,10 +1,10 @@
-"""How far a judge can be trusted, as a report shows it: figures of agreement by judge, and a reliability curve as a drawing."""
+"""How far a judge can be trusted, as a report shows it: figures of agreement by judge, and a reliability curve."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
+from attar.report import charts
 from attar.table import Table
 
 FIGURES = {
@@ -20,8 +20,8 @@ FIGURES = {
 }
 """What figures of agreement are called, those that matter most first."""
 _SHARES = ("pairs", "best", "exact", "unscored")
-LEFT, TOP, SIDE = 44.0, 20.0, 300.0
-_LARGEST = 18.0
+_LARGEST = 1000
+"""The area of the largest circle, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,12 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
-    """A bin's circle."""
-
-    x: float
-    y: float
-    radius: float
-    told: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Reliability:
-    """The circles, the ends of the scale, and the row for all."""
+    """The bins that hold rows, the row for all (whose ends are the scale's), and the drawing."""
 
-    bins: Sequence[Bin]
-    ends: tuple[float, float]
+    bins: Sequence[Mapping[str, Any]]
     whole: Mapping[str, Any]
+    drawing: charts.Drawing
 
 
 def agreement(table: Table | None) -> Agreement | None:
@@ -72,13 +62,24 @@ def reliability(table: Table | None) -> Reliability | None:
     filled = [row for row in rows.values() if row["count"]]
     if whole is None or not filled:
         return None
-    low, high, most = whole["low"], whole["high"], max(row["count"] for row in filled)
-    bins = []
-    for row in filled:
-        score, gold = ((row[axis] - low) / (high - low) for axis in ("score", "gold"))
-        radius = round(_LARGEST * sqrt(row["count"] / most), 2)
-        bins.append(Bin(round(LEFT + SIDE * score, 1), round(TOP + SIDE * (1 - gold), 1), radius, row))
-    return Reliability(bins, (low, high), whole)
+    return Reliability(filled, whole, _circles(filled, whole))
+
+
+def _circles(bins: Sequence[Mapping[str, Any]], whole: Mapping[str, Any]) -> charts.Drawing:
+    """A circle a bin on a square; on the diagonal ratings mean what they say."""
+    import altair as alt
+
+    ends = [whole["low"], whole["high"]]
+    scale, axis = alt.Scale(domain=ends, nice=False), alt.Axis(tickCount=5)
+    diagonal = charts.of({"at": end} for end in ends).mark_line(color=charts.SOFT, strokeDash=[5, 4], strokeWidth=1)
+    x, y = (
+        alt.X("at:Q", scale=scale, title="the judge's mean rating", axis=axis),
+        alt.Y("at:Q", scale=scale, title="mean true rating", axis=axis),
+    )
+    tips = [alt.Tooltip("count:Q", format=","), alt.Tooltip("score:Q", format=".2f"), alt.Tooltip("gold:Q", format=".2f")]
+    size = alt.Size("count:Q", scale=alt.Scale(domain=[0, max(row["count"] for row in bins)], range=[0, _LARGEST]), legend=None)
+    circles = charts.of(bins).mark_point(opacity=0.6).encode(x="score:Q", y="gold:Q", size=size, tooltip=tips)
+    return charts.drawing(diagonal.encode(x=x, y=y) + circles, "Mean true rating by mean rating", width=320, height=320)
 
 
 def coverage(table: Table | None) -> Mapping[str, Any] | None:

@@ -1,6 +1,6 @@
 """How figures are written on a report's page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attar.report.arms import Figure
@@ -26,16 +26,6 @@ def signed(figure: Figure) -> str:
     return f"{points(figure.low)} to {points(figure.high)}"
 
 
-def within(share: float) -> float:
-    """What of a share fits between 0 and 100%: an interval over few runs may go beyond."""
-    return round(min(1.0, max(0.0, share)), 4)
-
-
-def places(line: Sequence[tuple[float, float]]) -> str:
-    """Places as SVG has them."""
-    return " ".join(f"{x:g},{y:g}" for x, y in line)
-
-
 def took(seconds: float) -> str:
     """Seconds, minutes or hours."""
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
@@ -53,6 +43,37 @@ def measured(value: float, share: bool, bare: bool = False, sign: bool = False) 
     return f"{number:{'+' if sign else ''}.{digits}f}{'%' if share and not bare else ''}"
 
 
+def figure(value: float | None) -> str:
+    """Any number, with as many digits as one reads."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+
+
+def short(count: float) -> str:
+    """A count by thousands or millions."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e4, "K")):
+        if count >= size:
+            return f"{count / (1e3 if letter == 'K' else size):.3g}{letter}"
+    return f"{count:,.0f}"
+
+
+def money(dollars: float) -> str:
+    """Dollars; of little money the parts of a cent too."""
+    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
+
+
+def plain(name: str) -> str:
+    """A name that a program gave, as words."""
+    return name.removeprefix("figures-").replace("_", " ").replace("-", " ")
+
+
+def cut(text: str | None, most: int = 900) -> str:
+    """The beginning of a long text, and how long it is."""
+    text = text or ""
+    return text if len(text) <= most else f"{text[:most]} ... ({len(text):,} characters)"
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    filter_.__name__: filter_ for filter_ in (percent, points, between, signed, within, places, took, known, measured)
+    made.__name__: made for made in (percent, points, between, signed, took, known, measured, figure, short, money, plain, cut)
 }

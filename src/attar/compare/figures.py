@@ -1,0 +1,165 @@
+"""Figures of answers that stand side by side: each side's score, its lead over the first one, its wins and losses.
+
+Intervals are of 95%, over questions: drawn anew, or by formula where answers are right or wrong. Groups of fewer than ten
+questions are put together, and left out where even that makes fewer than ten, for an interval over so few says nothing.
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any
+
+import polars as pl
+
+from attar.compare.answers import GROUPS
+from attar.errors import DataError
+from attar.evaluate import bootstrap
+from attar.evaluate.stats import wilson
+from attar.identity import seed_of
+from attar.table import Table
+
+FEWEST = 10
+OTHER = "(other)"
+FIGURES = {
+    "id": pl.String,
+    "side": pl.String,
+    "by": pl.String,
+    "group": pl.String,
+    "figure": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "count": pl.Int64,
+    "wins": pl.Int64,
+    "losses": pl.Int64,
+    "ties": pl.Int64,
+    "p": pl.Float64,
+}
+Found = tuple[float, float, float, int]
+"""A figure, the ends of its interval, and over how many questions it is."""
+_SAME = 1e-9
+"""Means that differ by less are the same: the order of a sum is no difference."""
+
+
+def figures(lines: Table, names: Sequence[str], outcome: str) -> Table:
+    """matched answers -> id, side, by, group, figure, value, low, high, count; of a lead wins, losses, ties and p.
+
+    The figures are `score` and `length` (characters) of each side, and `lead`: how far it is ahead of the first. p is of the
+    exact sign test.
+    """
+    values, lengths = wide(lines, "value", len(names)), wide(lines, "length", len(names))
+    if len(values) < 2:
+        raise DataError(f"there is only {len(values)} question to compare {' and '.join(names)} by: intervals need two or more")
+    out, shares = [], outcome != "score"
+    for by, group, chosen in [("all", "all", values), *_groups(values)]:
+        first = chosen["0"].to_list()
+        for place, name in enumerate(names):
+            own = chosen[str(place)].to_list()
+            out.append(_line((name, by, group, "score"), interval(own, shares=shares)))
+            if place:
+                out.append(_line((name, by, group, "lead"), interval(own, first, shares=shares)) | _fought(own, first))
+    for place, name in enumerate(names):
+        out.append(_line((name, "all", "all", "length"), interval(lengths[str(place)].to_list())))
+    return pl.DataFrame(out, schema=FIGURES)
+
+
+def wide(lines: Table, column: str, count: int) -> Table:
+    """of, prompt, name, category, level, and a column for each side by its place: the questions with a value of every side."""
+    own = ["of", "prompt"]
+    told = lines.filter(pl.col("side") == 0).select(*own, "name", *GROUPS)
+    for place in range(count):
+        found = lines.filter(pl.col("side") == place).select(*own, pl.col(column).alias(str(place)))
+        told = told.join(found, on=own, how="left", maintain_order="left")
+    return told.drop_nulls([str(place) for place in range(count)])
+
+
+def examples(lines: Table, names: Sequence[str], most: int) -> Table:
+    """side, ahead, gap, of, prompt, values, responses: where each side differs most from the first.
+
+    So many where the first is ahead and as many where the side is; which of equal gaps, hangs on the prompt alone.
+    """
+    values, out = wide(lines, "value", len(names)), []
+    for place, name in enumerate(names[1:], 1):
+        gaps = values.with_columns(gap=pl.col(str(place)) - pl.col("0")).filter(pl.col("gap").abs() > _SAME)
+        drawn = pl.Series("drawn", [seed_of("compare.examples", prompt) for prompt in gaps["prompt"]], dtype=pl.Int64)
+        ranked = gaps.with_columns(drawn, pl.col("gap").abs().round(9).alias("far")).sort(
+            ["far", "drawn", "of"], descending=[True, False, False]
+        )
+        for ahead, chosen in ((names[0], ranked.filter(pl.col("gap") < 0)), (name, ranked.filter(pl.col("gap") > 0))):
+            out += [_example(lines, row, place, name, ahead) for row in chosen.head(most).to_dicts()]
+    kinds = dict.fromkeys(("side", "ahead", "of", "prompt", *GROUPS, "first_response", "response"), pl.String)
+    return pl.DataFrame(out, schema=kinds | dict.fromkeys(("gap", "first_value", "value"), pl.Float64))
+
+
+def _example(lines: Table, row: dict[str, Any], place: int, name: str, ahead: str) -> dict[str, Any]:
+    found = lines.filter(pl.col("of") == row["of"], pl.col("prompt") == row["prompt"])
+    first, own = (found.filter(pl.col("side") == side).row(0, named=True) for side in (0, place))
+    better = row["gap"] > 0
+    return {
+        **{key: row[key] for key in ("prompt", "gap", *GROUPS)},
+        "of": row["name"],
+        "side": name,
+        "ahead": ahead,
+        "first_value": row["0"],
+        "value": row[str(place)],
+        "first_response": first["worst" if better else "best"],
+        "response": own["best" if better else "worst"],
+    }
+
+
+def _groups(values: Table) -> list[tuple[str, str, Table]]:
+    """The questions by each label that enough of them have; all others of a kind together."""
+    out = []
+    for by in GROUPS:
+        counts = dict(values[by].drop_nulls().value_counts().iter_rows())
+        large = [label for label in values[by].drop_nulls().unique(maintain_order=True) if counts[label] >= FEWEST]
+        out += [(by, label, values.filter(pl.col(by) == label)) for label in large]
+        rest = values.filter(pl.col(by).is_null() | ~pl.col(by).is_in(large))
+        if large and len(rest) >= FEWEST:
+            out.append((by, OTHER, rest))
+    return out
+
+
+def _line(place: tuple[str, str, str, str], found: Found) -> dict[str, Any]:
+    side, by, group, figure = place
+    value, low, high, count = found
+    line = {"id": "/".join(place), "side": side, "by": by, "group": group, "figure": figure}
+    return line | {"value": value, "low": low, "high": high, "count": count}
+
+
+def _fought(own: Sequence[float], first: Sequence[float]) -> dict[str, Any]:
+    won, lost = _won_and_lost(own, first)
+    p = bootstrap.sign_test([1.0] * won + [-1.0] * lost, range(won + lost), tie=0.0)
+    return {"wins": won, "losses": lost, "ties": len(own) - won - lost, "p": p}
+
+
+def interval(own: Sequence[float], first: Sequence[float] | None = None, *, shares: bool = False) -> Found:
+    """The mean (of the differences, with a first), its 95% interval over questions, and how many there are.
+
+    Of `shares` that are all nought or one (right and wrong) the interval is by formula.
+    """
+    count = len(own)
+    if not shares or not {*own, *(first or ())} <= {0.0, 1.0}:
+        value, low, high = (
+            bootstrap.mean(own, range(count)) if first is None else bootstrap.difference(own, first, range(count))
+        )
+        assert low is not None
+        assert high is not None  # of one question there would be none
+        return value, low, high, count
+    if first is None:
+        return sum(own) / count, *wilson(int(sum(own)), count), count
+    return *_lead_in_rights(*_won_and_lost(own, first), count), count
+
+
+def _lead_in_rights(won: int, lost: int, count: int) -> tuple[float, float, float]:
+    """The lead in shares of the same questions, with Bonett and Price's interval: as if one more were won and one more lost.
+
+    Over ten to thirty questions a bootstrap holds the truth too seldom, and where nobody won it has no width at all.
+    """
+    up, down = (won + 1) / (count + 2), (lost + 1) / (count + 2)
+    half = 1.959964 * sqrt((up + down - (up - down) ** 2) / (count + 2))
+    return (won - lost) / count, max(-1.0, up - down - half), min(1.0, up - down + half)
+
+
+def _won_and_lost(own: Sequence[float], first: Sequence[float]) -> tuple[int, int]:
+    gaps = [mine - theirs for mine, theirs in zip(own, first, strict=True)]
+    return sum(gap > _SAME for gap in gaps), sum(gap < -_SAME for gap in gaps)

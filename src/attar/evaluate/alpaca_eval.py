@@ -1,0 +1,157 @@
+"""AlpacaEval 2: win rates of battles, plain, discrete and length-controlled, with intervals over questions.
+
+The mathematics are the leaderboard's (its published figures come out of its published annotations); who judged does not matter.
+Battles on other questions are controlled by length alone, and every row says by what it was. Intervals (95%) draw whole
+questions anew, and beside them stands the standard error as the leaderboard has it; a share of none or all has Wilson's.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import exp
+from random import Random
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from attar.errors import DataError, RecipeError
+from attar.evaluate.bootstrap import Interval, mean, middle, times
+from attar.evaluate.length_control import Battles, control, known, text_hash
+from attar.evaluate.provenance import carried
+from attar.table import Table, need
+
+Array = np.ndarray
+_TOLD = ("figure", "value", "low", "high", "count", "published_se", "controlled_by")
+_GROUP = ("model", "opponent", "judge", "asked", "order")
+_READ = ("id", "question", "prompt", "row", "preference", "chars", "against_chars", "date", *_GROUP)
+
+
+def seeded_order(instruction: str) -> bool:
+    """Whether the response is shown before what it is held against, as the official annotator draws it."""
+    return Random(f"is_switched_outputs{instruction}0").choices([False, True])[0]
+
+
+def first_wins(top: Mapping[str, float]) -> float | None:
+    """How far the answer shown first is better, from log-probabilities of `m` (the first) and `M`; one not there counts 0."""
+    if "m" not in top and "M" not in top:
+        return None
+    most = max(top[label] for label in ("m", "M") if label in top)
+    first, second = (exp(top[label] - most) if label in top else 0.0 for label in ("m", "M"))
+    return first / (first + second)
+
+
+def figures(
+    battles: Table, *, bootstrap: int = 1000, seed: int = 0, difficulty_of: Literal["question", "row"] = "question"
+) -> Table:
+    """prompt, response, against (or chars, against_chars), preference -> model, figure, value, low, high, count, published_se.
+
+    A row for each figure of each model, opponent and judge that there is; win rates are percent. `question` says which rows are
+    drawn together. AlpacaEval's questions are known by their text; with `difficulty_of` row each battle has the difficulty of
+    the question at its `row`, as on the leaderboard, also where rows before it are missing.
+    """
+    if bootstrap < 0 or difficulty_of not in ("question", "row"):
+        raise RecipeError(f"bootstrap {bootstrap}, difficulty_of {difficulty_of!r}: a number of draws, and question or row")
+    rows = _rows(battles)
+    keys = [name for name in _GROUP if name in rows.columns]
+    told = [name for name in keys if name == "model" or rows[name].n_unique() > 1]
+    groups = rows.partition_by(keys, maintain_order=True) if keys else [rows]
+    made = []
+    for group in groups:
+        who = {name: group[name][0] for name in ("model", "opponent") if name in keys}
+        start = "/".join(str(group[name][0]) for name in told)
+        lines = _lines(group, bootstrap, seed, difficulty_of)
+        lines = [{"id": f"{start}/{line['figure']}" if start else line["figure"], **who, **line} for line in lines]
+        made.append(carried(pl.DataFrame(lines, schema={name: _kind(name) for name in ("id", *who, *_TOLD)}), group))
+    if not made:
+        raise DataError("there are no battles")
+    return pl.concat(made)
+
+
+def _kind(column: str) -> type[pl.DataType]:
+    if column in ("value", "low", "high", "published_se"):
+        return pl.Float64
+    return pl.Int64 if column == "count" else pl.String
+
+
+def _rows(battles: Table) -> Table:
+    """The columns that figures are made of, checked; lengths are counted where texts are given."""
+    need(battles, "preference")
+    lengths = {"chars": "response", "against_chars": "against"}
+    for chars, text in lengths.items():
+        if chars not in battles.columns:
+            need(battles, text)
+            battles = battles.with_columns(pl.col(text).fill_null("").str.len_chars().alias(chars))
+    rows = battles.with_columns(
+        pl.col("preference").cast(pl.Float64).fill_nan(None), *(pl.col(name).cast(pl.Float64) for name in lengths)
+    )
+    if "question" not in rows.columns:
+        rows = rows.with_columns(pl.col("prompt" if "prompt" in rows.columns else "id").alias("question"))
+    for column, bad in (
+        ("preference", ~pl.col("preference").is_between(0, 1)),
+        ("question", pl.col("question").is_null()),
+        *((name, ~(pl.col(name) >= 0).fill_null(False)) for name in lengths),
+    ):
+        if len(wrong := rows.filter(bad)):
+            row = wrong.row(0, named=True)
+            wants = {"preference": "from 0 to 1, or null", "question": "a name"}.get(column, "a number of characters")
+            raise DataError(f"battle {row['id']!r} has {column} {row[column]!r}: it must be {wants}")
+    return rows.select(name for name in rows.columns if name in _READ)  # others may be called as what is joined to them is
+
+
+def _lines(group: Table, bootstrap: int, seed: int, difficulty_of: str) -> list[dict[str, Any]]:
+    """The figures of one model against another."""
+    group = _placed(group, difficulty_of)
+    names = group["question"].unique(maintain_order=True)
+    question = group["question"].replace_strict(names, range(len(names))).to_numpy()
+    longer, difficulty = (group["chars"] - group["against_chars"]).to_numpy(), group["difficulty"].to_numpy()
+    rows = Battles(group["preference"].to_numpy(), longer, question, None if group["difficulty"].null_count() else difficulty)
+    wins, judged = rows.preference[rows.judged], question[rows.judged]
+    found = control(rows)
+    drawn = [
+        control(rows, many[:, question], penalty=found.penalty) for many in times(len(names), bootstrap, seed, width=len(group))
+    ]
+    value = _sound(found.values[0])
+    ends = middle(np.concatenate([np.empty(0), *(each.values[1:] for each in drawn)]), len(np.unique(judged)))
+    share = partial(mean, share=True, draws=bootstrap, seed=seed)
+    chars, unjudged = group["chars"].to_numpy(), (~rows.judged).astype(float)
+    lines: list[tuple[Any, ...]] = [
+        ("win_rate", *_percent(share, wins, judged), len(wins), _sem(wins), None),
+        ("discrete_win_rate", *_percent(share, (np.sign(wins - 0.5) + 1) / 2, judged), len(wins), None, None),
+        ("lc_win_rate", value, *ends, len(wins), _sound(found.published_se), ", ".join(found.terms)),
+        ("avg_length", *mean(chars, question, draws=bootstrap, seed=seed), len(group), None, None),
+        ("unjudged", *share(unjudged, question), len(group), None, None),
+    ]
+    return [dict(zip(_TOLD, line, strict=True)) for line in lines]
+
+
+def _percent(share: Callable[..., Interval], values: Array, questions: Array) -> tuple[float | None, ...]:
+    if not len(values):
+        return None, None, None
+    return tuple(None if end is None else 100 * end for end in share(values, questions))
+
+
+def _sem(wins: Array) -> float | None:
+    return float(100 * wins.std(ddof=1) / np.sqrt(len(wins))) if len(wins) > 1 else None
+
+
+def _sound(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _placed(group: Table, difficulty_of: str) -> Table:
+    """The battles in the order of their questions, with `difficulty` if all are AlpacaEval's; nothing hangs on their order."""
+    unknown = group.sort("question", "id").with_columns(difficulty=pl.lit(None, dtype=pl.Float64))
+    if "prompt" not in group.columns or group["prompt"].null_count():
+        return unknown
+    listed = known().select("text", "difficulty").with_row_index("place")
+    texts = pl.Series("text", [text_hash(text) for text in group["prompt"]], dtype=pl.UInt64)
+    placed = group.with_columns(texts).join(listed, on="text", how="left", maintain_order="left")
+    if placed["place"].null_count():
+        return unknown
+    if difficulty_of == "question":
+        return placed.sort("place", "id")
+    need(group, "row")
+    if len(beyond := group.filter(~pl.col("row").is_between(0, len(listed) - 1).fill_null(False))):
+        row = beyond.row(0, named=True)
+        raise DataError(f"battle {row['id']!r} stands at row {row['row']}: AlpacaEval has rows 0 to {len(listed) - 1}")
+    return group.sort("row", "id").with_columns(difficulty=listed["difficulty"].gather(group["row"].sort().cast(pl.Int64)))

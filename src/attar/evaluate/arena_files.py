@@ -1,0 +1,104 @@
+"""Judgments in Arena-Hard's own files, in both its forms, as battles: any number of files or folders, models and judges.
+
+A row of them is a model's two games on one question. What a file does not say (the older form names no baseline) must be told.
+The answers are in files of their own, and are needed only where style is held even.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from attar import files
+from attar.errors import DataError
+from attar.evaluate.arena_hard import STRONG, Game, ended, known, settled
+from attar.table import Table
+
+_KINDS: dict[str, Any] = dict.fromkeys(
+    ("id", "question", "category", "model", "opponent", "prompt", "response", "against", "judge", "asked", "order", "date"),
+    pl.String,
+)
+
+_TEXTS = ("prompt", "response", "against")
+
+
+def battles(
+    judgments: Sequence[str | Path], *, answers: Sequence[str | Path] = (), baseline: str | None = None, strong: int = STRONG
+) -> Table:
+    """Files of judgments -> id, question, category, model, opponent, preference, weight, votes, verdicts, judge, ...
+
+    With files of answers also prompt, response and against. A verdict that is missing or unknown is the row's failure.
+    """
+    texts = _texts(answers)
+    lines, told = [], []
+    for where, value in _records(judgments):
+        question, model = _said(value, ("uid", "question_id"), where), _said(value, ("model",), where)
+        opponent = value.get("baseline") or baseline
+        if opponent is None:
+            raise DataError(f"{where} names no baseline: say against whom the games were played")
+        line = {"question": question, "model": model, "opponent": opponent, "category": value.get("category"), "order": "both"}
+        line["judge"] = value.get("judge")
+        line["id"] = "/".join(str(line[name]) for name in ("judge", "model", "question") if line[name] is not None)
+        if texts:
+            line["prompt"], line["response"] = _answer(texts, model, question)
+            line["against"] = _answer(texts, opponent, question)[1]
+        lines.append(line)
+        told.append(_games(value, where, strong))
+    if not lines:
+        raise DataError(f"{', '.join(map(str, judgments))}: there are no judgments")
+    out = pl.DataFrame(lines, schema={name: _KINDS[name] for name in _KINDS if texts or name not in _TEXTS})
+    if len(again := out.filter(pl.col("id").is_duplicated())):
+        raise DataError(f"the judgment {again['id'][0]!r} is there twice: name each file once")
+    return settled(out, told, [None] * len(out))
+
+
+def _records(paths: Sequence[str | Path]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every row of the files, and where it stands."""
+    for path in map(Path, paths):
+        for found in files.rows(path):
+            where = f"{found.file}, line {found.line},"
+            if not isinstance(found.value, Mapping):
+                raise DataError(f"{where} is no record: {found.value}")
+            yield where, found.value
+
+
+def _said(value: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+    for name in names:
+        if isinstance(value.get(name), str | int):
+            return str(value[name])
+    raise DataError(f"{where} has no {' or '.join(map(repr, names))}; it has: {', '.join(value)}")
+
+
+def _games(value: Mapping[str, Any], where: str, strong: int) -> dict[int, Game]:
+    """The two games of a record; the answer of the model is second in game 1."""
+    played = value.get("games")
+    if not isinstance(played, list) or len(played) != 2:
+        raise DataError(f"{where} has no two games: Arena-Hard's judgments have a list of them under 'games'")
+    scores = [game.get("score") if isinstance(game, Mapping) else None for game in played]
+    return {
+        place: ended(known(score), place, strong) if isinstance(score, str) else Game(error="no verdict")
+        for place, score in enumerate(scores, start=1)
+    }
+
+
+def _texts(paths: Sequence[str | Path]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Of each model and question the prompt and the answer."""
+    found = {}
+    for where, value in _records(paths):
+        key = _said(value, ("model", "model_id"), where), _said(value, ("uid", "question_id"), where)
+        try:
+            if "messages" in value:
+                asked, said = value["messages"][-2]["content"], value["messages"][-1]["content"]
+                found[key] = asked, said["answer"] if isinstance(said, Mapping) else said
+            else:
+                found[key] = "", value["choices"][0]["turns"][-1]["content"]
+        except (KeyError, IndexError, TypeError) as error:
+            raise DataError(f"{where} is no answer of Arena-Hard's: it has neither messages nor choices with turns") from error
+    return found
+
+
+def _answer(texts: Mapping[tuple[str, str], tuple[str, str]], model: str, question: str) -> tuple[str, str]:
+    if (model, question) not in texts:
+        raise DataError(f"the files of answers have none of {model!r} to question {question!r}: name that model's file too")
+    return texts[model, question]

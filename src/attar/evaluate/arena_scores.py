@@ -1,0 +1,162 @@
+"""Arena-Hard's scores: the mean of all votes, in percent, of each model in each category; and the same with style held even.
+
+With style held even, the votes of all models are told at once by Bradley-Terry with leads in style as covariates; the score is
+what is expected of two answers alike in style. (The published code takes it at the lead that its models have on average:
+`centred` does so. Its options for length alone or markdown alone cut off columns of models, and are not copied.) Intervals
+(95%) draw whole questions anew. Beside the score stands the interval as published: the middle 90% of draws of single votes, as
+if each were a question of its own. It is far narrower than it should be.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from attar.errors import DataError, RecipeError, did_you_mean
+from attar.evaluate.bootstrap import Interval, codes, difference, mean, middle
+from attar.evaluate.bradley_terry import RIDGE, fitted
+from attar.evaluate.paired_logit import games
+from attar.evaluate.provenance import carried
+from attar.evaluate.stats import wilson
+from attar.evaluate.style import Length, columns, leads, scaled
+from attar.table import Table, need
+
+_ALL = "all"
+_MAY: dict[str, Any] = {name: pl.String for name in ("model", "opponent", "category")}
+_MAY |= {"weight": pl.Float64, "votes": pl.List(pl.Float64)}
+"""Columns that battles may lack: without a weight a battle counts once."""
+
+
+def figures(  # noqa: PLR0913 (what is held even, how, against whom, and how far it is drawn)
+    battles: Table,
+    *,
+    style: Sequence[str] = (),
+    length: Length = "tokens",
+    centred: bool = False,
+    over: str | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> Table:
+    """question, preference, and what there is of model, opponent, category, weight, votes -> each model's scores, by category.
+
+    id, category, model, figure, value, low, high, count, unjudged, published_low, published_high, judge, asked, order, date:
+    `score`, with `over` (a model) each other's `lead` on the questions that both have, with `style` (any of length, headers,
+    lists, bold) `score_even` and the coefficients. `count` is of battles with a preference, `unjudged` of those without.
+    """
+    columns(style)
+    need(battles, "question", "preference", *(("response", "against") if style else ()))
+    battles = _filled(battles)
+    if over is not None and over not in (models := battles["model"].drop_nulls().unique().to_list()):
+        raise RecipeError(f"over {over!r}: there is no such model; {did_you_mean(over, models)}")
+    parts = []
+    for (category,), rows in battles.sort("model", "question", "id").group_by("category", maintain_order=True):
+        lines = [*_scores(rows, bootstrap, seed), *(_over(rows, over, bootstrap, seed) if over is not None else ())]
+        if style:
+            lines += _even(rows, style, (length, centred, bootstrap, seed))
+        told = pl.DataFrame([{"category": category or _ALL, **line} for line in lines], schema=_SCHEMA, strict=False)
+        parts.append(carried(told, rows))
+    out = pl.concat(parts) if parts else pl.DataFrame(schema=_SCHEMA)
+    name = pl.format("{}/{}/{}", "category", pl.col("model").fill_null(_ALL), "figure")
+    return out.select(name.alias("id"), *out.columns).sort("category", maintain_order=True)
+
+
+_SCHEMA = {
+    "category": pl.String,
+    "model": pl.String,
+    "figure": pl.String,
+    **dict.fromkeys(("value", "low", "high"), pl.Float64),
+    **dict.fromkeys(("count", "unjudged"), pl.Int64),
+    **dict.fromkeys(("published_low", "published_high"), pl.Float64),
+}
+
+
+def _filled(battles: Table) -> Table:
+    """Battles with all that they may lack; of a jury's the weight and the votes are one judge's, and count for nothing."""
+    stale = ("weight", "votes") if "preference_judges" in battles.columns else ()
+    lacks = [name for name in _MAY if name in stale or name not in battles.columns]
+    out = battles.with_columns(pl.lit(None, dtype=_MAY[name]).alias(name) for name in lacks)
+    return out.with_columns(pl.col("weight").fill_null(1.0), pl.col("model").fill_null("model"))
+
+
+def _scores(rows: Table, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
+    """The raw score of every model."""
+    for (model,), own in rows.group_by("model", maintain_order=True):
+        judged = own.drop_nulls("preference")
+        line = {"model": model, "figure": "score", "count": len(judged), "unjudged": len(own) - len(judged)}
+        if len(judged):
+            weights = judged["weight"].to_numpy()
+            found = mean(
+                judged["preference"].to_numpy(), judged["question"], weights=weights, share=True, draws=bootstrap, seed=seed
+            )
+            line |= _percent(found) | _published(judged["votes"], bootstrap, seed)
+        yield line
+
+
+def _over(rows: Table, over: str, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
+    """By how much the score of every other model is more than that of one."""
+    worth = {"won": (pl.col("preference") * pl.col("weight")).sum(), "weight": pl.col("weight").sum()}
+    judged = rows.drop_nulls("preference").group_by("model", "question", maintain_order=True).agg(**worth)
+    first = judged.filter(pl.col("model") == over)
+    for (model,), own in judged.filter((pl.col("model") != over) & (len(first) > 0)).group_by("model", maintain_order=True):
+        both = own.join(first, on="question", suffix="_first", maintain_order="left")
+        line = {"model": model, "figure": "lead", "count": len(both)}
+        if len(both):
+            one, other = both["weight"].to_numpy(), both["weight_first"].to_numpy()
+            values = both["won"].to_numpy() / one, both["won_first"].to_numpy() / other
+            line |= _percent(difference(*values, both["question"], weights=(one, other), draws=bootstrap, seed=seed))
+        yield line
+
+
+def _published(votes: pl.Series, bootstrap: int, seed: int) -> dict[str, float]:
+    """The middle 90% of the means of as many votes, each drawn by itself."""
+    if votes.null_count() or not bootstrap:
+        return {}
+    values, counts = np.unique(votes.explode().to_numpy(), return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), bootstrap) @ values / counts.sum()
+    low, high = np.quantile(drawn, [0.05, 0.95])
+    return {"published_low": 100 * float(low), "published_high": 100 * float(high)}
+
+
+def _even(rows: Table, style: Sequence[str], how: tuple[Length, bool, int, int]) -> Iterator[dict[str, Any]]:
+    """The score of every model with style held even, and what a spread of each lead is worth in log-odds."""
+    length, centred, bootstrap, seed = how
+    judged = rows.drop_nulls("preference")
+    if judged["opponent"].n_unique() != 1:
+        raise DataError(f"style is held even against one opponent, and here are {judged['opponent'].unique().to_list()}")
+    told = leads(judged, length=length).select(columns(style))
+    if len(odd := judged.filter(told.to_series().is_null())):
+        raise DataError(f"battle {odd['id'][0]!r} has no response, or nothing against it: style needs both texts")
+    weights = judged["weight"].to_numpy()
+    names = judged["model"].unique(maintain_order=True).to_list()
+    numbers = {name: place for place, name in enumerate(names)}
+    sides = np.array([numbers[name] for name in judged["model"]]), np.full(len(judged), len(names))
+    spread = scaled(told.to_numpy(), weights, centred=centred)
+    code, clusters = codes(judged["question"])
+    played = games(sides, judged["preference"].to_numpy(), spread, weights, code)
+    whole, draws = fitted(played, anchor=len(names), ridge=RIDGE, bootstrap=bootstrap, seed=seed)
+    for place, name in enumerate(names):
+        own = sides[0] == place
+        found = _odds(whole[place], *middle(draws[:, place], clusters))
+        raw = float(np.average(judged["preference"].to_numpy()[own], weights=weights[own]))
+        if raw in (0.0, 1.0):  # all lost or won: by how much, no style can say
+            questions = len(np.unique(code[own]))
+            found = raw, *wilson(round(raw) * questions, questions)
+        yield {"model": name, "figure": "score_even", "count": int(own.sum())} | _percent(found)
+    for place, mark in enumerate(style, start=len(names) + 1):
+        low, high = middle(draws[:, place], clusters)
+        line = {"model": None, "figure": f"style_{mark}", "value": float(whole[place]), "low": low, "high": high}
+        yield line | {"count": len(judged)}
+
+
+def _odds(value: float, low: float | None, high: float | None) -> Interval:
+    """Log-odds and their interval as chances."""
+
+    def chance(odds: float) -> float:
+        return float(1 / (1 + np.exp(-odds)))
+
+    return chance(value), None if low is None else chance(low), None if high is None else chance(high)
+
+
+def _percent(found: Interval) -> dict[str, float | None]:
+    return {name: None if value is None else 100 * value for name, value in zip(("value", "low", "high"), found, strict=True)}

@@ -1,0 +1,150 @@
+"""The questions of a benchmark, from a file or a dataset on the Hub in the shape that it is published in.
+
+AlpacaEval (`instruction`), Arena-Hard and MT-Bench (`turns`), WildBench (`conversation_input`, `checklist`), RewardBench,
+conversations, plain prompts. An exam is whole or is none: a row that cannot be read, or a name that stands twice, is an error
+that says where. Model answers that a benchmark brings as `references` (WildBench) are no right answers, and are left out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from attar import files, formats
+from attar.errors import DataError, MissingExtraError
+from attar.pool import pinned
+from attar.table import COLUMNS, Table
+
+NAMES = ("question_id", "uid", "session_id", "prompt_id", "id")
+ASKS = ("turns", "conversation_input", "messages", "prompt", "instruction", "question", "query", "problem")
+_KINDS: dict[str, Any] = {
+    **{name: pl.String for name in ("id", "question", "prompt", "category", "level", "topic", "reference")},
+    "messages": COLUMNS["messages"],
+    **{name: pl.List(pl.String) for name in ("turns", "references", "checklist", "tags")},
+}
+_ALWAYS = ("id", "question", "prompt", "messages")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a source: where it stands, its number, and what it says."""
+
+    where: str
+    number: int
+    value: Mapping[str, Any]
+
+
+def questions(*, source: str, content: str | None = None, split: str | None = None) -> Table:
+    """() -> id, question, prompt, messages; where there, category, level, topic, reference(s), turns, checklist, tags.
+
+    `source` and `content` as `pool.pinned` gives them. Of several turns the first is asked; `references` are of each turn.
+    """
+    found = [_question(row) for row in rows(source, content, split)]
+    if not found:
+        raise DataError(f"{source} asks nothing: there is no question in it")
+    known = [*_ALWAYS, *(name for name in _KINDS if name not in _ALWAYS and any(row.get(name) for row in found))]
+    out = pl.DataFrame(
+        [{name: row.get(name) for name in known} for row in found], schema={name: _KINDS[name] for name in known}
+    )
+    if len(again := out.filter(pl.col("id").is_duplicated())):
+        raise DataError(f"{source}: the question {again['id'][0]!r} is there twice; give each a name of its own")
+    return out
+
+
+def rows(source: str, content: str | None, split: str | None = None) -> Iterator[Row]:
+    """The rows of a file, a folder, or a dataset on the Hub (`owner/name`, `:config`, `@revision`)."""
+    path = Path(source).expanduser()
+    if not path.exists():
+        yield from _hub(source, content, split)
+        return
+    if content is not None and pinned(str(path))["content"] != content:
+        raise DataError(f"{source} has changed since this was begun: run again")
+    for number, found in enumerate(files.rows(path), 1):
+        where = f"{found.file}, row {found.line}"
+        if not isinstance(found.value, dict):
+            reason = (
+                found.value if isinstance(found.value, ValueError) else f"it is {type(found.value).__name__}, not an object"
+            )
+            raise DataError(f"{where}: {reason}")
+        yield Row(where, number, found.value)
+
+
+def _hub(name: str, commit: str | None, split: str | None) -> Iterator[Row]:
+    try:
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetsError
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "train") from error
+    place, _, revision = name.partition("@")
+    place, _, config = place.partition(":")
+    try:
+        splits: Any = load_dataset(place, config or None, streaming=True, revision=commit or revision or None)
+        if split is None and len(splits) > 1:
+            raise DataError(f"{name} has the splits {', '.join(splits)}: name one with 'split'")
+        if split is not None and split not in splits:
+            raise DataError(f"{name} has no split {split!r}, but {', '.join(splits)}")
+        picked = split or next(iter(splits))
+        for number, row in enumerate(splits[picked], 1):
+            yield Row(f"{name}, row {number} ({picked})", number, row)
+    except (OSError, ValueError, DatasetsError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(
+            f"{name} is no file here, and could not be read from the Hub ({reason}): mend the name or the connection"
+        ) from error
+
+
+def conversation(value: Any) -> tuple[list[dict[str, str]], list[str]]:
+    """What is asked first, as a conversation, and all turns that the user takes in it."""
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}], [value]
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError("what is asked is neither a text nor a list of turns")
+    if all(isinstance(turn, str) for turn in value):
+        return [{"role": "user", "content": value[0]}], list(value)
+    if all(isinstance(turn, dict) and "role" not in turn and "content" in turn for turn in value):
+        return conversation([turn["content"] for turn in value])
+    talk = formats.turns(list(value))
+    last = max((i for i, turn in enumerate(talk) if turn["role"] == "user"), default=None)
+    if last is None:
+        raise ValueError("nobody asks anything in the conversation")
+    return talk[: last + 1], [talk[last]["content"]]
+
+
+def name_of(row: Row) -> str:
+    """What the source calls a row; its number where it has no name."""
+    given = next((row.value[name] for name in NAMES if row.value.get(name) not in (None, "")), row.number)
+    return str(given)
+
+
+def _question(row: Row) -> dict[str, Any]:
+    said = row.value
+    asks = next((said[name] for name in ASKS if said.get(name) is not None), None)
+    try:
+        talk, turns = conversation(asks)
+    except ValueError as error:
+        raise DataError(f"{row.where}: {error}; one of {', '.join(ASKS)} must say what is asked") from error
+    right = next((said[name] for name in ("reference", "answer", "solution") if said.get(name) not in (None, "", [])), None)
+    references = [str(text) or None for text in right] if isinstance(right, list | tuple) else [text_of({"": right}, "")]
+    listed, tags = said.get("checklist"), [said.get("primary_tag"), *(said.get("secondary_tags") or ())]
+    name = name_of(row)
+    return {
+        "id": name,
+        "question": name,
+        "prompt": talk[-1]["content"],
+        "messages": talk,
+        "category": text_of(said, "category", "primary_tag", "subset", "dataset"),
+        "level": text_of(said, "level", "difficulty"),
+        "topic": text_of(said, "cluster", "topic"),
+        "reference": references[0],
+        "references": references if len(turns) > 1 and any(references) else None,
+        "turns": turns if len(turns) > 1 else None,
+        "checklist": list(map(str, listed)) if isinstance(listed, list | tuple) else None,
+        "tags": list(dict.fromkeys(filter(None, tags))) or None,
+    }
+
+
+def text_of(said: Mapping[str, Any], *names: str) -> str | None:
+    """The first of these that a row says, as text."""
+    return next((str(said[name]) for name in names if said.get(name) not in (None, "")), None)

@@ -1,0 +1,160 @@
+"""Models' answers to the questions of an exam: from files in the shapes that they are published in, and as battles.
+
+An answer is joined to its question by name, else by text. A question that a file does not answer has no response, and says so
+in `response_error`; a file that answers none of them, or one of them twice, is an error.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from attar.errors import DataError
+from attar.evaluate.exam import ASKS, NAMES, Row, rows, text_of
+from attar.table import Table, need
+
+_SAID = ("choices", "messages", "output", "response", "completion", "answer")
+_MODELS = ("generator", "model", "model_id")
+
+
+def read(
+    questions: Table, *, source: str, content: str | None = None, model: str | None = None, split: str | None = None
+) -> Table:
+    """questions -> the same with response, model, response_error; of answers in several turns a row each, with `turn`.
+
+    `model` picks one of several whose answers the source has.
+    """
+    need(questions, "question", "prompt", "messages")
+    told = _told(source, content, model, split)
+    asked = questions.to_dicts()
+    found = [(row, told.get(row["question"], told.get(row["prompt"]))) for row in asked]
+    if not any(said for _, said in found):
+        raise DataError(f"{source} answers none of the {len(asked)} questions: neither their names nor their texts are in it")
+    name = model or next(said.model for _, said in found if said)
+    out = [line for row, said in found for line in _turns(row, said.texts if said else (), source)]
+    kinds = {**questions.schema, "response": pl.String, "response_error": pl.String, "turn": pl.Int64}
+    read_ = pl.DataFrame(out, schema=kinds).with_columns(pl.lit(name, dtype=pl.String).alias("model"))
+    return read_ if "turns" in questions.columns else read_.drop("turn")
+
+
+def by_model(responses: Table) -> Table:
+    """writer -> the same with model, and question where there is none: the row's own name, or the row's that it is of."""
+    need(responses, "id", "writer")
+    own = "question" if "question" in responses.columns else "parent" if "parent" in responses.columns else "id"
+    return responses.with_columns(pl.col("writer").alias("model"), pl.col(own).alias("question"))
+
+
+def turns(first: Table, second: Table) -> Table:
+    """Answers to first turns and to second ones -> both, each with its `turn`."""
+    return pl.concat([first.with_columns(pl.lit(1, dtype=pl.Int64).alias("turn")), second], how="diagonal")
+
+
+def battles(responses: Table, against: Table, *, model: str | None = None, opponent: str | None = None) -> Table:
+    """Two models' answers to the same questions -> against, model, opponent beside `response`; each question must have both."""
+    keys = ["question", *(["turn"] if "turn" in responses.columns and "turn" in against.columns else [])]
+    for table in (responses, against):
+        need(table, *keys, "response")
+    if len(again := against.filter(pl.struct(keys).is_duplicated())):
+        raise DataError(f"the question {again['question'][0]!r} has two answers to be held against: leave one")
+    other = against.select(*keys, against="response", _name=_named(against, opponent))
+    out = responses.join(other, on=keys, how="left", maintain_order="left", coalesce=True)
+    if len(lost := responses.join(other, on=keys, how="anti")):
+        raise DataError(
+            f"the question {lost['question'][0]!r} has nothing to be held against: give the opponent's answer to it"
+        )
+    return out.with_columns(model=_named(out, model), opponent="_name").drop("_name")
+
+
+def together(*tables: Table, models: Sequence[str]) -> Table:
+    """Several models' answers or battles as one table: the model's name goes before each id."""
+    if len(models) != len(tables) or len(set(models)) < len(models):
+        raise DataError(f"{len(tables)} tables, and the names {list(models)}: each table needs one, and no two the same")
+    named = [
+        table.with_columns(pl.lit(model).alias("model"), pl.format("{}/{}", pl.lit(model), "id").alias("id"))
+        for table, model in zip(tables, models, strict=True)
+    ]
+    return pl.concat(named, how="diagonal")
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a model answered, turn by turn."""
+
+    model: str | None
+    texts: tuple[str, ...]
+
+
+def _told(source: str, content: str | None, model: str | None, split: str | None) -> dict[str, _Said]:
+    """The answers of one model by their question's name and by its text."""
+    found: dict[str, _Said] = {}
+    models: set[str] = set()
+    for row in rows(source, content, split):
+        whose = text_of(row.value, *_MODELS)
+        models |= {whose} if whose else set()
+        if model is not None and whose not in (None, model):
+            continue
+        said = _Said(whose, _texts(row))
+        names = [str(row.value[name]) for name in NAMES if row.value.get(name) not in (None, "")]
+        asks = next((row.value[name] for name in ASKS[3:] if isinstance(row.value.get(name), str)), None)
+        for key in names[:1] or [asks]:
+            if key is None:
+                raise DataError(f"{row.where}: an answer to nothing; it needs one of {', '.join((*NAMES, *ASKS[3:]))}")
+            if key in found and model is None and found[key].model != whose:
+                raise DataError(f"{source} has answers of {', '.join(sorted(models))}: pick one with 'model'")
+            if key in found:
+                raise DataError(f"{row.where}: a second answer to {key[:60]!r}")
+            found[key] = said
+    if model is not None and models and model not in models:
+        raise DataError(f"{source} has no answers of {model!r}, but of {', '.join(sorted(models))}")
+    return found
+
+
+def _texts(row: Row) -> tuple[str, ...]:
+    """The answers of a row, one a turn, in whichever shape."""
+    said = next((row.value[name] for name in _SAID if row.value.get(name) is not None), None)
+    if isinstance(said, list) and said and isinstance(said[0], dict) and "turns" in said[0]:  # FastChat's choices
+        said = said[0]["turns"]
+    if isinstance(said, list) and said and all(isinstance(turn, dict) and "role" in turn for turn in said):
+        said = [turn for turn in said if turn["role"] == "assistant"]
+    parts = said if isinstance(said, list | tuple) else [said]
+    texts = [part.get("content") if isinstance(part, dict) else part for part in parts]
+    texts = [text.get("answer") if isinstance(text, dict) else text for text in texts]
+    found = tuple(text for text in texts if isinstance(text, str))
+    if not found or len(found) < len(texts):
+        raise DataError(f"{row.where}: no answer that could be read; one of {', '.join(_SAID)} must hold it")
+    return found
+
+
+def _turns(row: dict[str, Any], said: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
+    """A row a turn: what was asked and answered before, and the answer."""
+    asked = row.get("turns") or [row["prompt"]]
+    error = None if said else f"{Path(source).name} has no answer to it"
+    line = {**row, "turn": 1, "response": said[0] if said else None, "response_error": error}
+    yield line
+    for turn, text in enumerate(said[1 : len(asked)], 2):
+        line = {**next_turn({**line, "id": row["id"]}, turn), "response": text, "response_error": None}
+        yield {name: value for name, value in line.items() if name != "prompt_error"}
+
+
+def next_turn(row: dict[str, Any], turn: int) -> dict[str, Any]:
+    """A row's next turn under `id/turn`, with what came before it in its conversation; `prompt_error` where it has none."""
+    asked, said = row["turns"] or (), row["response"]
+    name = row["id"].removesuffix(f"/{turn - 1}")
+    talk = row["messages"] or []
+    if talk and talk[-1]["role"] == "user" and said is not None:
+        talk = [*talk, {"role": "assistant", "content": said}]
+    why = "no such turn" if len(asked) < turn else "no answer before it" if said is None else None
+    out = {**row, "id": f"{name}/{turn}", "turn": turn, "prompt_error": why}
+    out["prompt"] = None if why else asked[turn - 1]
+    out["messages"] = None if why else [*talk, {"role": "user", "content": asked[turn - 1]}]
+    if "reference" in row:
+        right = row.get("references") or ()
+        out["reference"] = right[turn - 1] if len(right) >= turn else None
+    return out
+
+
+def _named(table: Table, name: str | None) -> pl.Expr:
+    given = pl.col("model") if "model" in table.columns else pl.col("writer") if "writer" in table.columns else pl.lit(None)
+    return (pl.lit(name) if name else given).cast(pl.String)

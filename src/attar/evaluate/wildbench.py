@@ -1,0 +1,93 @@
+"""WildBench: scores from 1 to 10 guided by a checklist, and rewards against baselines with a length margin.
+
+A score is told as (mean - 5) x 2, the leaderboard's tenth; a reward is 100 for much better, 50 for a little, 0 for a tie. A
+slight win of an answer that is longer than the other by more than `margin` characters is a tie. `by_task` weighs the five
+groups of tasks as the leaderboard does; one without rows does not count (there it counts as nought, and bends a part's mean).
+"""
+
+import polars as pl
+
+from attar.evaluate.means import Draws, Mix, Part, figures_of
+from attar.table import Table, need
+
+_GROUPS = {
+    "Creative Tasks": ("Creative Writing", "Editing", "Brainstorming", "Role playing", "Others"),
+    "Planning & Reasoning": ("Reasoning", "Planning"),
+    "Math & Data Analysis": ("Math", "Data Analysis"),
+    "Information/Advice seeking": ("Information seeking", "Advice seeking"),
+    "Coding & Debugging": ("Coding & Debugging",),
+}
+WEIGHTS = {
+    "Creative Tasks": 0.5,
+    "Planning & Reasoning": 1.25,
+    "Math & Data Analysis": 1.0,
+    "Information/Advice seeking": 0.75,
+    "Coding & Debugging": 1.25,
+}
+"""What the leaderboard's mean counts each group of tasks for."""
+_SLIGHT = 0.25
+
+
+def scores(table: Table, *, score: str = "score", bootstrap: int = 1000, seed: int = 0) -> Table:
+    """question, {score}, tags -> id, (model,) category, figure (score, by_task), value, low, high, count, and who judged."""
+    need(table, score)
+    out = table.with_columns(((pl.col(score) - 5) * 2).alias("_score"))
+    return figures_of(out, _parts(out, "score"), Draws("_score", count=bootstrap, seed=seed), _mixes(out, "score"))
+
+
+def rewards(battles: Table, *, margin: int | None = 500, bootstrap: int = 1000, seed: int = 0) -> Table:
+    """battles judged in five grades -> id, (model,) opponent, category, figure (reward, by_task), value, low, high, count.
+
+    Of several baselines each has its lines, and `mix` is of all of them. Without a `margin` length is no matter.
+    """
+    need(battles, "question", "response", "against", "preference", "preference_first", "preference_second")
+    out = battles.with_columns(_reward=_reward(margin))
+    draws = Draws("_reward", count=bootstrap, seed=seed)
+    against = sorted(out["opponent"].drop_nulls().unique()) if "opponent" in out.columns else []
+    sides: list[tuple[str | None, Table]] = [(name, out.filter(pl.col("opponent") == name)) for name in against]
+    if len(sides) != 1:
+        sides.append(("mix" if sides else None, out))
+    found = [
+        figures_of(side, _parts(side, "reward"), draws, _mixes(side, "reward")).with_columns(
+            pl.lit(name, dtype=pl.String).alias("opponent")
+        )
+        for name, side in sides
+    ]
+    told = pl.concat(found)
+    called = pl.concat_str(pl.col("opponent"), pl.col("id"), separator="/", ignore_nulls=True)
+    first = ["id", *(["model"] if "model" in told.columns else []), "opponent"]
+    return told.with_columns(id=called).select(*first, pl.exclude(first))
+
+
+def _reward(margin: int | None) -> pl.Expr:
+    """From -100 to 100: the mean of the orders that were asked, each with its slight win by length taken for a tie."""
+    orders = [_graded(f"preference_{side}", margin) for side in ("first", "second")]
+    return pl.when(pl.col("preference").is_not_null()).then(200 * pl.mean_horizontal(*orders))
+
+
+def _graded(column: str, margin: int | None) -> pl.Expr:
+    edge = pl.col(column) - 0.5
+    if margin is None:
+        return edge
+    longer = pl.col("response").str.len_chars().cast(pl.Int64) - pl.col("against").str.len_chars().cast(pl.Int64)
+    slight, most = edge.abs() == _SLIGHT, pl.lit(margin)
+    return pl.when(slight & (longer * edge.sign() > most)).then(0.0).otherwise(edge)
+
+
+def _groups(table: Table) -> pl.Expr:
+    """The groups of tasks that a row is of: by all its tags, else by its category."""
+    known = {tag: group for group, tags in _GROUPS.items() for tag in tags}
+    if "tags" in table.columns:
+        return pl.col("tags").list.eval(pl.element().replace_strict(known, default=None)).list.drop_nulls()
+    return pl.concat_list(pl.col("category").replace_strict(known, default=None))
+
+
+def _parts(table: Table, figure: str) -> list[Part]:
+    if not {"tags", "category"} & set(table.columns):
+        return [Part(figure, None, pl.lit(True))]
+    groups = _groups(table)
+    return [Part(figure, None, pl.lit(True)), *(Part(figure, name, groups.list.contains(name)) for name in WEIGHTS)]
+
+
+def _mixes(table: Table, figure: str) -> list[Mix]:
+    return [Mix("by_task", None, figure, WEIGHTS)] if {"tags", "category"} & set(table.columns) else []

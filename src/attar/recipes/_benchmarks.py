@@ -1,0 +1,201 @@
+"""The benchmarks of `evaluate`: from the questions to the figures, each as its authors have it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attar.annotate import reward
+from attar.engines.base import Spec
+from attar.errors import RecipeError
+from attar.evaluate import (
+    accuracy,
+    alpaca_eval,
+    arena_scores,
+    constraint_tasks,
+    constraints,
+    controls,
+    exam,
+    judge_accuracy,
+    mt_bench,
+    numbers,
+    responses,
+    verified,
+    wildbench,
+)
+from attar.flow import Flow, Handle
+from attar.pool import pinned
+from attar.recipes import _judging as judging
+from attar.recipes._judging import Judged, Judging
+from attar.select import keep
+from attar.synth import respond
+
+CONTROLS = {
+    "null": controls.null,
+    "repeat": controls.repeat,
+    "another": controls.another,
+    "longest": controls.longest,
+    "shortest": controls.shortest,
+    "random": controls.random,
+}
+_OF_ANSWERS = ("another", "longest", "shortest", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is asked of whom, how answers are drawn, and how sure the figures are."""
+
+    source: str | None
+    split: str | None
+    count: int
+    model: Spec | None
+    drawing: Mapping[str, Any]
+    tries: int
+    opponent: Spec | None
+    baseline: str | None
+    baseline_model: str | None
+    references: str | None
+    controls: Sequence[str]
+    style: Sequence[str]
+    margin: int | None
+    how: Judging
+    bootstrap: int
+    seed: int
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """The knobs of every stage that draws intervals."""
+        return {"bootstrap": self.bootstrap, "seed": self.seed}
+
+
+Results = dict[str, Handle]
+
+
+def alpaca(flow: Flow, setting: Setting) -> Results:
+    """AlpacaEval 2: win rates against a baseline, with length held even."""
+    rows, results = _battles(flow, setting, judging.duels)
+    return results | {"figures": flow(alpaca_eval.figures, rows, **setting.drawn, name="figures")}
+
+
+def arena(flow: Flow, setting: Setting) -> Results:
+    """Arena-Hard: two games a question, five grades, style held even."""
+    rows, results = _battles(flow, setting, judging.arena)
+    style = () if setting.how.rewarder else setting.style
+    return results | {"figures": flow(arena_scores.figures, rows, style=list(style), **setting.drawn, name="figures")}
+
+
+def mt(flow: Flow, setting: Setting) -> Results:
+    """MT-Bench: two turns, each graded from 1 to 10."""
+    first_of = _pinned(setting.source)
+    right = {f"references{key}": value for key, value in _named(setting.references).items()}
+    asked = flow(mt_bench.questions, **first_of, **right, name="questions")
+    first = _answered(flow, setting, asked, setting.model, "first-turn")
+    second = _answered(flow, setting, flow(mt_bench.second, first, name="second-questions"), setting.model, "second-turn")
+    both = flow(responses.turns, first, second, name="turns")
+    judged = judging.grades(flow, both, setting.how, "graded")
+    figures = flow(mt_bench.figures, judged.rows, **setting.drawn, name="figures")
+    return {"answers-model": judged.rows, "figures": figures, **judging.trusted(flow, judged, setting.how, [setting.model])}
+
+
+def wild(flow: Flow, setting: Setting) -> Results:
+    """WildBench: scores by a checklist; with a baseline also rewards with a length margin."""
+    asked = _questions(flow, setting)
+    answers = _answered(flow, setting, asked, setting.model, "answers")
+    judged = judging.grades(flow, answers, setting.how, "graded")
+    results = {"answers-model": judged.rows, **judging.trusted(flow, judged, setting.how, [setting.model])}
+    results["figures"] = flow(wildbench.scores, judged.rows, **setting.drawn, name="figures")
+    if setting.opponent or setting.baseline:
+        battles = flow(responses.battles, answers, _opponent(flow, setting, asked), name="battles")
+        compared = judging.duels(flow, battles, setting.how, "compared", grades="five")
+        results["figures-reward"] = flow(
+            wildbench.rewards, compared.rows, margin=setting.margin, **setting.drawn, name="rewards"
+        )
+    return results
+
+
+def judges(flow: Flow, setting: Setting) -> Results:
+    """RewardBench: how often a judge, or a reward model, prefers the right answer."""
+    source = {**_pinned(setting.source), "split": setting.split}
+    if setting.how.rewarder:
+        answers = flow(judge_accuracy.answers, **source, name="answers")
+        scored = flow(reward.score, answers, engine=setting.how.rewarder, into="score", name="rewarded")
+        return {"judged": scored, "figures": flow(judge_accuracy.by_score, scored, **setting.drawn, name="figures")}
+    battles = flow(judge_accuracy.battles, **source, name="battles")
+    judged = judging.duels(flow, battles, setting.how, "judged")
+    figures = flow(judge_accuracy.by_preference, judged.rows, **setting.drawn, name="figures")
+    return {"judged": judged.rows, "figures": figures, **judging.trusted(flow, judged, setting.how, [])}
+
+
+def checked(flow: Flow, setting: Setting, what: str) -> Results:
+    """Tasks with a checkable answer: of the pocket world, with numbers, with constraints."""
+    match what:
+        case "pocket":
+            asked = flow(verified.tasks, count=setting.count, seed=setting.seed, name="questions")
+            check, by = verified.check, ["family", "level"]
+        case "numbers":
+            asked, check, by = _questions(flow, setting), numbers.check, []
+        case _ if setting.source:
+            asked, check, by = flow(constraints.questions, **_pinned(setting.source), name="questions"), constraints.check, []
+        case _:
+            asked = flow(constraint_tasks.tasks, count=setting.count, seed=setting.seed, name="questions")
+            check, by = constraints.check, ["level"]
+    answers = _answered(flow, setting, asked, setting.model, "answers", n=setting.tries)
+    marked = flow(check, answers, name="marked")
+    tries = sorted({1, setting.tries}) if setting.tries > 1 else []
+    results = {"answers-model": marked, "figures": flow(accuracy.figures, marked, by=by, tries=tries, name="figures")}
+    if check is constraints.check:
+        results["figures-constraints"] = flow(constraints.figures, marked, name="constraint-figures")
+    return results
+
+
+def _battles(flow: Flow, setting: Setting, judged_by: Any) -> tuple[Handle, Results]:
+    """The judged battles of the model and of the controls against the opponent, and all there is to tell of them."""
+    asked = _questions(flow, setting)
+    answers = _answered(flow, setting, asked, setting.model, "answers")
+    against = _opponent(flow, setting, asked)
+    battles = flow(responses.battles, answers, against, name="battles")
+    judged: Judged = judged_by(flow, battles, setting.how, "judged")
+    models = [setting.model, setting.opponent]
+    results = {"answers-model": judged.rows, **judging.trusted(flow, judged, setting.how, models)}
+    results |= judging.swayed(flow, judged, setting.how, setting.bootstrap)
+    rows = [judged.rows]
+    for control in setting.controls:
+        own = [answers, against] if control in _OF_ANSWERS else [asked]
+        seed: dict[str, Any] = {"seed": setting.seed} if control in _OF_ANSWERS else {}
+        made = flow(CONTROLS[control], *own, **seed, name=f"control-{control}")
+        battles = flow(responses.battles, made, against, name=f"battles-{control}")
+        rows.append(judged_by(flow, battles, setting.how, f"judged-{control}").rows)
+    return (flow(keep.together, *rows, name="all-judged") if len(rows) > 1 else rows[0]), results
+
+
+def _questions(flow: Flow, setting: Setting) -> Handle:
+    if setting.source == "pocket":
+        return flow(verified.tasks, count=setting.count, seed=setting.seed, name="questions")
+    return flow(exam.questions, **_pinned(setting.source), split=setting.split, name="questions")
+
+
+def _answered(flow: Flow, setting: Setting, asked: Handle, by: Spec | None, name: str, n: int = 1) -> Handle:
+    drawn = flow(respond.sample, asked, engine=by, n=n, **setting.drawing, seed=setting.seed, name=f"{name}-drawn")
+    return flow(responses.by_model, drawn, name=name)
+
+
+def _opponent(flow: Flow, setting: Setting, asked: Handle) -> Handle:
+    """What the model's answers are held against: those of a file, or another model's."""
+    if setting.baseline:
+        return flow(responses.read, asked, **pinned(setting.baseline), model=setting.baseline_model, name="baseline")
+    if setting.opponent is None:
+        raise RecipeError("nothing to hold the answers against: name an engine 'opponent', or a file of answers as 'baseline'")
+    return _answered(flow, setting, asked, setting.opponent, "opponent")
+
+
+def _pinned(source: str | None) -> dict[str, Any]:
+    if source is None:
+        raise RecipeError("what is asked? Give 'questions': a file in the benchmark's own form, or a dataset's id on the Hub")
+    return pinned(source)
+
+
+def _named(source: str | None) -> dict[str, Any]:
+    """`source` and `content` as endings of knobs: nothing, and _content."""
+    if source is None:
+        return {}
+    told = pinned(source)
+    return {"": told["source"], "_content": told["content"]}

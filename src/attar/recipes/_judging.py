@@ -1,0 +1,109 @@
+"""How recipes have answers judged: by one judge or several, by their chances or their verdicts; or by a reward model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from attar.annotate import reward
+from attar.engines.base import Spec
+from attar.evaluate import arena_hard, bias, duel, grade, jury, rewarded
+from attar.flow import Flow, Handle
+
+By = Literal["chances", "verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Who judges, and how they are asked."""
+
+    judges: Mapping[str, Spec]
+    rewarder: Spec | None
+    by: By
+    wording: str
+    order: duel.Order
+    votes: jury.How
+    tokens: int
+    least_mass: float
+    seed: int
+
+    @property
+    def asking(self) -> dict[str, Any]:
+        """The knobs of every stage that asks a judge."""
+        own = {"least_mass": self.least_mass} if self.by == "chances" else {"max_tokens": self.tokens, "seed": self.seed}
+        return {"wording": self.wording, **own}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the judges said together, and each for itself; in `score`."""
+
+    rows: Handle
+    each: Mapping[str, Handle]
+    score: Literal["preference", "score"]
+
+
+def duels(flow: Flow, battles: Handle, how: Judging, name: str, grades: str = "three") -> Judged:
+    """Battles with a preference: by the judges, or by how much more reward the one answer gets."""
+    if how.rewarder:
+        own = flow(reward.score, battles, engine=how.rewarder, name=f"{name}-reward")
+        both = flow(reward.score, own, engine=how.rewarder, into="against_reward", response="against", name=f"{name}-against")
+        return Judged(flow(rewarded.prefer, both, name=name), {}, "preference")
+    stage = duel.weigh if how.by == "chances" else duel.ask
+    more = {"grades": grades} if how.by == "verdict" else {}
+    return _heard(flow, battles, how, stage, {"order": how.order, **more, **how.asking}, name)
+
+
+def arena(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
+    """Battles with a preference by Arena-Hard's two games and five grades."""
+    if how.rewarder:
+        return duels(flow, battles, how, name)
+    stage = arena_hard.weigh if how.by == "chances" else arena_hard.ask
+    return _heard(flow, battles, how, stage, {"order": how.order, **how.asking}, name)
+
+
+def grades(flow: Flow, answers: Handle, how: Judging, name: str) -> Judged:
+    """Answers with a score from 1 to 10."""
+    stage = grade.weigh if how.by == "chances" else grade.ask
+    return _heard(flow, answers, how, stage, how.asking, name)
+
+
+def trusted(flow: Flow, judged: Judged, how: Judging, models: Sequence[Spec | None]) -> dict[str, Handle]:
+    """How far a jury's judges agree, and whether one of them favours answers of its own model, where it is among `models`."""
+    if len(judged.each) < 2:
+        return {}
+    names, middle = list(judged.each), 0.5 if judged.score == "preference" else None
+    about: dict[str, Any] = {"names": names, "score": judged.score, "seed": how.seed}
+    agreed = flow(jury.agreement, *judged.each.values(), middle=middle, **about, name="jury-agreement")
+    there = {model.name for model in models if model}
+    own = [how.judges[name].name if how.judges[name].name in there else None for name in names]
+    if not any(own):
+        return {"figures-jury": agreed}
+    return {"figures-jury": agreed, "figures-own": flow(bias.own, *judged.each.values(), own=own, **about, name="own-bias")}
+
+
+def swayed(flow: Flow, judged: Judged, how: Judging, bootstrap: int) -> dict[str, Handle]:
+    """How far the judges are swayed by length, and each of them by place, if they were shown both."""
+    knobs: dict[str, Any] = {"bootstrap": bootstrap, "seed": how.seed}
+    out = {"figures-length": flow(bias.length, judged.rows, **knobs, name="length-bias")}
+    if how.order == "both":
+        for who, own in judged.each.items():
+            out[f"figures-place-{who}"] = flow(bias.position, own, **knobs, name=f"{who}-place")
+    return out
+
+
+def _heard(
+    flow: Flow,
+    rows: Handle,
+    how: Judging,
+    stage: Callable[..., Any],
+    knobs: Mapping[str, Any],
+    name: str,
+) -> Judged:
+    """The rows as one judge has them, or as a jury does."""
+    score = "score" if stage in (grade.weigh, grade.ask) else "preference"
+    said = {who: flow(stage, rows, engine=judge, **knobs, name=f"{name}-{who}") for who, judge in how.judges.items()}
+    if len(said) == 1:
+        return Judged(next(iter(said.values())), said, score)
+    votes = how.votes if score == "preference" else "mean"
+    verdict = flow(jury.verdict, *said.values(), names=list(said), score=score, how=votes, name=name)
+    return Judged(verdict, said, score)

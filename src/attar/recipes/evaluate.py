@@ -1,0 +1,118 @@
+"""Evaluate a model: ask it what a benchmark asks, have the answers judged or checked, and tell figures with their intervals.
+
+    alpaca_eval     win rate against a baseline, and with length held even
+    arena_hard      two games a question, five grades, with style held even
+    mt_bench        two turns, each graded from 1 to 10
+    wildbench       scores by a checklist, rewards against a baseline
+    judge_accuracy  how often a judge, or a reward model, prefers the right answer (RewardBench)
+    numbers         tasks whose answer is a number (GSM8K)
+    constraints     instructions whose following can be checked (IFEval)
+    pocket          the pocket world's held-out tasks
+
+Differs from the benchmarks' own scripts:
+- any judge, in both orders unless `order` says otherwise, by its chances of the verdicts (`by: verdict`: by what it writes)
+- second and third judges make a jury; a reward model may judge in their place
+- answers of nothing, of the longest and of any model are judged beside the model's (`controls`)
+- intervals draw whole questions; what is published beside them stands beside them
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
+
+from attar.engines.base import Spec
+from attar.errors import RecipeError
+from attar.evaluate import duel, jury
+from attar.evaluate.wording import OURS, pinned
+from attar.flow import Flow, Handle, recipe
+from attar.parse import LEAST_MASS
+from attar.recipes import _benchmarks as benchmarks
+from attar.recipes._benchmarks import Setting
+from attar.recipes._judging import By, Judging
+
+Positive = Annotated[int, Ge(1)]
+Benchmark = Literal["alpaca_eval", "arena_hard", "mt_bench", "wildbench", "judge_accuracy", "pocket", "numbers", "constraints"]
+Control = Literal["null", "repeat", "another", "longest", "shortest", "random"]
+JUDGED = {
+    "alpaca_eval": benchmarks.alpaca,
+    "arena_hard": benchmarks.arena,
+    "mt_bench": benchmarks.mt,
+    "wildbench": benchmarks.wild,
+    "judge_accuracy": benchmarks.judges,
+}
+_GRADED = ("mt_bench", "wildbench")
+
+
+@recipe()
+def evaluate(
+    flow: Flow,
+    *,
+    benchmark: Benchmark,
+    model: Spec | None = None,
+    opponent: Spec | None = None,
+    judge: Spec | None = None,
+    second_judge: Spec | None = None,
+    third_judge: Spec | None = None,
+    rewarder: Spec | None = None,
+    questions: str | None = None,
+    split: str | None = None,
+    count: Positive = 480,
+    baseline: str | None = None,
+    baseline_model: str | None = None,
+    references: str | None = None,
+    tries: Positive = 1,
+    temperature: Annotated[float, Ge(0)] = 0.0,
+    top_p: Annotated[float, Gt(0)] = 1.0,
+    answer_tokens: Positive = 4096,
+    by: By = "chances",
+    wording: str = OURS,
+    order: duel.Order = "both",
+    votes: jury.How = "mean",
+    judge_tokens: Positive = 2048,
+    least_mass: Annotated[float, Ge(0)] = LEAST_MASS,
+    controls: Sequence[Control] = ("null", "longest", "random"),
+    style: Sequence[Literal["length", "headers", "lists", "bold"]] = ("length", "headers", "lists", "bold"),
+    margin: Annotated[int, Ge(0)] | None = 500,
+    bootstrap: Positive = 1000,
+    seed: int = 0,
+) -> Mapping[str, Handle]:
+    """The model's answers with what was said of them, and figures; of judges also how far they are swayed."""
+    judges = {"judge": judge, "second-judge": second_judge, "third-judge": third_judge}
+    known = {name: spec for name, spec in judges.items() if spec}
+    how = Judging(known, rewarder, by, pinned(wording), order, votes, judge_tokens, least_mass, seed)
+    _complete(benchmark, how, model)
+    drawing = {"temperature": temperature, "top_p": top_p, "max_tokens": answer_tokens, "whole": False}
+    setting = Setting(
+        source=questions,
+        split=split,
+        count=count,
+        model=model,
+        drawing=drawing,
+        tries=tries,
+        opponent=opponent,
+        baseline=baseline,
+        baseline_model=baseline_model,
+        references=references,
+        controls=controls,
+        style=style,
+        margin=margin,
+        how=how,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    if benchmark in JUDGED:
+        return JUDGED[benchmark](flow, setting)
+    return benchmarks.checked(flow, setting, benchmark)
+
+
+def _complete(benchmark: str, how: Judging, model: Spec | None) -> None:
+    """Whether there is everybody whom a benchmark needs."""
+    if benchmark != "judge_accuracy" and model is None:
+        raise RecipeError(f"benchmark {benchmark!r} needs an engine for the role 'model'; it is not under 'engines'")
+    if benchmark in JUDGED and not how.judges and not how.rewarder:
+        raise RecipeError(f"benchmark {benchmark!r} needs an engine for the role 'judge' or 'rewarder'")
+    if benchmark in _GRADED and not how.judges:
+        raise RecipeError(f"benchmark {benchmark!r} grades answers by numbers: it needs a 'judge', a 'rewarder' has none")
+    if how.judges and "judge" not in how.judges:
+        raise RecipeError("a jury's first judge has the role 'judge'")

@@ -1,0 +1,15 @@
+// Draws the charts that the page holds as data, each in the place of its name.
+const { charts, looks } = JSON.parse(document.getElementById("charts").textContent);
+const options = { renderer: "svg", actions: false, ast: true, config: looks, defaultStyle: false };
+for (const [name, chart] of Object.entries(charts)) {
+  const place = document.getElementById(`chart-${name}`);
+  vegaEmbed(place, chart, options).catch((error) => {
+    place.textContent = `This chart could not be drawn: ${error.message}`;
+    console.error(name, error);
+  });
+}
+// Paper has no folds: what is folded is opened for it, and folded again after.
+const folded = () => document.querySelectorAll("details.paper:not([open])");
+let opened = [];
+window.addEventListener("beforeprint", () => { opened = [...folded()]; opened.forEach((each) => { each.open = true; }); });
+window.addEventListener("afterprint", () => opened.forEach((each) => { each.open = false; }));

@@ -1,0 +1,119 @@
+"""Any table of figures with intervals, as a drawing and as lines: one point a group, its interval, and what stood behind it.
+
+A table of figures has `value, low, high`, most also `figure` and `count`; whatever else names a row (model, category,
+judge ...) is its group.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from attar.report import charts
+from attar.report.words import figure
+from attar.table import Table
+
+_NEEDED = ("value", "low", "high")
+_PROVENANCE = ("judge", "asked", "order", "date")
+_NAMES = ("model", "opponent", "arm", "name", "side", "category", "level", "group", "judge_1", "judge_2", "judge")
+_MOST = 40
+"""Points of a drawing; the rest are in the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of all groups: its lines, and its drawing."""
+
+    name: str
+    lines: Sequence[Mapping[str, Any]]
+    drawing: charts.Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A table of figures: its title, the figures, and who judged, asked what, in which order, when."""
+
+    title: str
+    figures: Sequence[Figure]
+    provenance: Mapping[str, Sequence[str]]
+
+
+def figures(title: str, table: Table) -> Figures | None:
+    """A table of figures as what is shown of it; None of any other table."""
+    if not are_figures(table.schema):
+        return None
+    told = table.drop_nulls("value")
+    if told.is_empty():
+        return None
+    rows = told.with_columns(figure="figure" if "figure" in told.columns else pl.lit("value")).to_dicts()
+    names = _differing(told)
+    lines = [{**row, **_named(row, names)} for row in rows]
+    found = []
+    for name in dict.fromkeys(row["figure"] for row in lines):
+        own = [row for row in lines if row["figure"] == name]
+        found.append(Figure(name, own, _chart(own[:_MOST], name)))
+    return Figures(title, found, {key: _values(told, key) for key in _PROVENANCE if key in told.columns})
+
+
+def are_figures(columns: Mapping[str, pl.DataType]) -> bool:
+    """Whether a table with these columns is one of figures."""
+    return all(name in columns and columns[name].is_numeric() for name in _NEEDED)
+
+
+def is_share(lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all values and their intervals can be shares."""
+    ends = [row[key] for row in lines for key in _NEEDED if row[key] is not None]
+    return all(0 <= value <= 1 for value in ends)
+
+
+def _differing(table: Table) -> list[str]:
+    """The columns that tell groups apart, the one with fewest values first where there are two."""
+    named = [name for name in _NAMES if name in table.columns]
+    names = [name for name in named if table[name].n_unique() > 1] or [name for name in named if name != "judge"][:1]
+    return sorted(names, key=lambda name: table[name].n_unique()) if len(names) == 2 else names
+
+
+def _named(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """A row's group; of two names the first is its series, to be told by colour."""
+    told = ["all" if row[name] is None else str(row[name]) for name in names]
+    if len(told) == 2:
+        return {"series": told[0], "group": told[1]}
+    return {"series": "", "group": " · ".join(told) or str(row.get("id", "all"))}
+
+
+def _values(table: Table, key: str) -> list[str]:
+    return table[key].drop_nulls().cast(pl.String).unique(maintain_order=True).to_list()
+
+
+def _chart(lines: Sequence[Mapping[str, Any]], name: str) -> charts.Drawing:
+    """A line a group: the interval as a stroke, the value as a dot, both in figures beside; series in colours of their own."""
+    import altair as alt
+
+    share = is_share(lines)
+    rows = [{key: row.get(key) for key in ("series", "group", *_NEEDED)} | {"told": _told(row, share)} for row in lines]
+    series = list(dict.fromkeys(str(row["series"]) for row in rows))
+    x = alt.X("value:Q", title=None, scale=alt.Scale(zero=share), axis=alt.Axis(tickCount=6, format="%" if share else "~g"))
+    y = alt.Y("group:N", sort=None, title=None, axis=alt.Axis(grid=False, labelColor=charts.INK))
+    whole = charts.of(rows).encode(y=y, **(_coloured(series) if len(series) > 1 else {}))
+    interval = whole.mark_rule(strokeWidth=3, opacity=0.45).encode(x="low:Q", x2="high:Q")
+    value = whole.mark_point(size=70, opacity=1).encode(x=x)
+    text = whole.mark_text(align="left").encode(x=alt.value(charts.WIDE + 14), text="told:N", color=alt.value(charts.INK))
+    about = f"{name}, with 95% intervals: " + "; ".join(f"{row['series']} {row['group']} {row['told']}".strip() for row in rows)
+    groups = len({row["group"] for row in rows})
+    height = charts.height_of(groups, 26 if len(series) == 1 else 10 + 20 * len(series))
+    return charts.drawing(alt.layer(interval, value, text), about, width=charts.WIDE, height=height)
+
+
+def _coloured(series: Sequence[str]) -> dict[str, Any]:
+    import altair as alt
+
+    hues = charts.HUES if len(series) <= len(charts.HUES) else [charts.ROSE]
+    colour = alt.Color("series:N", scale=alt.Scale(domain=list(series), range=list(hues[: len(series)])))
+    return {"color": colour, "yOffset": alt.YOffset("series:N", sort=None)}
+
+
+def _told(row: Mapping[str, Any], share: bool) -> str:
+    told = [f"{100 * row[key]:.1f}" if share else figure(row[key]) for key in _NEEDED if row[key] is not None]
+    percent = "%" if share else ""
+    return f"{told[0]}{percent}" + (f" ({told[1]} to {told[2]})" if len(told) == 3 else "")

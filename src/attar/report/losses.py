@@ -1,0 +1,74 @@
+"""How trainings went: the loss by step of each, those of one kind in one drawing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from attar.report import charts
+from attar.report.lineage import Step
+
+_KINDS = {
+    "train.sft.train": "Students, trained on answers",
+    "train.prefer.train": "Students, trained on pairs",
+    "train.scorer.train": "Judges",
+}
+_POINTS = 300
+"""Points of a line; of more, each stands for the mean of a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The trainings of a kind: how many, and their curves."""
+
+    title: str
+    count: int
+    drawing: charts.Drawing
+
+
+def losses(steps: Iterable[Step]) -> list[Losses]:
+    """The curves of all trainings that are done, by kind; one with a single step has no curve."""
+    by_kind: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for step in steps:
+        if step.stage.startswith("train.") and {"step", "loss"} <= set(step.columns) and len(points := thinned(step)) > 1:
+            by_kind.setdefault(step.stage, {})[step.name] = points
+    return [Losses(_KINDS.get(kind, kind), len(lines), _chart(lines)) for kind, lines in by_kind.items()]
+
+
+def thinned(step: Step) -> list[dict[str, Any]]:
+    """step, loss -> so many points at most, each the mean of the steps that it stands for."""
+    table = step.scan().select("step", "loss").drop_nulls().collect().sort("step")
+    each = -(-len(table) // _POINTS) or 1
+    if each > 1:
+        table = table.group_by(pl.int_range(pl.len()) // each, maintain_order=True).agg(
+            pl.col("step").last(), pl.col("loss").mean()
+        )
+    return table.select("step", pl.col("loss").round(4)).to_dicts()
+
+
+def _chart(lines: dict[str, list[dict[str, Any]]]) -> charts.Drawing:
+    import altair as alt
+
+    rows = [{"training": name, **point} for name, points in lines.items() for point in points]
+    few = len(lines) <= len(charts.HUES)
+    scale = alt.Scale(domain=list(lines), range=list(charts.HUES[: len(lines)]) if few else [charts.ROSE])
+    legend = None if len(lines) == 1 else alt.Legend(symbolType="stroke", columns=4)
+    drawn = (
+        charts.of(rows)
+        .mark_line(strokeWidth=1.8, opacity=0.9 if few else 0.45)
+        .encode(
+            x=alt.X("step:Q", title="step", axis=alt.Axis(grid=False, tickCount=6, tickMinStep=1, format="d")),
+            y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=_from_nought(rows)), axis=alt.Axis(tickCount=5)),
+            color=alt.Color("training:N", scale=scale, legend=legend if few else None),
+            detail="training:N",
+            tooltip=[alt.Tooltip("training:N"), alt.Tooltip("step:Q"), alt.Tooltip("loss:Q", format=".4f")],
+        )
+    )
+    return charts.drawing(drawn, f"Loss by step of {', '.join(lines)}", width=760, height=240)
+
+
+def _from_nought(rows: list[dict[str, Any]]) -> bool:
+    """Whether a scale from nought shows the losses: not where they hardly change, far from it."""
+    found = [row["loss"] for row in rows]
+    return min(found) < max(found) / 2

@@ -1,0 +1,238 @@
+import json
+from fractions import Fraction
+
+import polars as pl
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from attar.errors import RecipeError
+from attar.evaluate import numbers
+from attar.evaluate.exam import questions
+from attar.evaluate.quantity import Number, alone, same, shown
+from attar.evaluate.quantity import numbers as found
+from attar.parse import Failure
+
+
+def read(text, **knobs):
+    answer = numbers.answered(text, **knobs)
+    return (str(answer.number) if answer.number else None), answer.by
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1,234,567", "1234567"),
+        ("1.234.567", "1234567"),
+        ("1'234'567", "1234567"),
+        ("1\u202f234\u00a0567", "1234567"),
+        ("12,34,567", "1234567"),
+        ("1{,}234", "1234"),
+        ("1\\,234", "1234"),
+        ("1,234.50", "1234.5"),
+        ("1.234,50", "1234.5"),
+        ("0,5", "0.5"),
+        ("12,75", "12.75"),
+        ("0,500", "0.5"),
+        (".5", "0.5"),
+        ("-$3.10", "-3.1"),
+        ("$-3", "-3"),
+        ("\u22127", "-7"),
+        ("US$5", "5"),
+        ("45 %", "45%"),
+        ("5 percent", "5%"),
+        ("3/4", "0.75"),
+        ("1 1/2", "1.5"),
+        ("1\u00bd", "1.5"),
+        ("-\\frac{3}{4}", "-0.75"),
+        ("2\\dfrac13", "7/3"),
+        ("2.5 million", "2500000"),
+        ("6.02e23", "602" + "0" * 21),
+        ("6.02 \u00d7 10^{-3}", "0.00602"),
+        ("5\u00b710\u207b\u00b2", "0.05"),
+        ("2^10", "1024"),
+    ],
+)
+def test_one_number_is_read_however_it_is_written(text, value):
+    assert [str(number) for number in found(f"so {text} it is")] == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("16 - 3 = 13", ["16", "3", "13"]),
+        ("from 5-7", ["5", "7"]),
+        ("$5-$7", ["5", "7"]),
+        ("1,23456,789", ["1", "23456", "789"]),
+        ("1,2,3", ["1", "2", "3"]),
+        ("12.05.2020", ["12", "5", "2020"]),
+        ("3/4/2020", ["3", "4", "2020"]),
+        ("1/0", ["1", "0"]),
+        ("3 3/2", ["3", "3", "2"]),
+        ("H2O and v1.2", []),
+        ("the 5th of 12.", ["5", "12"]),
+        ("**5** 3", ["5", "3"]),
+        ("in 2020 500 came", ["2020", "500"]),
+    ],
+)
+def test_what_is_no_one_number_is_several_or_none(text, values):
+    assert [str(number) for number in found(text)] == values
+
+
+def test_a_separator_that_could_be_either_is_what_the_convention_says():
+    assert [str(found(text, ".")[0]) for text in ("1,234", "1.234", "12,5")] == ["1234", "1.234", "12.5"]
+    assert [str(found(text, ",")[0]) for text in ("1,234", "1.234", "12.5")] == ["1.234", "1234", "12.5"]
+
+
+WHOLE = st.integers(-(10**30), 10**30)
+
+
+@given(WHOLE, st.sampled_from([",", ".", "'", "\u2019", "\u00a0", "\u202f"]))
+def test_whole_numbers_are_read_back_with_any_thousands_separator(value, mark):
+    convention = "," if mark == "." else "."
+    assert found(f"It is {value:,} in all".replace(",", mark), convention) == [Number(Fraction(value))]
+
+
+@given(WHOLE, st.integers(1, 40), st.sampled_from([("", "."), ("", ","), (",", "."), (".", ","), ("\u202f", ",")]))
+def test_decimals_are_read_back_exactly_in_any_convention(value, places, marks):
+    value = Fraction(value, 10**places)
+    digits = f"{abs(value.numerator * 10**places // value.denominator):0{places + 1}d}"
+    whole = f"{int(digits[:-places]):,}".replace(",", marks[0])
+    text = "-" * (value < 0) + whole + marks[1] + digits[-places:]
+    assert found(text, marks[1]) == [Number(value)]
+
+
+@given(st.fractions())
+def test_fractions_are_read_back_plain_in_latex_and_as_they_are_shown(value):
+    top, bottom = value.numerator, value.denominator
+    sign = "-" * (top < 0)
+    for text in (f"{top}/{bottom}", f"{sign}\\frac{{{abs(top)}}}{{{bottom}}}", f"\\frac{{{top}}}{{{bottom}}}", shown(value)):
+        assert alone(text) == Number(value), text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_reference_that_is_a_float_is_what_python_writes_for_it(value):
+    assert numbers.referred(value) == Number(Fraction(repr(value)))
+
+
+@given(st.text(alphabet="0123456789.,'/-+eE^*x%$ {}\\=#boxedfrac½²million\n", max_size=60))
+@example("9" * 5000)
+@example("1e999999999")
+@example("1e" + "9" * 5000)
+@example("9^99999")
+@example("\\boxed{" * 50)
+@example("=" + "1 + " * 300)
+def test_no_text_is_too_strange_to_be_read_or_refused(text):
+    answer = numbers.answered(text)
+    assert (answer.number is None) == (answer.error is not None)
+    if answer.number:
+        assert alone(str(answer.number), ".").value == answer.number.value
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("First \\boxed{3}, no: \\boxed{\\frac{1}{2}}. The answer is 7.", ("0.5", "box")),
+        ("\\boxed{x = 18\\text{ dollars}}", ("18", "box")),
+        ("\\boxed{1 234 567}", ("1234567", "box")),
+        ("\\boxed{90^\\circ}", ("90", "box")),
+        ("\\boxed{2\\pi}, about 6.28", (None, "box")),
+        ("\\boxed{x+5}", (None, "box")),
+        ("\\boxed{\\text{yes}} 5", (None, "box")),
+        ("cut \\boxed{5", ("5", "last")),
+        ("3 * 6 = 18\n#### 1,018\nDone in 2 steps", ("1018", "mark")),
+        ("The answer is **18** dollars. It took 3 steps.", ("18", "word")),
+        ("The answer to question 3 is 10, as 2 more are left", ("10", "word")),
+        ("Answer:\n\n$1,250.50\n\nChecked 3 times", ("1250.5", "word")),
+        ("The answer is 3 + 4 = 7.", ("7", "word")),
+        ("The final answer is: 9 eggs * $2 an egg = $18", ("18", "word")),
+        ("The answer is 12, since 3x = 36.", ("12", "word")),
+        ("The answer is 5. And 2 + 4 = 6.", ("5", "word")),
+        ("The answer is 5? No, the answer is 6.", ("6", "word")),
+        ("I have no answer. 4, then 5.", ("5", "last")),
+        ("She has 5 and then 6.", ("6", "last")),
+        ("She has some.", (None, None)),
+    ],
+)
+def test_what_counts_as_the_answer(text, answer):
+    assert read(text) == answer
+
+
+def test_another_word_may_announce_the_answer():
+    text = "Ergebnis: 1.250,5 Euro in 3 Jahren"
+    assert read(text, word="Ergebnis", decimal=",") == ("1250.5", "word")
+    assert read(text, decimal=",") == ("3", "last")
+
+
+def test_a_percent_sign_on_one_side_may_mean_either():
+    part, hundred, cent = Number(Fraction(9, 20)), Number(Fraction(45)), Number(Fraction(45), percent=True)
+    assert same(cent, part)
+    assert same(part, cent)
+    assert same(cent, hundred)
+    assert same(cent, cent)
+    assert not same(part, hundred)
+    assert not same(Number(Fraction(9, 20), percent=True), cent)
+
+
+def test_numbers_may_be_apart_as_far_as_is_allowed_and_no_further():
+    third, short = Number(Fraction(1, 3)), Number(Fraction("0.33"))
+    assert not same(short, third)
+    assert same(short, third, tolerance=Fraction(1, 300))
+    assert not same(short, third, tolerance=Fraction(1, 301))
+    assert same(short, third, relative=Fraction(1, 100))
+    assert not same(short, third, relative=Fraction(1, 101))
+
+
+def table(*rows):
+    schema = {"response": pl.String, "reference": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_row_index("id").with_columns(pl.col("id").cast(pl.String))
+
+
+def test_a_wrong_answer_and_none_are_wrong_and_what_cannot_be_said_is_null_with_its_reason():
+    out = numbers.check(
+        table(
+            ("so 18", "2 * 9 = <<2*9=18>>18\n#### 18"),
+            ("so 19", "18"),
+            ("so many", "18"),
+            ("", "18"),
+            (None, "18"),
+            ("so 18", None),
+            ("so 18", "x + 1"),
+        )
+    )
+    assert out["correct"].to_list() == [True, False, False, False, None, None, None]
+    assert out["answer"].to_list() == ["18", "19", None, None, None, "18", "18"]
+    assert out["answer_error"].to_list() == [None, None, "no number", "no number", "no response", None, None]
+    assert out["correct_error"].to_list()[4:] == ["no response", "no reference", "the reference: 'x + 1' is more than a number"]
+    assert out["answer_by"].to_list()[:3] == ["last", "last", None]
+
+
+def test_references_may_be_numbers_and_the_tolerance_is_what_was_written():
+    rows = table(("0.4", ""), ("0.41", "")).with_columns(reference=pl.Series([0.1, 0.1]))
+    assert numbers.check(rows, tolerance=0.3)["correct"].to_list() == [True, False]
+    assert numbers.check(rows, relative=4)["correct"].to_list() == [True, True]
+
+
+@pytest.mark.parametrize("knobs", [{"tolerance": -1}, {"relative": float("nan")}, {"decimal": ";"}])
+def test_knobs_that_make_no_sense_are_refused(knobs):
+    with pytest.raises(RecipeError, match=next(iter(knobs))):
+        numbers.check(table(("1", "1")), **knobs)
+
+
+def test_a_file_of_questions_with_answers_is_an_exam(tmp_path):
+    file = tmp_path / "gsm.jsonl"
+    file.write_text(json.dumps({"question": "2 + 2?", "answer": "2+2=<<2+2=4>>4\n#### 4"}) + "\n")
+    exam = questions(source=str(file))
+    assert exam.row(0, named=True) == {
+        "id": "1",
+        "question": "1",
+        "prompt": "2 + 2?",
+        "messages": [{"role": "user", "content": "2 + 2?"}],
+        "reference": "2+2=<<2+2=4>>4\n#### 4",
+    }
+    assert numbers.check(exam.with_columns(response=pl.lit("It is 4.")))["correct"].to_list() == [True]
+
+
+def test_a_text_that_is_more_than_a_number_is_none():
+    for text in ("5 or 6", "2\\sqrt{3}", "x^2", ""):
+        assert isinstance(alone(text), Failure), text
