@@ -40,6 +40,7 @@ FLOORS = (
         "push",
         "export",
         "show",
+        "show_results",
         "watch",
         "report",
         "compare",

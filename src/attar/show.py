@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import polars as pl
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
@@ -11,22 +10,22 @@ from attar.engines.journal import Journal
 from attar.engines.meter import Spent
 from attar.home import Home, card, progress_of, run_record
 from attar.plan import Estimate
-from attar.table import read
 
 _console = Console(highlight=False)
 
 
-def _grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
-    grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+def grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
+    """A table; columns named in `right` hold numbers."""
+    made = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         name = column in ("stage", "engine", "step")
-        grid.add_column(
+        made.add_column(
             column,
             justify="right" if column in right else "left",
             overflow="ellipsis" if name else "fold",
             no_wrap=column in right,  # half a number is worse than none: names make room for it
         )
-    return grid
+    return made
 
 
 def _number(value: float | None) -> str:
@@ -81,7 +80,7 @@ def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
 
 def print_plan(lines: list[dict[str, Any]]) -> None:
     """A plan, and its sums."""
-    grid = _grid(
+    table = grid(
         "",
         "step",
         "stage",
@@ -97,10 +96,10 @@ def print_plan(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         numbers = [_number(line[key]) for key in ("rows", "calls", "tokens_in", "tokens_out")]
         mark = "[green]✓[/]" if line["done"] else "·"
-        grid.add_row(
+        table.add_row(
             mark, line["step"], line["stage"], line["engine"] or "", *numbers, _time(line["seconds"]), _money(line["cost"])
         )
-    _console.print(grid)
+    _console.print(table)
     todo = [line for line in lines if not line["done"]]
     known = sum(line["seconds"] or 0 for line in todo)
     unknown = sum(line["seconds"] is None for line in todo)
@@ -111,40 +110,6 @@ def print_plan(lines: list[dict[str, Any]]) -> None:
         unpriced = sorted({line["engine"] for line in todo if line["calls"] and line["cost"] is None})
         told = f"; no price is known for {', '.join(unpriced)}" if unpriced else ""
         _console.print(f"cost: {_money(sum(costs))}{told}")
-
-
-def print_results(record: dict[str, Any], quiet: bool) -> None:
-    """What a run made: every result's place, and its scores."""
-    from pathlib import Path
-
-    if "scores" in record["results"]:
-        print_scores(read(Path(record["results"]["scores"])))
-    if not quiet:
-        _console.print()
-    places = record["results"] | {name: record[name] for name in ("dataset", "report") if record.get(name)}
-    for name, place in places.items():
-        _console.print(f"{name:<16} {escape(place)}", soft_wrap=True)
-
-
-def print_scores(scores: pl.DataFrame) -> None:
-    """Accuracy by arm, with intervals."""
-    grid = _grid("arm", "accuracy", "95% interval", *(f"{level}" for level in _levels(scores)), "first arm leads by")
-    for arm in scores["arm"].unique(maintain_order=True):
-        rows = {row["level"]: row for row in scores.filter(pl.col("arm") == arm).to_dicts()}
-        whole = rows["all"]
-        lead = f"{100 * whole['lead']:+.1f} ({100 * whole['lead_low']:+.1f} to {100 * whole['lead_high']:+.1f})"
-        grid.add_row(
-            arm,
-            f"{100 * whole['accuracy']:.1f}%",
-            f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}",
-            *(f"{100 * rows[level]['accuracy']:.1f}%" for level in _levels(scores)),
-            "" if arm == scores["arm"][0] else lead,
-        )
-    _console.print(grid)
-
-
-def _levels(scores: pl.DataFrame) -> list[str]:
-    return [level for level in scores["level"].unique(maintain_order=True) if level != "all"]
 
 
 def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
@@ -199,19 +164,19 @@ def print_status(lines: list[dict[str, Any]]) -> None:
         _console.print("no runs yet")
         return
     if "run" in lines[0]:
-        grid = _grid("run", "recipe", "steps", "started", "finished")
+        table = grid("run", "recipe", "steps", "started", "finished")
         for line in lines:
-            grid.add_row(
+            table.add_row(
                 line["run"], line["recipe"], f"{line['done']} of {line['steps']}", line["started"], line["finished"] or "-"
             )
     else:
         numbers = ("rows", "asked", "tokens in", "out", "cost")
-        grid = _grid("step", "role", "state", *numbers, "failed", right=numbers)
+        table = grid("step", "role", "state", *numbers, "failed", right=numbers)
         for line in lines:
             worst = ", ".join(f"{count} {reason}" for reason, count in line.get("errors", {}).items())
             counts = [_number(line[key] or None) for key in ("rows", "asked", "tokens_in", "tokens_out")]
-            grid.add_row(line["step"], line["role"] or "", line["state"], *counts, _money(line.get("cost")), escape(worst))
-    _console.print(grid)
+            table.add_row(line["step"], line["role"] or "", line["state"], *counts, _money(line.get("cost")), escape(worst))
+    _console.print(table)
 
 
 def print_story(chapters: list[dict[str, Any]]) -> None:
@@ -245,10 +210,10 @@ def print_conversion(found: dict[str, Any]) -> None:
 
 def print_findings(findings: list[dict[str, Any]]) -> None:
     """What the doctor found."""
-    grid = _grid("", "what", "")
+    table = grid("", "what", "")
     for finding in findings:
-        grid.add_row("[green]✓[/]" if finding["good"] else "[red]✗[/]", finding["what"], escape(finding["told"]))
-    _console.print(grid)
+        table.add_row("[green]✓[/]" if finding["good"] else "[red]✗[/]", finding["what"], escape(finding["told"]))
+    _console.print(table)
 
 
 def print_garbage(lines: list[dict[str, Any]], really: bool) -> None:
@@ -272,10 +237,10 @@ def print_journal(told: dict[str, Any]) -> None:
 
 def print_batches(lines: list[dict[str, Any]]) -> None:
     """The batches at an API."""
-    grid = _grid("batch", "status", "done", "failed", "of", right=("done", "failed", "of"))
+    table = grid("batch", "status", "done", "failed", "of", right=("done", "failed", "of"))
     for line in lines:
         counts = line.get("request_counts") or {}
-        grid.add_row(
+        table.add_row(
             str(line["id"]), str(line["status"]), *(f"{counts.get(key, 0):,}" for key in ("completed", "failed", "total"))
         )
     _console.print(grid if lines else "no batches")

@@ -35,7 +35,7 @@ def run(
     """Run a recipe; run it again to go on from where it stopped."""
     from attar.home import Home
     from attar.runfile import read_run_file
-    from attar.show import print_results
+    from attar.show_results import print_results
     from attar.start import start
     from attar.watch import Live
 

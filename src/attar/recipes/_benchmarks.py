@@ -29,15 +29,12 @@ from attar.recipes._judging import Judged, Judging
 from attar.select import keep
 from attar.synth import respond
 
-CONTROLS = {
-    "null": controls.null,
-    "repeat": controls.repeat,
+OF_ANSWERS = {
     "another": controls.another,
     "longest": controls.longest,
     "shortest": controls.shortest,
     "random": controls.random,
 }
-_OF_ANSWERS = ("another", "longest", "shortest", "random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +70,14 @@ Results = dict[str, Handle]
 def alpaca(flow: Flow, setting: Setting) -> Results:
     """AlpacaEval 2: win rates against a baseline, with length held even."""
     rows, results = _battles(flow, setting, judging.duels)
-    return results | {"figures": flow(alpaca_eval.figures, rows, **setting.drawn, name="figures")}
+    return {"figures": flow(alpaca_eval.figures, rows, **setting.drawn, name="figures"), **results}
 
 
 def arena(flow: Flow, setting: Setting) -> Results:
     """Arena-Hard: two games a question, five grades, style held even."""
     rows, results = _battles(flow, setting, judging.arena)
     style = () if setting.how.rewarder else setting.style
-    return results | {"figures": flow(arena_scores.figures, rows, style=list(style), **setting.drawn, name="figures")}
+    return {"figures": flow(arena_scores.figures, rows, style=list(style), **setting.drawn, name="figures"), **results}
 
 
 def mt(flow: Flow, setting: Setting) -> Results:
@@ -159,12 +156,20 @@ def _battles(flow: Flow, setting: Setting, judged_by: Any) -> tuple[Handle, Resu
     results |= judging.swayed(flow, judged, setting.how, setting.bootstrap)
     rows = [judged.rows]
     for control in setting.controls:
-        own = [answers, against] if control in _OF_ANSWERS else [asked]
-        seed: dict[str, Any] = {"seed": setting.seed} if control in _OF_ANSWERS else {}
-        made = flow(CONTROLS[control], *own, **seed, name=f"control-{control}")
+        made = _control(flow, control, asked, answers, against, setting.seed)
         battles = flow(responses.battles, made, against, name=f"battles-{control}")
         rows.append(judged_by(flow, battles, setting.how, f"judged-{control}").rows)
     return (flow(keep.together, *rows, name="all-judged") if len(rows) > 1 else rows[0]), results
+
+
+def _control(flow: Flow, control: str, asked: Handle, answers: Handle, against: Handle, seed: int) -> Handle:
+    """A control's answers: a fixed text, the prompt itself, or one of the answers that there are."""
+    name = f"control-{control}"
+    if control in OF_ANSWERS:
+        return flow(OF_ANSWERS[control], answers, against, seed=seed, name=name)
+    if control == "repeat":
+        return flow(controls.repeat, asked, name=name)
+    return flow(controls.null, asked, texts={control: controls.FIXED[control]}, name=name)
 
 
 def _questions(flow: Flow, setting: Setting) -> Handle:

@@ -33,7 +33,8 @@ from attar.recipes._judging import By, Judging
 
 Positive = Annotated[int, Ge(1)]
 Benchmark = Literal["alpaca_eval", "arena_hard", "mt_bench", "wildbench", "judge_accuracy", "pocket", "numbers", "constraints"]
-Control = Literal["null", "repeat", "another", "longest", "shortest", "random"]
+Fixed = Literal["null-empty", "null-refusal", "null-promise", "null-verdict", "null-essay"]
+Control = Literal[Fixed, "repeat", "another", "longest", "shortest", "random"]
 JUDGED = {
     "alpaca_eval": benchmarks.alpaca,
     "arena_hard": benchmarks.arena,
@@ -71,7 +72,7 @@ def evaluate(
     votes: jury.How = "mean",
     judge_tokens: Positive = 2048,
     least_mass: Annotated[float, Ge(0)] = LEAST_MASS,
-    controls: Sequence[Control] = ("null", "longest", "random"),
+    controls: Sequence[Control] = ("null-empty", "longest", "random"),
     style: Sequence[Literal["length", "headers", "lists", "bold"]] = ("length", "headers", "lists", "bold"),
     margin: Annotated[int, Ge(0)] | None = 500,
     bootstrap: Positive = 1000,
