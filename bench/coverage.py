@@ -1,6 +1,6 @@
 """Do 95% intervals hold the truth in 95 of 100 leaderboards? Simulated ones, of which the truth is known.
 
-    python bench/coverage.py [LEADERBOARDS] [DRAWS] [scores|ratings|style|lengths ...]     (1000, 500 and all unless named)
+    python bench/coverage.py [LEADERBOARDS] [DRAWS] [scores|ratings|style|lengths ...]     (1000, 1000 and all unless named)
 
 Games on one question go together, as a judge's two games on one question do. Each line is a figure, how often its interval held
 the truth, and (where there is one) how often the published interval did. It fails where a share is not within 93 to 97%, or, of
@@ -120,13 +120,13 @@ def style(rng: np.random.Generator, held: Held, draws: int) -> None:
         leads = rng.normal(size=(200, 2)) + np.array([[0.0, 0.0], [0.2, 0.0], [1.2, 0.5], [-0.4, 0.3]])[model]
         chance = 1 / (1 + np.exp(-strength - leads @ worth))
         shared = rng.normal(size=200)
-        for _ in range(2):
-            won = normal(sqrt(0.6) * shared + sqrt(0.4) * rng.normal(size=200)) < chance
-            lines += [(f"q{q}", f"m{model}", "base", float(won[q]), float(leads[q, 0]), float(leads[q, 1])) for q in range(200)]
+        luck = sqrt(0.6) * shared + sqrt(0.4) * rng.normal(size=(2, 200))
+        won = (normal(luck) < chance).mean(axis=0)
+        lines += [(f"q{q}", f"m{model}", "base", float(won[q]), float(leads[q, 0]), float(leads[q, 1])) for q in range(200)]
     names = ["question", "model", "opponent", "preference", "long", "bold"]
-    rows = pl.DataFrame(lines, schema=names, orient="row").with_row_index("id")
+    rows = pl.DataFrame(lines, schema=names, orient="row").with_row_index("id").with_columns(games=2.0)
     seed = int(rng.integers(1 << 31))
-    out = bradley_terry.ratings(rows, anchor="base", covariates=["long", "bold"], bootstrap=draws, seed=seed)
+    out = bradley_terry.ratings(rows, anchor="base", covariates=["long", "bold"], weight="games", bootstrap=draws, seed=seed)
     for line in out.filter(
         pl.col("figure").is_in(["log_odds", "long", "bold"]) & (pl.col("model").ne_missing("base"))
     ).to_dicts():
@@ -158,7 +158,7 @@ def lengths(rng: np.random.Generator, held: Held, draws: int) -> None:
 def main() -> None:
     """Print a line a figure; fail where intervals do not hold what they say."""
     boards = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    draws = int(sys.argv[2]) if len(sys.argv) > 2 else 500
+    draws = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     parts = {each.__name__: each for each in (scores, ratings, style, lengths)}
     failed = False
     for simulate in [parts[name] for name in sys.argv[3:]] or parts.values():

@@ -11,7 +11,7 @@ from attar.engines.meter import Spent
 from attar.home import Home, card, progress_of, run_record
 from attar.plan import Estimate
 
-_console = Console(highlight=False)
+_console = Console(highlight=False, emoji=False)
 
 
 def grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from attar.show import grid
 from attar.table import read
 
-_console = Console(highlight=False)
+_console = Console(highlight=False, emoji=False)
 _SAID = ("id", "figure", "value", "low", "high", "count", "asked", "order", "date", "published_se", "controlled_by")
 _MOST = 24
 Line = Mapping[str, Any]
@@ -28,7 +28,7 @@ def print_results(record: dict[str, Any], quiet: bool) -> None:
         _console.print()
     places = record["results"] | {name: record[name] for name in ("dataset", "report") if record.get(name)}
     for name, place in places.items():
-        _console.print(f"{name:<16} {escape(place)}", soft_wrap=True)
+        _console.print(f"{name:<20} {escape(place)}", soft_wrap=True)
 
 
 def print_scores(scores: pl.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """The page in a real browser: every chart drawn, no word on its console, nothing run or fetched that is not its own."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from attar import pair
 from attar.evaluate import agreement
+from attar.report.charts import LOOKS
 from attar.report.page import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -84,6 +86,14 @@ def test_the_page_loads_nothing_and_a_rows_text_is_only_text(whole, page):
     assert not [attrs for _, attrs in shown.tags if "src" in attrs or not attrs.get("href", "#").startswith("#")]
     assert EVIL in shown.text
     assert not re.search(r"@import|url\(", re.search(r"<style>(.*?)</style>", shown.html, re.DOTALL)[1])
+
+
+def test_every_colour_is_one_of_the_pages_own(whole, page):
+    shown = page(whole)
+    used = set(re.findall(r"var\((--[\w-]+)\)", json.dumps([shown.charts, LOOKS])))
+    assert {"--rose", "--bar", "--line", "--soft"} <= used
+    assert used <= set(re.findall(r"(--[\w-]+): light-dark", shown.html))
+    assert not re.search(r'"#[0-9a-f]{3,6}"', json.dumps([shown.charts, LOOKS]))
 
 
 def test_every_place_has_its_chart_and_every_chart_its_place(whole, page):

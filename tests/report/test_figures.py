@@ -42,14 +42,22 @@ def test_groups_are_named_by_what_differs():
 
 
 def test_of_two_names_the_one_with_fewer_values_is_told_by_colour():
-    cells = [(category, model) for category in ("math", "code", "talk") for model in ("new", "old")]
-    names = {"category": [category for category, _ in cells], "model": [model for _, model in cells]}
+    cells = [(model, category) for model in ("new", "old", "base") for category in ("math", "code")]
+    names = {"model": [model for model, _ in cells], "category": [category for _, category in cells]}
     table = pl.DataFrame({"id": [f"{i}" for i in range(6)], **names, "value": [0.5] * 6, "low": [0.4] * 6, "high": [0.6] * 6})
     (found,) = figures.figures("x", table).figures
     assert [(row["group"], row["series"]) for row in found.lines] == cells
     colours = found.drawing["layer"][0]["encoding"]["color"]["scale"]
-    assert colours["domain"] == ["new", "old"]
+    assert colours["domain"] == ["math", "code"]
     assert len(set(colours["range"])) == 2
+
+
+def test_a_group_without_a_name_is_all_of_them():
+    table = pl.DataFrame(
+        {"id": ["1", "2"], "category": [None, "code"], "value": [0.1, 0.2], "low": [0.0, 0.1], "high": [0.2, 0.3]}
+    )
+    (found,) = figures.figures("x", table).figures
+    assert [row["group"] for row in found.lines] == ["all", "code"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ for means moved to the side to which the clusters lean (BCa). Of fewer than two 
 """
 
 from collections.abc import Iterator, Sequence
-from math import comb, erf, sqrt
+from math import erf, sqrt
 from typing import Any
 
 import numpy as np
@@ -129,8 +129,11 @@ def sign_test(values: Values, clusters: Sequence[Any] | np.ndarray | pl.Series, 
     won, lost = int((gaps > 0).sum()), int((gaps < 0).sum())
     if not won + lost:
         return 1.0
-    tail = sum(comb(won + lost, k) for k in range(min(won, lost) + 1))
-    return min(1.0, float(2 * tail / 2 ** (won + lost)))
+    ways = tail = 1
+    for k in range(min(won, lost)):
+        ways = ways * (won + lost - k) // (k + 1)
+        tail += ways
+    return min(1.0, 2 * tail / 2 ** (won + lost))
 
 
 def permutation_test(
