@@ -8,7 +8,7 @@ demo: .venv/demo
 	.venv/bin/attar run examples/pocket.yaml
 
 test: .venv/dev
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
 check: .venv/dev
 	.venv/bin/ruff check .

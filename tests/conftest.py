@@ -1,9 +1,14 @@
+import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker on each core: more threads would only be in each other's way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
+from hypothesis import settings
 from stages_for_tests import FAKE
 
 from attar.engines.local import POCKET
@@ -11,6 +16,9 @@ from attar.home import Home
 from attar.run import run
 from attar.runfile import read_run_file
 from attar.watch import Quiet
+
+settings.register_profile("any-machine", deadline=None)  # how long an example takes is the machine's matter
+settings.load_profile("any-machine")
 
 
 @pytest.fixture

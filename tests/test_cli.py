@@ -119,7 +119,7 @@ def test_rows_that_cannot_be_converted_are_set_aside_with_their_place(attar, tmp
 
 def test_recipes_are_listed_with_roles_and_knobs(attar):
     found = {line["recipe"]: line for line in json.loads(attar("recipes", "--json").stdout)}
-    assert set(found) == {"alma", "deita", "magpie", "pika"}
+    assert set(found) == {"alma", "deita", "evaluate", "magpie", "pika"}
     assert found["magpie"]["roles"] == {
         "teacher": "needed",
         "rewarder": "needed",

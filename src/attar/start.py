@@ -1,6 +1,9 @@
 """Starting a run: its record in the home, its steps, its results, and what goes out: the dataset and the report."""
 
+import json
 import time
+from calendar import timegm
+from pathlib import Path
 from typing import Any
 
 from attar.dataset.write import MARK, has_data, write_dataset
@@ -14,32 +17,56 @@ from attar.run import Watch, run
 from attar.runfile import RunFile
 from attar.stage import stage_name
 
+_WHEN = "%Y-%m-%dT%H:%M:%SZ"
+
 
 def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
     """Run a run file to its end; its record with the folders of its results."""
     trace = file.trace()
     record = _record(file, trace)
     kept = home.runs / f"{file.name}.json"
-    if kept.exists() and (other := run_record(home, file.name)["file"]) != record["file"]:
-        raise RecipeError(f"{home.root} holds a run {file.name!r} of {other}: rename this run file, or name another home")
+    before = run_record(home, file.name) if kept.exists() else None
+    if before and before["file"] != record["file"]:
+        raise RecipeError(
+            f"{home.root} holds a run {file.name!r} of {before['file']}: rename this run file, or name another home"
+        )
     _priced(file)
+    same = before is not None and _alike(before, record)
+    if before and same:
+        record |= {key: before[key] for key in ("started", "seconds", "finished")}
     write_json(kept, record)
     began = time.time()
     folders = run(trace, home, watch, file.settings, file.limits, file.name)
-    record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
-    write_json(kept, record)
+    if not record["finished"]:
+        record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
+        write_json(kept, record)
     given = {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}
-    return record | given | {"report": str(write_report(home, file.name)), "dataset": _dataset(home, record)}
+    return record | given | {"report": str(_report(home, record, same)), "dataset": _dataset(home, record, same)}
 
 
-def _dataset(home: Home, record: dict[str, Any]) -> str | None:
-    """The folder of the run's data, made anew where a result is newer than it; None where no result is data."""
+def _alike(before: dict[str, Any], record: dict[str, Any]) -> bool:
+    """Whether a run has been brought to its end before, as it is now."""
+    own = {key: value for key, value in json.loads(json.dumps(record)).items() if key not in ("started", "finished")}
+    return bool(before["finished"]) and all(before.get(key) == value for key, value in own.items())
+
+
+def _whole(file: Path, record: dict[str, Any]) -> bool:
+    """Whether a file was made after the run had come to its end."""
+    return file.exists() and file.stat().st_mtime >= timegm(time.strptime(record["finished"], _WHEN))
+
+
+def _report(home: Home, record: dict[str, Any], same: bool) -> Path:
+    """The run's report, made anew where the run has changed."""
+    page = home.runs / f"{record['name']}.html"
+    return page if same and _whole(page, record) else write_report(home, record["name"])
+
+
+def _dataset(home: Home, record: dict[str, Any], same: bool) -> str | None:
+    """The folder of the run's data, made anew where the run has changed; None where no result is data."""
     if not has_data(home, record):
         return None
     mark = home.runs / f"{record['name']}.dataset" / MARK
-    made = max((home.steps / folder / "card.json").stat().st_mtime for folder in record["results"].values())
-    fresh = mark.exists() and mark.stat().st_mtime > made
-    return str(mark.parent if fresh else write_dataset(home, record["name"]))
+    return str(mark.parent if same and _whole(mark, record) else write_dataset(home, record["name"]))
 
 
 def _priced(file: RunFile) -> None:
@@ -81,4 +108,4 @@ def _step(step: Step, file: RunFile) -> dict[str, Any]:
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return time.strftime(_WHEN, time.gmtime())

@@ -28,7 +28,7 @@ def distances(rows):
 
 
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 40), width=st.integers(2, 5), k=st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_with_effort_enough_every_row_has_what_all_its_pairs_give(seed, count, width, k):
     rng = np.random.default_rng(seed)
     rows = rng.integers(-2, 3, (count, width)) + 0.3 * rng.random((count, width)) + 0.01

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from engines_for_tests import Scripted
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.annotate import embed
@@ -39,7 +39,6 @@ def by_hand(text, width):
 words = st.text(st.sampled_from("abйж中文🙂é"), min_size=1, max_size=4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(words, min_size=1, max_size=30).map(" ".join), min_size=1, max_size=6), st.sampled_from([7, 64, 512]))
 def test_letters_are_the_counts_of_pieces_in_any_script(texts, width):
     rows = [by_hand(text, width) for text in texts]

@@ -35,7 +35,7 @@ def test_a_repeat_names_the_first_row_it_repeats_and_the_first_names_none():
 
 
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(2, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_row_has_what_all_its_pairs_give(seed, count, width):
     rng = np.random.default_rng(seed)
     rows = rng.integers(-2, 3, (count, width)) + 0.3 * rng.random((count, width)) + 0.01

@@ -101,7 +101,7 @@ TEXTS = {number: text for text, number in TOKENS.items()}
 CHANCES = st.lists(st.integers(1, 9), min_size=6, max_size=6).map(lambda own: [each / sum(own) for each in own])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels=st.lists(st.sampled_from(["1", "0", "10", "00", "100"]), min_size=1, max_size=5, unique=True), chances=CHANCES)
 def test_labels_weigh_what_a_count_of_all_that_could_be_written_says(labels, chances):
     chance = dict(zip((1, 2, 3, 4, 5, 7), chances, strict=True))  # of each next token, whatever came before

@@ -29,7 +29,7 @@ def plain(model, prompt, label):
     return sum(logs[len(prompt) - 1 + at, token].item() for at, token in enumerate(label))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(asked=ASKED, at_once=st.sampled_from([1, 60, 4096]))
 def test_labels_that_are_read_together_weigh_what_each_weighs_in_a_pass_of_its_own(model, asked, at_once):
     prompts, labels = [prompt for prompt, _ in asked], [own for _, own in asked]

@@ -69,7 +69,7 @@ def test_questions_that_are_asked_four_times_are_no_more_questions():
     assert four.select("low", "high").to_numpy() == pytest.approx(ends, rel=1e-2)  # the ridge weighs a quarter
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.randoms())
 def test_ratings_hang_on_neither_the_order_of_battles_nor_of_sides(random):
     rng = np.random.default_rng(3)

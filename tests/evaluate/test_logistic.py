@@ -51,7 +51,7 @@ def test_a_penalty_of_the_second_kind_balances_the_slope():
 
 
 @given(st.integers(0, 10_000), st.integers(3, 60), st.integers(1, 5), st.sampled_from([1e-4, 0.1, 1.0, 30.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_draw_is_at_its_least(seed, rows, width, l1):
     features, labels, weights = problem(seed, rows, width)
     for w, b in zip(weights, fit(features, labels, weights, l1=l1, l2=0.01), strict=True):

@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.errors import RecipeError
@@ -68,7 +68,6 @@ def test_two_empty_answers_are_even_and_a_missing_one_has_no_lead():
     assert style.leads(battle("a", None)).row(0)[3:] == (None,) * 4
 
 
-@settings(deadline=None)
 @given(st.text("# -*_\n1.ab`", max_size=60), st.text("# -*_\n1.ab`", max_size=60))
 def test_leads_turn_with_the_sides_and_stay_within_one(one, other):
     there, back = (np.array(style.leads(battle(*pair)).row(0)[3:]) for pair in ((one, other), (other, one)))

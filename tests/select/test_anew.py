@@ -96,7 +96,7 @@ def naive(old, new, alike):
     return out
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS, TEXTS, TEXTS, st.integers(1, 3), st.sampled_from(["0.3", "0.5", "0.6", "0.7", "1.0"]))
 def test_what_is_dropped_is_what_the_plain_rule_drops(first, second, new, size, limit):
     def grams(text):
@@ -114,7 +114,6 @@ def test_what_is_dropped_is_what_the_plain_rule_drops(first, second, new, size, 
         assert because in (true or {None})
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_with_nothing_older_it_is_the_rule_for_one_table(new):
     table = rows("n", *new)

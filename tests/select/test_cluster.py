@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.errors import DataError, EngineError, RecipeError
@@ -52,7 +52,6 @@ def test_each_row_is_in_the_cluster_whose_mean_is_nearest_at_the_distance_that_i
     np.testing.assert_allclose(found["cluster_distance"], distances.min(axis=1), atol=1e-5)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 10**6), st.sampled_from([1, 7, 64]))
 def test_the_nearest_centre_is_found_whatever_the_block(clusters, count, seed, block):
     rng = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ def always_sieved(monkeypatch):
     monkeypatch.setattr(sieve, "_LOOK", 1e-9)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(
     st.lists(st.tuples(*[st.integers(-3, 3)] * 4).filter(any), max_size=40),
     st.sampled_from([-0.5, 0.0, 0.5, 0.6, 0.8, 0.9, 1.0]),

@@ -1,6 +1,6 @@
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.errors import RecipeError
@@ -54,7 +54,6 @@ def test_others_are_drawn_alike_whatever_they_score():
 SCORES = st.lists(st.one_of(st.none(), st.integers(0, 3).map(float)), max_size=7)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("pqrs"), SCORES, max_size=4), st.integers(0, 4), st.data())
 def test_the_parts_in_which_answers_come_change_nothing(scores, others, data):
     whole = answers(scores)

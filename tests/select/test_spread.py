@@ -49,7 +49,7 @@ def raised(cosines, kept):
 
 
 @pytest.mark.parametrize(("choose", "worth"), [(spread.farthest, apartness), (spread.representative, raised)])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(case=CASES, at_once=st.sampled_from([1, 3, 10, 256]))
 def test_every_step_is_the_best_there_is_however_many_are_looked_at_at_once(choose, worth, case, at_once):
     count, keep, width, seed, coarse = case

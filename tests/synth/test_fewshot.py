@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from aiohttp import web
 from engines_for_tests import Scripted
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from servers_for_tests import Served, http
 
@@ -94,7 +94,6 @@ PIECES = st.sampled_from(
 PROMPTS = st.lists(PIECES, min_size=1, max_size=12).map("".join).map(mend).filter(lambda text: any(map(str.isalnum, text)))
 
 
-@settings(deadline=None)
 @given(st.lists(PROMPTS, min_size=3, max_size=6, unique_by=lambda text: " ".join(text.lower().split())), PROMPTS)
 def test_a_base_that_writes_a_prompt_and_the_next_mark_has_written_that_prompt(shown, new):
     assume(" ".join(new.lower().split()) not in [" ".join(one.lower().split()) for one in shown])

@@ -33,7 +33,7 @@ def shelf_of(rows: np.ndarray, by: Arithmetic, directions: np.ndarray | None = N
 
 
 @pytest.mark.parametrize("by", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([-0.5, 0.0, 0.6, 0.9, 0.95, 0.999]), st.sampled_from(WIDTHS), st.integers(0, 2**32 - 1), st.booleans())
 def test_no_pair_above_a_cosine_is_kept_back_whatever_stands_for_the_rows(by, threshold, width, seed, shortened):
     rows = just_above(width, threshold, seed)

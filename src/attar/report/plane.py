@@ -19,6 +19,7 @@ from attar.table import Table
 
 MOST = 2000
 """Points that are shown: more would be a heavy page and no clearer."""
+_LEAST = 3
 _TEXT = 160
 
 
@@ -43,10 +44,10 @@ def plane(line: Line, steps: Sequence[Step]) -> Plane | None:
     chosen = sample(ids.unique(maintain_order=True).to_list(), MOST)
     table = level.scan("id", "prompt", *(["embedding"] if embedded else [])).filter(pl.col("id").is_in(chosen)).collect()
     table = table.unique("id", maintain_order=True).drop_nulls("prompt")
-    if embedded is None:
-        table = embed.letters(table)
-    table = table.drop_nulls("embedding")
-    if len(table) < 3:
+    if len(table) < _LEAST:
+        return None
+    table = (embed.letters(table) if embedded is None else table).drop_nulls("embedding")
+    if len(table) < _LEAST:
         return None
     wide = table["embedding"].list.len()
     table = table.filter(wide == wide[0])
