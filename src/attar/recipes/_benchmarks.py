@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attar.annotate import reward
 from attar.engines.base import Spec
 from attar.errors import RecipeError
 from attar.evaluate import (
@@ -19,6 +18,7 @@ from attar.evaluate import (
     mt_bench,
     numbers,
     responses,
+    rewarded,
     verified,
     wildbench,
 )
@@ -114,7 +114,7 @@ def judges(flow: Flow, setting: Setting) -> Results:
     source = {**_pinned(setting.source), "split": setting.split}
     if setting.how.rewarder:
         answers = flow(judge_accuracy.answers, **source, name="answers")
-        scored = flow(reward.score, answers, engine=setting.how.rewarder, into="score", name="rewarded")
+        scored = flow(rewarded.score, answers, engine=setting.how.rewarder, name="rewarded")
         return {"judged": scored, "figures": flow(judge_accuracy.by_score, scored, **setting.drawn, name="figures")}
     battles = flow(judge_accuracy.battles, **source, name="battles")
     judged = judging.duels(flow, battles, setting.how, "judged")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attar.annotate import reward
 from attar.engines.base import Spec
 from attar.evaluate import arena_hard, bias, duel, grade, jury, rewarded
 from attar.flow import Flow, Handle
@@ -45,9 +44,7 @@ class Judged:
 def duels(flow: Flow, battles: Handle, how: Judging, name: str, grades: str = "three") -> Judged:
     """Battles with a preference: by the judges, or by how much more reward the one answer gets."""
     if how.rewarder:
-        own = flow(reward.score, battles, engine=how.rewarder, name=f"{name}-reward")
-        both = flow(reward.score, own, engine=how.rewarder, into="against_reward", response="against", name=f"{name}-against")
-        return Judged(flow(rewarded.prefer, both, name=name), {}, "preference")
+        return Judged(flow(rewarded.prefer, battles, engine=how.rewarder, name=name), {}, "preference")
     stage = duel.weigh if how.by == "chances" else duel.ask
     more = {"grades": grades} if how.by == "verdict" else {}
     return _heard(flow, battles, how, stage, {"order": how.order, **more, **how.asking}, name)
