@@ -93,7 +93,7 @@ def _chart(lines: Sequence[Mapping[str, Any]], name: str) -> charts.Drawing:
     share = is_share(lines)
     rows = [{key: row.get(key) for key in ("series", "group", *_NEEDED)} | {"told": _told(row, share)} for row in lines]
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
-    x = alt.X("value:Q", title=None, scale=alt.Scale(zero=share), axis=alt.Axis(tickCount=6, format="%" if share else "~g"))
+    x = alt.X("value:Q", title=None, scale=alt.Scale(zero=share), axis=alt.Axis(tickCount=6, format="%" if share else ",~f"))
     y = alt.Y("group:N", sort=None, title=None, axis=alt.Axis(grid=False, labelColor=charts.INK))
     whole = charts.of(rows).encode(y=y, **(_coloured(series) if len(series) > 1 else {}))
     interval = whole.mark_rule(strokeWidth=3, opacity=0.45).encode(x="low:Q", x2="high:Q")
