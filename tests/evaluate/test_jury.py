@@ -27,11 +27,11 @@ def test_a_jury_gives_the_mean_the_median_or_the_side_with_more_votes():
 
 
 def test_a_jury_says_who_sat_in_it():
-    one, two = (table.with_columns(judge=pl.lit("x"), asked=pl.lit("h"), mass=pl.lit(1.0)) for table in (ONE, TWO))
+    own = {"asked": pl.lit("h"), "order": pl.lit("both"), "mass": pl.lit(1.0), "votes": pl.lit(4), "text_1": pl.lit("so")}
+    one, two = (table.with_columns(judge=pl.lit(who), **own) for table, who in ((ONE, "gpt"), (TWO, "qwen")))
     out = jury.verdict(one, two, names=["one", "two"])
-    assert out["judge"].unique().to_list() == ["jury(one, two; mean)"]
-    assert "asked" not in out.columns
-    assert "mass" not in out.columns
+    assert out.select("judge", "asked", "order").unique().rows() == [("jury(gpt, qwen; mean)", "h", "both")]
+    assert not {"mass", "votes", "text_1"} & set(out.columns)  # one judge's own
 
 
 def test_rows_are_matched_by_id_and_judges_of_other_rows_are_refused():

@@ -15,6 +15,8 @@ from attar.errors import DataError, RecipeError
 from attar.evaluate import bootstrap as boot
 from attar.evaluate.concordance import Rows, figures
 from attar.evaluate.means import interval, told
+from attar.evaluate.provenance import COLUMNS
+from attar.evaluate.provenance import told as facts_of
 from attar.table import Table, need, put
 
 How = Literal["mean", "median", "votes"]
@@ -39,9 +41,21 @@ def verdict(
     found = [_one(row[np.isfinite(row)], how) if many >= least else None for row, many in zip(votes, count, strict=True)]
     errors = [None if many >= least else f"{many} of {len(tables)} judges have a score" for many in count]
     out = put(tables[0], score, found, errors, pl.Float64)
-    judges = {"judge": pl.lit(f"jury({', '.join(names)}; {how})")} if "judge" in out.columns else {}
-    stale = [name for name in (f"{score}_first", f"{score}_second", "disagrees", "mass", "asked") if name in out.columns]
-    return out.drop(stale).with_columns(pl.Series(f"{score}_judges", count, dtype=pl.Int64), **judges)
+    facts = [table.select(name for name in COLUMNS if name in table.columns) for table in tables]
+    said = dict(facts_of(pl.concat(facts, how="diagonal")))
+    if "judge" in said:
+        said["judge"] = f"jury({said['judge']}; {how})"
+    out = out.drop(name for name in out.columns if _is_one_judge_s(name, score))
+    return out.with_columns(
+        pl.Series(f"{score}_judges", count, dtype=pl.Int64),
+        **{name: pl.lit(value, dtype=pl.String) for name, value in said.items()},
+    )
+
+
+def _is_one_judge_s(column: str, score: str) -> bool:
+    """Whether a column tells how one judge came to its score."""
+    own = (f"{score}_first", f"{score}_second", f"{score}_mass", f"{score}_verdict", "disagrees", "mass", "weight", "votes")
+    return column in own or column.startswith(("verdict_", "text_"))
 
 
 def agreement(
