@@ -108,8 +108,8 @@ def test_every_recipe_of_a_method_cites_its_paper(name):
 
 @pytest.mark.parametrize("name", builtin())
 def test_every_built_in_recipe_says_where_it_differs(name):
-    told = sys.modules[find_recipe(name).__module__].__doc__
-    assert f"Differs from {'the paper' if name in METHODS else "the benchmarks' own scripts"}:" in told
+    of = "the paper" if name in METHODS else "the benchmarks' own scripts"
+    assert f"Differs from {of}:" in sys.modules[find_recipe(name).__module__].__doc__
 
 
 def test_a_number_may_be_written_as_people_write_it(run_file):
