@@ -17,9 +17,9 @@ from attar.vectors.arithmetic import Arithmetic, Lost, Pairs
 from attar.vectors.rows import Matrix, unit
 
 _SAMPLE = 1536
-_WIDTHS = (32, 48, 64, 96, 128, 192)
+_WIDTHS = (32, 48, 64, 80, 96, 128, 192)
 _TO_CHOOSE = (128, 192, 256)
-_SCAN, _LOOK = 0.1, 400.0
+_SCAN, _LOOK = 0.1, 200.0
 """Nanoseconds that it takes to read a product, and to look at one pair in 64 bits."""
 _FEW = 256
 """Rows of a sample that say too little."""
