@@ -16,8 +16,8 @@ from subprocess import Popen, run
 import polars as pl
 import yaml
 
-from attar.evaluate.stats import over_runs
 from attar.home import Home, card, run_record
+from attar.statistics.intervals import over_runs
 from attar.table import read
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "alma-pocket.yaml"

@@ -19,8 +19,8 @@ import polars as pl
 from attar.evaluate import bradley_terry
 from attar.evaluate.arena_hard import GRADES, ended, settled
 from attar.evaluate.arena_scores import figures
-from attar.evaluate.bootstrap import codes, difference, middle, times
 from attar.evaluate.length_control import Battles, control
+from attar.statistics.bootstrap import codes, difference, middle, times
 
 CUTS = np.array([-1.6, -0.35, 0.35, 1.6])
 TOGETHER = 0.9

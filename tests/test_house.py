@@ -24,6 +24,7 @@ FLOORS = (
         "vectors",
         "shingles",
         "questions",
+        "statistics",
     ),
     ("engines",),
     ("synth", "annotate", "select", "pair", "pool", "train", "evaluate"),

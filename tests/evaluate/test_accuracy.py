@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from attar.errors import DataError, RecipeError
 from attar.evaluate import accuracy
-from attar.evaluate.stats import wilson
 from attar.stage import columns_read
+from attar.statistics.intervals import wilson
 
 
 def answers(*rows, **more):

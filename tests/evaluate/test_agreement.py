@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from attar.errors import DataError, RecipeError
 from attar.evaluate import agreement
-from attar.evaluate.stats import wilson
 from attar.stage import columns_read
+from attar.statistics.intervals import wilson
 
 
 def table(*rows):

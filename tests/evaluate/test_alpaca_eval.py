@@ -10,7 +10,7 @@ from attar.errors import AttarError, DataError, RecipeError
 from attar.evaluate import alpaca_eval, alpaca_files, length_control
 from attar.evaluate.alpaca_eval import figures, first_wins, seeded_order
 from attar.evaluate.length_control import Battles, control, text_hash
-from attar.evaluate.stats import wilson
+from attar.statistics.intervals import wilson
 
 ALL = "length, difficulty, regulariser"
 

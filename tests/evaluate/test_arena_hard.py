@@ -9,8 +9,8 @@ from engines_for_tests import Scripted
 from attar.engines.asking import Answer
 from attar.errors import DataError, RecipeError
 from attar.evaluate import arena_files, arena_hard, arena_scores
-from attar.evaluate.stats import wilson
 from attar.parse import Failure
+from attar.statistics.intervals import wilson
 
 
 def one(**more):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from attar.errors import DataError, RecipeError
 from attar.evaluate import bradley_terry, elo
-from attar.evaluate.paired_logit import fit, games
-from attar.evaluate.stats import wilson
+from attar.statistics.intervals import wilson
+from attar.statistics.paired_logit import fit, games
 
 
 def battles(*rows, **more):

@@ -10,8 +10,8 @@ from attar.errors import DataError, RecipeError
 from attar.evaluate import constraint_kinds, constraints
 from attar.evaluate.constraint_kinds import missed, sound
 from attar.evaluate.constraint_tasks import tasks
-from attar.evaluate.stats import wilson
 from attar.stage import columns_read
+from attar.statistics.intervals import wilson
 
 FOLLOWED = [
     ({"kind": "words", "least": 4, "most": 4}, "I don't know"),

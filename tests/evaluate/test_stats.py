@@ -1,67 +1,6 @@
-from math import gamma, pi, sqrt
-
-import numpy as np
 import polars as pl
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from attar.errors import DataError
 from attar.evaluate import stats
-
-
-def test_wilson_gives_the_textbook_interval():
-    low, high = stats.wilson(8, 10)  # centre (0.8 + 0.19207) / 1.38415, half width 0.22646
-    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-
-
-def test_wilson_is_sound_at_the_ends():
-    assert stats.wilson(0, 10) == (0.0, pytest.approx(3.8415 / 13.8415, abs=1e-4))
-    assert stats.wilson(10, 10)[1] == pytest.approx(1.0)
-    assert stats.wilson(0, 0) == (0.0, 1.0)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_share_lies_in_its_interval(counts):
-    low, high = stats.wilson(*counts)
-    assert 0 <= low <= counts[0] / counts[1] + 1e-12
-    assert counts[0] / counts[1] - 1e-12 <= high <= 1
-
-
-def test_a_paired_difference_has_about_the_normal_interval():
-    first, second = [1.0] * 300 + [0.0] * 700, [0.0] * 1000
-    mean, low, high = stats.paired(first, second)
-    half = 1.96 * sqrt(0.3 * 0.7 / 1000)
-    assert (mean, low, high) == (pytest.approx(0.3), pytest.approx(0.3 - half, abs=0.004), pytest.approx(0.3 + half, abs=0.004))
-
-
-def test_pairing_takes_out_what_both_share():
-    hard = [float(i % 2) for i in range(1000)]
-    easier = [1.0 if i % 20 == 0 else value for i, value in enumerate(hard)]
-    mean, low, high = stats.paired(easier, hard)
-    assert mean == pytest.approx(0.05)
-    assert high - low < 0.03  # an unpaired interval would be 0.088 wide
-
-
-def test_three_runs_have_the_textbook_interval():
-    mean, low, high = stats.over_runs([0.50, 0.53, 0.56])  # deviation 0.03, t 4.303, so 4.303 * 0.03 / sqrt(3) to each side
-    assert (mean, low, high) == (pytest.approx(0.53), pytest.approx(0.53 - 0.07453, abs=1e-5), pytest.approx(0.60453, abs=1e-5))
-
-
-@pytest.mark.parametrize("count", range(2, 31))
-def test_students_t_holds_95_percent_between_its_bounds(count):
-    runs = [1.0] + [0.0] * (count - 1)
-    _, low, high = stats.over_runs(runs)
-    bound = (high - low) / 2 * sqrt(count) / np.std(runs, ddof=1)
-    free = count - 1
-    x = np.linspace(0, bound, 200_001)
-    density = (1 + x * x / free) ** (-count / 2) * gamma(count / 2) / (sqrt(free * pi) * gamma(free / 2))
-    assert 2 * np.trapezoid(density, x) == pytest.approx(0.95, abs=1e-4)
-
-
-def test_one_run_has_no_interval_over_runs():
-    with pytest.raises(DataError, match="needs two"):
-        stats.over_runs([0.5])
 
 
 def arm(right):

@@ -12,9 +12,9 @@ import polars as pl
 
 from attar.compare.answers import GROUPS
 from attar.errors import DataError
-from attar.evaluate import bootstrap
-from attar.evaluate.stats import wilson
 from attar.identity import seed_of
+from attar.statistics import bootstrap
+from attar.statistics.intervals import wilson
 from attar.table import Table
 
 FEWEST = 10

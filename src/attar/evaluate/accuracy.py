@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError, RecipeError
-from attar.evaluate.stats import wilson
 from attar.stage import reads
+from attar.statistics.intervals import wilson
 from attar.table import Table, need
 
 ALL = "all"

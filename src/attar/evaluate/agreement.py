@@ -13,9 +13,9 @@ import polars as pl
 import polars.selectors as cs
 
 from attar.errors import DataError, RecipeError
-from attar.evaluate.concordance import SHARES, Figure, Rows, figures
-from attar.evaluate.stats import wilson
 from attar.stage import reads
+from attar.statistics.concordance import SHARES, Figure, Rows, figures
+from attar.statistics.intervals import wilson
 from attar.table import Table, need
 
 

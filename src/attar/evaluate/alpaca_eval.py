@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError, RecipeError
-from attar.evaluate.bootstrap import Interval, mean, middle, times
 from attar.evaluate.length_control import Battles, control, known, text_hash
 from attar.evaluate.provenance import carried
+from attar.statistics.bootstrap import Interval, mean, middle, times
 from attar.table import Table, need
 
 Array = np.ndarray

@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError, RecipeError, did_you_mean
-from attar.evaluate.bootstrap import Interval, codes, difference, mean, middle
 from attar.evaluate.bradley_terry import RIDGE, fitted
-from attar.evaluate.paired_logit import games
 from attar.evaluate.provenance import carried
-from attar.evaluate.stats import wilson
 from attar.evaluate.style import Length, columns, leads, scaled
+from attar.statistics.bootstrap import Interval, codes, difference, mean, middle
+from attar.statistics.intervals import wilson
+from attar.statistics.paired_logit import games
 from attar.table import Table, need
 
 _ALL = "all"

@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError, RecipeError
-from attar.evaluate import bootstrap as boot
 from attar.evaluate.jury import aligned
 from attar.evaluate.means import interval, told
 from attar.evaluate.provenance import carried
+from attar.statistics import bootstrap as boot
 from attar.table import Table, need
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError, RecipeError, did_you_mean
-from attar.evaluate.bootstrap import codes, middle, times
-from attar.evaluate.paired_logit import Games, fit, games
-from attar.evaluate.stats import wilson
 from attar.stage import reads
+from attar.statistics.bootstrap import codes, middle, times
+from attar.statistics.intervals import wilson
+from attar.statistics.paired_logit import Games, fit, games
 from attar.table import Table, need
 
 START = 1000.0

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from attar.errors import RecipeError
-from attar.evaluate.bootstrap import codes, middle
 from attar.evaluate.bradley_terry import START, fought
 from attar.stage import reads
+from attar.statistics.bootstrap import codes, middle
 from attar.table import Table
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError, RecipeError
-from attar.evaluate.bootstrap import difference, mean
 from attar.stage import reads
+from attar.statistics.bootstrap import difference, mean
 from attar.table import Table, need
 
 

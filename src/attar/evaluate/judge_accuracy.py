@@ -13,10 +13,10 @@ import polars as pl
 
 from attar import formats
 from attar.errors import DataError
-from attar.evaluate import bootstrap as boot
 from attar.evaluate import exam
 from attar.evaluate.means import Draws, Mix, Part, figures_of, interval, told
 from attar.evaluate.provenance import carried
+from attar.statistics import bootstrap as boot
 from attar.table import COLUMNS, Table, need
 
 SECTIONS: dict[str, dict[str, float]] = {

@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError, RecipeError
-from attar.evaluate import bootstrap as boot
-from attar.evaluate.concordance import Rows, figures
 from attar.evaluate.means import interval, told
 from attar.evaluate.provenance import COLUMNS
 from attar.evaluate.provenance import told as facts_of
+from attar.statistics import bootstrap as boot
+from attar.statistics.concordance import Rows, figures
 from attar.table import Table, need, put
 
 How = Literal["mean", "median", "votes"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from attar.evaluate.logistic import chances, fit
+from attar.statistics.logistic import chances, fit
 
 Array = np.ndarray
 TERMS = ("length", "difficulty", "regulariser")

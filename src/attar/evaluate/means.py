@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError
-from attar.evaluate import bootstrap as boot
 from attar.evaluate.provenance import carried
-from attar.evaluate.stats import wilson
+from attar.statistics import bootstrap as boot
+from attar.statistics.intervals import wilson
 from attar.table import Table, need
 
 _SURE = 1e-12

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from attar.errors import DataError
-from attar.evaluate.stats import over_runs
+from attar.statistics.intervals import over_runs
 from attar.table import Table
 
 Run = Mapping[str, Any]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from attar.evaluate.concordance import FIGURES, Rows, figures
+from attar.statistics.concordance import FIGURES, Rows, figures
 
 
 def test_a_draw_in_which_all_scores_are_equal_says_nothing_of_their_order():

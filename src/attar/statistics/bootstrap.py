@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError
-from attar.evaluate.stats import wilson
+from attar.statistics.intervals import wilson
 
 Values = Sequence[float] | np.ndarray
 Interval = tuple[float, float | None, float | None]

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attar.errors import DataError
-from attar.evaluate.logistic import chances, fit
+from attar.statistics.logistic import chances, fit
 
 
 def logit(share):
