@@ -14,6 +14,7 @@ FLOORS = (
         "stage",
         "formats",
         "files",
+        "origins",
         "sink",
         "chat",
         "rendering",

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from attar import harvest, pool
+from attar import harvest, origins, pool
 from attar.engines.base import Spec
 from attar.engines.journaled import Journaled
 from attar.engines.meter import NO_LIMITS
@@ -64,7 +64,7 @@ def carry_out(choice: Choice, home: Home, watch: Watch, target: harvest.Target) 
     """Do it; what was kept, dropped and written, as plain data."""
     began = time.time()
     target.check(Path(choice.source).expanduser())
-    source = {**pool.pinned(choice.source), "form": choice.form}
+    source = {**origins.pinned(choice.source), "form": choice.form}
     known = trace(choice.recipe, choice.engines, {"source": source, **choice.knobs})
     rows = next(step for step in known.steps if step.name == "pool")
     _pour(rows, home, watch)

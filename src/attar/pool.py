@@ -4,23 +4,22 @@ A row that cannot be understood has nothing but an id (where it stood) and the r
 brings is kept; a row without one, or with one that an earlier row has, is called by its file and line.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
-from attar.errors import DataError, MissingExtraError, did_you_mean
-from attar.files import BadRow, Batch, Found, load, place_of, sources, understood
+from attar import origins
+from attar.errors import DataError, did_you_mean
+from attar.files import BadRow, Batch, Found, load, place_of, understood
 from attar.stage import reads, rowwise
 from attar.table import Table, need
 
 On = Literal["conversation", "prompt", "response"]
 CHARS = "conversation_chars"
-_HUB = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?(?:@[\w./-]+)?")
 
 
 def read(*, source: str, content: str, form: str | None = None) -> Table:
@@ -28,31 +27,13 @@ def read(*, source: str, content: str, form: str | None = None) -> Table:
     return pl.concat(pieces(source=source, content=content, form=form), how="diagonal")
 
 
-def pinned(source: str) -> dict[str, Any]:
-    """The knobs `source` and `content`: what a file or a folder holds, or the commit of a dataset on the Hub (`owner/name`)."""
-    path = Path(source).expanduser()
-    if not path.exists() and _HUB.fullmatch(source):
-        return {"source": source, "content": _commit(source)}
-    return {"source": str(path.resolve()), "content": _content_of(path)}
-
-
-def _content_of(path: Path) -> str:
-    """The fingerprint of all that the files hold, and of their names, which the rows' ids are made of."""
-    digest = hashlib.blake2b(digest_size=8)
-    for file in sources(path):
-        with file.open("rb") as stream:
-            digest.update(f"{file.relative_to(path.parent)}\0".encode())
-            digest.update(hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=8)).digest())
-    return digest.hexdigest()
-
-
 def pieces(*, source: str, content: str, form: str | None = None) -> Iterator[Table]:
     """The pool a piece at a time; a column that comes up late is missing in the pieces before."""
     seen: set[str] = set()
     path = Path(source)
     local = path.exists()
-    if local and _content_of(path) != content:
-        raise DataError(f"{source} has changed since this was begun: run again")
+    if local:
+        origins.unchanged(source, content)
     root = path if path.is_dir() else path.parent
     for batch in load(path, form=form) if local else understood(_from_hub(source, content), root, form=form):
         yield _named(batch, root, seen)
@@ -121,45 +102,8 @@ def comparable(table: Table, *, column: str) -> Table:
     return table.select("id", (~none).alias("kept"), reason.alias("reason"), nothing.alias("because"))
 
 
-def _parted(name: str) -> tuple[str, str | None, str | None]:
-    """`owner/name:config@revision` in its parts."""
-    place, _, revision = name.partition("@")
-    place, _, config = place.partition(":")
-    return place, config or None, revision or None
-
-
-def _commit(name: str) -> str:
-    """The commit that a dataset on the Hub stands at; one that is named in full needs no asking."""
-    place, _, revision = _parted(name)
-    if revision and re.fullmatch("[0-9a-f]{40}", revision):
-        return revision
-    try:
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined] # of its own HTTP library
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "local") from error
-    try:
-        return str(HfApi().dataset_info(place, revision=revision, timeout=20).sha)
-    except (OSError, ValueError, HfHubHTTPError, HTTPError) as error:
-        raise _unreachable(name, error) from error
-
-
 def _from_hub(name: str, commit: str) -> Iterator[Found]:
-    """The rows of a dataset on the Hub, streamed, as it stood at that commit."""
-    try:
-        from datasets import load_dataset
-        from datasets.exceptions import DatasetsError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "train") from error
-    place, config, _ = _parted(name)
-    try:
-        stream = load_dataset(place, config, split="train", streaming=True, revision=commit)
-        for number, row in enumerate(stream, 1):
-            yield Found(Path(place), number, row)
-    except (OSError, ValueError, DatasetsError) as error:
-        raise _unreachable(name, error) from error
-
-
-def _unreachable(name: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:300]
-    return DataError(f"{name} is no file here, and could not be read from the Hub ({reason}): mend the name or the connection")
+    """The rows of a dataset on the Hub, as it stood at that commit."""
+    place = Path(origins.parted(name)[0])
+    with origins.reading(name, commit) as load:
+        yield from (Found(place, number, row) for number, row in enumerate(load(split="train"), 1))

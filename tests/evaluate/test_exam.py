@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attar.errors import DataError
 from attar.evaluate import exam, mt_bench, responses
-from attar.pool import pinned
+from attar.origins import pinned
 
 
 def file(folder, *rows, name="rows.jsonl"):

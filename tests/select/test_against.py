@@ -66,7 +66,7 @@ def test_a_dataset_that_cannot_be_had_is_one_clear_error(monkeypatch):
         raise ConnectionError("no way there")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    with pytest.raises(DataError, match=r"owner/questions is neither a benchmark nor a file here, .*\(no way there\): mend"):
+    with pytest.raises(DataError, match=r"owner/questions is no file here, and .*\(no way there\): mend"):
         items("owner/questions")
 
 

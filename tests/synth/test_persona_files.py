@@ -135,7 +135,7 @@ def test_a_step_follows_what_a_file_holds(tmp_path):
     path.write_text("\n".join(PEOPLE[:2]))
     after = step()
     assert before.fingerprint == again.fingerprint != after.fingerprint
-    with pytest.raises(DataError, match="has changed since the run was begun: run again"):
+    with pytest.raises(DataError, match="has changed since this was begun: run again"):
         before.stage(**before.knobs)
     assert len(after.stage(**after.knobs)) == 1
 

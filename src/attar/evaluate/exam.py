@@ -12,9 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from attar import files, formats
-from attar.errors import DataError, MissingExtraError
-from attar.pool import pinned
+from attar import files, formats, origins
+from attar.errors import DataError
 from attar.table import COLUMNS, Table
 
 NAMES = ("question_id", "uid", "session_id", "prompt_id", "id")
@@ -39,7 +38,7 @@ class Row:
 def questions(*, source: str, content: str | None = None, split: str | None = None) -> Table:
     """() -> id, question, prompt, messages; where there, category, level, topic, reference(s), turns, checklist, tags.
 
-    `source` and `content` as `pool.pinned` gives them. Of several turns the first is asked; `references` are of each turn.
+    `source` and `content` as `origins.pinned` gives them. Of several turns the first is asked; `references` are of each turn.
     """
     found = [_question(row) for row in rows(source, content, split)]
     if not found:
@@ -59,8 +58,7 @@ def rows(source: str, content: str | None, split: str | None = None) -> Iterator
     if not path.exists():
         yield from _hub(source, content, split)
         return
-    if content is not None and pinned(str(path))["content"] != content:
-        raise DataError(f"{source} has changed since this was begun: run again")
+    origins.unchanged(str(path), content)
     for number, found in enumerate(files.rows(path), 1):
         where = f"{found.file}, row {found.line}"
         if not isinstance(found.value, dict):
@@ -72,15 +70,8 @@ def rows(source: str, content: str | None, split: str | None = None) -> Iterator
 
 
 def _hub(name: str, commit: str | None, split: str | None) -> Iterator[Row]:
-    try:
-        from datasets import load_dataset
-        from datasets.exceptions import DatasetsError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "train") from error
-    place, _, revision = name.partition("@")
-    place, _, config = place.partition(":")
-    try:
-        splits: Any = load_dataset(place, config or None, streaming=True, revision=commit or revision or None)
+    with origins.reading(name, commit) as load:
+        splits: Any = load()
         if split is None and len(splits) > 1:
             raise DataError(f"{name} has the splits {', '.join(splits)}: name one with 'split'")
         if split is not None and split not in splits:
@@ -88,11 +79,6 @@ def _hub(name: str, commit: str | None, split: str | None) -> Iterator[Row]:
         picked = split or next(iter(splits))
         for number, row in enumerate(splits[picked], 1):
             yield Row(f"{name}, row {number} ({picked})", number, row)
-    except (OSError, ValueError, DatasetsError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise DataError(
-            f"{name} is no file here, and could not be read from the Hub ({reason}): mend the name or the connection"
-        ) from error
 
 
 def conversation(value: Any) -> tuple[list[dict[str, str]], list[str]]:

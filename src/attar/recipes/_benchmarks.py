@@ -23,7 +23,7 @@ from attar.evaluate import (
     wildbench,
 )
 from attar.flow import Flow, Handle
-from attar.pool import pinned
+from attar.origins import pinned
 from attar.recipes import _judging as judging
 from attar.recipes._judging import Judged, Judging
 from attar.select import keep

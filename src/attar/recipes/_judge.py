@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attar import origins
 from attar import pool as pools
 from attar.annotate import distil, reward, scorer
 from attar.engines.base import Spec
@@ -63,7 +64,7 @@ def rows_with_scores(
         asked = flow(pocket.questions, count=max(1, count // each), seed=seed, name=f"{name}-prompts")
         drawn = flow(respond.sample, asked, engine=writer, n=each, **drawing, whole=False, name=f"{name}-answers")
         return flow(verified.rate, drawn, name=name)
-    return flow(pools.read, **pools.pinned(source), name=name)
+    return flow(pools.read, **origins.pinned(source), name=name)
 
 
 def some_answers(flow: Flow, prompts: Handle, writer: Handle, count: int, drawing: Mapping[str, Any], seed: int) -> Handle:

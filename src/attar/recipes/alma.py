@@ -21,8 +21,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from attar import origins, questions
 from attar import pool as pools
-from attar import questions
 from attar.annotate import embed
 from attar.engines.base import Spec
 from attar.errors import RecipeError
@@ -159,7 +159,7 @@ def _seeds(flow: Flow, source: str, seed: int) -> Handle:
     """The seed rows: conversations that somebody has, their last answer told."""
     if count := pocket.asked_for(source):
         return flow(pocket.answers, flow(pocket.questions, count=count, seed=seed, name="seed-prompts"), name="seeds")
-    read = flow(pools.read, **pools.pinned(source), name="seed-file")
+    read = flow(pools.read, **origins.pinned(source), name="seed-file")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND length(prompt) > 0 AND length(response) > 0", name="usable"
     )

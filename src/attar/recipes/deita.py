@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from typing_extensions import TypedDict
 
+from attar import origins, questions
 from attar import pool as pools
-from attar import questions
 from attar.annotate import embed, lengths, ranking, reward, scorer
 from attar.engines.base import Spec
 from attar.errors import RecipeError
@@ -145,7 +145,7 @@ def _pool(flow: Flow, source: str, form: str | None, seed: int) -> Handle:
     if count := pocket.asked_for(source):
         read = flow(pocket.pool, count=count, seed=seed, name="pool")
     else:
-        read = flow(pools.read, **pools.pinned(source), form=form, name="pool")
+        read = flow(pools.read, **origins.pinned(source), form=form, name="pool")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND length(prompt) > 0 AND length(response) > 0", name="usable"
     )
@@ -166,13 +166,13 @@ def _labels(
     if source := given.get(what):
         if count := pocket.asked_for(source):
             return flow(pocket.labelled, what=what, count=count, seed=seed, name=f"labels-{what}")
-        return flow(pools.read, **pools.pinned(source), name=f"labels-{what}")
+        return flow(pools.read, **origins.pinned(source), name=f"labels-{what}")
     if "seeds" not in how or teacher is None or judge is None:
         raise RecipeError(
             f"no scorer of {what}: name an engine for {what!r}, or labels: {{{what}: FILE}}, "
             "or a teacher and evolution: {seeds: FILE}"
         )
-    read = flow(pools.read, **pools.pinned(how["seeds"]), name="seed-file")
+    read = flow(pools.read, **origins.pinned(how["seeds"]), name="seed-file")
     some = flow(keep.rows, read, flow(rank.chance, read, keep=how.get("count", 2000), seed=seed, name="some"), name="seeds")
     making: dict[str, Any] = {
         "rounds": how.get("rounds", 5),
@@ -214,7 +214,7 @@ def _preferences(flow: Flow, source: str, seed: int) -> Handle:
     """Pairs of a better and a worse answer that somebody has."""
     if count := pocket.asked_for(source):
         return flow(pocket.preferences, count=count, seed=seed, name="pairs")
-    read = flow(pools.read, **pools.pinned(source), form="preference", name="pair-file")
+    read = flow(pools.read, **origins.pinned(source), form="preference", name="pair-file")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND chosen IS NOT NULL AND rejected IS NOT NULL", name="usable-pairs"
     )

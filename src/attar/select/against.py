@@ -7,7 +7,6 @@
 Those of the common benchmarks are shipped; of a file, a folder or a dataset on the Hub they are made when they are needed.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, MissingExtraError, did_you_mean
-from attar.files import rows, sources
+from attar import origins
+from attar.errors import DataError, did_you_mean
+from attar.files import rows
 from attar.formats import understand
 from attar.shingles import shingles
 from attar.table import Table
@@ -36,7 +36,7 @@ def opened(source: str) -> Table:
         return _named(source, pl.read_parquet(_SHIPPED / f"{source}.parquet"))
     if path.exists():
         name, found = path.name, _lines(path) if path.suffix.lower() == ".txt" else _asked(_read(path))
-    elif source.count("/") == 1 and not path.suffix and not source.startswith((".", "/", "~")):
+    elif origins.on_hub(source) and not source.startswith((".", "~")):
         name, found = source, _asked(_hub(source))
     else:
         raise DataError(f"{source!r} is no benchmark and no file here; {did_you_mean(source, BENCHMARKS)}")
@@ -48,13 +48,7 @@ def opened(source: str) -> Table:
 
 def content_of(source: str) -> str | None:
     """The fingerprint of what a file or a folder holds; None of anything else."""
-    if source in BENCHMARKS or not (path := Path(source)).exists():
-        return None
-    digest = hashlib.blake2b(digest_size=8)
-    for file in sources(path):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=8)).digest())
-    return digest.hexdigest()
+    return None if source in BENCHMARKS or not Path(source).exists() else origins.content_of(Path(source))
 
 
 def fingerprints(items: Sequence[str], texts: Sequence[str]) -> Table:
@@ -102,24 +96,10 @@ def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
 
 
 def _hub(name: str) -> Iterator[tuple[str, str, Any]]:
-    """The rows of all splits of a dataset on the Hub (`owner/name`, `owner/name:config`, either with `@revision`)."""
-    try:
-        from datasets import load_dataset
-        from datasets.exceptions import DatasetsError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "train") from error
-    place, _, revision = name.partition("@")
-    place, _, config = place.partition(":")
+    """The rows of all splits of a dataset on the Hub."""
     number = 0
-    try:
-        splits = load_dataset(place, config or None, streaming=True, revision=revision or None)
-        for split, stream in splits.items():
+    with origins.reading(name) as load:
+        for split, stream in load().items():
             for row in stream:
                 number += 1
                 yield str(number), f"{name}, row {number} ({split})", row
-    except (OSError, ValueError, DatasetsError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise DataError(
-            f"{name} is neither a benchmark nor a file here, and could not be read from the Hub ({reason}): "
-            "mend the name or the connection"
-        ) from error

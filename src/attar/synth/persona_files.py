@@ -4,13 +4,13 @@ A row without a persona is passed over; one that cannot be read, or holds someth
 """
 
 import csv
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attar.errors import DataError, MissingExtraError
-from attar.files import rows, sources
+from attar import origins
+from attar.errors import DataError
+from attar.files import rows
 
 COLUMN = "persona"
 _BUFFER = 10_000
@@ -37,32 +37,10 @@ def from_files(path: Path, column: str | None) -> Iterator[str]:
 
 
 def from_hub(name: str, column: str | None, seed: int) -> Iterator[str]:
-    """The personas of a dataset on the Hub (`owner/name`, `owner/name:config`, either with `@revision`), streamed, shuffled."""
-    try:
-        from datasets import load_dataset
-        from datasets.exceptions import DatasetsError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "train") from error
-    place, _, revision = name.partition("@")
-    place, _, config = place.partition(":")
-    try:
-        stream = load_dataset(place, config or None, split="train", streaming=True, revision=revision or None)
-        for number, row in enumerate(stream.shuffle(seed=seed, buffer_size=_BUFFER), 1):
+    """The personas of a dataset on the Hub, streamed, shuffled."""
+    with origins.reading(name) as load:
+        for number, row in enumerate(load(split="train").shuffle(seed=seed, buffer_size=_BUFFER), 1):
             yield _text(row, column, f"{name}, row {number} as shuffled")
-    except (OSError, ValueError, DatasetsError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise DataError(
-            f"{name} is no file here, and could not be read from the Hub ({reason}): mend the name or the connection"
-        ) from error
-
-
-def content_of(path: Path) -> str:
-    """The fingerprint of all that a file or a folder of data files holds."""
-    digest = hashlib.blake2b(digest_size=8)
-    for file in sources(path):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=8)).digest())
-    return digest.hexdigest()
 
 
 def _text(row: Any, column: str | None, where: str) -> str:

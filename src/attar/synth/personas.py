@@ -12,6 +12,7 @@ from random import Random
 
 import polars as pl
 
+from attar import origins
 from attar.engines.asking import Answer, answers
 from attar.engines.base import Request, Sampling, Writer
 from attar.errors import DataError, RecipeError
@@ -19,7 +20,7 @@ from attar.identity import fingerprint, seed_of
 from attar.stage import rowwise
 from attar.synth.fields import sentences
 from attar.synth.mend import bare, mend
-from attar.synth.persona_files import content_of, from_files, from_hub
+from attar.synth.persona_files import from_files, from_hub
 from attar.table import ORIGIN, Table, need, origin, put
 
 RELATIONS = (
@@ -69,10 +70,9 @@ def sample(
         raise RecipeError(f"count is {count}, column {column!r}: a count is 0 or more, and only a source has columns")
     if source is None:
         return _named(_taxonomy(seed).head(count), count, "the built-in taxonomy")
-    if not Path(source).exists() and re.fullmatch(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?(?:@[\w.-]+)?", source):
+    if origins.on_hub(source):
         return _named(_people(islice(_different(from_hub(source, column, seed)), count)), count, source)
-    if content and content != content_of(Path(source)):
-        raise DataError(f"{source} has changed since the run was begun: run again")
+    origins.unchanged(source, content)
     found = _shuffled(_people(_different(from_files(Path(source), column))), seed)
     return _named(found.drop("draw").head(count), count, source)
 
@@ -80,7 +80,7 @@ def sample(
 def pinned(source: str | None) -> dict[str, str | None]:
     """The knobs `source` and `content`, so that a recipe's step follows what a file holds, and not its name alone."""
     held = source is not None and Path(source).exists()
-    return {"source": source, "content": content_of(Path(source)) if held and source else None}
+    return {"source": source, "content": origins.content_of(Path(source)) if held and source else None}
 
 
 def _taxonomy(seed: int) -> Table:
