@@ -98,6 +98,11 @@ def test_a_recipe_file_that_does_not_serve_says_why(tmp_path, content, name, tol
         find_recipe(name, tmp_path)
 
 
+def test_a_knob_without_a_default_must_be_given(run_file):
+    with pytest.raises(RecipeError, match="recipe 'evaluate' needs the knob 'benchmark'; it is not under 'knobs'"):
+        read_run_file(run_file("recipe: evaluate\nengines:\n  model: {kind: fake, model: m}\n"))
+
+
 METHODS = [name for name in builtin() if name != "evaluate"]  # which is of eight benchmarks, not of a paper
 
 

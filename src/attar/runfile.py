@@ -93,6 +93,9 @@ def check_run_file(content: Mapping[str, Any], path: Path) -> RunFile:
             raise RecipeError(f"recipe {content['recipe']!r} needs an engine for the role {role!r}; it is not under 'engines'")
     given = _mapping(content, "knobs")
     _only(given, knobs, "knob")
+    for knob, parameter in inspect.signature(function).parameters.items():
+        if knob in knobs and knob not in given and parameter.default is parameter.empty:
+            raise RecipeError(f"recipe {content['recipe']!r} needs the knob {knob!r}; it is not under 'knobs'")
     checked = {knob: check_value(f"knob {knob!r}", knobs[knob], value) for knob, value in given.items()}
     settings, limits = (_values(content, key, kind) for key, kind in (("run", Settings), ("limits", Limits)))
     return RunFile(path, content["recipe"], function, engines, checked, settings, limits)
