@@ -140,7 +140,7 @@ def test_mt_bench_asks_two_turns_and_grades_both(tmp_path):
             questions=written(tmp_path, *rows),
             by="verdict",
         )
-    assert values(found["figures"], category=None) == pytest.approx({"score": 6, "turn_1": 8, "turn_2": 4, "unscored": 0})
+    assert values(found["figures"], category="all") == pytest.approx({"score": 6, "turn_1": 8, "turn_2": 4, "unscored": 0})
     later = found["answers-model"].filter(turn=2)
     assert [turn["content"] for turn in later["messages"][0]] == ["Say 0.", LONG, "Say more.", LONG]
     assert len(servers[0].posted) == 12
@@ -163,9 +163,9 @@ def test_wildbench_scores_by_its_checklist_and_rewards_with_a_margin(tmp_path):
         engines = {"model": says(LONG), "opponent": says(SHORT, model="o"), "judge": judge}
         found = evaluated(tmp_path, engines, **knobs, margin=100)
         tied = evaluated(tmp_path, engines, **knobs, margin=5)
-    assert values(found["figures"], category=None)["score"] == (7 - 5) * 2
-    assert values(found["figures-reward"], category=None)["reward"] == 50
-    assert values(tied["figures-reward"], category=None)["reward"] == 0  # a slight win of an answer that is longer by more
+    assert values(found["figures"], category="all")["score"] == (7 - 5) * 2
+    assert values(found["figures-reward"], category="all")["reward"] == 50
+    assert values(tied["figures-reward"], category="all")["reward"] == 0  # a slight win of an answer that is longer by more
 
 
 PAIRS = [

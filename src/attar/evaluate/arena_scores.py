@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError, RecipeError, did_you_mean
+from attar.evaluate.accuracy import ALL
 from attar.evaluate.bradley_terry import RIDGE, fitted
 from attar.evaluate.provenance import carried
 from attar.evaluate.style import Length, columns, leads, scaled
@@ -22,7 +23,6 @@ from attar.statistics.intervals import wilson
 from attar.statistics.paired_logit import games
 from attar.table import Table, need
 
-_ALL = "all"
 _MAY: dict[str, Any] = {name: pl.String for name in ("model", "opponent", "category")}
 _MAY |= {"weight": pl.Float64, "votes": pl.List(pl.Float64)}
 """Columns that battles may lack: without a weight a battle counts once."""
@@ -54,10 +54,10 @@ def figures(  # noqa: PLR0913 (what is held even, how, against whom, and how far
         lines = [*_scores(rows, bootstrap, seed), *(_over(rows, over, bootstrap, seed) if over is not None else ())]
         if style:
             lines += _even(rows, style, (length, centred, bootstrap, seed))
-        told = pl.DataFrame([{"category": category or _ALL, **line} for line in lines], schema=_SCHEMA, strict=False)
+        told = pl.DataFrame([{"category": category or ALL, **line} for line in lines], schema=_SCHEMA, strict=False)
         parts.append(carried(told, rows))
     out = pl.concat(parts) if parts else pl.DataFrame(schema=_SCHEMA)
-    name = pl.format("{}/{}/{}", "category", pl.col("model").fill_null(_ALL), "figure")
+    name = pl.format("{}/{}/{}", "category", pl.col("model").fill_null(ALL), "figure")
     return out.select(name.alias("id"), *out.columns).sort("category", maintain_order=True)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from attar.errors import DataError
+from attar.evaluate.accuracy import ALL
 from attar.evaluate.provenance import carried
 from attar.statistics import bootstrap as boot
 from attar.statistics.intervals import wilson
@@ -70,12 +71,13 @@ def figures_of(table: Table, parts: Sequence[Part], draws: Draws, mixes: Sequenc
 
 
 def told(lines: Sequence[Mapping[str, Any]]) -> Table:
-    """Lines of figures as a table, each named by all that it is of."""
+    """Lines of figures as a table, each named by all that it is of; of no one category are those of all."""
     numbers = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "count": pl.Int64}
     names = [name for name in lines[0] if name not in numbers]
     called = ["/".join(str(line[name]) for name in names if line[name] is not None) for line in lines]
     out = pl.DataFrame(list(lines), schema={**dict.fromkeys(names, pl.String), **numbers})
-    return out.select(pl.Series("id", called, dtype=pl.String), *out.columns)
+    out = out.select(pl.Series("id", called, dtype=pl.String), *out.columns)
+    return out.with_columns(pl.col("category").fill_null(ALL)) if "category" in names else out
 
 
 def interval(values: np.ndarray, questions: int, *, share: bool) -> dict[str, float | None]:
