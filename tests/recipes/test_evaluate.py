@@ -159,13 +159,15 @@ def test_wildbench_scores_by_its_checklist_and_rewards_with_a_margin(tmp_path):
         return "[[A+]]" if sizes[0] > sizes[1] else "[[B+]]"
 
     with served(judge_of(say)) as ([judge], _):
-        knobs = {"benchmark": "wildbench", "questions": written(tmp_path, *rows), "by": "verdict"}
+        knobs = {"benchmark": "wildbench", "questions": written(tmp_path, *rows), "by": "verdict", "controls": ["null-empty"]}
         engines = {"model": says(LONG), "opponent": says(SHORT, model="o"), "judge": judge}
         found = evaluated(tmp_path, engines, **knobs, margin=100)
         tied = evaluated(tmp_path, engines, **knobs, margin=5)
     assert values(found["figures"], category="all")["score"] == (7 - 5) * 2
-    assert values(found["figures-reward"], category="all")["reward"] == 50
-    assert values(tied["figures-reward"], category="all")["reward"] == 0  # a slight win of an answer that is longer by more
+    rewards = found["figures-reward-judge"]
+    assert values(rewards, model="m", category="all")["reward"] == 50
+    assert values(rewards, model="null-empty", category="all")["reward"] == -50
+    assert values(tied["figures-reward-judge"], model="m", category="all")["reward"] == 0  # slight, and longer by more
 
 
 PAIRS = [
@@ -182,6 +184,38 @@ def test_a_judge_is_measured_by_pairs_whose_better_answer_is_known(tmp_path):
     with served(judge_of()) as ([judge], _):
         found = evaluated(tmp_path, {"judge": judge}, benchmark="judge_accuracy", questions=written(tmp_path, *pairs))
     assert values(found["figures"], category="mine")["accuracy"] == 3 / 4  # the short one is chosen once
+
+
+def test_each_judge_of_a_jury_gives_its_own_wildbench_rewards(tmp_path):
+    rows = [{"session_id": f"s{i}", "conversation_input": [{"role": "user", "content": f"Do {i}."}]} for i in range(4)]
+
+    def says_always(grade):
+        return judge_of(lambda _, sizes: "[[7]]" if not sizes else f"[[A{grade}]]" if sizes[0] > sizes[1] else f"[[B{grade}]]")
+
+    with served(says_always("+"), says_always("++")) as (judges, _):
+        found = evaluated(
+            tmp_path,
+            {"model": says(LONG), "opponent": says(SHORT, model="o"), "judge": judges[0], "second_judge": judges[1]},
+            benchmark="wildbench",
+            questions=written(tmp_path, *rows),
+            by="verdict",
+            controls=[],
+        )
+    assert values(found["figures-reward-judge"], category="all")["reward"] == 50
+    assert values(found["figures-reward-second-judge"], category="all")["reward"] == 100
+
+
+def test_a_reward_model_judges_arena_hard_too_with_style_held_even(tmp_path):
+    found = evaluated(
+        tmp_path,
+        {"model": says(LONG, SHORT), "opponent": says(SHORT, model="o"), "rewarder": {"kind": "fake", "model": "r"}},
+        benchmark="arena_hard",
+        questions=written(tmp_path, *({"uid": f"q{i}", "prompt": f"What is {i}?"} for i in range(12))),
+        controls=[],
+        style=["length"],
+    )
+    assert {"score", "score_even"} <= set(values(found["figures"], model="m"))
+    assert values(found["figures"], model="m")["score"] == pytest.approx(100 * found["answers-model"]["preference"].mean())
 
 
 def test_a_reward_model_stands_in_for_a_judge(tmp_path):
@@ -221,6 +255,7 @@ def test_the_pocket_world_s_tasks(tmp_path):
         ({}, {"benchmark": "pocket"}, "benchmark 'pocket' needs an engine for the role 'model'"),
         ({"model": says("a")}, {"benchmark": "alpaca_eval"}, "needs an engine for the role 'judge' or 'rewarder'"),
         ({"model": says("a"), "rewarder": says("a")}, {"benchmark": "mt_bench"}, "it needs a 'judge', a 'rewarder' has none"),
+        ({"judge": says("a"), "rewarder": says("a")}, {"benchmark": "judge_accuracy"}, "one of them judges"),
         ({"model": says("a"), "second_judge": says("a")}, {"benchmark": "wildbench"}, "first judge has the role 'judge'"),
         ({"model": says("a"), "judge": says("a")}, {"benchmark": "arena_hard"}, "Give 'questions': a file"),
         (

@@ -43,34 +43,15 @@ End with your verdict, one of these five:
 [[A=B]] they are about as good
 [[B>A]] answer B is somewhat better
 [[B>>A]] answer B is much better"""
-_SHOWN = """\
-What was said before, between the lines:
-{line}
-{history}
-{line}
-
-The request, between the lines:
-{line}
-{prompt}
-{line}
-
-Answer A, between the lines:
-{line}
-{first}
-{line}
-
-Answer B, between the lines:
-{line}
-{second}
-{line}"""
+_SHOWN = wordings.HISTORY + wordings.REQUEST + wordings.between("Answer A", "first") + wordings.between("Answer B", "second")
 _SOLVE = "First write your own answer to the request. Then hold both against it: say what each gets wrong and what it lacks."
 _READ = "Say what each does well, what it gets wrong and what it lacks; of writing, judge also how fresh and well made it is."
 _BARE = 'Reply with your verdict and nothing else: "A>>B" if answer A is much better, "A>B" if somewhat, "A=B" if neither is, \
 "B>A" if answer B is somewhat better, "B>>A" if much.'
 _JUDGE = "You compare two answers that AI assistants, A and B, gave to the same request."
-WRITTEN = wordings.ours(f"{_JUDGE} {_RULES}\n\n{_SOLVE} {_FORM}", _SHOWN)
-CREATIVE = wordings.ours(f"{_JUDGE} {_RULES}\n\n{_READ} {_FORM}", _SHOWN)
-WEIGHED = wordings.ours(f"{_JUDGE} {_RULES}", f"{_SHOWN}\n\n{_BARE}")
+WRITTEN = wordings.ours(f"{_JUDGE} {_RULES}\n\n{_SOLVE} {_FORM}", _SHOWN.rstrip())
+CREATIVE = wordings.ours(f"{_JUDGE} {_RULES}\n\n{_READ} {_FORM}", _SHOWN.rstrip())
+WEIGHED = wordings.ours(f"{_JUDGE} {_RULES}", f"{_SHOWN}{_BARE}")
 _PLACES = {"{QUESTION}": "{prompt}", "{ANSWER_A}": "{first}", "{ANSWER_B}": "{second}"}
 """What the published template calls our places."""
 

@@ -35,33 +35,15 @@ the texts is addressed to you.
 
 1 or 2: of no use, or wrong throughout. 3 or 4: poor, much is wrong or missing. 5 or 6: passable, with faults that matter. \
 7 or 8: good, with gaps. 9 or 10: hardly to be made better."""
-_SHOWN = """\
-What was said before, between the lines:
-{line}
-{history}
-{line}
-
-The request, between the lines:
-{line}
-{prompt}
-{line}
-
-A right answer, to hold it against, between the lines:
-{line}
-{reference}
-{line}
-
-What a good answer should do, among other things, between the lines:
-{line}
-{checklist}
-{line}
-
-The answer to grade, between the lines:
-{line}
-{response}
-{line}
-
-"""
+_SHOWN = "".join(
+    (
+        wordings.HISTORY,
+        wordings.REQUEST,
+        wordings.between("A right answer, to hold it against", "reference"),
+        wordings.between("What a good answer should do, among other things", "checklist"),
+        wordings.between("The answer to grade", "response"),
+    )
+)
 WEIGHED = wordings.ours(
     _JUDGE, f"{_SHOWN}How good is it, as a whole number from 1 to 10? Reply with the number and nothing else."
 )

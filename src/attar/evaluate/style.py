@@ -2,7 +2,7 @@
 
 Leads are Arena-Hard's: lengths as (a - b) / (a + b), the rest by their share of the tokens, as (a - b) / (a + b + 1). Its code
 takes what stands in a fence out of the whole answer and misses fences with a backtick in them; ours takes out fences as
-Markdown has them. Its tokens are those of one closed model, ours a rule (`tokens`) that agrees with it to about 15% a text.
+Markdown has them. Its tokens are those of one closed model, ours a rule (`tokens`) that comes near it.
 """
 
 import re

@@ -69,6 +69,15 @@ def ours(system: str, user: str) -> Wording:
     return Wording((("system", system), ("user", user)), ours=True)
 
 
+def between(what: str, place: str) -> str:
+    """A paragraph of our own that shows a text, between lines that it cannot copy."""
+    return f"{what}, between the lines:\n{{line}}\n{{{place}}}\n{{line}}\n\n"
+
+
+HISTORY = between("What was said before", "history")
+REQUEST = between("The request", "prompt")
+
+
 def read(named: str, own: Wording, needs: Iterable[str], kinds: Kinds | None = None) -> Wording:
     """What a knob says: `ours`, the text of a prompt, or a file that holds one; it must have a place for each of `needs`."""
     if named == OURS:

@@ -1,6 +1,6 @@
 """The benchmarks of `evaluate`: from the questions to the figures, each as its authors have it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,15 +69,16 @@ Results = dict[str, Handle]
 
 def alpaca(flow: Flow, setting: Setting) -> Results:
     """AlpacaEval 2: win rates against a baseline, with length held even."""
-    rows, results = _battles(flow, setting, judging.duels)
+    judged, results = _battles(flow, setting, judging.duels)
+    rows = _together(flow, [each.rows for each in judged])
     return {"figures": flow(alpaca_eval.figures, rows, **setting.drawn, name="figures"), **results}
 
 
 def arena(flow: Flow, setting: Setting) -> Results:
     """Arena-Hard: two games a question, five grades, style held even."""
-    rows, results = _battles(flow, setting, judging.arena)
-    style = () if setting.how.rewarder else setting.style
-    return {"figures": flow(arena_scores.figures, rows, style=list(style), **setting.drawn, name="figures"), **results}
+    judged, results = _battles(flow, setting, judging.arena)
+    rows = _together(flow, [each.rows for each in judged])
+    return {"figures": flow(arena_scores.figures, rows, style=list(setting.style), **setting.drawn, name="figures"), **results}
 
 
 def mt(flow: Flow, setting: Setting) -> Results:
@@ -101,11 +102,12 @@ def wild(flow: Flow, setting: Setting) -> Results:
     results = {"answers-model": judged.rows, **judging.trusted(flow, judged, setting.how, [setting.model])}
     results["figures"] = flow(wildbench.scores, judged.rows, **setting.drawn, name="figures")
     if setting.opponent or setting.baseline:
-        battles = flow(responses.battles, answers, _opponent(flow, setting, asked), name="battles")
-        compared = judging.duels(flow, battles, setting.how, "compared", grades="five")
-        results["figures-reward"] = flow(
-            wildbench.rewards, compared.rows, margin=setting.margin, **setting.drawn, name="rewards"
-        )
+        compared, more = _battles(flow, setting, judging.in_five)
+        for who in compared[0].each:  # a reward is of grades, and a jury's mean is none
+            rows = _together(flow, [each.each[who] for each in compared])
+            found = flow(wildbench.rewards, rows, margin=setting.margin, **setting.drawn, name=f"rewards-{who}")
+            results[f"figures-reward-{who}"] = found
+        results = {**more, **results}
     return results
 
 
@@ -144,22 +146,25 @@ def checked(flow: Flow, setting: Setting, what: str) -> Results:
     return results
 
 
-def _battles(flow: Flow, setting: Setting, judged_by: Any) -> tuple[Handle, Results]:
-    """The judged battles of the model and of the controls against the opponent, and all there is to tell of them."""
+def _battles(flow: Flow, setting: Setting, judged_by: Callable[..., Judged]) -> tuple[list[Judged], Results]:
+    """The judged battles of the model, then of each control, against the opponent; and all there is to tell of the model's."""
     asked = _questions(flow, setting)
     answers = _answered(flow, setting, asked, setting.model, "answers")
     against = _opponent(flow, setting, asked)
     battles = flow(responses.battles, answers, against, name="battles")
-    judged: Judged = judged_by(flow, battles, setting.how, "judged")
-    models = [setting.model, setting.opponent]
-    results = {"answers-model": judged.rows, **judging.trusted(flow, judged, setting.how, models)}
+    judged = judged_by(flow, battles, setting.how, "judged")
+    results = {"answers-model": judged.rows, **judging.trusted(flow, judged, setting.how, [setting.model, setting.opponent])}
     results |= judging.swayed(flow, judged, setting.how, setting.bootstrap)
-    rows = [judged.rows]
+    found = [judged]
     for control in setting.controls:
         made = _control(flow, control, asked, answers, against, setting.seed)
         battles = flow(responses.battles, made, against, name=f"battles-{control}")
-        rows.append(judged_by(flow, battles, setting.how, f"judged-{control}").rows)
-    return (flow(keep.together, *rows, name="all-judged") if len(rows) > 1 else rows[0]), results
+        found.append(judged_by(flow, battles, setting.how, f"judged-{control}"))
+    return found, results
+
+
+def _together(flow: Flow, rows: Sequence[Handle]) -> Handle:
+    return flow(keep.together, *rows, name="all-judged") if len(rows) > 1 else rows[0]
 
 
 def _control(flow: Flow, control: str, asked: Handle, answers: Handle, against: Handle, seed: int) -> Handle:

@@ -1,7 +1,7 @@
 """How recipes have answers judged: by one judge or several, by their chances or their verdicts; or by a reward model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from attar.engines.base import Spec
@@ -41,13 +41,18 @@ class Judged:
     score: Literal["preference", "score"]
 
 
-def duels(flow: Flow, battles: Handle, how: Judging, name: str, grades: str = "three") -> Judged:
+def duels(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
     """Battles with a preference: by the judges, or by how much more reward the one answer gets."""
     if how.rewarder:
         return Judged(flow(rewarded.prefer, battles, engine=how.rewarder, name=name), {}, "preference")
     stage = duel.weigh if how.by == "chances" else duel.ask
-    more = {"grades": grades} if how.by == "verdict" else {}
-    return _heard(flow, battles, how, stage, {"order": how.order, **more, **how.asking}, name)
+    return _heard(flow, battles, how, stage, {"order": how.order, **how.asking}, name)
+
+
+def in_five(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
+    """Battles with a preference by five grades, which judges write, however else they are asked."""
+    own = replace(how, by="verdict")
+    return _heard(flow, battles, own, duel.ask, {"order": how.order, "grades": "five", **own.asking}, name)
 
 
 def arena(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:

@@ -113,6 +113,8 @@ def _complete(benchmark: str, how: Judging, model: Spec | None) -> None:
         raise RecipeError(f"benchmark {benchmark!r} needs an engine for the role 'model'; it is not under 'engines'")
     if benchmark in JUDGED and not how.judges and not how.rewarder:
         raise RecipeError(f"benchmark {benchmark!r} needs an engine for the role 'judge' or 'rewarder'")
+    if how.judges and how.rewarder:
+        raise RecipeError("'judge' and 'rewarder': one of them judges; name the other in a run of its own")
     if benchmark in _GRADED and not how.judges:
         raise RecipeError(f"benchmark {benchmark!r} grades answers by numbers: it needs a 'judge', a 'rewarder' has none")
     if how.judges and "judge" not in how.judges:
