@@ -186,6 +186,26 @@ def test_a_judge_is_measured_by_pairs_whose_better_answer_is_known(tmp_path):
     assert values(found["figures"], category="mine")["accuracy"] == 3 / 4  # the short one is chosen once
 
 
+def test_wildbench_s_pairs_are_worded_apart_from_its_scores(tmp_path):
+    rows = [{"session_id": f"s{i}", "conversation_input": [{"role": "user", "content": f"Do {i}."}]} for i in range(4)]
+    grading, pairing = tmp_path / "score.txt", tmp_path / "pair.txt"
+    grading.write_text("Grade {prompt}: {response}")
+    pairing.write_text("Compare for {prompt}: {first} or {second}")
+    with served(judge_of(lambda text, _: "[[7]]" if text.startswith("Grade") else "[[A=B]]")) as ([judge], _):
+        found = evaluated(
+            tmp_path,
+            {"model": says(LONG), "opponent": says(SHORT, model="o"), "judge": judge},
+            benchmark="wildbench",
+            questions=written(tmp_path, *rows),
+            by="verdict",
+            wording=str(grading),
+            pair_wording=str(pairing),
+            controls=[],
+        )
+    assert values(found["figures"], category="all")["score"] == 4
+    assert values(found["figures-reward-judge"], category="all")["reward"] == 0
+
+
 def test_each_judge_of_a_jury_gives_its_own_wildbench_rewards(tmp_path):
     rows = [{"session_id": f"s{i}", "conversation_input": [{"role": "user", "content": f"Do {i}."}]} for i in range(4)]
 
@@ -255,6 +275,7 @@ def test_the_pocket_world_s_tasks(tmp_path):
         ({}, {"benchmark": "pocket"}, "benchmark 'pocket' needs an engine for the role 'model'"),
         ({"model": says("a")}, {"benchmark": "alpaca_eval"}, "needs an engine for the role 'judge' or 'rewarder'"),
         ({"model": says("a"), "rewarder": says("a")}, {"benchmark": "mt_bench"}, "it needs a 'judge', a 'rewarder' has none"),
+        ({"model": says("a"), "judge": says("a")}, {"benchmark": "arena_hard", "order": "seeded"}, "is AlpacaEval's"),
         ({"judge": says("a"), "rewarder": says("a")}, {"benchmark": "judge_accuracy"}, "one of them judges"),
         ({"model": says("a"), "second_judge": says("a")}, {"benchmark": "wildbench"}, "first judge has the role 'judge'"),
         ({"model": says("a"), "judge": says("a")}, {"benchmark": "arena_hard"}, "Give 'questions': a file"),

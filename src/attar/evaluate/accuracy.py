@@ -84,7 +84,7 @@ def interval(sums: Sequence[float], counts: Sequence[float] | None = None) -> di
     if spread > 1e-12 and not (np.isin(held, (0, 1)).all() and (of == 1).all()):
         free = len(held) - 1
         alike = value * (1 - value) / spread * free / len(held) / (1 + _WIDER / free) ** 2
-    low, high = wilson(value * alike, alike)  # type: ignore[arg-type] # counts of what is worth a part
+    low, high = wilson(value * alike, alike)
     return {"value": value, "low": low, "high": high}
 
 

@@ -1,7 +1,7 @@
 """The benchmarks of `evaluate`: from the questions to the figures, each as its authors have it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attar.engines.base import Spec
@@ -55,6 +55,7 @@ class Setting:
     style: Sequence[str]
     margin: int | None
     how: Judging
+    pair_wording: str
     bootstrap: int
     seed: int
 
@@ -102,7 +103,8 @@ def wild(flow: Flow, setting: Setting) -> Results:
     results = {"answers-model": judged.rows, **judging.trusted(flow, judged, setting.how, [setting.model])}
     results["figures"] = flow(wildbench.scores, judged.rows, **setting.drawn, name="figures")
     if setting.opponent or setting.baseline:
-        compared, more = _battles(flow, setting, judging.in_five)
+        pairs = replace(setting, how=replace(setting.how, wording=setting.pair_wording))
+        compared, more = _battles(flow, pairs, judging.in_five)
         for who in compared[0].each:  # a reward is of grades, and a jury's mean is none
             rows = _together(flow, [each.each[who] for each in compared])
             found = flow(wildbench.rewards, rows, margin=setting.margin, **setting.drawn, name=f"rewards-{who}")

@@ -68,6 +68,7 @@ def evaluate(
     answer_tokens: Positive = 4096,
     by: By = "chances",
     wording: str = OURS,
+    pair_wording: str = OURS,
     order: duel.Order = "both",
     votes: jury.How = "mean",
     judge_tokens: Positive = 2048,
@@ -99,6 +100,7 @@ def evaluate(
         style=style,
         margin=margin,
         how=how,
+        pair_wording=pinned(pair_wording),
         bootstrap=bootstrap,
         seed=seed,
     )
@@ -117,5 +119,7 @@ def _complete(benchmark: str, how: Judging, model: Spec | None) -> None:
         raise RecipeError("'judge' and 'rewarder': one of them judges; name the other in a run of its own")
     if benchmark in _GRADED and not how.judges:
         raise RecipeError(f"benchmark {benchmark!r} grades answers by numbers: it needs a 'judge', a 'rewarder' has none")
+    if benchmark == "arena_hard" and how.order == "seeded":
+        raise RecipeError("order 'seeded' is AlpacaEval's: Arena-Hard plays both games, or one ('first', 'second')")
     if how.judges and "judge" not in how.judges:
         raise RecipeError("a jury's first judge has the role 'judge'")
