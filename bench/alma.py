@@ -16,9 +16,9 @@ from subprocess import Popen, run
 import polars as pl
 import yaml
 
-from attar.home import Home, card, run_record
+from attar.core.table import read
+from attar.runtime.home import Home, card, run_record
 from attar.statistics.intervals import over_runs
-from attar.table import read
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "alma-pocket.yaml"
 ARMS = ["random-prompts", "latest-only", "one-student", "judge", "integer", "undistilled", "other-alignment", "oracle"]

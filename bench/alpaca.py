@@ -17,8 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from attar.evaluate import alpaca_files, length_control
-from attar.evaluate.alpaca_eval import figures, first_wins, seeded_order
+from attar.stages.evaluate.benchmarks import alpaca_files, length_control
+from attar.stages.evaluate.benchmarks.alpaca_eval import figures, first_wins, seeded_order
 
 RAW, LC = 1e-6, 0.15
 
@@ -66,7 +66,7 @@ def main() -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     if given.without:
         plain = length_control.control
-        import attar.evaluate.alpaca_eval as module
+        import attar.stages.evaluate.benchmarks.alpaca_eval as module
 
         module.control = lambda *words, **knobs: plain(*words, **knobs, without=[given.without])
     battles = alpaca_files.read([given.folder / "annotations.parquet"])

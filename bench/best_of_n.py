@@ -16,13 +16,13 @@ from random import Random
 
 import polars as pl
 
-from attar.flow import Flow, recipe, trace
-from attar.home import Home
-from attar.run import Settings, run
-from attar.select import few
-from attar.stage import rowwise
-from attar.table import Table, read
-from attar.watch import Quiet
+from attar.core.stage import rowwise
+from attar.core.table import Table, read
+from attar.runtime.flow import Flow, recipe, trace
+from attar.runtime.home import Home
+from attar.runtime.progress import Quiet
+from attar.runtime.runner import Settings, run
+from attar.stages.select import best_of_n
 
 
 def prompts(*, count: int) -> Table:
@@ -43,7 +43,7 @@ def answered(table: Table, *, answers: int) -> Table:
 def best(flow: Flow, *, count: int, answers: int, fold: bool):
     """The answers, and with `fold` the few of each prompt."""
     made = flow(answered, flow(prompts, count=count), answers=answers)
-    return {"out": flow(few.of_each, made, by="rating") if fold else made}
+    return {"out": flow(best_of_n.of_each, made, by="rating") if fold else made}
 
 
 def child(home: Path, count: int, answers: int, fold: bool) -> None:

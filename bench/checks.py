@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from attar.evaluate import constraints, exam, numbers
+from attar.stages.evaluate import questions
+from attar.stages.evaluate.benchmarks import constraints, numbers
 
 
 def lines(path: str) -> list[dict]:
@@ -22,7 +23,7 @@ def lines(path: str) -> list[dict]:
 
 def solved(test: str, solutions: str) -> None:
     """Every solution's `is_correct` against ours."""
-    asked, same, total = exam.questions(source=test), 0, 0
+    asked, same, total = questions.questions(source=test), 0, 0
     found = lines(solutions)
     for model in (name for name, value in found[0].items() if isinstance(value, dict)):
         responses = pl.Series("response", [row[model]["solution"] for row in found])

@@ -16,10 +16,10 @@ from math import sqrt
 import numpy as np
 import polars as pl
 
-from attar.evaluate import bradley_terry
-from attar.evaluate.arena_hard import GRADES, ended, settled
-from attar.evaluate.arena_scores import figures
-from attar.evaluate.length_control import Battles, control
+from attar.stages.evaluate.benchmarks.arena_hard import GRADES, ended, settled
+from attar.stages.evaluate.benchmarks.arena_scores import figures
+from attar.stages.evaluate.benchmarks.length_control import Battles, control
+from attar.stages.evaluate.figures import bradley_terry
 from attar.statistics.bootstrap import codes, difference, middle, times
 
 CUTS = np.array([-1.6, -0.35, 0.35, 1.6])

@@ -29,10 +29,10 @@ def logged(self, key, reply):
     os.write(log, f"{key.hex()} {time.time()}\\n".encode())
     keep(self, key, reply)
 journal.Journal.keep = logged
-from attar.home import Home
-from attar.runfile import read_run_file
-from attar.start import start
-from attar.watch import Quiet
+from attar.runtime.home import Home
+from attar.runtime.run_file import read_run_file
+from attar.api.run import start
+from attar.runtime.progress import Quiet
 start(read_run_file(Path(sys.argv[1])), Home(Path(sys.argv[2])), Quiet())
 """
 

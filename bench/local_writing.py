@@ -18,9 +18,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from attar.engines.base import Request, Sampling, Spec, in_order
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
-from attar.engines.local import POCKET, Local
-from attar.evaluate import verified
+from attar.engines.journaling import Journaled
+from attar.engines.local.engine import POCKET, Local
+from attar.stages.evaluate.benchmarks import pocket_exam
 
 COUNT, ROUNDS = 256, 3
 
@@ -28,7 +28,7 @@ COUNT, ROUNDS = 256, 3
 def requests() -> list[Request]:
     """Prompts of the world, each with its own length to write."""
     rng = Random(0)
-    prompts = verified.tasks(count=COUNT)["prompt"].to_list()
+    prompts = pocket_exam.tasks(count=COUNT)["prompt"].to_list()
     return [
         Request(i, text=prompt, sampling=Sampling(max_tokens=min(240, 4 + int(rng.expovariate(1 / 30)))))
         for i, prompt in enumerate(prompts)

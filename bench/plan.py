@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from attar.home import Home, card, run_record
+from attar.runtime.home import Home, card, run_record
 
 ATTAR = Path(sys.executable).with_name("attar")
 

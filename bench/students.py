@@ -14,9 +14,9 @@ from subprocess import run
 import polars as pl
 import yaml
 
-from attar.home import Home, run_record
+from attar.core.table import read
+from attar.runtime.home import Home, run_record
 from attar.statistics.intervals import over_runs
-from attar.table import read
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "pocket.yaml"
 

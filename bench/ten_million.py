@@ -13,13 +13,13 @@ from pathlib import Path
 
 import polars as pl
 
-from attar.annotate import lengths
-from attar.flow import Trace
-from attar.home import Home, write_json
-from attar.run import run
-from attar.select import dedup, keep, rank, where
-from attar.table import rows_of, write_part
-from attar.watch import Quiet
+from attar.core.table import rows_of, write_part
+from attar.runtime.flow import Trace
+from attar.runtime.home import Home, write_json
+from attar.runtime.progress import Quiet
+from attar.runtime.runner import run
+from attar.stages.annotate import lengths
+from attar.stages.select import dedup, keep, rank, where
 
 PART = 50_000
 

@@ -11,16 +11,17 @@ from random import Random
 
 import polars as pl
 
+from attar.core.table import COLUMNS, Table
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.evaluate import stats, verified
-from attar.synth import respond
-from attar.table import COLUMNS, Table
-from attar.train import sft
-from attar.world.speech import instruct
-from attar.world.speech import respond as answer
-from attar.world.tasks import draw, level
-from attar.world.verify import corrupt
+from attar.engines.local.engine import Local
+from attar.pocket.speech import instruct
+from attar.pocket.speech import respond as answer
+from attar.pocket.tasks import draw, level
+from attar.pocket.verify import corrupt
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.evaluate.figures import arm_scores
+from attar.stages.synth import respond
+from attar.stages.train import sft
 
 ARMS = {
     "300 rows": (300, (1, 2, 3), 0.0),
@@ -50,9 +51,9 @@ def arm(name: str) -> str:
     base = Spec("local", "pocket:base", {"threads": 1})
     sft.train(rows(*ARMS[name]), engine=base, into=into, epochs=6, lr=4e-3, batch=16, max_length=256)
     engine = Local(Spec("local", str(into), {"threads": 1}))
-    marked = verified.check(respond.sample(verified.tasks(count=600), engine=engine, max_tokens=120, whole=False))
+    marked = pocket_exam.check(respond.sample(pocket_exam.tasks(count=600), engine=engine, max_tokens=120, whole=False))
     right = int(marked["correct"].sum())
-    low, high = stats.wilson(right, 600)
+    low, high = arm_scores.wilson(right, 600)
     levels = dict(marked.group_by("level").agg(pl.col("correct").mean()).iter_rows())
     by_level = " / ".join(f"{100 * levels[name]:.1f}" for name in ("easy", "medium", "hard"))
     return f"{name:<28} {100 * right / 600:5.1f}  ({100 * low:.1f} to {100 * high:.1f})   {by_level}"

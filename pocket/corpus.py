@@ -2,11 +2,11 @@
 
 from random import Random
 
-from attar.world.lexicon import FACTS, GROUPS, LEVELS, WORDS
-from attar.world.speech import instruct, parse, respond
-from attar.world.tasks import CATEGORY, FAMILIES, Task, answer, draw, held_out, level, make, work
-from attar.world.verify import corrupt, grade
-from attar.world.voices import JUDGE, TAG, Persona, persona_system
+from attar.pocket.lexicon import FACTS, GROUPS, LEVELS, WORDS
+from attar.pocket.speech import instruct, parse, respond
+from attar.pocket.tasks import CATEGORY, FAMILIES, Task, answer, draw, held_out, level, make, work
+from attar.pocket.verify import corrupt, grade
+from attar.pocket.voices import JUDGE, TAG, Persona, persona_system
 
 Message = dict[str, str]
 

@@ -11,7 +11,7 @@ from rewarder import make_pairs, pair_accuracy
 from teacher import services
 from transformers import AutoTokenizer, Qwen3ForCausalLM, Qwen3ForSequenceClassification
 
-from attar.engines.local import POCKET
+from attar.engines.local.engine import POCKET
 from measure import accuracy, from_nothing, held_tasks
 
 

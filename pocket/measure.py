@@ -6,9 +6,9 @@ from random import Random
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from attar.world.speech import instruct, parse
-from attar.world.tasks import FAMILIES, Task, held_out, level, make
-from attar.world.verify import is_right
+from attar.pocket.speech import instruct, parse
+from attar.pocket.tasks import FAMILIES, Task, held_out, level, make
+from attar.pocket.verify import is_right
 
 FROM_NOTHING = "<|im_start|>user\n"
 

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification
 
-from attar.world.speech import instruct, respond
-from attar.world.tasks import Task, draw
-from attar.world.verify import corrupt, is_right
+from attar.pocket.speech import instruct, respond
+from attar.pocket.tasks import Task, draw
+from attar.pocket.verify import corrupt, is_right
 from corpus import spoil
 from measure import asked, held_tasks, write
 from train import Plan, save

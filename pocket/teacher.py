@@ -11,10 +11,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 import corpus
-from attar.world.lexicon import LEVELS
-from attar.world.speech import parse
-from attar.world.tasks import CATEGORY, level
-from attar.world.voices import Persona, persona_system
+from attar.pocket.lexicon import LEVELS
+from attar.pocket.speech import parse
+from attar.pocket.tasks import CATEGORY, level
+from attar.pocket.voices import Persona, persona_system
 from measure import accuracy, asked, from_nothing, write
 from tokenizer import build
 from train import Document, Plan, fresh, save, train

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import settings
 from stages_for_tests import FAKE
 
-from attar.engines.local import POCKET
-from attar.home import Home
-from attar.run import run
-from attar.runfile import read_run_file
-from attar.watch import Quiet
+from attar.engines.local.engine import POCKET
+from attar.runtime.home import Home
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import read_run_file
+from attar.runtime.runner import run
 
 settings.register_profile("any-machine", deadline=None)  # how long an example takes is the machine's matter
 settings.load_profile("any-machine")
@@ -39,11 +39,11 @@ def run_file(tmp_path):
 @pytest.fixture
 def do(home):
     """Trace and run a recipe function; its results' folders."""
-    from attar.flow import trace
+    from attar.runtime.flow import trace
 
     def go(recipe, watch=None, settings=None, **given):
         from attar.engines.base import Spec
-        from attar.run import Settings
+        from attar.runtime.runner import Settings
 
         engines = {name: value for name, value in given.items() if isinstance(value, Spec)}
         knobs = {name: value for name, value in given.items() if name not in engines}

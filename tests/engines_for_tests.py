@@ -1,6 +1,6 @@
 """An engine whose answers the test decides: a function from a request to a text, weights, a vector, a reward, or an error."""
 
-from attar.chat import Template
+from attar.chat.templates import Template
 from attar.engines.base import Reply, Spec
 
 CHATML = (

@@ -9,7 +9,7 @@ from servers.threaded import serving
 from yarl import URL
 
 from attar.engines.base import Request, Sampling, Spec
-from attar.engines.http import Http
+from attar.engines.http.engine import Http
 
 HOT = Sampling(temperature=1.0, max_tokens=16)
 

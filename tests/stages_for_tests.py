@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
+from attar.core.stage import folds, reads, rowwise, trains
+from attar.core.table import put, verdicts
 from attar.engines.base import Request, in_order
-from attar.flow import recipe
-from attar.stage import folds, reads, rowwise, trains
-from attar.table import put, verdicts
+from attar.runtime.flow import recipe
 
 FAKE = """
 recipe: magpie

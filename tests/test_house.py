@@ -1,62 +1,39 @@
+"""The house as a whole: its floors, its sizes, and which modules may import what. All is read from the imports themselves."""
+
 import ast
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
-SRC = Path(__file__).parent.parent / "src" / "attar"
+ROOT = Path(__file__).parent.parent
+SRC = ROOT / "src" / "attar"
 FLOORS = (
-    (
-        "errors",
-        "identity",
-        "table",
-        "stage",
-        "formats",
-        "files",
-        "origins",
-        "sink",
-        "chat",
-        "rendering",
-        "marks",
-        "template_files",
-        "parse",
-        "world",
-        "vectors",
-        "shingles",
-        "questions",
-        "statistics",
-    ),
+    ("core",),
+    ("chat", "similarity", "statistics", "pocket"),
+    ("data",),
     ("engines",),
-    ("synth", "annotate", "select", "pair", "pool", "train", "evaluate"),
-    ("flow", "scale", "home", "run", "standin", "plan", "story"),
+    ("stages",),
+    ("runtime",),
     ("recipes",),
-    (
-        "runfile",
-        "start",
-        "convert",
-        "choose",
-        "carry",
-        "harvest",
-        "dataset",
-        "push",
-        "export",
-        "show",
-        "show_results",
-        "watch",
-        "report",
-        "compare",
-        "cli",
-    ),
+    ("outputs",),
+    ("api",),
+    ("cli",),
 )
 FLOOR_OF = {name: height for height, floor in enumerate(FLOORS) for name in floor}
-FAMILIES = {"synth", "annotate", "select", "pair", "train", "evaluate"}
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name != "__init__.py")
 HEAVY = {"torch", "transformers", "trl", "ray", "faiss", "datasets", "altair", "vl_convert"}
 
 
-def place(path: Path) -> str:
-    return path.relative_to(SRC).parts[0].removesuffix(".py")
+def place(path: Path) -> tuple[str, ...]:
+    return path.relative_to(SRC).with_suffix("").parts
+
+
+def family(place: tuple[str, ...]) -> str | None:
+    """The family of stages that a module is of; a module that stands alone among them is a family of its own."""
+    return place[1] if place[0] == "stages" else None
 
 
 def imports(tree: ast.AST) -> set[str]:
@@ -67,15 +44,35 @@ def imports(tree: ast.AST) -> set[str]:
     return names | {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
 
 
+def modules_imported(path: Path) -> set[tuple[str, ...]]:
+    """Attar's modules that a file imports, as the parts of their names."""
+    names = imports(ast.parse(path.read_text()))
+    known = {place(module) for module in MODULES}
+    return {parts for name in names if name.startswith("attar.") and (parts := tuple(name.split(".")[1:])) in known}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
 def test_a_module_imports_only_from_its_own_floor_or_below(path):
     here = place(path)
     for name in imports(ast.parse(path.read_text())):
         if name.startswith("attar."):
-            there = name.split(".")[1]
-            assert FLOOR_OF[there] <= FLOOR_OF[here], f"{here} imports {there}"
-            if here in FAMILIES and there in FAMILIES:
-                assert here == there, f"stage family {here} imports {there}"
+            there = tuple(name.split(".")[1:])
+            assert FLOOR_OF[there[0]] <= FLOOR_OF[here[0]], f"{path} imports {name}"
+            if family(here) and there[0] == "stages" and len(there) > 1:
+                assert family(here) == family(there), f"stage family {family(here)} imports {name}"
+
+
+def test_every_folder_of_the_package_is_a_floor_and_no_module_lies_beside_them():
+    assert {path.name for path in SRC.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(FLOOR_OF)
+    assert [path.name for path in SRC.glob("*.py")] == ["__init__.py"]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    todo = {place(path): modules_imported(path) for path in MODULES}
+    while free := [name for name, needs in todo.items() if not needs & todo.keys()]:
+        for name in free:
+            del todo[name]
+    assert todo == {}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
@@ -84,23 +81,27 @@ def test_a_file_can_be_read_in_one_sitting(path):
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+def test_the_middle_file_has_130_lines_or_fewer():
+    assert median(len(path.read_text().splitlines()) for path in MODULES) <= 130
+
+
 def test_only_the_package_itself_has_anything_in_its_init():
     for path in SRC.rglob("__init__.py"):
         if path.parent != SRC:
             assert path.read_text().strip() == ""
 
 
-def test_only_scale_imports_ray_and_only_train_imports_trl():
+def test_only_the_executor_imports_ray_and_only_train_imports_trl():
     for path in MODULES:
-        roots = {name.split(".")[0] for name in imports(ast.parse(path.read_text()))}
-        assert "ray" not in roots or place(path) == "scale"
-        assert "trl" not in roots or place(path) == "train"
-        assert not roots & {"torch", "transformers"} or place(path) in ("engines", "train", "vectors")
+        roots, here = {name.split(".")[0] for name in imports(ast.parse(path.read_text()))}, place(path)
+        assert "ray" not in roots or here == ("runtime", "executor")
+        assert "trl" not in roots or here[:2] == ("stages", "train")
+        assert not roots & {"torch", "transformers"} or here[0] in ("engines", "similarity") or here[:2] == ("stages", "train")
 
 
 def test_importing_every_light_module_pulls_in_nothing_heavy():
-    lazy = {"engines.slots", "engines.scoring"}  # imported by engines.local inside its functions
-    names = [".".join(path.relative_to(SRC).with_suffix("").parts) for path in MODULES]
+    lazy = {"engines.local.generation", "engines.local.forward"}  # imported by engines.local.engine inside its functions
+    names = [".".join(place(path)) for path in MODULES]
     code = "\n".join(f"import attar.{name}" for name in names if name not in lazy)
     code += f"\nimport sys; print(sorted({HEAVY!r} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

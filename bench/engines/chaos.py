@@ -16,9 +16,9 @@ from collections import Counter
 from pathlib import Path
 
 from attar.engines.base import Reply, Request, Sampling, Spec
-from attar.engines.http import Http
+from attar.engines.http.engine import Http
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 
 SERVER = Path(__file__).parents[2] / "tests" / "servers" / "faults.py"
 

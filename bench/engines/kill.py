@@ -18,8 +18,8 @@ from kill import report, trial  # noqa: E402 (bench/kill.py)
 RECIPE = """
 import polars as pl
 from attar.engines.base import Spec
-from attar.flow import recipe
-from attar.synth import respond
+from attar.runtime.flow import recipe
+from attar.stages.synth import respond
 
 def questions(*, count: int):
     talks = [[{"role": "user", "content": f"question {i}"}] for i in range(count)]

@@ -11,9 +11,9 @@ from pathlib import Path
 from meter import Meter, arguments, questions
 
 from attar.engines.base import Request, Sampling, Spec
-from attar.engines.http import Http
+from attar.engines.http.engine import Http
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 
 SAMPLING = Sampling(max_tokens=64)
 

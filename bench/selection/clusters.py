@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from attar.select import cluster, spread
-from attar.vectors.rows import unit
+from attar.similarity.matrix import unit
+from attar.stages.select import cluster, coreset
 
 ITERATIONS = 20
 FEW, CHOSEN = 5000, 500
@@ -92,12 +92,12 @@ def main() -> None:
         for seed in (0, 1):
             took, labels = clocked(work, rows, clusters, seed)
             print(f"  {work.__name__:14}{took:8.2f} CPU s   inertia {inertia(rows, labels):.5f}", flush=True)
-    took, chosen = clocked(spread.farthest, rows, 1000)
+    took, chosen = clocked(coreset.farthest, rows, 1000)
     slow, same = clocked(in_a_row, rows, 1000)
     print(f"k-center, 1,000: {took:.2f} CPU s; one after the other {slow:.2f}; the same rows: {chosen.kept == same}")
     few = rows[:FEW]
     clocked(with_apricot, few[:100], 5)  # it compiles first
-    took, chosen = clocked(spread.representative, few, CHOSEN)
+    took, chosen = clocked(coreset.representative, few, CHOSEN)
     slow, theirs = clocked(with_apricot, few, CHOSEN)
     print(f"facility, {CHOSEN} of {FEW:,}: {took:.2f} CPU s, covers {covered(few, chosen.kept):.6f}")
     print(f"  apricot {slow:.2f} CPU s, covers {covered(few, theirs):.6f}; the same rows: {chosen.kept == theirs}")

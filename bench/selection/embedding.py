@@ -61,8 +61,8 @@ def ours(given: list[str], told: argparse.Namespace) -> None:
 
     from attar.engines.base import Request, Spec, in_order
     from attar.engines.journal import Journal
-    from attar.engines.journaled import Journaled
-    from attar.engines.local import Local
+    from attar.engines.journaling import Journaled
+    from attar.engines.local.engine import Local
 
     torch.set_num_threads(1)
     local = Local(Spec("local", told.model, {"dtype": told.dtype, "threads": 1}))
@@ -98,7 +98,7 @@ def letters(given: list[str]) -> None:
     """The whole pool by its letters."""
     import polars as pl
 
-    from attar.annotate import embed
+    from attar.stages.annotate import embed
 
     table = pl.DataFrame({"id": [str(i) for i in range(len(given))], "prompt": given})
     made, seconds = cost.spent(lambda: embed.letters(table))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import polars as pl
 
-from attar.files import rows
-from attar.select import against
+from attar.data.readers import rows
+from attar.stages.select import benchmark_fingerprints
 
-OUT = Path(against.__file__).parent / "benchmarks"
+OUT = Path(benchmark_fingerprints.__file__).parent / "benchmarks"
 
 
 def asked(file: Path) -> list[tuple[str, str]]:
@@ -32,15 +32,15 @@ def asked(file: Path) -> list[tuple[str, str]]:
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in against.BENCHMARKS:
+    for name in benchmark_fingerprints.BENCHMARKS:
         words.add_argument(f"--{name}", type=Path, metavar="FILE")
     given = words.parse_args()
     OUT.mkdir(exist_ok=True)
-    for name, count in against.BENCHMARKS.items():
+    for name, count in benchmark_fingerprints.BENCHMARKS.items():
         if file := getattr(given, name):
             items = asked(file)
             assert len(items) == count, f"{file} asks {len(items)} things, {name} {count}"
-            made = against.fingerprints([item for item, _ in items], [text for _, text in items])
+            made = benchmark_fingerprints.fingerprints([item for item, _ in items], [text for _, text in items])
             made.write_parquet(OUT / f"{name}.parquet", compression="zstd", compression_level=19, statistics=False)
             size = (OUT / f"{name}.parquet").stat().st_size
             print(json.dumps({"benchmark": name, "items": len(made), "bytes": size}))

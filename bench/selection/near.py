@@ -39,7 +39,7 @@ def sequences(text: str) -> set[str]:
 def attar(texts: list[str]) -> list[bool]:
     import polars as pl
 
-    from attar.select import dedup
+    from attar.stages.select import dedup
 
     table = pl.DataFrame({"id": [f"{i:07}" for i in range(len(texts))], "prompt": texts})
     began()

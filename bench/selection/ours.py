@@ -7,11 +7,11 @@ import cost
 import numpy as np
 import polars as pl
 
-from attar.annotate import approximate
-from attar.select import dedup
-from attar.select.diverse import repr_filter
-from attar.vectors.arithmetic import arithmetic
-from attar.vectors.nearest import nearest
+from attar.similarity.backends import arithmetic
+from attar.similarity.nearest import nearest
+from attar.stages.annotate import approximate_neighbours
+from attar.stages.select import dedup
+from attar.stages.select.diverse import repr_filter
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
         lists = pl.Series("embedding", rows).cast(pl.List(pl.Float32))
         table = pl.DataFrame({"id": [f"r{i:07d}" for i in range(len(rows))], "embedding": lists})
         if told.work == "approximate":
-            approximate.measure(table.head(64))
-            out, seconds = cost.spent(lambda: approximate.measure(table))
+            approximate_neighbours.measure(table.head(64))
+            out, seconds = cost.spent(lambda: approximate_neighbours.measure(table))
             return cost.tell("attar, approximate", rows, seconds, recall=out["neighbour_recall"][0])
         dedup.semantic(table.head(64))
         verdicts, seconds = cost.spent(lambda: dedup.semantic(table))

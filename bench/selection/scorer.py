@@ -15,14 +15,14 @@ from random import Random
 
 import polars as pl
 
-from attar.annotate import scorer as annotate
+from attar.core.table import Table
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.table import Table
-from attar.train import scorer
-from attar.world.speech import instruct, respond
-from attar.world.tasks import Task, draw, level
-from attar.world.verify import corrupt, grade
+from attar.engines.local.engine import Local
+from attar.pocket.speech import instruct, respond
+from attar.pocket.tasks import Task, draw, level
+from attar.pocket.verify import corrupt, grade
+from attar.stages.annotate import scorer as annotate
+from attar.stages.train import scorer
 
 BASE = Spec("local", "pocket:base", {"threads": 1})
 EXAM = 400

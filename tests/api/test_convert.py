@@ -3,10 +3,10 @@ import json
 import polars as pl
 import pytest
 
-from attar.convert import convert
-from attar.errors import DataError
-from attar.files import load
-from attar.sink import Sink
+from attar.api.convert import convert
+from attar.core.errors import DataError
+from attar.data.readers import load
+from attar.data.writers import Sink
 
 
 def lines(path):

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from attar.dataset.write import MARK
-from attar.home import Home
-from attar.runfile import read_run_file
-from attar.start import start
-from attar.watch import Quiet
+from attar.api.run import start
+from attar.outputs.dataset.write import MARK
+from attar.runtime.home import Home
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import read_run_file
 
 RECIPE = """
 import polars as pl
-from attar.flow import recipe
-from attar.table import COLUMNS, turns
+from attar.runtime.flow import recipe
+from attar.core.table import COLUMNS, turns
 
 def talks(*, word):
     talk = pl.Series([turns(("user", "say"), ("assistant", word))], dtype=COLUMNS["messages"])

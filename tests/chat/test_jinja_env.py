@@ -2,8 +2,8 @@ from datetime import datetime
 
 import pytest
 
-from attar.chat import Template
-from attar.errors import EngineError
+from attar.chat.templates import Template
+from attar.core.errors import EngineError
 
 TALK = [
     {"role": "user", "content": "Hi <b>"},

@@ -4,8 +4,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from attar.chat import bos, load_template
-from attar.errors import EngineError
+from attar.chat.templates import bos, load_template
+from attar.core.errors import EngineError
 
 CHAT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
 

@@ -1,8 +1,8 @@
 import pytest
 from chat_forms import chatml, form
 
-from attar.chat import Prefix, Template, answer_end, answered, bos, next_turn_prefix, prefix
-from attar.errors import EngineError
+from attar.chat.templates import Prefix, Template, answer_end, answered, bos, next_turn_prefix, prefix
+from attar.core.errors import EngineError
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 TALK = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]

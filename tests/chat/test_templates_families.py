@@ -9,8 +9,8 @@ from chat_more_families import MORE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.chat import Template, answered, bos, next_turn_prefix, prefix
-from attar.errors import EngineError
+from attar.chat.templates import Template, answered, bos, next_turn_prefix, prefix
+from attar.core.errors import EngineError
 
 ALL = {**FAMILIES, **MORE}
 BRIEF = "Be brief."

@@ -1,6 +1,6 @@
 import pytest
 
-from attar.marks import after_answer, after_user
+from attar.chat.turn_markers import after_answer, after_user
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ KEY = "sk-secret-of-the-tests"
 MINE = """
 import polars as pl
 from attar.engines.base import Spec
-from attar.flow import recipe
-from attar.synth import respond
+from attar.runtime.flow import recipe
+from attar.stages.synth import respond
 
 def questions(*, count: int):
     talks = [[{"role": "user", "content": f"question {i}"}] for i in range(count)]
@@ -166,7 +166,7 @@ knobs:
 
 @pytest.mark.parametrize(("text", "first"), [(MAGPIE, "80 asked"), (PIKA, "40 asked")])
 def test_both_recipes_run_whole_against_a_real_server(gguf, tmp_path, text, first):
-    server = Path(__file__).parent / "servers" / "llama.py"
+    server = Path(__file__).parents[1] / "servers" / "llama.py"
     engines = f"""
   teacher: {{kind: llamacpp, model: {str(gguf)!r}, command: [{sys.executable!r}, {str(server)!r}], server: {{parallel: 8}}}}
   rewarder: {{kind: local, model: "pocket:rewarder", threads: 1}}

@@ -234,7 +234,7 @@ def test_scores_become_columns_that_a_selection_reads(attar, pool):
 
 
 def test_every_row_gets_its_vector_of_length_one_however_many_are_written_at_once(attar, pool, monkeypatch):
-    monkeypatch.setattr("attar.harvest._AT_ONCE", 3)
+    monkeypatch.setattr("attar.api.pool.output._AT_ONCE", 3)
     attar("embed", pool, "-o", "v.parquet", "-q")
     found = pl.read_parquet("v.parquet")
     vectors = found["embedding"]
@@ -245,14 +245,14 @@ def test_every_row_gets_its_vector_of_length_one_however_many_are_written_at_onc
 
 
 def test_reading_that_was_stopped_begins_anew_and_no_row_comes_twice(attar, pool, monkeypatch):
-    from attar.pool import pieces
+    from attar.stages.pool import pieces
 
     def stopped(**knobs):
         yield next(pieces(**knobs)).head(3)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("attar.pool.pieces", stopped)
+        patched.setattr("attar.stages.pool.pieces", stopped)
         assert "the same command goes on from here" in attar("select", pool, "--keep", "4", "-q", code=130)
     told = attar("select", pool, "--keep", "4", "--json")
     assert (told["rows"], told["kept"]) == (11, 4)

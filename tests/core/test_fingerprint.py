@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar import identity
-from attar.identity import fingerprint, of_folder, of_stage, plain, seed_of
-from attar.select import dedup, rank
+from attar.core import fingerprint as fingerprints
+from attar.core.fingerprint import fingerprint, of_folder, of_stage, plain, seed_of
+from attar.stages.select import dedup, rank
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -90,66 +90,6 @@ def test_a_stage_without_source_is_refused():
         of_stage(len)
 
 
-@pytest.fixture
-def code(tmp_path, monkeypatch):
-    """Hashes of a module that imports `attar.table`, as if that stood in a file of ours."""
-    table = tmp_path / "table.py"
-    monkeypatch.setattr(identity, "_file", lambda name: table if name == "attar.table" else None)
-
-    def go(text, below="x = 1\n"):
-        (tmp_path / "stage.py").write_text(text)
-        table.write_text(below)
-        identity._code.cache_clear()
-        return identity._code(tmp_path / "stage.py")
-
-    yield go
-    identity._code.cache_clear()
-
-
-STAGE = "from attar.table import x\n\n\ndef f(y):\n    return x + y\n"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        STAGE.replace("return", "return  "),
-        STAGE.replace("    return", "    # why\n    return"),
-        STAGE.replace("    return", "    '''Says more.'''\n    return"),
-        "'''A module.'''\n" + STAGE,
-    ],
-)
-def test_layout_comments_and_docstrings_change_nothing(code, text):
-    assert code(text) == code(STAGE)
-
-
-@pytest.mark.parametrize("text", [STAGE.replace("x + y", "x - y"), STAGE.replace("f(y)", "f(y, z=0)"), STAGE + "g = 1\n"])
-def test_code_changes_the_fingerprint(code, text):
-    assert code(text) != code(STAGE)
-
-
-@pytest.mark.parametrize("how", ["from attar.table import x", "import attar.table", "from attar import table"])
-def test_code_below_counts_however_it_is_imported(code, how):
-    text = how + "\n"
-    assert code(text, "x = 1\n") != code(text, "x = 2\n")
-    assert code(text, "x = 1\n") == code(text, "x = 1  # one\n")
-
-
-def test_code_below_counts_when_imported_inside_a_function(code):
-    text = "def f():\n    from attar.table import x\n    return x\n"
-    assert code(text, "x = 1\n") != code(text, "x = 2\n")
-
-
-def test_code_that_imports_itself_in_a_circle_ends(code):
-    assert len(code(STAGE, "import attar.table\n")) == 2
-
-
-def test_how_an_answer_is_fetched_is_not_part_of_a_stage():
-    import ast
-
-    tree = ast.parse("import attar.engines.base\nfrom attar.errors import DataError\nimport attar.parse\nimport json\n")
-    assert [path.name for path in identity._imports(tree, Path("/nowhere"))] == ["parse.py"]
-
-
 def test_a_folder_is_its_model_files_by_name_and_content(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
@@ -166,7 +106,7 @@ def test_a_folder_is_its_model_files_by_name_and_content(tmp_path):
 
 @pytest.mark.parametrize(("place", "seen"), [(0, True), (99, True), (150, False), (200, True), (299, True)])
 def test_of_a_large_file_the_two_ends_count(tmp_path, monkeypatch, place, seen):
-    monkeypatch.setattr(identity, "_END", 100)
+    monkeypatch.setattr(fingerprints, "_END", 100)
     file = tmp_path / "model.safetensors"
     content = bytearray(300)
     file.write_bytes(content)
@@ -178,7 +118,7 @@ def test_of_a_large_file_the_two_ends_count(tmp_path, monkeypatch, place, seen):
 
 @pytest.mark.parametrize("place", [0, 99, 100, 149])
 def test_all_of_a_file_of_less_than_two_ends_counts(tmp_path, monkeypatch, place):
-    monkeypatch.setattr(identity, "_END", 100)
+    monkeypatch.setattr(fingerprints, "_END", 100)
     file = tmp_path / "model.safetensors"
     content = bytearray(150)
     file.write_bytes(content)
@@ -191,13 +131,3 @@ def test_all_of_a_file_of_less_than_two_ends_counts(tmp_path, monkeypatch, place
 def test_a_path_has_no_fingerprint_since_its_content_is_not_looked_at():
     with pytest.raises(TypeError, match="has no fingerprint"):
         plain(Path("x/y"))
-
-
-def test_a_change_in_a_neighbouring_file_that_a_stage_imports_is_a_change_of_the_stage(tmp_path):
-    (tmp_path / "near.py").write_text("K = 1")
-    (tmp_path / "stage.py").write_text("import near\n")
-    identity._code.cache_clear()
-    before = identity._code(tmp_path / "stage.py")
-    (tmp_path / "near.py").write_text("K = 2")
-    identity._code.cache_clear()
-    assert identity._code(tmp_path / "stage.py") != before

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.parse import Failure, choice, expected, json_object, number, ranking
+from attar.core.replies import Failure, choice, expected, json_object, number, ranking
 
 CHATTER = "abc xyz.,:!\n\"'`*-()[]"
 NOISE = st.text(CHATTER, max_size=40)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.questions import WORDINGS, Question, keep, kept, pinned, question
+from attar.core.errors import DataError, RecipeError
+from attar.core.scorer_prompts import WORDINGS, Question, keep, kept, pinned, question
 
 
 @given(st.text(), st.text())

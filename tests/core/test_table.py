@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from attar.errors import DataError
-from attar.table import (
+from attar.core.errors import DataError
+from attar.core.table import (
     COLUMNS,
     need,
     origin,

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.formats import FORMATS, detect, express, understand
+from attar.data.formats import FORMATS, detect, express, understand
 
 U, A, S = (lambda text, role=role: {"role": role, "content": text} for role in ("user", "assistant", "system"))
 TEXT = st.text(max_size=20)

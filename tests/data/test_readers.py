@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError
-from attar.files import _array, load, rows, sources
+from attar.core.errors import DataError
+from attar.data.readers import _array, load, rows, sources
 
 GOOD = [f'{{"prompt": "q{i}", "response": "ä{i}"}}' for i in range(4)]
 NOT_A_ROW = {
@@ -303,7 +303,7 @@ def test_what_is_not_there_or_not_readable_is_an_error_with_a_remedy(tmp_path):
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from attar.files import load
+from attar.data.readers import load
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 batches, count = load(Path(sys.argv[1]), size=500), 0
 for i, batch in enumerate(batches):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from servers_for_tests import Served
 
-from attar.engines import lane
+from attar.engines.http import server_queue
 from attar.engines.journal import Journal
 
 FAULTS = Path(__file__).parent.parent / "servers" / "faults.py"
@@ -41,9 +41,9 @@ def server():
     yield serve
     for one in running:
         one.stop()
-    for known in lane._lanes.values():  # a later test may be given the same port
-        lane.wait_for(known.close())
-    lane._lanes.clear()
+    for known in server_queue._lanes.values():  # a later test may be given the same port
+        server_queue.wait_for(known.close())
+    server_queue._lanes.clear()
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ from math import exp
 
 import pytest
 
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Spec
 from attar.engines.fake import Fake
-from attar.errors import EngineError
 
 ASKS = [Request(i, text=f"ask {i}") for i in range(400)]
 

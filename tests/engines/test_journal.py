@@ -10,12 +10,12 @@ from contextlib import closing
 import pytest
 from servers_for_tests import soon
 
+from attar.core.errors import EngineError
 from attar.engines import journal as module
 from attar.engines.base import Reply, Request, Sampling, Spec, in_order
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal, load
-from attar.engines.journaled import Journaled
-from attar.errors import EngineError
+from attar.engines.journaling import Journaled
 
 HOT = Sampling(temperature=1.0)
 
@@ -142,7 +142,7 @@ import sys, time; from pathlib import Path
 from pathlib import Path; from attar.engines.base import *
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 engine = Journaled(Fake(Spec("fake", "m", {{"delay": 0.002}})), Journal(Path({str(tmp_path / "j.sqlite")!r})))
 for reply in engine.write(Request(i, text=str(i)) for i in range(100000)):
     print(reply.index, time.time(), flush=True)
@@ -168,7 +168,7 @@ def test_two_processes_share_a_journal(tmp_path):
 from pathlib import Path; from attar.engines.base import *
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 journal = Journal(Path({str(tmp_path / "j.sqlite")!r}))
 engine = Journaled(Fake(Spec("fake", "m")), journal)
 for _ in range(5):

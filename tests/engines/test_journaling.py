@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
+from attar.core.errors import EngineError, LimitError
 from attar.engines.base import Request, Sampling, Spec
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 from attar.engines.meter import Meter
-from attar.errors import EngineError, LimitError
 
 HOT = Sampling(temperature=1.0)
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spaced_for_tests import joining, llama_like, save_model
 
-from attar.chat import Template
+from attar.chat.templates import Template
 from attar.engines.base import Request, Spec, in_order
-from attar.engines.labels import behind, lead, posed, spelt, texts, together
-from attar.engines.local import Local
+from attar.engines.label_tokens import behind, lead, posed, spelt, texts, together
+from attar.engines.local.engine import Local
 
 DIGITS = tuple("123456")
 

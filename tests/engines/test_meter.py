@@ -2,12 +2,12 @@ from functools import partial
 
 import pytest
 
+from attar.core.errors import LimitError
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 from attar.engines.meter import Limits, Meter, Spent
-from attar.errors import LimitError
 
 PRICED = Spec("http", "m", {"url": "http://h/v1", "price": {"input": 1000.0, "output": 2000.0}})
 EACH = Reply(0, "two words", tokens_in=8, tokens_out=2)

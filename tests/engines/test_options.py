@@ -4,10 +4,10 @@ import pytest
 from annotated_types import Ge
 from typing_extensions import TypedDict
 
+from attar.core.errors import EngineError
 from attar.engines.base import Spec
-from attar.engines.http import Options
+from attar.engines.http.engine import Options
 from attar.engines.options import checked
-from attar.errors import EngineError
 
 
 class Few(TypedDict, total=False):

@@ -1,8 +1,8 @@
 import pytest
 
+from attar.core.errors import EngineError
 from attar.engines.base import Spec
 from attar.engines.prices import Price, price_of
-from attar.errors import EngineError
 
 OPENAI = "https://api.openai.com/v1"
 

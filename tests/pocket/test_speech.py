@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.world.speech import GREETINGS, PHRASINGS, instruct, parse, respond
-from attar.world.tasks import FAMILIES, Task, make
-from attar.world.verify import is_right
+from attar.pocket.speech import GREETINGS, PHRASINGS, instruct, parse, respond
+from attar.pocket.tasks import FAMILIES, Task, make
+from attar.pocket.verify import is_right
 
 SEEDS = st.integers(0, 2**32)
 EVERY = pytest.mark.parametrize("family", FAMILIES)

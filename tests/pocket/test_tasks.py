@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.world.lexicon import FACTS, GROUPS, LAND_OF, WORDS
-from attar.world.tasks import CATEGORY, FAMILIES, Task, answer, draw, held_out, is_valid, level, make, work
+from attar.pocket.lexicon import FACTS, GROUPS, LAND_OF, WORDS
+from attar.pocket.tasks import CATEGORY, FAMILIES, Task, answer, draw, held_out, is_valid, level, make, work
 
 SEEDS = st.integers(0, 2**32)
 EVERY = pytest.mark.parametrize("family", FAMILIES)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.world.lexicon import WORDS
-from attar.world.speech import respond
-from attar.world.tasks import FAMILIES, Task, make, work
-from attar.world.verify import corrupt, grade, is_right, stated
+from attar.pocket.lexicon import WORDS
+from attar.pocket.speech import respond
+from attar.pocket.tasks import FAMILIES, Task, make, work
+from attar.pocket.verify import corrupt, grade, is_right, stated
 
 FOUR = Task("reverse", words=("cat", "dog", "owl", "pig"))  # pig owl dog cat
 SUM = Task("add", numbers=(20, 5))

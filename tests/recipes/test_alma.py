@@ -4,16 +4,16 @@ import polars as pl
 import pytest
 import yaml
 
-from attar.errors import RecipeError
-from attar.home import Home, run_record
-from attar.plan import plan
-from attar.run import Settings, run
-from attar.runfile import check_run_file
-from attar.start import start
-from attar.table import read
-from attar.watch import Quiet
-from attar.world.speech import parse, respond
-from attar.world.tasks import held_out
+from attar.api.run import start
+from attar.core.errors import RecipeError
+from attar.core.table import read
+from attar.pocket.speech import parse, respond
+from attar.pocket.tasks import held_out
+from attar.runtime.home import Home, run_record
+from attar.runtime.plan import plan
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import check_run_file
+from attar.runtime.runner import Settings, run
 
 BASE = {"kind": "local", "model": "pocket:base", "dtype": "float64", "threads": 1}
 FAKE = {"kind": "fake", "model": "base"}

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from attar.annotate import scorer
+from attar.api.run import start
+from attar.core.table import read
 from attar.engines.base import Spec
-from attar.engines.local import POCKET, Local
-from attar.home import Home, run_record
-from attar.runfile import check_run_file
-from attar.start import start
-from attar.table import read
-from attar.watch import Quiet
+from attar.engines.local.engine import POCKET, Local
+from attar.runtime.home import Home, run_record
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import check_run_file
+from attar.stages.annotate import scorer
 
 STUB = Path(__file__).parents[1] / "servers" / "stub_vllm.py"
 CHAT = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n{response}<|im_end|>\n"

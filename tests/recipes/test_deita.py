@@ -3,14 +3,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from attar.errors import RecipeError
-from attar.home import Home
-from attar.run import run
-from attar.runfile import read_run_file
-from attar.table import read
-from attar.watch import Quiet
-from attar.world.speech import parse
-from attar.world.tasks import held_out
+from attar.core.errors import RecipeError
+from attar.core.table import read
+from attar.pocket.speech import parse
+from attar.pocket.tasks import held_out
+from attar.runtime.home import Home
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import read_run_file
+from attar.runtime.runner import run
 
 POCKET = """
 recipe: deita

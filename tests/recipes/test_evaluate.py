@@ -11,12 +11,12 @@ import yaml
 from aiohttp import web
 from servers_for_tests import Served
 
-from attar.errors import RecipeError
-from attar.home import Home, run_record
-from attar.runfile import check_run_file
-from attar.start import start
-from attar.table import read
-from attar.watch import Quiet
+from attar.api.run import start
+from attar.core.errors import RecipeError
+from attar.core.table import read
+from attar.runtime.home import Home, run_record
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import check_run_file
 
 LONG, SHORT = "A long and thorough answer.", "Short."
 SURE = 0.75

@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.annotate import tags
+from attar.core.table import COLUMNS
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.synth import magpie, respond
-from attar.table import COLUMNS
+from attar.engines.local.engine import Local
+from attar.stages.annotate import tags
+from attar.stages.synth import magpie, respond
 
 LONG = "Two things:\n\n1. What does an assistant user do?\n2. Why? And how?\n\n```c\nif (x) { y(); }\n```\nassistant: go on"
 

@@ -4,15 +4,15 @@ import polars as pl
 import pytest
 from stages_for_tests import FAKE
 
-from attar.annotate import safety
+from attar.core.table import COLUMNS, read
 from attar.engines.base import Request, Spec, in_order
 from attar.engines.fake import Fake
-from attar.flow import Trace
-from attar.home import card
-from attar.run import Settings, run
-from attar.runfile import read_run_file
-from attar.table import COLUMNS, read
-from attar.watch import Quiet
+from attar.runtime.flow import Trace
+from attar.runtime.home import card
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import read_run_file
+from attar.runtime.runner import Settings, run
+from attar.stages.annotate import safety
 
 POCKET = """
 recipe: magpie
@@ -38,7 +38,7 @@ class Cards(Quiet):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    from attar.home import Home
+    from attar.runtime.home import Home
 
     place = tmp_path_factory.mktemp("magpie")
     (place / "pocket.yaml").write_text(POCKET)
@@ -65,8 +65,8 @@ def test_the_control_has_as_many_rows_and_takes_no_heed_of_the_reward(whole):
 
 
 def test_no_row_that_is_trained_on_states_a_task_of_the_exam(whole):
-    from attar.world.speech import parse
-    from attar.world.tasks import held_out
+    from attar.pocket.speech import parse
+    from attar.pocket.tasks import held_out
 
     tasks = [parse(prompt) for prompt in read(whole[3]["sft"])["prompt"]]
     assert not any(held_out(task) for task in tasks if task)
@@ -106,7 +106,7 @@ def test_a_second_run_asks_no_model_anything(whole):
 
 @pytest.mark.parametrize("shard", [1, 7, 1000])
 def test_the_rows_are_the_same_for_any_shard_size(run_file, tmp_path, shard):
-    from attar.home import Home
+    from attar.runtime.home import Home
 
     trace = read_run_file(run_file(FAKE)).trace()
     out = run(trace, Home(tmp_path / f"home-{shard}"), Quiet(), Settings(shard=shard, bulk=shard))
@@ -125,7 +125,7 @@ def test_failed_draws_are_dropped_with_their_reason_and_the_rest_goes_on(run_fil
 
 
 def test_the_record_of_a_run_holds_no_secret_and_every_knob(run_file, home, monkeypatch):
-    from attar.start import start
+    from attar.api.run import start
 
     monkeypatch.setenv("SOME_KEY", "sk-secret")
     record = start(read_run_file(run_file(FAKE)), home, Quiet())
@@ -174,7 +174,7 @@ def test_only_what_the_filter_reads_is_asked_of_a_model(run_file):
 
 
 def test_a_rule_that_compares_with_a_base_needs_one(run_file):
-    from attar.errors import RecipeError
+    from attar.core.errors import RecipeError
 
     text = TAGGED.replace("JSON", GOOD).replace("KNOBS", "filter: air").replace("  base: {kind: fake, model: base}\n", "")
     with pytest.raises(RecipeError, match="name an engine for 'base'"):

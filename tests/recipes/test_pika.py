@@ -1,14 +1,14 @@
 import polars as pl
 import pytest
 
-from attar.annotate import safety
+from attar.core.table import COLUMNS, read
 from attar.engines.base import Spec
 from attar.engines.fake import Fake
-from attar.home import Home
-from attar.run import Settings, run
-from attar.runfile import read_run_file
-from attar.table import COLUMNS, read
-from attar.watch import Quiet
+from attar.runtime.home import Home
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import read_run_file
+from attar.runtime.runner import Settings, run
+from attar.stages.annotate import safety
 
 POCKET = """
 recipe: pika

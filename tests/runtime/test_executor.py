@@ -7,15 +7,15 @@ from aiohttp import web
 from servers.threaded import serving
 from stages_for_tests import numbers, say
 
+from attar.core.errors import AttarError, LimitError
+from attar.core.stage import rowwise
+from attar.core.table import parts, read, rows_of, write_part
 from attar.engines.base import Spec
 from attar.engines.fake import Fake
-from attar.errors import AttarError, LimitError
-from attar.flow import recipe
-from attar.home import card
-from attar.run import Settings
-from attar.scale import Job, in_process
-from attar.stage import rowwise
-from attar.table import parts, read, rows_of, write_part
+from attar.runtime.executor import Job, in_process
+from attar.runtime.flow import recipe
+from attar.runtime.home import card
+from attar.runtime.runner import Settings
 
 
 class Ahead(Fake):
@@ -155,9 +155,9 @@ def same(flow, *, engine, count=200):
 
 def test_a_token_limit_stops_between_requests_and_the_run_goes_on_once_it_is_raised(home, url):
     from attar.engines.meter import Limits
-    from attar.flow import trace
-    from attar.run import run
-    from attar.watch import Quiet
+    from attar.runtime.flow import trace
+    from attar.runtime.progress import Quiet
+    from attar.runtime.runner import run
 
     steps = trace(spoken, {"engine": Spec("http", "m", {"url": url, "concurrency": 4})}, {"count": 100})
     with pytest.raises(LimitError, match=r"the run's limit of 1,000 tokens is reached; .* \(spent: .* 1,000 tokens"):

@@ -1,11 +1,11 @@
 import pytest
 from stages_for_tests import double, doubled, learn, numbers, say, total
 
+from attar.core.errors import EngineError, RecipeError
+from attar.core.stage import columns_read
 from attar.engines.base import Spec
-from attar.errors import EngineError, RecipeError
-from attar.flow import Trace, trace
-from attar.select import rank, where
-from attar.stage import columns_read
+from attar.runtime.flow import Trace, trace
+from attar.stages.select import rank, where
 
 FAKE = Spec("fake", "m")
 

@@ -1,14 +1,14 @@
 import polars as pl
 from stages_for_tests import double, learn, numbers, say
 
+from attar.core.table import COLUMNS
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.flow import recipe, trace
-from attar.plan import plan
-from attar.run import run
-from attar.runfile import read_run_file
-from attar.table import COLUMNS
-from attar.watch import Quiet
+from attar.engines.local.engine import Local
+from attar.runtime.flow import recipe, trace
+from attar.runtime.plan import plan
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import read_run_file
+from attar.runtime.runner import run
 
 FAKE = Spec("fake", "m")
 
@@ -65,7 +65,7 @@ def test_the_probe_is_not_paid_twice(home):
 
 @recipe()
 def exam(flow, *, base, teacher, count=40):
-    from attar.synth import respond
+    from attar.stages.synth import respond
 
     rows = flow(respond.sample, flow(talks, count=count), engine=teacher, name="taught")
     model = flow(learn, rows, engine=base)
@@ -89,7 +89,7 @@ def test_behind_a_model_that_is_not_trained_yet_it_is_counted_as_if_it_wrote_lik
 
 
 def test_the_probe_is_taken_from_all_over_a_source():
-    from attar.plan import _spread
+    from attar.runtime.plan import _spread
 
     assert _spread(numbers(count=100), 4)["n"].to_list() == [0, 25, 50, 75]
     assert _spread(numbers(count=3), 4)["n"].to_list() == [0, 1, 2]

@@ -2,13 +2,13 @@ import sys
 
 import pytest
 
-from attar.errors import RecipeError
-from attar.runfile import builtin, find_recipe, read_run_file, signature
+from attar.core.errors import RecipeError
+from attar.runtime.run_file import builtin, find_recipe, read_run_file, signature
 
 OWN = """
 from attar.engines.base import Spec
-from attar.flow import recipe
-from attar.synth import magpie
+from attar.runtime.flow import recipe
+from attar.stages.synth import magpie
 
 @recipe(paper="mine")
 def mine(flow, *, teacher: Spec, judge: Spec | None = None, count: int = 3):

@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 from stages_for_tests import double, doubled, even, learn, most, needs_absent, nothing, numbers, smaller, spoken, total
 
+from attar.core.errors import DataError, RecipeError, ReplyError
+from attar.core.table import parts, read
 from attar.engines.base import Spec
-from attar.errors import DataError, RecipeError, ReplyError
-from attar.flow import recipe, trace
-from attar.home import card, collect_garbage, locked
-from attar.run import Settings, run
-from attar.synth.pocket import questions as asked
-from attar.synth.respond import sample
-from attar.table import parts, read
-from attar.watch import Quiet
+from attar.runtime.flow import recipe, trace
+from attar.runtime.home import card, collect_garbage, locked
+from attar.runtime.progress import Quiet
+from attar.runtime.runner import Settings, run
+from attar.stages.synth.pocket_data import questions as asked
+from attar.stages.synth.respond import sample
 
 FAKE = Spec("fake", "m")
 
@@ -177,9 +177,9 @@ def test_a_model_that_a_step_trains_serves_the_next(do):
 def test_two_runs_of_one_step_do_not_collide(home, do):
     step = trace(doubled, {}, {}).results["out"]
     code = f"""
-import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sys, time; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from pathlib import Path
-from attar.home import locked
+from attar.runtime.home import locked
 with locked(Path({str(home.folder(step))!r}), print):
     print("held", flush=True); time.sleep(1.0)
 """
@@ -197,7 +197,7 @@ def test_a_lock_goes_with_the_process_that_held_it(home):
     code = f"""
 import os, signal
 from pathlib import Path
-from attar.home import locked
+from attar.runtime.home import locked
 with locked(Path({str(home.root / "s")!r}), print):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -214,12 +214,12 @@ import sys; sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from stages_for_tests import recipe, numbers, say, double, slow
 from attar.engines.base import Spec
-from attar.flow import trace
-from attar.home import Home
-from attar.run import Settings, run
-from attar.synth.pocket import questions as asked
-from attar.synth.respond import sample
-from attar.watch import Quiet
+from attar.runtime.flow import trace
+from attar.runtime.home import Home
+from attar.runtime.runner import Settings, run
+from attar.stages.synth.pocket_data import questions as asked
+from attar.stages.synth.respond import sample
+from attar.runtime.progress import Quiet
 @recipe()
 def long(flow, *, engine):
     said = flow(say, flow(numbers, count=800), engine=engine)
@@ -230,7 +230,7 @@ print(out["out"])
 """
 
     def start(place):
-        command = [sys.executable, "-c", code, str(tmp_path / place), str(Path(__file__).parent)]
+        command = [sys.executable, "-c", code, str(tmp_path / place), str(Path(__file__).parents[1])]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     whole = start("whole")
@@ -259,7 +259,7 @@ def test_garbage_is_what_no_run_refers_to(home, do):
 
 
 def test_verdicts_are_cut_at_the_same_rows_as_their_table(do):
-    from attar.select import keep
+    from attar.stages.select import keep
 
     @recipe()
     def halves(flow):

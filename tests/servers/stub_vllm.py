@@ -14,7 +14,7 @@ import numpy as np
 from aiohttp import web
 from tokenizers import Tokenizer
 
-from attar.chat import load_template
+from attar.chat.templates import load_template
 
 
 def weights(file: Path) -> dict[str, np.ndarray]:

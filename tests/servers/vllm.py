@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from urllib.request import urlopen
 
 from attar.engines.base import Spec
-from attar.engines.http import Http
-from attar.engines.local import POCKET
+from attar.engines.http.engine import Http
+from attar.engines.local.engine import POCKET
 
 PYTHON = os.environ.get("ATTAR_VLLM", "")
 ENV = {

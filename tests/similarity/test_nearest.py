@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from attar.vectors import nearest, sieve
-from attar.vectors.arithmetic import arithmetic
-from attar.vectors.steps import exact
+from attar.similarity import nearest, pruning
+from attar.similarity.backends import arithmetic
+from attar.similarity.int8 import exact
 
 
 def rows_of(name: str) -> np.ndarray:
@@ -40,8 +40,8 @@ def by_all_pairs(rows: np.ndarray, k: int, near: float) -> tuple[list[list[float
     "name", ["clusters", "copies", "all the same", "no two alike", "in few directions", "of all lengths", "three"]
 )
 def test_hard_cases_have_the_neighbours_that_all_pairs_give(name, backend, monkeypatch):
-    monkeypatch.setattr(sieve, "_WORTH_IT", 0)
-    monkeypatch.setattr(sieve, "_TURNED", 0)
+    monkeypatch.setattr(pruning, "_WORTH_IT", 0)
+    monkeypatch.setattr(pruning, "_TURNED", 0)
     monkeypatch.setattr(nearest, "_BLOCK", 100)
     monkeypatch.setattr(nearest, "_TILE", 250)
     monkeypatch.setattr(nearest, "_BAND", 64)

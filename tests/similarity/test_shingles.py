@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import RecipeError
-from attar.shingles import shingles
+from attar.core.errors import RecipeError
+from attar.similarity.shingles import shingles
 
 SIGNS = "[\u0080-\u00bf\u2000-\u206f\u3000-\u303f]"
 WORD = re.compile("[\u3040-\u9fff\U00010000-\U0010ffff]|[a-z0-9_\u00c0-\u2fff\ua000-\uffff]+")

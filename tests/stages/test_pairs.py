@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar import pair
-from attar.errors import RecipeError
-from attar.table import COLUMNS
+from attar.core.errors import RecipeError
+from attar.core.table import COLUMNS
+from attar.stages import pairs
 
 TEXTS = ["Short.", "A middling answer to it.", "Quite another thing, told at length, with much around it.", "No idea at all."]
 
@@ -26,7 +26,7 @@ def answers(*scores, texts=TEXTS, second=None, parent="p"):
 
 
 def only(table, **knobs):
-    (row,) = pair.choose(table, **knobs).to_dicts()
+    (row,) = pairs.choose(table, **knobs).to_dicts()
     return row
 
 
@@ -58,7 +58,7 @@ def test_a_prompt_without_a_sound_pair_says_why(table, knobs, why):
     row = only(table, **knobs)
     assert row["unfit"] == why
     assert row["chosen"] is None
-    (verdict,) = pair.fit(pair.choose(table, **knobs)).to_dicts()
+    (verdict,) = pairs.fit(pairs.choose(table, **knobs)).to_dicts()
     assert verdict == {"id": "p", "kept": False, "reason": why, "because": None}
 
 
@@ -82,7 +82,7 @@ def test_the_audit_tells_what_length_and_another_score_would_have_said():
             answers(1.0, 1.0, parent="d"),
         ]
     )
-    told = {row["id"]: (row["value"], row["count"]) for row in pair.audit(pair.choose(table, second="other")).to_dicts()}
+    told = {row["id"]: (row["value"], row["count"]) for row in pairs.audit(pairs.choose(table, second="other")).to_dicts()}
     longer = len(TEXTS[1]) - len(TEXTS[0])
     assert told["prompts"] == (4.0, 4)
     assert told["pairs"] == (3.0, 4)
@@ -94,10 +94,10 @@ def test_the_audit_tells_what_length_and_another_score_would_have_said():
 
 
 def test_no_answers_give_no_pairs():
-    assert len(pair.choose(answers())) == 0
-    assert pair.audit(pair.choose(answers()))["count"].to_list() == [0] * 7
+    assert len(pairs.choose(answers())) == 0
+    assert pairs.audit(pairs.choose(answers()))["count"].to_list() == [0] * 7
 
 
 def test_a_negative_margin_is_refused():
     with pytest.raises(RecipeError, match="nought or more"):
-        pair.choose(answers(1.0), margin=-1.0)
+        pairs.choose(answers(1.0), margin=-1.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError
+from attar.core.errors import DataError
 from attar.statistics import intervals
 
 

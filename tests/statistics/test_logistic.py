@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attar.errors import DataError
+from attar.core.errors import DataError
 from attar.statistics.logistic import chances, fit
 
 

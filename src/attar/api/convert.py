@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from attar.errors import DataError
-from attar.files import BadRow, excerpt, load, sources
-from attar.sink import open_sink
+from attar.core.errors import DataError
+from attar.data.readers import BadRow, excerpt, load, sources
+from attar.data.writers import open_sink
 
 
 def convert(source: Path, target: Path, to: str, form: str | None = None, layout: str | None = None) -> dict[str, Any]:

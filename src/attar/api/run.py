@@ -6,16 +6,16 @@ from calendar import timegm
 from pathlib import Path
 from typing import Any
 
-from attar.dataset.write import MARK, has_data, write_dataset
+from attar.core.errors import RecipeError
+from attar.core.stage import stage_name
 from attar.engines.base import Spec
 from attar.engines.prices import price_of
-from attar.errors import RecipeError
-from attar.flow import Step, Trace
-from attar.home import Home, run_record, write_json
-from attar.report.page import write_report
-from attar.run import Watch, run
-from attar.runfile import RunFile
-from attar.stage import stage_name
+from attar.outputs.dataset.write import MARK, has_data, write_dataset
+from attar.outputs.report.page import write_report
+from attar.runtime.flow import Step, Trace
+from attar.runtime.home import Home, run_record, write_json
+from attar.runtime.run_file import RunFile
+from attar.runtime.runner import Watch, run
 
 _WHEN = "%Y-%m-%dT%H:%M:%SZ"
 

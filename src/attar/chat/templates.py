@@ -13,9 +13,9 @@ from typing import Literal
 
 from jinja2 import TemplateError
 
-from attar import marks, template_files
-from attar.errors import EngineError
-from attar.rendering import parted, rendered, takes_parts
+from attar.chat import template_loader, turn_markers
+from attar.chat.jinja_env import parted, rendered, takes_parts
+from attar.core.errors import EngineError
 
 Message = Mapping[str, str]
 _SENTINELS = ("zqSentinelOneqz", "zqSentinelTwoqz", "zqSentinelThreeqz")
@@ -99,7 +99,7 @@ def answer_end(text: str) -> str:
 
 def load_template(path: Path) -> Template:
     """The chat template of a model folder, in any of the places where transformers keeps it, or of one file."""
-    return Template(*template_files.find(path))
+    return Template(*template_loader.find(path))
 
 
 _OTHERWISE = "give the model's own default template, or one that marks each turn and keeps its text"
@@ -148,12 +148,12 @@ def _stops(template: Template, *, steered: bool) -> tuple[str, ...]:
     said, _, rest = text.partition(user)[2].partition(answer)
     first, end = (template.tokens.get(key, "") for key in ("bos_token", "eos_token"))
     special = (*template.special, first, end)
-    ends = marks.after_user(said, special, (first, end))
+    ends = turn_markers.after_user(said, special, (first, end))
     if not ends:
         raise EngineError(
             f"{template.name} puts no mark after the user's text, only {said!r}: what is written could not be stopped there; "
             "give a template that ends turns with a token of their own"
         )
-    ends += marks.after_answer(rest.partition(again)[0], special, (first, end))
-    ends += marks.after_answer(answer_end(template.render(talk)), special)[:1]
+    ends += turn_markers.after_answer(rest.partition(again)[0], special, (first, end))
+    ends += turn_markers.after_answer(answer_end(template.render(talk)), special)[:1]
     return tuple(dict.fromkeys([*ends, *([end] if end else [])]))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from attar.run import Watch
-    from attar.watch import Live
+    from attar.runtime.progress import Live
+    from attar.runtime.runner import Watch
 
 app = typer.Typer(
     add_completion=False,
@@ -45,7 +45,7 @@ def out(value: Any, as_json: bool, show: Any) -> None:
 @contextmanager
 def watched(live: "Live | None") -> "Iterator[Watch]":
     """Who is told how it goes, if anybody; stopped, it says how to go on, and leaves the terminal as it was."""
-    from attar.watch import Quiet
+    from attar.runtime.progress import Quiet
 
     try:
         yield live or Quiet()

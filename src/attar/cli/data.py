@@ -11,8 +11,8 @@ from attar.cli.app import JsonOption, app, out
 @app.command()
 def recipes(as_json: JsonOption = False) -> None:
     """List the recipes, their papers, roles and knobs."""
-    from attar.runfile import builtin, find_recipe, signature
-    from attar.show import print_recipes
+    from attar.cli.render import print_recipes
+    from attar.runtime.run_file import builtin, find_recipe, signature
 
     found = {name: find_recipe(name) for name in builtin()}
     lines = [
@@ -48,8 +48,8 @@ def convert(
     as_json: JsonOption = False,
 ) -> None:
     """Turn chat data of any known format into another; rows that cannot be are set aside with their reasons."""
-    from attar.convert import convert as do_convert
-    from attar.show import print_conversion
+    from attar.api.convert import convert as do_convert
+    from attar.cli.render import print_conversion
 
     out(do_convert(source, target, to, form, layout), as_json, print_conversion)
 
@@ -59,7 +59,7 @@ def filters(as_json: JsonOption = False) -> None:
     """Print the filters of the released sets: their rules over columns, what they rank by, how many they keep."""
     from dataclasses import asdict
 
-    from attar.select.filters import FILTERS
-    from attar.show import print_filters
+    from attar.cli.render import print_filters
+    from attar.stages.select.presets import FILTERS
 
     out([{"filter": name, **asdict(one)} for name, one in FILTERS.items()], as_json, print_filters)

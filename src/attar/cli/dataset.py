@@ -20,8 +20,8 @@ def dataset(  # noqa: PLR0913 (a command's options)
     as_json: JsonOption = False,
 ) -> None:
     """Write what a finished run made: parquet and JSONL for trainers, split, with a dataset card."""
-    from attar.dataset.write import MARK, write_dataset
-    from attar.home import Home, read_json
+    from attar.outputs.dataset.write import MARK, write_dataset
+    from attar.runtime.home import Home, read_json
 
     folder = write_dataset(Home(home), run_name(run_), out_, test=test, seed=seed, license_id=license_id)
     configs = read_json(folder / MARK)["configs"]
@@ -40,9 +40,9 @@ def push(  # noqa: PLR0913 (a command's options)
     as_json: JsonOption = False,
 ) -> None:
     """Send a dataset to the Hub, in one commit."""
-    from attar.home import Home
-    from attar.push import folder_of
-    from attar.push import push as do_push
+    from attar.outputs.dataset.push import folder_of
+    from attar.outputs.dataset.push import push as do_push
+    from attar.runtime.home import Home
 
     sent = do_push(folder_of(given, Home(home)), repo, private=private, variable=variable, dry_run=dry_run)
     out(sent, as_json, _show_push)

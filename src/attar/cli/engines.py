@@ -18,9 +18,9 @@ def doctor(
     """Try what an engine can do: endpoints, raw prompts, Magpie prefix, BOS, stops, log-probs, shapes, speed, price."""
     from dataclasses import asdict
 
+    from attar.cli.render import print_findings
     from attar.engines.base import Spec
-    from attar.engines.doctor import examine
-    from attar.show import print_findings
+    from attar.engines.doctor.engine import examine
 
     spec = role_of(model) or (Spec("http", model, {"url": url}) if url else Spec(kind, model))
     findings = [asdict(finding) for finding in examine(spec)]
@@ -31,8 +31,8 @@ def doctor(
 
 def role_of(given: str) -> Any:
     """The engine that RUN.yaml:ROLE names; None for any other text."""
-    from attar.errors import EngineError, did_you_mean
-    from attar.runfile import read_run_file
+    from attar.core.errors import EngineError, did_you_mean
+    from attar.runtime.run_file import read_run_file
 
     file, _, role = given.rpartition(":")
     if not file.endswith((".yaml", ".yml")):
@@ -50,10 +50,10 @@ def journal(
     as_json: JsonOption = False,
 ) -> None:
     """Show how many replies are kept, how often they spared a call, what failed."""
+    from attar.cli.render import print_journal
+    from attar.core.errors import AttarError
     from attar.engines.journal import Journal
-    from attar.errors import AttarError
-    from attar.home import Home
-    from attar.show import print_journal
+    from attar.runtime.home import Home
 
     path = Home(home).journal
     if not path.exists():
@@ -73,9 +73,9 @@ def batches(
     as_json: JsonOption = False,
 ) -> None:
     """List the batches at an API, or give one up."""
-    from attar.engines.batch import Batch
-    from attar.errors import EngineError
-    from attar.show import print_batches
+    from attar.cli.render import print_batches
+    from attar.core.errors import EngineError
+    from attar.engines.http.batch_api import Batch
 
     spec = role_of(engine)
     if spec is None or spec.kind != "batch":

@@ -31,8 +31,8 @@ def alpaca(  # noqa: PLR0913 (a command's options)
     as_json: JsonOption = False,
 ) -> None:
     """AlpacaEval 2: win rates, plain, discrete and length-controlled, from its annotations."""
-    from attar.evaluate import alpaca_eval, alpaca_files
-    from attar.show_results import print_win_rates
+    from attar.cli.render_results import print_win_rates
+    from attar.stages.evaluate.benchmarks import alpaca_eval, alpaca_files
 
     battles = alpaca_files.read([*annotations, *(more or [])], against=against)
     found = alpaca_eval.figures(battles, bootstrap=bootstrap, seed=seed, difficulty_of=difficulty_of)
@@ -53,9 +53,9 @@ def arena(
     as_json: JsonOption = False,
 ) -> None:
     """Arena-Hard: the score of each model by category from its judgments, and with style held even."""
-    from attar.evaluate import arena_files, arena_scores
-    from attar.evaluate.style import MARKS
-    from attar.show_results import print_figures
+    from attar.cli.render_results import print_figures
+    from attar.stages.evaluate.benchmarks import arena_files, arena_scores
+    from attar.stages.evaluate.benchmarks.style import MARKS
 
     battles = arena_files.battles(judgments, answers=answers or [], baseline=baseline)
     found = arena_scores.figures(battles, style=MARKS if answers else (), bootstrap=bootstrap, seed=seed)

@@ -18,8 +18,8 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write a run's rows and settings for another trainer, and print the commands that train on them."""
-    from attar.export.folder import export as do_export
-    from attar.home import Home
+    from attar.outputs.export.folder import export as do_export
+    from attar.runtime.home import Home
 
     name = run_name(run_)
     commands = do_export(Home(home), name, form, target or Path(f"{name}-{form}"), base)

@@ -4,7 +4,7 @@ import sys
 
 from attar.cli import data, dataset, engines, evaluate, export, pool, prefix, runs, select
 from attar.cli.app import app
-from attar.errors import AttarError
+from attar.core.errors import AttarError
 
 # each module adds its commands as it is imported
 __all__ = ["app", "data", "dataset", "engines", "evaluate", "export", "main", "pool", "prefix", "runs", "select"]

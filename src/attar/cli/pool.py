@@ -10,9 +10,9 @@ import typer
 from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, out, watched
 
 if TYPE_CHECKING:
-    from attar.carry import Choice
+    from attar.api.pool.output import Target
+    from attar.api.pool.run import Choice
     from attar.engines.base import Spec
-    from attar.harvest import Target
 
 PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="chat data of any format: a file, a folder, owner/name")]
 OutOption = Annotated[
@@ -56,9 +56,9 @@ def score(  # noqa: PLR0913 (a command's options)
     as_json: JsonOption = False,
 ) -> None:
     """Score every row of a pool; scores become columns, null with a reason where there is none."""
-    from attar.carry import Choice
-    from attar.choose import graders_of, scoring
-    from attar.harvest import Target
+    from attar.api.pool.output import Target
+    from attar.api.pool.recipes import graders_of, scoring
+    from attar.api.pool.run import Choice
 
     wanted = [word.strip() for word in what.split(",")]
     graders, trained = graders_of(wanted, [_spec(one, url, kind) for one in model], question or [])
@@ -82,10 +82,10 @@ def embed(  # noqa: PLR0913 (a command's options)
     as_json: JsonOption = False,
 ) -> None:
     """Give every row of a pool a vector, as the column `embedding`."""
-    from attar.carry import Choice
-    from attar.choose import embedding
-    from attar.errors import RecipeError
-    from attar.harvest import Target
+    from attar.api.pool.output import Target
+    from attar.api.pool.recipes import embedding
+    from attar.api.pool.run import Choice
+    from attar.core.errors import RecipeError
 
     if own_vectors(model) is not None:
         raise RecipeError(f"--with {model!r}: those vectors are there already; name a model, or letters")
@@ -96,8 +96,8 @@ def embed(  # noqa: PLR0913 (a command's options)
 
 def go(choice: "Choice", home: Path, quiet: bool, target: "Target", tell: Callable[[dict[str, Any]], None]) -> None:
     """Carry a choice out and tell what came of it."""
-    from attar.carry import Brief, carry_out
-    from attar.home import Home
+    from attar.api.pool.run import Brief, carry_out
+    from attar.runtime.home import Home
 
     with watched(None if quiet else Brief()) as watch:
         told = carry_out(choice, Home(home), watch, target)
@@ -106,7 +106,7 @@ def go(choice: "Choice", home: Path, quiet: bool, target: "Target", tell: Callab
 
 def one_of(option: str, given: str, known: tuple[str, ...]) -> str:
     """A word, if the option knows it."""
-    from attar.errors import RecipeError, did_you_mean
+    from attar.core.errors import RecipeError, did_you_mean
 
     if given not in known:
         raise RecipeError(f"{option} {given!r}: {did_you_mean(given, known)}")
@@ -120,7 +120,7 @@ def compared_by(given: str) -> str:
 
 def embedder_of(given: str, url: str | None, kind: str) -> "dict[str, Spec]":
     """The engine that embeds; none for letters, or where the pool has the vectors."""
-    from attar.errors import RecipeError
+    from attar.core.errors import RecipeError
 
     bare = given == "letters" or own_vectors(given) is not None
     if bare and url:
@@ -130,7 +130,7 @@ def embedder_of(given: str, url: str | None, kind: str) -> "dict[str, Spec]":
 
 def own_vectors(given: str) -> str | None:
     """The column of the pool that `column:NAME` names."""
-    from attar.errors import RecipeError
+    from attar.core.errors import RecipeError
 
     what, _, name = given.partition(":")
     if what != "column":
@@ -150,7 +150,7 @@ def _spec(given: str, url: str | None, kind: str) -> "Spec":
 
 def notes_on(by: str | None, tokens: float | None, cost: str | None, embedder: str | None) -> list[str]:
     """What a reader of the figures must know."""
-    from attar.choose import TOKENS
+    from attar.api.pool.recipes import TOKENS
 
     notes = ["no --by: the pool's own order counts, the earlier the better"] if by is None else []
     notes += [f"tokens counted as {TOKENS}"] if tokens is not None and cost is None else []

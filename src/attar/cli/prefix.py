@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from attar.cli.app import JsonOption, app, out
-from attar.errors import EngineError
+from attar.core.errors import EngineError
 
 
 @app.command()
@@ -26,17 +26,17 @@ def prefix(
     as_json: JsonOption = False,
 ) -> None:
     """Show the Magpie prefix of a chat model: what its template puts before a user's text, and where that text stops."""
-    from attar import chat
+    from attar.chat import templates
 
-    template = chat.load_template(_path(model))
+    template = templates.load_template(_path(model))
     given = {"bos_token": bos, "eos_token": eos}
     template = replace(template, tokens={**template.tokens, **{key: text for key, text in given.items() if text is not None}})
     _check(template)
-    start = chat.prefix(template, system)
-    talk: list[chat.Message] = [] if system is None else [{"role": "system", "content": system}]
-    talk += chat.answered()
-    next_turn = chat.next_turn_prefix(template, talk).text.rpartition(talk[-1]["content"])[2]
-    found = {"prefix": start.text, "next_turn_prefix": next_turn, "stops": list(start.stops), "bos": chat.bos(template)}
+    start = templates.prefix(template, system)
+    talk: list[templates.Message] = [] if system is None else [{"role": "system", "content": system}]
+    talk += templates.answered()
+    next_turn = templates.next_turn_prefix(template, talk).text.rpartition(talk[-1]["content"])[2]
+    found = {"prefix": start.text, "next_turn_prefix": next_turn, "stops": list(start.stops), "bos": templates.bos(template)}
     out(found, as_json, _show)
 
 
@@ -52,8 +52,8 @@ def _check(template: Any) -> None:
 
 def _path(model: str) -> Path:
     """A file or folder as it is, a pocket model's folder, or the template files of a hub's model."""
-    from attar.engines.hub import template_folder
-    from attar.engines.local import where
+    from attar.engines.local.engine import where
+    from attar.engines.local.hub import template_folder
 
     path = Path(model).expanduser()
     if path.exists():

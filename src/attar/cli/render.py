@@ -8,8 +8,8 @@ from rich.table import Table as Grid
 
 from attar.engines.journal import Journal
 from attar.engines.meter import Spent
-from attar.home import Home, card, progress_of, run_record
-from attar.plan import Estimate
+from attar.runtime.home import Home, card, progress_of, run_record
+from attar.runtime.plan import Estimate
 
 _console = Console(highlight=False, emoji=False)
 

@@ -7,8 +7,8 @@ import polars as pl
 from rich.console import Console
 from rich.markup import escape
 
-from attar.show import grid
-from attar.table import read
+from attar.cli.render import grid
+from attar.core.table import read
 
 _console = Console(highlight=False, emoji=False)
 _SAID = ("id", "figure", "value", "low", "high", "count", "asked", "order", "date", "published_se", "controlled_by")

@@ -16,10 +16,10 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show every step of a run, what it will take, and what is already done."""
-    from attar.home import Home
-    from attar.plan import plan as make_plan
-    from attar.runfile import read_run_file
-    from attar.show import plan_lines, print_plan
+    from attar.cli.render import plan_lines, print_plan
+    from attar.runtime.home import Home
+    from attar.runtime.plan import plan as make_plan
+    from attar.runtime.run_file import read_run_file
 
     estimates = make_plan(read_run_file(file).trace(), Home(home), probe)
     out(plan_lines(estimates), as_json, print_plan)
@@ -33,11 +33,11 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; run it again to go on from where it stopped."""
-    from attar.home import Home
-    from attar.runfile import read_run_file
-    from attar.show_results import print_results
-    from attar.start import start
-    from attar.watch import Live
+    from attar.api.run import start
+    from attar.cli.render_results import print_results
+    from attar.runtime.home import Home
+    from attar.runtime.progress import Live
+    from attar.runtime.run_file import read_run_file
 
     with watched(None if quiet or as_json else Live()) as watch:
         results = start(read_run_file(file), Home(home), watch)
@@ -47,7 +47,7 @@ def run(
 @app.command()
 def resume(run_: RunArgument, home: HomeOption = HOME, quiet: QuietOption = False, as_json: JsonOption = False) -> None:
     """Go on with a run by its name: its run file, read again from where it lay."""
-    from attar.home import Home, run_record
+    from attar.runtime.home import Home, run_record
 
     record = run_record(Home(home), run_name(run_))
     run(Path(record["file"]), home, quiet, as_json)
@@ -60,8 +60,8 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show how far a run is, step by step; or all runs of the home."""
-    from attar.home import Home
-    from attar.show import print_status, status_lines
+    from attar.cli.render import print_status, status_lines
+    from attar.runtime.home import Home
 
     out(status_lines(Home(home), run_name(run_) if run_ else None), as_json, print_status)
 
@@ -73,9 +73,9 @@ def why(
     """Tell a row's whole story: who wrote it, every score, why it was kept or dropped."""
     from dataclasses import asdict
 
-    from attar.home import Home
-    from attar.show import print_story
-    from attar.story import story
+    from attar.cli.render import print_story
+    from attar.runtime.home import Home
+    from attar.runtime.row_history import story
 
     out([asdict(chapter) for chapter in story(Home(home), run_name(run_), row)], as_json, print_story)
 
@@ -87,8 +87,8 @@ def report(
     home: HomeOption = HOME,
 ) -> None:
     """Write a run's report, or one of several runs of a recipe side by side: one HTML file that opens offline."""
-    from attar.home import Home
-    from attar.report.page import write_report
+    from attar.outputs.report.page import write_report
+    from attar.runtime.home import Home
 
     print(write_report(Home(home), *map(run_name, names), out=out))  # noqa: T201 (its output is its result)
 
@@ -101,9 +101,9 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Set runs side by side on the same questions: scores, wins by category and level, what each took, where they differ."""
-    from attar.compare.show import print_comparison
-    from attar.compare.together import compare as together
-    from attar.home import Home
+    from attar.cli.render_comparison import print_comparison
+    from attar.outputs.compare.compare import compare as together
+    from attar.runtime.home import Home
 
     out(together(Home(home), *map(_side_name, names), most=examples).plain(), as_json, print_comparison)
 
@@ -121,8 +121,8 @@ def gc(
     as_json: JsonOption = False,
 ) -> None:
     """List (or remove) the steps that no run refers to."""
-    from attar.home import Home, collect_garbage
-    from attar.show import print_garbage
+    from attar.cli.render import print_garbage
+    from attar.runtime.home import Home, collect_garbage
 
     found = [{"step": name, "bytes": size} for name, size in collect_garbage(Home(home), really=really)]
     out(found, as_json, lambda lines: print_garbage(lines, really))

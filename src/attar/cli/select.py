@@ -58,10 +58,10 @@ def select(  # noqa: PLR0913 (a command's options)
     as_json: JsonOption = False,
 ) -> None:
     """Keep the best rows of a pool that are new and differ, with a reason for every row that is dropped."""
-    from attar.carry import Choice
-    from attar.choose import DIVERSE, TOKENS, selection
-    from attar.errors import RecipeError
-    from attar.harvest import Target
+    from attar.api.pool.output import Target
+    from attar.api.pool.recipes import DIVERSE, TOKENS, selection
+    from attar.api.pool.run import Choice
+    from attar.core.errors import RecipeError
 
     if keep is not None and tokens is not None:
         raise RecipeError("--keep is a number of rows, --tokens a number of tokens: give one of them")
@@ -135,8 +135,8 @@ def dedup(  # noqa: PLR0913 (a command's options)
 
 def _dedups(given: str | None) -> dict[str, float | None]:
     """`exact,near=0.8` as kinds and limits."""
-    from attar.choose import DEDUPS
-    from attar.errors import RecipeError
+    from attar.api.pool.recipes import DEDUPS
+    from attar.core.errors import RecipeError
 
     found: dict[str, float | None] = {}
     for word in given.split(",") if given else []:
@@ -152,7 +152,7 @@ def _dedups(given: str | None) -> dict[str, float | None]:
 
 
 def _limit(option: str, given: float) -> float:
-    from attar.errors import RecipeError
+    from attar.core.errors import RecipeError
 
     if not 0 < given <= 1:
         raise RecipeError(f"{option} {given}: how alike two rows may be lies above 0 and up to 1")

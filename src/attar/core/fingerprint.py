@@ -1,22 +1,19 @@
 """Fingerprints: the same input gives the same one on any machine (of one Python version), and a change that matters another.
 
-A stage's covers its module and every Attar module that it imports (code, not comments or docstrings), engines aside: how an
-answer was fetched is not part of what was asked.
+A stage's covers its function and all code that this names, however deep (see `source`).
 """
 
-import ast
 import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from attar.core.source import code_of
+
 LENGTH = 16
-_OUTSIDE = ("attar.engines", "attar.errors", "attar.identity")
 
 
 def fingerprint(*values: Any) -> str:
@@ -41,53 +38,11 @@ def plain(value: Any) -> Any:
 
 
 def of_stage(stage: Callable[..., Any]) -> str:
-    """The fingerprint of a stage: its name and the code that it stands on."""
+    """The fingerprint of a stage: its name, and the code of its function and of all that this names."""
     file = getattr(inspect.getmodule(stage), "__file__", None)
     if file is None:
         raise TypeError(f"stage {stage!r} has no source file")
-    return fingerprint(stage.__qualname__, _code(Path(file)))
-
-
-@lru_cache
-def _code(path: Path) -> list[str]:
-    """Hashes of a module and of the Attar modules that it imports, however deep."""
-    seen: dict[Path, str] = {}
-    queue = [path]
-    while queue:
-        file = queue.pop()
-        if file not in seen:
-            tree = ast.parse(file.read_text())
-            queue.extend(_imports(tree, file.parent))
-            seen[file] = hashlib.blake2b(ast.dump(_bare(tree)).encode(), digest_size=8).hexdigest()
-    return sorted(seen.values())
-
-
-def _imports(tree: ast.AST, beside: Path) -> list[Path]:
-    """The files of a module's imports that are Attar's, or that lie beside it."""
-    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    names += [
-        f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
-    ]
-    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    own = [file for name in names if name.startswith("attar.") and not name.startswith(_OUTSIDE) if (file := _file(name))]
-    near = [beside / (name.replace(".", "/") + ".py") for name in names if not name.startswith("attar")]
-    return own + [file for file in near if file.is_file()]
-
-
-def _file(name: str) -> Path | None:
-    try:
-        spec = find_spec(name)
-    except ModuleNotFoundError:  # `from module import function`: the name is not a module
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-def _bare(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    return tree
+    return fingerprint(stage.__qualname__, code_of(Path(file), stage.__name__))
 
 
 def of_folder(folder: Path) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attar.errors import DataError, RecipeError, did_you_mean
+from attar.core.errors import DataError, RecipeError, did_you_mean
 
 FILE = "scorer.json"
 LABELS = (1, 2, 3, 4, 5, 6)

@@ -70,4 +70,4 @@ def columns_read(stage: Callable[..., Any], knobs: Mapping[str, Any]) -> tuple[s
 
 def stage_name(stage: Callable[..., Any]) -> str:
     """`family.module.function`, as people write it."""
-    return f"{stage.__module__.removeprefix('attar.')}.{stage.__name__}"
+    return f"{stage.__module__.removeprefix('attar.').removeprefix('stages.')}.{stage.__name__}"

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError
+from attar.core.errors import DataError
 
 Table = pl.DataFrame
 

@@ -20,10 +20,10 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, did_you_mean
-from attar.formats import FORMATS, OURS, Row, understand
-from attar.table import COLUMNS, Table
-from attar.vectors.lists import arrays, kind_of, series
+from attar.core.errors import DataError, did_you_mean
+from attar.core.table import COLUMNS, Table
+from attar.data.formats import FORMATS, OURS, Row, understand
+from attar.data.vector_columns import arrays, kind_of, series
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
 _NUMBERS = pl.List(pl.Null)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attar.errors import DataError, MissingExtraError
-from attar.files import sources
+from attar.core.errors import DataError, MissingExtraError
+from attar.data.readers import sources
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?(?:@[\w./-]+)?")
 

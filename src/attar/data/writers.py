@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from attar.errors import DataError, MissingExtraError, did_you_mean
-from attar.formats import FORMATS, OURS, Row, express
-from attar.table import Table
+from attar.core.errors import DataError, MissingExtraError, did_you_mean
+from attar.core.table import Table
+from attar.data.formats import FORMATS, OURS, Row, express
 
 
 class Sink:

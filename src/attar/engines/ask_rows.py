@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from attar.chat import Message
+from attar.chat.templates import Message
+from attar.core.replies import Weights
 from attar.engines.base import Grader, Reply, Request, Writer, in_order
-from attar.parse import Weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Protocol
 
-from attar.chat import Message, Template
-from attar.errors import RecipeError
+from attar.chat.templates import Message, Template
+from attar.core.errors import RecipeError
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from hashlib import blake2b
 from math import log
 from random import Random
 
-from attar.chat import Template
+from attar.chat.templates import Template
+from attar.core.errors import EngineError, did_you_mean
+from attar.core.fingerprint import fingerprint
 from attar.engines.base import Reply, Request, Spec
-from attar.errors import EngineError, did_you_mean
-from attar.identity import fingerprint
 
 OPTIONS = ("seed", "faults", "cut", "delay", "replies")
 _WORDS = (

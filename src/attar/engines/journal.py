@@ -18,10 +18,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from attar.core.errors import EngineError
+from attar.core.replies import clean
 from attar.engines.base import Reply
 from attar.engines.meter import Spent
-from attar.errors import EngineError
-from attar.parse import clean
 
 GROUP_SECONDS = 0.5
 _MOST_WAITING = 8_000

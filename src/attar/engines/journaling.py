@@ -13,10 +13,10 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import Any
 
+from attar.core.errors import LimitError
 from attar.engines.base import Reply, Request, Spec
 from attar.engines.journal import Journal, load
 from attar.engines.meter import Meter
-from attar.errors import LimitError
 
 _Answers = SimpleQueue[Reply | Request]
 """What others' asking brings: a reply, or the request itself where they gave it up."""

@@ -12,8 +12,8 @@ from functools import lru_cache
 from math import exp, inf, log, log1p
 from typing import Any
 
-from attar.chat import Template, answered
-from attar.errors import EngineError
+from attar.chat.templates import Template, answered
+from attar.core.errors import EngineError
 
 _NEAR = 32
 """So many characters of the text before a label tell its tokens."""

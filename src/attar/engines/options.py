@@ -2,8 +2,8 @@
 
 from typing import Any, get_type_hints
 
+from attar.core.errors import EngineError, did_you_mean
 from attar.engines.base import Spec
-from attar.errors import EngineError, did_you_mean
 
 
 def checked(spec: Spec, kinds: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from yarl import URL
 
+from attar.core.errors import EngineError
 from attar.engines.base import Spec
-from attar.errors import EngineError
 
 KNOWN = {
     # as reported in the autumn of 2026; the providers' own pages decide

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from attar.core.errors import EngineError, did_you_mean
 from attar.engines.base import Spec
-from attar.errors import EngineError, did_you_mean
 
 KINDS = ("http", "vllm", "sglang", "llamacpp", "batch", "local", "fake")
 
@@ -12,19 +12,19 @@ def open_engine(spec: Spec) -> Any:
     """The engine of a spec; nothing heavy is loaded before it is asked something."""
     match spec.kind:
         case "http":
-            from attar.engines.http import Http
+            from attar.engines.http.engine import Http
 
             return Http(spec)
         case "vllm" | "sglang" | "llamacpp":
-            from attar.engines.serve import Served
+            from attar.engines.http.managed_server import Served
 
             return Served(spec)
         case "batch":
-            from attar.engines.batch import Batch
+            from attar.engines.http.batch_api import Batch
 
             return Batch(spec)
         case "local":
-            from attar.engines.local import Local
+            from attar.engines.local.engine import Local
 
             return Local(spec)
         case "fake":

@@ -3,8 +3,8 @@
 import re
 from random import Random
 
-from attar.world.lexicon import FACTS, KEYS, LAND_OF, ORDINALS, WORDS
-from attar.world.tasks import Task, answer, is_valid, work
+from attar.pocket.lexicon import FACTS, KEYS, LAND_OF, ORDINALS, WORDS
+from attar.pocket.tasks import Task, answer, is_valid, work
 
 GREETINGS = ("", "Please help me. ", "Hello! ", "Quick question: ")
 

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from random import Random
 
-from attar.world.lexicon import FACTS, GROUP_OF, GROUPS, KEYS, LAND_OF, ORDINALS, WORDS
+from attar.pocket.lexicon import FACTS, GROUP_OF, GROUPS, KEYS, LAND_OF, ORDINALS, WORDS
 
 CATEGORY = {
     **dict.fromkeys(("repeat", "reverse", "upper", "remove", "sort", "times"), "editing"),

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from attar.world.lexicon import WORDS
-from attar.world.speech import respond
-from attar.world.tasks import Task, answer
+from attar.pocket.lexicon import WORDS
+from attar.pocket.speech import respond
+from attar.pocket.tasks import Task, answer
 
 _STATEMENT = "The answer is "
 

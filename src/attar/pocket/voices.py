@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from attar.world.lexicon import FACTS, GROUPS, LEVELS
+from attar.pocket.lexicon import FACTS, GROUPS, LEVELS
 
 TAG = "Tag this task."
 JUDGE = "Rate this answer from 1 to 5."

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attar import origins
-from attar import pool as pools
-from attar.annotate import distil, reward, scorer
+from attar.core.errors import RecipeError
+from attar.core.scorer_prompts import NUMBERS
+from attar.data import sources
 from attar.engines.base import Spec
-from attar.errors import RecipeError
-from attar.evaluate import agreement, verified
-from attar.flow import Flow, Handle
-from attar.questions import NUMBERS
-from attar.select import keep, rank, where
-from attar.synth import pocket, respond
-from attar.train import scorer as train_scorer
+from attar.runtime.flow import Flow, Handle
+from attar.stages import pool as pools
+from attar.stages.annotate import distil, reward, scorer
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.evaluate.judging import agreement
+from attar.stages.select import keep, rank, where
+from attar.stages.synth import pocket_data, respond
+from attar.stages.train import scorer as train_scorer
 
 WHAT = "rating"
 LABELS = NUMBERS[WHAT]
@@ -60,11 +61,11 @@ def rows_with_scores(
     flow: Flow, source: str, writer: Handle, drawing: Mapping[str, Any], each: int, seed: int, name: str
 ) -> Handle:
     """Answers that people have rated, from a file; or in the pocket world, a model's answers rated by the truth."""
-    if count := pocket.asked_for(source):
-        asked = flow(pocket.questions, count=max(1, count // each), seed=seed, name=f"{name}-prompts")
+    if count := pocket_data.asked_for(source):
+        asked = flow(pocket_data.questions, count=max(1, count // each), seed=seed, name=f"{name}-prompts")
         drawn = flow(respond.sample, asked, engine=writer, n=each, **drawing, whole=False, name=f"{name}-answers")
-        return flow(verified.rate, drawn, name=name)
-    return flow(pools.read, **origins.pinned(source), name=name)
+        return flow(pocket_exam.rate, drawn, name=name)
+    return flow(pools.read, **sources.pinned(source), name=name)
 
 
 def some_answers(flow: Flow, prompts: Handle, writer: Handle, count: int, drawing: Mapping[str, Any], seed: int) -> Handle:

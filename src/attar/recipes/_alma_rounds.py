@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from attar import pair
-from attar.annotate import reward, scorer
 from attar.engines.base import Spec
-from attar.flow import Flow, Handle
-from attar.select import cluster, few, keep, plateau, rank
-from attar.synth import respond
-from attar.train import prefer, sft
+from attar.runtime.flow import Flow, Handle
+from attar.stages import pairs as pair
+from attar.stages.annotate import reward, scorer
+from attar.stages.select import best_of_n, cluster, keep, plateau, rank
+from attar.stages.synth import respond
+from attar.stages.train import preference as prefer
+from attar.stages.train import sft
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def gone(flow: Flow, setting: Setting, way: Way, name: str = "") -> Gone:
         found.picked.append(fresh)
         scored = _answered(flow, setting, way, fresh, found.models, where)
         judged += scored[-1:] if number > 2 else []
-        best = flow(few.of_each, *scored, by="rating", which="drawn", seed=setting.seed, name=f"{where}-few")
+        best = flow(best_of_n.of_each, *scored, by="rating", which="drawn", seed=setting.seed, name=f"{where}-few")
         found.added.append(_best(flow, setting, best, where))
         if way.align == "dpo":
             found.pairs.append(_pairs(flow, setting, best, where))

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from attar.flow import Flow, Handle
-from attar.select import decontaminate, keep
+from attar.runtime.flow import Flow, Handle
+from attar.stages.select import decontaminate, keep
 
 BENCHMARKS = ("alpaca_eval", "arena_hard", "mt_bench")
 

@@ -4,30 +4,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from attar.core.errors import RecipeError
+from attar.data.sources import pinned
 from attar.engines.base import Spec
-from attar.errors import RecipeError
-from attar.evaluate import (
-    accuracy,
+from attar.recipes import _evaluate_judges as judging
+from attar.recipes._evaluate_judges import Judged, Judging
+from attar.runtime.flow import Flow, Handle
+from attar.stages.evaluate import questions, responses
+from attar.stages.evaluate.benchmarks import (
     alpaca_eval,
     arena_scores,
     constraint_tasks,
     constraints,
-    controls,
-    exam,
-    judge_accuracy,
     mt_bench,
     numbers,
-    responses,
-    rewarded,
-    verified,
+    pocket_exam,
+    reward_bench,
     wildbench,
 )
-from attar.flow import Flow, Handle
-from attar.origins import pinned
-from attar.recipes import _judging as judging
-from attar.recipes._judging import Judged, Judging
-from attar.select import keep
-from attar.synth import respond
+from attar.stages.evaluate.figures import accuracy
+from attar.stages.evaluate.judging import controls, reward_judge
+from attar.stages.select import keep
+from attar.stages.synth import respond
 
 OF_ANSWERS = {
     "another": controls.another,
@@ -117,12 +115,12 @@ def judges(flow: Flow, setting: Setting) -> Results:
     """RewardBench: how often a judge, or a reward model, prefers the right answer."""
     source = {**_pinned(setting.source), "split": setting.split}
     if setting.how.rewarder:
-        answers = flow(judge_accuracy.answers, **source, name="answers")
-        scored = flow(rewarded.score, answers, engine=setting.how.rewarder, name="rewarded")
-        return {"judged": scored, "figures": flow(judge_accuracy.by_score, scored, **setting.drawn, name="figures")}
-    battles = flow(judge_accuracy.battles, **source, name="battles")
+        answers = flow(reward_bench.answers, **source, name="answers")
+        scored = flow(reward_judge.score, answers, engine=setting.how.rewarder, name="rewarded")
+        return {"judged": scored, "figures": flow(reward_bench.by_score, scored, **setting.drawn, name="figures")}
+    battles = flow(reward_bench.battles, **source, name="battles")
     judged = judging.duels(flow, battles, setting.how, "judged")
-    figures = flow(judge_accuracy.by_preference, judged.rows, **setting.drawn, name="figures")
+    figures = flow(reward_bench.by_preference, judged.rows, **setting.drawn, name="figures")
     return {"judged": judged.rows, "figures": figures, **judging.trusted(flow, judged, setting.how, [])}
 
 
@@ -130,8 +128,8 @@ def checked(flow: Flow, setting: Setting, what: str) -> Results:
     """Tasks with a checkable answer: of the pocket world, with numbers, with constraints."""
     match what:
         case "pocket":
-            asked = flow(verified.tasks, count=setting.count, seed=setting.seed, name="questions")
-            check, by = verified.check, ["family", "level"]
+            asked = flow(pocket_exam.tasks, count=setting.count, seed=setting.seed, name="questions")
+            check, by = pocket_exam.check, ["family", "level"]
         case "numbers":
             asked, check, by = _questions(flow, setting), numbers.check, []
         case _ if setting.source:
@@ -181,8 +179,8 @@ def _control(flow: Flow, control: str, asked: Handle, answers: Handle, against: 
 
 def _questions(flow: Flow, setting: Setting) -> Handle:
     if setting.source == "pocket":
-        return flow(verified.tasks, count=setting.count, seed=setting.seed, name="questions")
-    return flow(exam.questions, **_pinned(setting.source), split=setting.split, name="questions")
+        return flow(pocket_exam.tasks, count=setting.count, seed=setting.seed, name="questions")
+    return flow(questions.questions, **_pinned(setting.source), split=setting.split, name="questions")
 
 
 def _answered(flow: Flow, setting: Setting, asked: Handle, by: Spec | None, name: str, n: int = 1) -> Handle:

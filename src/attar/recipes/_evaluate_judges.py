@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from attar.engines.base import Spec
-from attar.evaluate import arena_hard, bias, duel, grade, jury, rewarded
-from attar.flow import Flow, Handle
+from attar.runtime.flow import Flow, Handle
+from attar.stages.evaluate.benchmarks import arena_hard
+from attar.stages.evaluate.judging import bias, jury, pairwise, pointwise, reward_judge
 
 By = Literal["chances", "verdict"]
 
@@ -19,7 +20,7 @@ class Judging:
     rewarder: Spec | None
     by: By
     wording: str
-    order: duel.Order
+    order: pairwise.Order
     votes: jury.How
     tokens: int
     least_mass: float
@@ -44,15 +45,15 @@ class Judged:
 def duels(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
     """Battles with a preference: by the judges, or by how much more reward the one answer gets."""
     if how.rewarder:
-        return Judged(flow(rewarded.prefer, battles, engine=how.rewarder, name=name), {}, "preference")
-    stage = duel.weigh if how.by == "chances" else duel.ask
+        return Judged(flow(reward_judge.prefer, battles, engine=how.rewarder, name=name), {}, "preference")
+    stage = pairwise.weigh if how.by == "chances" else pairwise.ask
     return _heard(flow, battles, how, stage, {"order": how.order, **how.asking}, name)
 
 
 def in_five(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
     """Battles with a preference by five grades, which judges write, however else they are asked."""
     own = replace(how, by="verdict")
-    return _heard(flow, battles, own, duel.ask, {"order": how.order, "grades": "five", **own.asking}, name)
+    return _heard(flow, battles, own, pairwise.ask, {"order": how.order, "grades": "five", **own.asking}, name)
 
 
 def arena(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
@@ -65,7 +66,7 @@ def arena(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
 
 def grades(flow: Flow, answers: Handle, how: Judging, name: str) -> Judged:
     """Answers with a score from 1 to 10."""
-    stage = grade.weigh if how.by == "chances" else grade.ask
+    stage = pointwise.weigh if how.by == "chances" else pointwise.ask
     return _heard(flow, answers, how, stage, how.asking, name)
 
 
@@ -102,7 +103,7 @@ def _heard(
     name: str,
 ) -> Judged:
     """The rows as one judge has them, or as a jury does."""
-    score = "score" if stage in (grade.weigh, grade.ask) else "preference"
+    score = "score" if stage in (pointwise.weigh, pointwise.ask) else "preference"
     said = {who: flow(stage, rows, engine=judge, **knobs, name=f"{name}-{who}") for who, judge in how.judges.items()}
     if len(said) == 1:
         return Judged(next(iter(said.values())), said, score)

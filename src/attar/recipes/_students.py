@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
 
-from attar.annotate import safety
 from attar.engines.base import Spec
-from attar.evaluate import stats, verified
-from attar.flow import Flow, Handle
-from attar.select import keep, where
-from attar.synth import respond
-from attar.train import prefer, sft
+from attar.runtime.flow import Flow, Handle
+from attar.stages.annotate import safety
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.evaluate.figures import arm_scores
+from attar.stages.select import keep, where
+from attar.stages.synth import respond
+from attar.stages.train import preference, sft
 
 Exam = Literal["none", "pocket"]
 
@@ -42,7 +43,7 @@ class Fit(Steps, total=False):
 class Preference(Steps, total=False):
     """How to train on pairs (`train.prefer.train`)."""
 
-    method: prefer.Method
+    method: preference.Method
     beta: Annotated[float, Gt(0)]
     gamma: float
 
@@ -64,7 +65,7 @@ def trained(flow: Flow, base: Spec, arms: Mapping[str, Handle], fit: Fit, seed: 
 
 def preferring(flow: Flow, student: Handle, pairs: Handle, how: Preference, seed: int) -> Handle:
     """A student that goes on with preference pairs."""
-    return flow(prefer.train, pairs, engine=student, **_knobs(how), seed=seed, name="train-preferred")
+    return flow(preference.train, pairs, engine=student, **_knobs(how), seed=seed, name="train-preferred")
 
 
 def _knobs(settings: Fit | Preference) -> dict[str, Any]:
@@ -79,9 +80,9 @@ def measured(
     if exam == "none":
         return results
     students: dict[str, Spec | Handle] = {**models, "none": base}
-    questions = flow(verified.tasks, count=size, seed=seed, name="exam")
+    questions = flow(pocket_exam.tasks, count=size, seed=seed, name="exam")
     marked = {}
     for arm, student in students.items():
         sat = flow(respond.sample, questions, engine=student, max_tokens=max_tokens, whole=False, name=f"sit-{arm}")
-        marked[f"answers-{arm}"] = flow(verified.check, sat, name=f"mark-{arm}")
-    return results | marked | {"scores": flow(stats.compare, *marked.values(), arms=list(students), name="scores")}
+        marked[f"answers-{arm}"] = flow(pocket_exam.check, sat, name=f"mark-{arm}")
+    return results | marked | {"scores": flow(arm_scores.compare, *marked.values(), arms=list(students), name="scores")}

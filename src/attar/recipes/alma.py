@@ -21,20 +21,21 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from attar import origins, questions
-from attar import pool as pools
-from attar.annotate import embed
+from attar.core import scorer_prompts
+from attar.core.errors import RecipeError
+from attar.data import sources
 from attar.engines.base import Spec
-from attar.errors import RecipeError
-from attar.evaluate import verified
-from attar.flow import Flow, Handle, recipe
-from attar.recipes import _judge, _rounds
-from attar.recipes._apart import BENCHMARKS, apart
-from attar.recipes._rounds import Setting, Way
-from attar.recipes._student import Exam, Fit, Preference, Steps, measured
-from attar.select import anew, cluster, enough, keep, where
-from attar.synth import fewshot, pocket
-from attar.train import sft
+from attar.recipes import _alma_judge, _alma_rounds
+from attar.recipes._alma_rounds import Setting, Way
+from attar.recipes._decontaminate import BENCHMARKS, apart
+from attar.recipes._students import Exam, Fit, Preference, Steps, measured
+from attar.runtime.flow import Flow, Handle, recipe
+from attar.stages import pool as pools
+from attar.stages.annotate import embed
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.select import cluster, dedup_against, keep, until_enough, where
+from attar.stages.synth import fewshot, pocket_data
+from attar.stages.train import sft
 
 Positive = Annotated[int, Ge(1)]
 Arm = Literal[
@@ -97,17 +98,17 @@ def alma(
     drawing = {"temperature": temperature, "top_p": top_p, "max_tokens": answer_tokens, "seed": seed}
     fresh, yielded = _prompts(flow, base, told, prompts, form, prompt_temperature, prompt_tokens, alike, seed)
     if exam == "pocket":
-        fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
+        fresh = flow(keep.rows, fresh, flow(pocket_exam.apart, fresh), name="unseen")
     fresh = apart(flow, fresh, against)
     grouped = _grouped(flow, fresh, embedder, clusters, seed)
 
-    wording = questions.pinned(question) if question else None if judge else questions.WORDINGS[_judge.WHAT]
-    asking = {"what": _judge.WHAT, "question": wording, "turns": "last"}
-    labelled = _judge.rows_with_scores(flow, labels, students[0], drawing, 2, seed + 1, "labels") if labels else None
+    wording = scorer_prompts.pinned(question) if question else None if judge else scorer_prompts.WORDINGS[_alma_judge.WHAT]
+    asking = {"what": _alma_judge.WHAT, "question": wording, "turns": "last"}
+    labelled = _alma_judge.rows_with_scores(flow, labels, students[0], drawing, 2, seed + 1, "labels") if labels else None
     unlabelled = None
     if distil != "none" and labelled and judge is None:
-        unlabelled = _judge.some_answers(flow, grouped, students[0], distilled, drawing, seed)
-    found = _judge.judges(
+        unlabelled = _alma_judge.some_answers(flow, grouped, students[0], distilled, drawing, seed)
+    found = _alma_judge.judges(
         flow,
         given=judge or (rewarder if labelled is None else None),
         base=base if judge_from == "base" else students[0],
@@ -121,8 +122,8 @@ def alma(
     )
     results = {"prompts": yielded}
     if gold:
-        rated = _judge.rows_with_scores(flow, gold, students[0], drawing, 4, seed + 2, "gold")
-        results |= _judge.trusted(flow, found, rewarder, rated, asking)
+        rated = _alma_judge.rows_with_scores(flow, gold, students[0], drawing, 4, seed + 2, "gold")
+        results |= _alma_judge.trusted(flow, found, rewarder, rated, asking)
 
     setting = Setting(
         base=base,
@@ -142,7 +143,7 @@ def alma(
         seed=seed,
     )
     way = _way(found, rewarder, by, rounded=rounded, align=align)
-    main = _rounds.gone(flow, setting, way)
+    main = _alma_rounds.gone(flow, setting, way)
     models = {f"round-{number}": model for number, model in enumerate(main.models, 1)}
     last = models.pop(f"round-{rounds}")
     models = {f"round-{rounds}": last, **models}
@@ -157,9 +158,9 @@ def alma(
 
 def _seeds(flow: Flow, source: str, seed: int) -> Handle:
     """The seed rows: conversations that somebody has, their last answer told."""
-    if count := pocket.asked_for(source):
-        return flow(pocket.answers, flow(pocket.questions, count=count, seed=seed, name="seed-prompts"), name="seeds")
-    read = flow(pools.read, **origins.pinned(source), name="seed-file")
+    if count := pocket_data.asked_for(source):
+        return flow(pocket_data.answers, flow(pocket_data.questions, count=count, seed=seed, name="seed-prompts"), name="seeds")
+    read = flow(pools.read, **sources.pinned(source), name="seed-file")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND length(prompt) > 0 AND length(response) > 0", name="usable"
     )
@@ -183,13 +184,13 @@ def _prompts(
     for number in range(2 * ASKS):
         where_ = f"prompts-{number + 1}"
         plan = flow(fewshot.draws, told, count=batch, form=form, start=number * batch, seed=seed, name=f"{where_}-draws")
-        still = flow(enough.still, plan, *drawn, wanted=wanted, name=f"{where_}-needed")
+        still = flow(until_enough.still, plan, *drawn, wanted=wanted, name=f"{where_}-needed")
         asked = flow(
             fewshot.ask, still, engine=base, temperature=temperature, max_tokens=tokens, seed=seed, name=f"{where_}-asked"
         )
-        new = flow(anew.fresh, asked, told, *drawn[1::2], threshold=alike, name=f"{where_}-new")
+        new = flow(dedup_against.fresh, asked, told, *drawn[1::2], threshold=alike, name=f"{where_}-new")
         drawn += [asked, flow(keep.rows, asked, new, name=where_)]
-    yielded = flow(enough.told, *drawn, wanted=wanted, name="yielded")
+    yielded = flow(until_enough.told, *drawn, wanted=wanted, name="yielded")
     return flow(keep.together, *drawn[1::2], name="prompts"), yielded
 
 
@@ -200,7 +201,9 @@ def _grouped(flow: Flow, prompts: Handle, embedder: Spec | None, clusters: int, 
     return flow(keep.columns, prompts, groups, name="grouped")
 
 
-def _way(found: _judge.Judges, rewarder: Spec | None, by: str, *, rounded: bool = False, align: Literal["sft", "dpo"]) -> Way:
+def _way(
+    found: _alma_judge.Judges, rewarder: Spec | None, by: str, *, rounded: bool = False, align: Literal["sft", "dpo"]
+) -> Way:
     """How the rounds are judged, and what is trained on."""
     if by == "judge":
         return Way(judge=found.last, rewards=found.last is rewarder, rounded=rounded, align=align)
@@ -210,11 +213,11 @@ def _way(found: _judge.Judges, rewarder: Spec | None, by: str, *, rounded: bool 
 
 
 def _arm(
-    flow: Flow, setting: Setting, way: Way, found: _judge.Judges, rewarder: Spec | None, main: _rounds.Gone, arm: Arm
+    flow: Flow, setting: Setting, way: Way, found: _alma_judge.Judges, rewarder: Spec | None, main: _alma_rounds.Gone, arm: Arm
 ) -> Handle:
     """The last model of the same rounds with one thing changed; or one trained on the same prompts, all answered right."""
     if arm == "oracle":
-        right = [flow(pocket.answers, rows, name=f"right-{number}") for number, rows in enumerate(main.added, 2)]
+        right = [flow(pocket_data.answers, rows, name=f"right-{number}") for number, rows in enumerate(main.added, 2)]
         usable = [
             flow(keep.rows, rows, flow(where.holds, rows, rule="response IS NOT NULL", name="has-answer"), name="right")
             for rows in right
@@ -234,4 +237,4 @@ def _arm(
     }
     if (changed_way := changed[arm]) is None:
         raise RecipeError("arm 'rewarder' is judged by a reward model: name an engine for 'rewarder'")
-    return _rounds.gone(flow, setting, changed_way, f"{arm}-").models[-1]
+    return _alma_rounds.gone(flow, setting, changed_way, f"{arm}-").models[-1]

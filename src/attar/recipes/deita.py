@@ -18,18 +18,19 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from typing_extensions import TypedDict
 
-from attar import origins, questions
-from attar import pool as pools
-from attar.annotate import embed, lengths, ranking, reward, scorer
+from attar.core import scorer_prompts
+from attar.core.errors import RecipeError
+from attar.data import sources
 from attar.engines.base import Spec
-from attar.errors import RecipeError
-from attar.evaluate import verified
-from attar.flow import Flow, Handle, recipe
-from attar.recipes._apart import BENCHMARKS, apart
-from attar.recipes._student import Exam, Fit, Preference, Steps, measured, preferring, trained
-from attar.select import dedup, diverse, keep, rank, where
-from attar.synth import evolve, pocket, respond
-from attar.train import scorer as train_scorer
+from attar.recipes._decontaminate import BENCHMARKS, apart
+from attar.recipes._students import Exam, Fit, Preference, Steps, measured, preferring, trained
+from attar.runtime.flow import Flow, Handle, recipe
+from attar.stages import pool as pools
+from attar.stages.annotate import embed, lengths, ranking, reward, scorer
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.select import dedup, diverse, keep, rank, where
+from attar.stages.synth import evolve, pocket_data, respond
+from attar.stages.train import scorer as train_scorer
 
 Positive = Annotated[int, Ge(1)]
 Arm = Literal["random", "longest", "complexity", "quality", "top"]
@@ -90,7 +91,7 @@ def deita(
 ) -> Mapping[str, Handle]:
     """The best rows of a pool that differ; with a base also the models trained on them, on the ablations, and on pairs."""
     named = {"complexity": complexity_question, "quality": quality_question}
-    asked = {what: questions.pinned(question) if question else None for what, question in named.items()}
+    asked = {what: scorer_prompts.pinned(question) if question else None for what, question in named.items()}
     graders: dict[str, Spec | Handle] = {}
     for what, grader in zip(WHAT, (complexity, quality), strict=True):
         graders[what] = grader or _scorer(
@@ -113,7 +114,7 @@ def deita(
         "messages",
     )
     if exam == "pocket":
-        rows = flow(keep.rows, rows, flow(verified.apart, rows), name="unseen")
+        rows = flow(keep.rows, rows, flow(pocket_exam.apart, rows), name="unseen")
     for what in WHAT:
         rows = flow(scorer.score, rows, engine=graders[what], what=what, question=asked[what], name=what)
     scored = flow(scorer.evol, flow(lengths.measure, rows))
@@ -142,10 +143,10 @@ def deita(
 
 def _pool(flow: Flow, source: str, form: str | None, seed: int) -> Handle:
     """The pool's rows that can be read and have an answer, with all that is said in each as `conversation`."""
-    if count := pocket.asked_for(source):
-        read = flow(pocket.pool, count=count, seed=seed, name="pool")
+    if count := pocket_data.asked_for(source):
+        read = flow(pocket_data.pool, count=count, seed=seed, name="pool")
     else:
-        read = flow(pools.read, **origins.pinned(source), form=form, name="pool")
+        read = flow(pools.read, **sources.pinned(source), form=form, name="pool")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND length(prompt) > 0 AND length(response) > 0", name="usable"
     )
@@ -164,15 +165,15 @@ def _labels(
 ) -> Handle:
     """Rows with scores: from a file, from the pocket world, or made of seeds by evolving and ranking."""
     if source := given.get(what):
-        if count := pocket.asked_for(source):
-            return flow(pocket.labelled, what=what, count=count, seed=seed, name=f"labels-{what}")
-        return flow(pools.read, **origins.pinned(source), name=f"labels-{what}")
+        if count := pocket_data.asked_for(source):
+            return flow(pocket_data.labelled, what=what, count=count, seed=seed, name=f"labels-{what}")
+        return flow(pools.read, **sources.pinned(source), name=f"labels-{what}")
     if "seeds" not in how or teacher is None or judge is None:
         raise RecipeError(
             f"no scorer of {what}: name an engine for {what!r}, or labels: {{{what}: FILE}}, "
             "or a teacher and evolution: {seeds: FILE}"
         )
-    read = flow(pools.read, **origins.pinned(how["seeds"]), name="seed-file")
+    read = flow(pools.read, **sources.pinned(how["seeds"]), name="seed-file")
     some = flow(keep.rows, read, flow(rank.chance, read, keep=how.get("count", 2000), seed=seed, name="some"), name="seeds")
     making: dict[str, Any] = {
         "rounds": how.get("rounds", 5),
@@ -212,9 +213,9 @@ def _arm(flow: Flow, rows: Handle, chosen: Handle, arm: Arm, size: int, seed: in
 
 def _preferences(flow: Flow, source: str, seed: int) -> Handle:
     """Pairs of a better and a worse answer that somebody has."""
-    if count := pocket.asked_for(source):
-        return flow(pocket.preferences, count=count, seed=seed, name="pairs")
-    read = flow(pools.read, **origins.pinned(source), form="preference", name="pair-file")
+    if count := pocket_data.asked_for(source):
+        return flow(pocket_data.preferences, count=count, seed=seed, name="pairs")
+    read = flow(pools.read, **sources.pinned(source), form="preference", name="pair-file")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND chosen IS NOT NULL AND rejected IS NOT NULL", name="usable-pairs"
     )

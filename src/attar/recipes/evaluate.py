@@ -21,15 +21,15 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
+from attar.core.errors import RecipeError
+from attar.core.replies import LEAST_MASS
 from attar.engines.base import Spec
-from attar.errors import RecipeError
-from attar.evaluate import duel, jury
-from attar.evaluate.wording import OURS, pinned
-from attar.flow import Flow, Handle, recipe
-from attar.parse import LEAST_MASS
-from attar.recipes import _benchmarks as benchmarks
-from attar.recipes._benchmarks import Setting
-from attar.recipes._judging import By, Judging
+from attar.recipes import _evaluate_benchmarks as benchmarks
+from attar.recipes._evaluate_benchmarks import Setting
+from attar.recipes._evaluate_judges import By, Judging
+from attar.runtime.flow import Flow, Handle, recipe
+from attar.stages.evaluate.judging import jury, pairwise
+from attar.stages.evaluate.judging.prompts import OURS, pinned
 
 Positive = Annotated[int, Ge(1)]
 Benchmark = Literal["alpaca_eval", "arena_hard", "mt_bench", "wildbench", "judge_accuracy", "pocket", "numbers", "constraints"]
@@ -69,7 +69,7 @@ def evaluate(
     by: By = "chances",
     wording: str = OURS,
     pair_wording: str = OURS,
-    order: duel.Order = "both",
+    order: pairwise.Order = "both",
     votes: jury.How = "mean",
     judge_tokens: Positive = 2048,
     least_mass: Annotated[float, Ge(0)] = LEAST_MASS,

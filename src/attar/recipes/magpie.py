@@ -16,17 +16,17 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
 
-from attar import pair
-from attar.annotate import embed, language, lengths, neighbours, reward, safety, tags
+from attar.core.errors import RecipeError
 from attar.engines.base import Spec
-from attar.errors import RecipeError
-from attar.evaluate import verified
-from attar.flow import Flow, Handle, recipe
-from attar.recipes._apart import BENCHMARKS, apart
-from attar.recipes._student import Exam, Fit, Preference, guarded, measured, preferring, trained
-from attar.select import dedup, filters, keep, rank, where
-from attar.synth import incontext, respond, turns
-from attar.synth import magpie as draw
+from attar.recipes._decontaminate import BENCHMARKS, apart
+from attar.recipes._students import Exam, Fit, Preference, guarded, measured, preferring, trained
+from attar.runtime.flow import Flow, Handle, recipe
+from attar.stages import pairs as pair
+from attar.stages.annotate import embed, language, lengths, neighbours, reward, safety, tags
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.select import dedup, keep, presets, rank, where
+from attar.stages.synth import incontext, respond, turns
+from attar.stages.synth import magpie as draw
 
 Positive = Annotated[int, Ge(1)]
 OWN = "the filter's own"
@@ -80,7 +80,7 @@ def magpie(
     seed: int = 0,
 ) -> Mapping[str, Handle]:
     """An SFT set from nothing, and preference pairs; with a base also the models trained on them, a control, an exam."""
-    own = filters.preset(filter)
+    own = presets.preset(filter)
     rule, by, size = rule or own.rule, own.by if by == OWN else by, size or own.size
     wanted = {*where.columns(rule), *(where.columns(by) if by else ())}
     writer = writer or teacher
@@ -89,7 +89,7 @@ def magpie(
     asked = flow(draw.ask, plan, engine=teacher, max_tokens=prompt_tokens, flatten=flatten, ban=ban or [], seed=seed)
     fresh = flow(keep.rows, asked, flow(dedup.exact, asked, name="dedup"), name="fresh")
     if exam == "pocket":
-        fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
+        fresh = flow(keep.rows, fresh, flow(pocket_exam.apart, fresh), name="unseen")
     fresh = apart(flow, fresh, against)
     fresh = _placed(flow, fresh, wanted, embedder)
     if wanted & {"difficulty", "quality", "category"}:

@@ -13,19 +13,19 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from attar import pair
-from attar.annotate import lengths, reward, safety
 from attar.engines.base import Spec
-from attar.evaluate import verified
-from attar.flow import Flow, Handle, recipe
-from attar.recipes._apart import BENCHMARKS, apart
-from attar.recipes._student import Exam, Fit, Preference, guarded, measured, preferring, trained
-from attar.select import dedup, filters, keep, rank, where
-from attar.synth import expert, people, respond, turns
-from attar.synth import personas as sources
+from attar.recipes._decontaminate import BENCHMARKS, apart
+from attar.recipes._students import Exam, Fit, Preference, guarded, measured, preferring, trained
+from attar.runtime.flow import Flow, Handle, recipe
+from attar.stages import pairs as pair
+from attar.stages.annotate import lengths, reward, safety
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.select import dedup, keep, presets, rank, where
+from attar.stages.synth import expert, plain_personas, respond, turns
+from attar.stages.synth import personas as sources
 
 Positive = Annotated[int, Ge(1)]
-SFT = filters.preset("pika-sft")
+SFT = presets.preset("pika-sft")
 
 
 @recipe(paper="arXiv:2510.06670")
@@ -81,7 +81,7 @@ def pika(
     )
     fresh = flow(keep.rows, asked, flow(dedup.exact, asked, name="dedup"), name="fresh")
     if exam == "pocket":
-        fresh = flow(keep.rows, fresh, flow(verified.apart, fresh), name="unseen")
+        fresh = flow(keep.rows, fresh, flow(pocket_exam.apart, fresh), name="unseen")
     fresh = apart(flow, fresh, against)
     for turn in range(1, rounds):
         first = flow(respond.sample, fresh, engine=writer, temperature=temperature, max_tokens=answer_tokens, seed=seed + turn)
@@ -132,9 +132,9 @@ def pika(
 
 def _people(flow: Flow, personas: str, column: str | None, count: int, seed: int) -> Handle:
     if personas == "none":
-        return flow(people.nobody, count=count, seed=seed)
+        return flow(plain_personas.nobody, count=count, seed=seed)
     if personas == "pocket":
-        return flow(people.pocket, count=count, seed=seed)
+        return flow(plain_personas.pocket, count=count, seed=seed)
     pin = sources.pinned(None if personas == "taxonomy" else personas)
     source, content = pin["source"], pin["content"]
     return flow(sources.sample, count=count, source=source, content=content, column=column, seed=seed, name="personas")

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.stage import marks, stage_name
-from attar.table import Rows, Table, read_rows, write_part
+from attar.core.errors import RecipeError
+from attar.core.stage import marks, stage_name
+from attar.core.table import Rows, Table, read_rows, write_part
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from attar.core.errors import RecipeError, did_you_mean
+from attar.core.fingerprint import fingerprint, of_stage
+from attar.core.stage import Marks, columns_read, marks, stage_name
 from attar.engines.base import Spec
-from attar.engines.open import open_engine
-from attar.errors import RecipeError, did_you_mean
-from attar.identity import fingerprint, of_stage
-from attar.stage import Marks, columns_read, marks, stage_name
+from attar.engines.registry import open_engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attar.errors import DataError, did_you_mean
-from attar.flow import Step
-from attar.table import part_span, parts
+from attar.core.errors import DataError, did_you_mean
+from attar.core.table import part_span, parts
+from attar.runtime.flow import Step
 
 
 @dataclass(frozen=True, slots=True)

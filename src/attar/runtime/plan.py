@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from attar.core.table import Table, read_rows, rows_of
 from attar.engines.base import Request, Spec
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
-from attar.engines.open import open_engine
+from attar.engines.journaling import Journaled
 from attar.engines.prices import price_of
-from attar.flow import Step, Trace
-from attar.home import Home, card
-from attar.standin import Standin
-from attar.table import Table, read_rows, rows_of
+from attar.engines.registry import open_engine
+from attar.runtime.flow import Step, Trace
+from attar.runtime.home import Home, card
+from attar.runtime.plan_stand_in import Standin
 
 _LIKE = 64
 """Answers of the training rows that are looked at, to see how long a student will write."""

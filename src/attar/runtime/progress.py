@@ -18,8 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from attar.engines.journaled import Journaled
-from attar.flow import Step
+from attar.engines.journaling import Journaled
+from attar.runtime.flow import Step
 
 _LINE_SECONDS = 30.0
 

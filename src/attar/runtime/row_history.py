@@ -5,9 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError
-from attar.home import Home, card, run_record
-from attar.table import parts
+from attar.core.errors import DataError
+from attar.core.table import parts
+from attar.runtime.home import Home, card, run_record
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,15 +21,15 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from attar.core.errors import RecipeError, did_you_mean
 from attar.engines.base import Spec
 from attar.engines.meter import Limits
-from attar.engines.open import KINDS
-from attar.errors import RecipeError, did_you_mean
-from attar.flow import Recipe, Trace, trace
-from attar.run import Settings
+from attar.engines.registry import KINDS
+from attar.runtime.flow import Recipe, Trace, trace
+from attar.runtime.runner import Settings
 
 _KEYS = ("recipe", "engines", "knobs", "limits", "run")
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 class _Loader(yaml.SafeLoader):

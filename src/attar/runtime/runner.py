@@ -13,19 +13,19 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from attar.core.errors import AttarError, DataError, LimitError, RecipeError, ReplyError
+from attar.core.fingerprint import fingerprint
+from attar.core.stage import columns_read
+from attar.core.table import Table, digest, part_name, part_span, parts, read, read_rows, rows_of, write_part
 from attar.engines.base import Spec
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 from attar.engines.meter import NO_LIMITS, Limits, Meter, Spent
-from attar.engines.open import open_engine
 from attar.engines.prices import price_of
-from attar.errors import AttarError, DataError, LimitError, RecipeError, ReplyError
-from attar.flow import Step, Trace
-from attar.home import Home, card, locked, write_json
-from attar.identity import fingerprint
-from attar.scale import Done, Job, account, checked, in_process
-from attar.stage import columns_read
-from attar.table import Table, digest, part_name, part_span, parts, read, read_rows, rows_of, write_part
+from attar.engines.registry import open_engine
+from attar.runtime.executor import Done, Job, account, checked, in_process
+from attar.runtime.flow import Step, Trace
+from attar.runtime.home import Home, card, locked, write_json
 
 _PART_ROWS = 100_000
 _MADE_OF = "made_of"

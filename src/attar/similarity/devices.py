@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from attar.errors import EngineError, MissingExtraError
-from attar.vectors.rows import Matrix
+from attar.core.errors import EngineError, MissingExtraError
+from attar.similarity.matrix import Matrix
 
 
 def cuda() -> bool:

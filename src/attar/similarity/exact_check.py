@@ -5,8 +5,8 @@ A first look in 32 bits sends away what is below by more than 32 bits can err; w
 
 import numpy as np
 
-from attar.vectors.arithmetic import Numpy
-from attar.vectors.rows import Matrix, cosines
+from attar.similarity.matrix import Matrix, cosines
+from attar.similarity.products import Numpy
 
 _AT_ONCE = 2**20
 """How many values of one side are looked at at once: what fits the nearest caches."""

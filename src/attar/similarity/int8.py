@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from attar.vectors.arithmetic import Arithmetic, Lost, Numpy, Pairs, lost, places
-from attar.vectors.rows import Matrix
+from attar.similarity.matrix import Matrix
+from attar.similarity.products import Arithmetic, Lost, Numpy, Pairs, lost, places
 
 _LAST = 127
 _REACH = 5.5

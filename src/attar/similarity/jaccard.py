@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from attar.shingles import BITS, MASK, Shingles, changes, running, spread
+from attar.similarity.shingles import BITS, MASK, Shingles, changes, running, spread
 
 _ROWS = 256  # rows that are settled at once; their numbers fit into 8 bits
 _PAIRS = 1 << 20  # candidate pairs looked at at once

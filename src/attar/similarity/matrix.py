@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attar.errors import DataError
-from attar.table import Table
+from attar.core.errors import DataError
+from attar.core.table import Table
 
 Matrix = np.ndarray
 Name = Callable[[int], str]

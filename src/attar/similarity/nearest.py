@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attar.vectors.arithmetic import Arithmetic, Numpy
-from attar.vectors.looks import Looks
-from attar.vectors.rows import Matrix, unit, units
-from attar.vectors.sieve import Shelf, cost, sieves
+from attar.similarity.exact_check import Looks
+from attar.similarity.matrix import Matrix, unit, units
+from attar.similarity.products import Arithmetic, Numpy
+from attar.similarity.pruning import Shelf, cost, sieves
 
 _BLOCK, _TILE = 1024, 4096
 _TURNS, _PIVOTS, _BAND = 2, 256, 512

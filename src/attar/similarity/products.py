@@ -3,7 +3,7 @@
 Rows are kept in the precision in which they are multiplied, two ones behind each; a row that asks has, in their place, the
 least product that it wants, below nought. So the products above it are those above nought, in any precision. Three kinds: numpy
 in 32 bits; torch in 32 bits, on a CPU or a GPU; torch in bfloat16, on CPUs that have it, at twice the speed. Short rows are
-multiplied in 8 bits (steps.py) on CPUs that have that, at four times the speed.
+multiplied in 8 bits (int8.py) on CPUs that have that, at four times the speed.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from attar.errors import EngineError, MissingExtraError
-from attar.vectors.rows import Matrix
+from attar.similarity.matrix import Matrix
 
 Backend = Literal["auto", "numpy", "torch", "bfloat16", "int8", "cuda"]
 Pairs = tuple[Matrix, Matrix]
@@ -159,32 +158,3 @@ def places(rows: int, columns: int, hits: Callable[[slice], Matrix]) -> Pairs:
     step = max(1, _AT_ONCE // max(1, columns))
     found = [np.flatnonzero(hits(slice(start, start + step))) + start * columns for start in range(0, rows, step)]
     return np.divmod(np.concatenate([*found, np.empty(0, dtype=np.int64)]), max(1, columns))
-
-
-def arithmetic(backend: Backend = "auto") -> Arithmetic:
-    """The fastest there is, or the one that is asked for."""
-    if backend == "numpy":
-        return Numpy()
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        if backend == "auto":
-            return Numpy()
-        raise MissingExtraError("torch", "local") from error
-    if backend == "cuda" or (backend == "auto" and torch.cuda.is_available()):
-        if not torch.cuda.is_available():
-            raise EngineError("backend 'cuda': torch sees no such device here; leave `backend` out to take what there is")
-        return Torch("cuda")
-    brain = backend in ("bfloat16", "int8") or (backend == "auto" and torch.cpu._is_avx512_bf16_supported())
-    return Torch(brain=brain, short=_steps(backend) if backend in ("auto", "int8") else None)
-
-
-def _steps(backend: Backend) -> Arithmetic | None:
-    """Products in 8 bits, if there are any."""
-    from attar.vectors.steps import Steps, exact
-
-    if not exact():
-        if backend == "int8":
-            raise EngineError("backend 'int8': this processor has no such products; leave `backend` out to take what there is")
-        return None
-    return Steps()

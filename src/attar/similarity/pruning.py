@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from attar.vectors.arithmetic import Arithmetic, Lost, Pairs
-from attar.vectors.rows import Matrix, unit
+from attar.similarity.matrix import Matrix, unit
+from attar.similarity.products import Arithmetic, Lost, Pairs
 
 _SAMPLE = 1536
 _WIDTHS = (32, 48, 64, 80, 96, 128, 192)

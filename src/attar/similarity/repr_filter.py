@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from attar.vectors.arithmetic import Arithmetic, Numpy, Pairs
-from attar.vectors.looks import Looks
-from attar.vectors.rows import Matrix, lengths, unit
-from attar.vectors.sieve import Shelf, sieve
+from attar.similarity.exact_check import Looks
+from attar.similarity.matrix import Matrix, lengths, unit
+from attar.similarity.products import Arithmetic, Numpy, Pairs
+from attar.similarity.pruning import Shelf, sieve
 
 _BLOCK, _TILE = 2048, 4096
 _VALUES = 2**20

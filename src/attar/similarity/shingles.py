@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from attar.errors import RecipeError
+from attar.core.errors import RecipeError
 
 Unit = Literal["words", "characters"]
 Hashes = np.ndarray

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.identity import seed_of
-from attar.stage import reads
-from attar.table import COLUMNS, Table, need, verdicts
+from attar.core.errors import RecipeError
+from attar.core.fingerprint import seed_of
+from attar.core.stage import reads
+from attar.core.table import COLUMNS, Table, need, verdicts
 
 Rejected = Literal["worst", "second", "random", "matched"]
 _ALIKE = 0.9

@@ -12,11 +12,11 @@ from typing import Literal
 
 import polars as pl
 
-from attar import origins
-from attar.errors import DataError, did_you_mean
-from attar.files import BadRow, Batch, Found, load, place_of, understood
-from attar.stage import reads, rowwise
-from attar.table import Table, need
+from attar.core.errors import DataError, did_you_mean
+from attar.core.stage import reads, rowwise
+from attar.core.table import Table, need
+from attar.data import sources
+from attar.data.readers import BadRow, Batch, Found, load, place_of, understood
 
 On = Literal["conversation", "prompt", "response"]
 CHARS = "conversation_chars"
@@ -33,7 +33,7 @@ def pieces(*, source: str, content: str, form: str | None = None) -> Iterator[Ta
     path = Path(source)
     local = path.exists()
     if local:
-        origins.unchanged(source, content)
+        sources.unchanged(source, content)
     root = path if path.is_dir() else path.parent
     for batch in load(path, form=form) if local else understood(_from_hub(source, content), root, form=form):
         yield _named(batch, root, seen)
@@ -104,6 +104,6 @@ def comparable(table: Table, *, column: str) -> Table:
 
 def _from_hub(name: str, commit: str) -> Iterator[Found]:
     """The rows of a dataset on the Hub, as it stood at that commit."""
-    place = Path(origins.parted(name)[0])
-    with origins.reading(name, commit) as load:
+    place = Path(sources.parted(name)[0])
+    with sources.reading(name, commit) as load:
         yield from (Found(place, number, row) for number, row in enumerate(load(split="train"), 1))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError
+from attar.core.errors import DataError
 from attar.statistics.intervals import wilson
 
 Values = Sequence[float] | np.ndarray

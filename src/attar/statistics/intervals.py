@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 
-from attar.errors import DataError
+from attar.core.errors import DataError
 
 _T = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attar.errors import DataError
+from attar.core.errors import DataError
 
 Array = np.ndarray
 _STEPS, _HALVINGS, _SWEEPS = 100, 40, 500

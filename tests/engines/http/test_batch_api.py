@@ -5,11 +5,11 @@ import pytest
 from servers.batches import BatchApi
 from servers.threaded import serving
 
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.batch import Batch
+from attar.engines.http.batch_api import Batch
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
-from attar.errors import EngineError
+from attar.engines.journaling import Journaled
 
 
 @pytest.fixture

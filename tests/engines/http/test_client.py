@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from servers_for_tests import asks, good, http
 
-from attar.engines import wire
+from attar.core.errors import EngineError
 from attar.engines.base import Request
-from attar.errors import EngineError
+from attar.engines.http import client
 
 
 async def echo(asked):
@@ -141,7 +141,7 @@ def test_a_reply_larger_than_fits_is_given_up_and_not_read_to_its_end(server, mo
         response.enable_chunked_encoding()
         return response
 
-    monkeypatch.setattr(wire, "_BIGGEST", 2**16)
+    monkeypatch.setattr(client, "_BIGGEST", 2**16)
     assert answer(http(server(speak).url, tries=1)).error == "a reply of more than 0 MB"
 
 

@@ -4,7 +4,7 @@ import pytest
 from aiohttp import web
 from servers_for_tests import asks, good, http, refused
 
-from attar.errors import EngineError
+from attar.core.errors import EngineError
 
 SECRET = "sk-very-secret-7"
 

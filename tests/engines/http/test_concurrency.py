@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.engines.pace import Cap, Pace
+from attar.engines.http.concurrency import Cap, Pace
 
 
 class World:

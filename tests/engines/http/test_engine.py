@@ -5,9 +5,9 @@ import pytest
 from aiohttp import web
 from servers_for_tests import HOT, asks, good, http, refused
 
+from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request, Sampling, Spec, in_order
-from attar.engines.http import Http
-from attar.errors import EngineError
+from attar.engines.http.engine import Http
 
 ONE = ({"role": "user", "content": "draw one"},)
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from attar.engines.mishaps import Mishap, message_of, of_exception, of_status, pause, seconds, wait_of
-from attar.errors import EngineError
+from attar.core.errors import EngineError
+from attar.engines.http.failures import Mishap, message_of, of_exception, of_status, pause, seconds, wait_of
 
 SAID = b'{"error": {"message": "because"}}'
 

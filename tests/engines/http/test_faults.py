@@ -3,9 +3,9 @@ import urllib.request
 
 from servers_for_tests import http, soon
 
-from attar.engines import stream
 from attar.engines.base import Request, Sampling, in_order
-from attar.engines.mishaps import pause
+from attar.engines.http import stream
+from attar.engines.http.failures import pause
 
 KINDS = "429,500,503,reset,slow,truncated,malformed,not-json-object,one-more,duplicate,missing,no-text,no-finish"
 

@@ -3,14 +3,14 @@ from math import exp, inf, log
 
 import pytest
 
-from attar.chat import Template
-from attar.engines import weighing
+from attar.chat.templates import Template
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Spec
-from attar.engines.dialects import Server
-from attar.engines.mishaps import Mishap
-from attar.engines.tokens import Tokens
-from attar.engines.weighing import weigh
-from attar.errors import EngineError
+from attar.engines.http import label_logprobs
+from attar.engines.http.failures import Mishap
+from attar.engines.http.label_logprobs import weigh
+from attar.engines.http.server_info import Server
+from attar.engines.http.tokenizer import Tokens
 
 IDS = {"A": [32], "B": [33], "1": [16], "10": [16, 15], "3": [18], "0": [15], "": [], "<q>": [2], "<q>hi<a>": [2, 7, 3]}
 IDS |= {f"\n{part}": [9, *ids] for part, ids in IDS.items()}
@@ -26,7 +26,7 @@ class World:
 
     def __init__(self, dialect, chat=None, start=START, chances=CHANCES):
         self.asked, self.chat, self.start, self.chances = [], chat or {}, start, chances
-        self.tokens = Tokens(Spec("http", "m"), Server(dialect, ("m",), template=TEMPLATE), self.post, None)
+        self.tokens = Tokens(Spec("http", "m"), lambda: Server(dialect, ("m",), template=TEMPLATE), self.post, None)
         self.dialect = dialect
 
     async def post(self, path, body):
@@ -87,7 +87,7 @@ def test_a_label_of_several_tokens_is_followed_token_by_token_in_one_call_where_
 
 
 def test_of_more_tokens_than_vllm_lets_one_call_name_each_prompt_names_its_own(monkeypatch):
-    monkeypatch.setattr(weighing, "_NAMED", 2)
+    monkeypatch.setattr(label_logprobs, "_NAMED", 2)
     world = World("vllm")
     assert [exp(weight) for weight in world.weigh("1", "10", "3").weights] == pytest.approx([0.1875, 0.3125, 0.25])
     assert [body["logprob_token_ids"] for _, body in world.asked] == [[16, 18], [15]]
@@ -163,6 +163,8 @@ def test_a_server_that_takes_text_only_goes_on_from_raw_text():
         return {"choices": [{"logprobs": {"top_logprobs": [{"1": log(0.3), " 1": log(0.2), "2": log(0.1)}]}}]}
 
     request = Request(0, text="Score: ", labels=("1", "2", "3"))
-    reply = asyncio.run(weigh(request, post, Tokens(Spec("http", "m"), Server("other", ("m",)), post, None), "other", 5))
+    reply = asyncio.run(
+        weigh(request, post, Tokens(Spec("http", "m"), lambda: Server("other", ("m",)), post, None), "other", 5)
+    )
     assert asked == [("completions", "Score: ", 5)]
     assert reply.weights == pytest.approx((log(0.5), log(0.1), -inf))

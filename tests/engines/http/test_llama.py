@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from attar.chat import prefix
+from attar.chat.templates import prefix
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.doctor import examine
-from attar.engines.http import Http
-from attar.engines.local import Local
-from attar.evaluate import verified
-from attar.synth import magpie
-from attar.world.speech import parse
+from attar.engines.doctor.engine import examine
+from attar.engines.http.engine import Http
+from attar.engines.local.engine import Local
+from attar.pocket.speech import parse
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.synth import magpie
 
-SERVER = Path(__file__).parents[1] / "servers" / "llama.py"
+SERVER = Path(__file__).parents[2] / "servers" / "llama.py"
 SEVEN = ({"role": "user", "content": "What is 3 plus 4?"},)
 
 
@@ -57,7 +57,7 @@ def test_the_server_says_what_it_is_and_what_its_template_is(engine, local):
 
 
 def test_greedy_answers_are_those_of_the_same_model_in_this_process(engine, local):
-    tasks = verified.tasks(count=24, seed=5)["messages"].to_list()
+    tasks = pocket_exam.tasks(count=24, seed=5)["messages"].to_list()
     asked = [Request(i, messages=tuple(talk), sampling=Sampling(max_tokens=100)) for i, talk in enumerate(tasks)]
     ours, theirs = in_order(local.write(asked), 24), in_order(engine.write(asked), 24)
     assert [reply.text for reply in ours] == [reply.text for reply in theirs]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec
-from attar.engines.serve import Served
-from attar.errors import EngineError
+from attar.engines.http.managed_server import Served
 
-SERVERS = Path(__file__).parents[1] / "servers"
+SERVERS = Path(__file__).parents[2] / "servers"
 STUB = """
 import sys, http.server
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -67,7 +67,7 @@ def test_no_server_outlives_a_parent_that_was_killed(stub):
     code = f"""
 import os, signal
 from attar.engines.base import Spec
-from attar.engines.serve import Served
+from attar.engines.http.managed_server import Served
 engine = Served(Spec("vllm", "pocket:teacher", {{"command": {stub!r}}}))
 engine.http
 print(engine._child.pid, open(f"/proc/{{engine._child.pid}}/task/{{engine._child.pid}}/children").read(), flush=True)

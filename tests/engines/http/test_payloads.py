@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.engines import bodies
 from attar.engines.base import Reply, Request, Sampling
-from attar.engines.mishaps import Mishap
+from attar.engines.http import payloads
+from attar.engines.http.failures import Mishap
 
 HOT = Sampling(temperature=0.7, top_p=0.9, max_tokens=5, stop=("\n",))
 
@@ -20,29 +20,29 @@ def chat(content="hello", finish="stop", index=0, **message):
 
 
 def read(*choices, of=1, **usage):
-    return bodies.texts({"choices": list(choices), "usage": usage}, rows(of))
+    return payloads.texts({"choices": list(choices), "usage": usage}, rows(of))
 
 
 def test_a_temperature_means_the_same_everywhere_and_a_greedy_request_has_no_seed():
-    plain = bodies.sampled(Sampling(max_tokens=5), 7, "other")
+    plain = payloads.sampled(Sampling(max_tokens=5), 7, "other")
     assert plain == {"temperature": 0.0, "max_tokens": 5}
-    assert bodies.sampled(HOT, 7, "openai") == {
+    assert payloads.sampled(HOT, 7, "openai") == {
         "temperature": 0.7, "max_completion_tokens": 5, "seed": 7, "top_p": 0.9, "stop": ["\n"],
     }  # fmt: skip
     for dialect, off in (("vllm", 0), ("sglang", -1), ("llamacpp", 0)):
-        body = bodies.sampled(Sampling(temperature=1.0), 7, dialect)
+        body = payloads.sampled(Sampling(temperature=1.0), 7, dialect)
         assert (body["top_k"], body["min_p"], body["top_p"]) == (off, 0.0, 1.0)
         assert 1.0 in (body.get("repetition_penalty"), body.get("repeat_penalty"))
 
 
 def test_a_seed_fits_into_what_the_server_takes():
-    assert bodies.sampled(HOT, 2**40 + 5, "llamacpp")["seed"] == 5
-    assert bodies.sampled(HOT, 2**63 + 5, "vllm")["seed"] == 5
+    assert payloads.sampled(HOT, 2**40 + 5, "llamacpp")["seed"] == 5
+    assert payloads.sampled(HOT, 2**63 + 5, "vllm")["seed"] == 5
 
 
 def test_a_schema_is_sent_as_openai_has_it():
     schema = {"type": "object"}
-    body = bodies.sampled(Sampling(schema=schema), 0, "other")
+    body = payloads.sampled(Sampling(schema=schema), 0, "other")
     assert body["response_format"]["type"] == "json_schema"
     assert body["response_format"]["json_schema"]["schema"] == schema
 
@@ -53,19 +53,19 @@ def test_a_chat_a_raw_text_and_one_of_ollama_s_give_the_same_reply():
     assert read(chat(), prompt_tokens=3, completion_tokens=2) == said
     assert read(raw, prompt_tokens=3, completion_tokens=2) == said
     own = {"response": "hello", "done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2}
-    assert bodies.of_ollama(own, rows(1)) == said
+    assert payloads.of_ollama(own, rows(1)) == said
 
 
 @pytest.mark.parametrize("own", [None, [], {}, {"response": "x"}, {"response": 3, "done_reason": "stop"}])
 def test_of_ollama_s_replies_the_misshapen_are_asked_again(own):
-    [mishap] = bodies.of_ollama(own, rows(1))
+    [mishap] = payloads.of_ollama(own, rows(1))
     assert isinstance(mishap, Mishap)
     assert mishap.again
 
 
 @pytest.mark.parametrize("reason", [["stop"], {}])
 def test_of_ollama_s_replies_one_that_ends_oddly_is_asked_again(reason):
-    assert isinstance(bodies.of_ollama({"response": "x", "done_reason": reason}, rows(1))[0], Mishap)
+    assert isinstance(payloads.of_ollama({"response": "x", "done_reason": reason}, rows(1))[0], Mishap)
 
 
 def test_a_part_without_text_is_no_word():
@@ -109,15 +109,15 @@ def test_half_a_pair_of_surrogates_becomes_the_sign_for_it():
     body = json.loads(
         '{"choices": [{"finish_reason": "length", "message": {"content": "so \\ud83d", "reasoning": "\\udc00"}}]}'
     )
-    [reply] = bodies.texts(body, rows(1))
+    [reply] = payloads.texts(body, rows(1))
     assert (reply.text, reply.reasoning) == ("so \ufffd", "\ufffd")
     whole = json.loads('{"choices": [{"finish_reason": "stop", "message": {"content": "so \\ud83d\\ude00"}}]}')
-    assert bodies.texts(whole, rows(1))[0].text == "so \U0001f600"
+    assert payloads.texts(whole, rows(1))[0].text == "so \U0001f600"
 
 
 @given(st.text(st.characters(categories=None) | st.sampled_from("\ud800\udbff\udc00\udfffa")))
 def test_clean_text_can_always_be_kept_and_good_text_is_let_be(text):
-    clean = bodies.clean(text)
+    clean = payloads.clean(text)
     assert clean.encode().decode() == clean
     if all(not 0xD800 <= ord(letter) <= 0xDFFF for letter in text):
         assert clean == text
@@ -193,13 +193,13 @@ def test_shares_of_the_usage_add_up_to_it(count, tokens_in, tokens_out):
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": "many"}, {"completion_tokens": -1}])
 def test_usage_that_is_not_told_counts_nothing(usage):
-    [reply] = bodies.texts({"choices": [chat()], "usage": usage}, rows(1))
+    [reply] = payloads.texts({"choices": [chat()], "usage": usage}, rows(1))
     assert (reply.text, reply.tokens_in, reply.tokens_out) == ("hello", 0, 0)
 
 
 @pytest.mark.parametrize("usage", [[1], "3", 3])
 def test_usage_of_another_shape_counts_nothing_either(usage):
-    assert bodies.texts({"choices": [chat()], "usage": usage}, rows(1)) == [Reply(10, "hello", "stop")]
+    assert payloads.texts({"choices": [chat()], "usage": usage}, rows(1)) == [Reply(10, "hello", "stop")]
 
 
 KEYS = ("choices", "index", "message", "content", "text", "finish_reason", "refusal", "reasoning", "error", "role")
@@ -216,7 +216,7 @@ CHOICES = st.fixed_dictionaries({}, optional={"index": JSON, "message": MESSAGES
 @given(JSON | st.fixed_dictionaries({"choices": st.lists(CHOICES | JSON, max_size=4)}), st.integers(1, 3))
 def test_whatever_json_comes_every_row_gets_a_reply_or_a_mishap(body, count):
     try:
-        found = bodies.texts(body, rows(count))
+        found = payloads.texts(body, rows(count))
     except Mishap:
         return
     assert len(found) == count

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.engines.dialects import look, tokenize_body
-from attar.errors import EngineError
+from attar.core.errors import EngineError
+from attar.engines.http.server_info import look, tokenize_body
 
 TEMPLATE = "{{ messages[0].content }}"
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from yarl import URL
 
-from attar.engines.lane import Lane, lane, loop, wait_for
-from attar.engines.pace import Pace
+from attar.engines.http.concurrency import Pace
+from attar.engines.http.server_queue import Lane, lane, loop, wait_for
 
 
 def narrow(places):

@@ -6,10 +6,10 @@ import pytest
 from aiohttp import web
 from servers_for_tests import asks, good, http, refused, soon, told
 
+from attar.core.errors import EngineError
 from attar.engines.base import in_order
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
-from attar.errors import EngineError
+from attar.engines.journaling import Journaled
 
 
 async def echo(asked):

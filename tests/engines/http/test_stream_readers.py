@@ -8,10 +8,10 @@ from servers_for_tests import asks, soon
 from yarl import URL
 
 from attar.engines.base import Reply, in_order
-from attar.engines.lane import Lane
-from attar.engines.mishaps import Mishap
-from attar.engines.pace import Pace
-from attar.engines.stream import Stream
+from attar.engines.http.concurrency import Pace
+from attar.engines.http.failures import Mishap
+from attar.engines.http.server_queue import Lane
+from attar.engines.http.stream import Stream
 
 
 class Reading:

@@ -4,11 +4,11 @@ import pytest
 from aiohttp import web
 from servers_for_tests import HOT, http
 
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Spec
-from attar.engines.dialects import Server
-from attar.engines.mishaps import Mishap
-from attar.engines.tokens import Tokens
-from attar.errors import EngineError
+from attar.engines.http.failures import Mishap
+from attar.engines.http.server_info import Server
+from attar.engines.http.tokenizer import Tokens
 
 BOS = 1
 
@@ -18,7 +18,7 @@ class Speller:
 
     def __init__(self, dialect="vllm", bos=True, template=None, writes=False):
         self.asked, self.bos, self.writes, self.fails = [], bos, writes, 0
-        self.tokens = Tokens(Spec("http", "m"), Server(dialect, ("m",), template=template), self.post, None)
+        self.tokens = Tokens(Spec("http", "m"), lambda: Server(dialect, ("m",), template=template), self.post, None)
 
     async def post(self, path, body):
         self.asked.append((path, body))

@@ -10,17 +10,17 @@ from dataclasses import replace
 import pytest
 from servers.vllm import PYTHON, serving
 
-from attar.chat import prefix
+from attar.chat.templates import prefix
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.http import Http
-from attar.engines.local import Local
-from attar.errors import EngineError
-from attar.evaluate import verified
+from attar.engines.http.engine import Http
+from attar.engines.local.engine import Local
+from attar.stages.evaluate.benchmarks import pocket_exam
 
 pytestmark = pytest.mark.skipif(not PYTHON, reason="ATTAR_VLLM names no Python that has vllm")
 COMPACT = json.dumps({"backend": "xgrammar", "disable_any_whitespace": True})  # else so small a model writes blanks for ever
 SCORE = {"type": "object", "properties": {"score": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["score"]}
-TURNS = [({"role": "user", "content": question},) for question in verified.tasks(count=20)["prompt"]]
+TURNS = [({"role": "user", "content": question},) for question in pocket_exam.tasks(count=20)["prompt"]]
 TALKS = [(*turn, {"role": "assistant", "content": f"The answer is {i % 3}."}) for i, turn in enumerate(TURNS)]
 LONG = "cat " * 600
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from attar.chat import prefix
+from attar.chat.templates import prefix
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.local import POCKET, Local
-from attar.errors import EngineError
-from attar.evaluate import verified
+from attar.engines.local.engine import POCKET, Local
+from attar.stages.evaluate.benchmarks import pocket_exam
 
-QUESTIONS = verified.tasks(count=30)["prompt"].to_list()
+QUESTIONS = pocket_exam.tasks(count=30)["prompt"].to_list()
 
 
 def pocket(name="teacher", **options):
@@ -222,7 +222,7 @@ def test_slot_refill_writes_what_generate_writes_on_other_architectures(name, tm
 def test_a_model_with_recurrent_layers_is_refused_with_what_to_do():
     from types import SimpleNamespace
 
-    from attar.engines.slots import check_layers
+    from attar.engines.local.generation import check_layers
 
     text = SimpleNamespace(layer_types=["full_attention", "linear_attention"])
     with pytest.raises(EngineError, match=r"linear_attention cannot be refilled in this process: serve it"):
@@ -283,7 +283,7 @@ def test_memory_that_runs_out_in_the_middle_of_writing_costs_time_and_nothing_el
 def test_top_p_draws_from_the_smallest_set_that_holds_it_by_its_own_chances():
     from collections import Counter
 
-    from attar.engines.slots import Job, _sampled
+    from attar.engines.local.generation import Job, _sampled
 
     def drawn(top_p, count=4000):
         jobs = [Job(i, [], Sampling(1.0, top_p), frozenset(), seed=i) for i in range(count)]
@@ -334,7 +334,7 @@ def test_a_device_or_precision_that_is_not_there_is_one_error(options):
 
 @pytest.mark.parametrize("sampling", [{"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"max_tokens": 0}])
 def test_a_sampling_that_makes_no_sense_is_refused(sampling):
-    from attar.errors import RecipeError
+    from attar.core.errors import RecipeError
 
     with pytest.raises(RecipeError, match="top_p above 0"):
         Sampling(**sampling)

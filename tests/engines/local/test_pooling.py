@@ -16,10 +16,10 @@ from transformers import (
     T5Model,
 )
 
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Spec, in_order
-from attar.engines.journaled import Journaled
-from attar.engines.local import Local
-from attar.errors import EngineError
+from attar.engines.journaling import Journaled
+from attar.engines.local.engine import Local
 
 WORDS = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", *"abcdefgh"]
 TEXTS = ["a b c", "d", "e f g h a b c d e f g h", "b b", "a b c d e f g h a b c d e f g h a b c d"]

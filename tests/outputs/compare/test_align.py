@@ -3,9 +3,9 @@ import re
 import polars as pl
 import pytest
 
-from attar.compare.answers import matched, outcome, side
-from attar.compare.together import compare
-from attar.errors import DataError
+from attar.core.errors import DataError
+from attar.outputs.compare.align import matched, outcome, side
+from attar.outputs.compare.compare import compare
 
 
 def values(lines):

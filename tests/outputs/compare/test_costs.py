@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from attar.compare import taken
-from attar.compare.together import compare
+from attar.outputs.compare import costs
+from attar.outputs.compare.compare import compare
 
 GPT = {"kind": "http", "model": "gpt"}
 
@@ -119,7 +119,7 @@ def test_every_training_behind_a_model_tells_its_rows_and_their_tokens(found):
 
 
 def test_of_many_rows_some_are_looked_at_and_stand_for_all(made, marked, home, words, monkeypatch):
-    monkeypatch.setattr(taken, "_LOOKED_AT", 10)
+    monkeypatch.setattr(costs, "_LOOKED_AT", 10)
     many = pl.DataFrame({"id": [f"r{i}" for i in range(40)], "messages": [talk("a b", "c")] * 40, "response": ["c"] * 40})
     steps = [step | {"table": many} if step["name"] == "rows" else step for step in STEPS]
     made("a", {arm: marked([True, False]) for arm in ("x", "y")}, steps=steps)

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from attar.compare.figures import interval
-from attar.compare.together import compare
+from attar.outputs.compare.compare import compare
+from attar.outputs.compare.figures import interval
 
 
 @pytest.fixture

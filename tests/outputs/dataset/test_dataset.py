@@ -10,23 +10,23 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.dataset import hidden, lineage, papers, shape, split, spool
-from attar.dataset.write import write_dataset
-from attar.errors import DataError
-from attar.home import Home, run_record, write_json
-from attar.run import Settings
-from attar.runfile import read_run_file
-from attar.start import start
-from attar.table import read
-from attar.watch import Quiet
+from attar.api.run import start
+from attar.core.errors import DataError
+from attar.core.table import read
+from attar.outputs.dataset import citations, lineage, redact, row_format, shard_writer, split
+from attar.outputs.dataset.write import write_dataset
+from attar.runtime.home import Home, run_record, write_json
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import read_run_file
+from attar.runtime.runner import Settings
 
 RECIPE = """
 import polars as pl
 from attar.engines.base import Spec
-from attar.flow import recipe
-from attar.select import keep, where
-from attar.synth import respond
-from attar.table import COLUMNS, ORIGIN, origin
+from attar.runtime.flow import recipe
+from attar.stages.select import keep, where
+from attar.stages.synth import respond
+from attar.core.table import COLUMNS, ORIGIN, origin
 
 def asks(*, count):
     prompts = [f"What is {i} and {i % 10}?" for i in range(count)]
@@ -141,7 +141,7 @@ def test_trl_trains_on_what_it_reads(folder, tmp_path):
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    from attar.engines.local import POCKET
+    from attar.engines.local.engine import POCKET
 
     base = str(POCKET / "base")
     common = {"output_dir": str(tmp_path / "out"), "max_steps": 1, "per_device_train_batch_size": 2, "report_to": "none"}
@@ -246,8 +246,8 @@ def test_the_size_of_the_parts_does_not_show(folder, tmp_path, bulk):
 
 
 def test_a_long_set_is_several_files_and_is_read_whole(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "GROUP_ROWS", 4)
-    monkeypatch.setattr(spool, "FILE_ROWS", 10)
+    monkeypatch.setattr(shard_writer, "GROUP_ROWS", 4)
+    monkeypatch.setattr(shard_writer, "FILE_ROWS", 10)
     out = write_dataset(run[0], "try", tmp_path / "out", test=0.0)
     files = sorted(file.name for file in (out / "data" / "sft").glob("*.parquet"))
     assert files[:2] == ["train-00001.parquet", "train-00002.parquet"]
@@ -355,19 +355,19 @@ def test_no_secret_of_a_record_goes_out(tmp_path, monkeypatch):
     ],
 )
 def test_a_folder_is_told_by_its_name_and_a_model_of_the_hub_whole(given, told):
-    assert hidden.model(given) == told
+    assert redact.model(given) == told
 
 
 @pytest.mark.parametrize(
     "text", ["reward > -12 AND NOT ends_with(prompt, ':')", "/no_think", "a and/or b, TCP/IP", "length(prompt) / 2 > 3"]
 )
 def test_a_rule_or_a_system_turn_is_told_to_the_letter(text):
-    assert hidden.shown({"rule": text, "max_tokens": 5}) == {"rule": text, "max_tokens": 5}
+    assert redact.shown({"rule": text, "max_tokens": 5}) == {"rule": text, "max_tokens": 5}
 
 
 def test_an_error_keeps_its_words_and_loses_its_paths():
     said = "HTTP 400 at http://127.0.0.1:81/v1/chat: /srv/a/model.bin, see https://docs.example.org/a/b.html"
-    assert hidden.told(said) == "HTTP 400 at http://YOUR-SERVER/v1/chat: model.bin, see https://docs.example.org/a/b.html"
+    assert redact.told(said) == "HTTP 400 at http://YOUR-SERVER/v1/chat: model.bin, see https://docs.example.org/a/b.html"
 
 
 def test_a_run_with_conversations_alone_and_no_rows_is_a_set_without_rows(tmp_path):
@@ -390,7 +390,7 @@ def test_a_side_without_rows_is_not_announced(tmp_path):
 def test_an_answer_that_the_conversation_lacks_is_added():
     talk = [{"role": "user", "content": "a"}]
     table = pl.DataFrame({"id": ["1", "2"], "messages": [talk, [*talk, {"role": "assistant", "content": "b"}]]})
-    out = shape.shaped(table.with_columns(response=pl.Series(["c", "b"])), "sft", {})
+    out = row_format.shaped(table.with_columns(response=pl.Series(["c", "b"])), "sft", {})
     assert [row[-1]["content"] for row in out["messages"].to_list()] == ["c", "b"]
     assert [len(row) for row in out["messages"].to_list()] == [2, 2]
 
@@ -398,7 +398,7 @@ def test_an_answer_that_the_conversation_lacks_is_added():
 def test_a_row_names_a_model_of_the_run_by_the_step_that_trained_it():
     made = {"stage": "s", "engine": "/home/of/steps/sft.train-1/model", "seed": 1, "parents": []}
     table = pl.DataFrame({"id": ["1"], "messages": [[{"role": "assistant", "content": "b"}]], "origin": [made]})
-    out = shape.shaped(table.with_columns(writer=pl.lit(made["engine"])), "sft", {made["engine"]: "the model of step fit"})
+    out = row_format.shaped(table.with_columns(writer=pl.lit(made["engine"])), "sft", {made["engine"]: "the model of step fit"})
     assert out["origin"].to_list() == [made | {"engine": "the model of step fit"}]
     assert out["writer"].to_list() == ["the model of step fit"]
 
@@ -406,11 +406,11 @@ def test_a_row_names_a_model_of_the_run_by_the_step_that_trained_it():
 def test_a_row_that_cannot_be_trained_on_is_told_with_its_reason():
     ask, answer = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
     sft = pl.DataFrame({"id": ["1", "2", "3"], "messages": [[ask], [ask, answer], None]})
-    assert sft.select(f=shape.fault("sft", sft.columns))["f"].to_list() == ["no answer", None, "no conversation"]
+    assert sft.select(f=row_format.fault("sft", sft.columns))["f"].to_list() == ["no answer", None, "no conversation"]
     pairs = pl.DataFrame(
         {"id": ["1", "2", "3"], "messages": [[ask], [ask, answer], [ask]], "chosen": ["x"] * 3, "rejected": ["y", "y", None]}
     )
-    assert pairs.select(f=shape.fault("pairs", pairs.columns))["f"].to_list() == [
+    assert pairs.select(f=row_format.fault("pairs", pairs.columns))["f"].to_list() == [
         None,
         "its prompt ends with an answer",
         "no pair",
@@ -466,7 +466,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(run, tmp_path):
 def test_writing_again_replaces_and_failing_midway_leaves_what_was_there(run, tmp_path, monkeypatch):
     out = write_dataset(run[0], "try", tmp_path / "out", test=0.5)
     before = {file: file.read_bytes() for file in out.rglob("*.jsonl")}
-    monkeypatch.setattr("attar.dataset.write.card_text", lambda facts: 1 / 0)
+    monkeypatch.setattr("attar.outputs.dataset.write.card_text", lambda facts: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_dataset(run[0], "try", tmp_path / "out", test=0.0)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -485,12 +485,12 @@ def test_a_split_or_a_licence_that_cannot_be_is_refused(run, tmp_path, knob, val
 
 @pytest.mark.parametrize("number", ["2406.08464", "2312.15685", "2510.06670", "2412.04305"])
 def test_each_of_the_four_papers_has_its_entry(number):
-    entry = papers.bibtex(number)
+    entry = citations.bibtex(number)
     assert entry is not None
     assert f"eprint = {{{number}}}" in entry
     assert entry.count("{") == entry.count("}")
-    assert papers.bibtex("0000.00000") is None
-    assert papers.arxiv_id(f"arXiv:{number}") == number
+    assert citations.bibtex("0000.00000") is None
+    assert citations.arxiv_id(f"arXiv:{number}") == number
 
 
 def test_the_command_writes_and_a_mistake_is_one_line(run, tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from servers.threaded import serving
 
-from attar.home import Home, write_json
-from attar.push import folder_of
+from attar.outputs.dataset.push import folder_of
+from attar.runtime.home import Home, write_json
 
 TOKEN = "hf_" + "a1" * 17
 CODE = "import attar.cli.dataset; from attar.cli.main import main; main()"

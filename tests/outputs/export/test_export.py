@@ -5,17 +5,17 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from attar.api.run import start
 from attar.cli import export as command
 from attar.cli import main
 from attar.cli.app import app
-from attar.engines.local import POCKET
-from attar.errors import DataError, RecipeError
-from attar.export.folder import export
-from attar.home import write_json
-from attar.runfile import read_run_file
-from attar.start import start
-from attar.table import COLUMNS, write_part
-from attar.watch import Quiet
+from attar.core.errors import DataError, RecipeError
+from attar.core.table import COLUMNS, write_part
+from attar.engines.local.engine import POCKET
+from attar.outputs.export.folder import export
+from attar.runtime.home import write_json
+from attar.runtime.progress import Quiet
+from attar.runtime.run_file import read_run_file
 
 assert command
 assert main  # importing them adds the commands
@@ -232,8 +232,8 @@ def test_rows_that_are_not_made_yet_are_asked_for(home, record, tmp_path):
 
 RECIPE = """
 from attar.engines.base import Spec
-from attar.flow import Flow, recipe
-from attar.synth import magpie, respond
+from attar.runtime.flow import Flow, recipe
+from attar.stages.synth import magpie, respond
 
 @recipe()
 def small(flow: Flow, *, teacher: Spec):

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from attar.evaluate import stats
-from attar.home import run_record, write_json
-from attar.report import lineage
-from attar.report.page import write_report
-from attar.table import write_part
+from attar.core.table import write_part
+from attar.outputs.report import lineage
+from attar.outputs.report.page import write_report
+from attar.runtime.home import run_record, write_json
+from attar.stages.evaluate.figures import arm_scores
 
 
 class Page(HTMLParser):
@@ -67,7 +67,7 @@ def scored():
             )
             for number in right.values()
         ]
-        return stats.compare(*exams, arms=list(right))
+        return arm_scores.compare(*exams, arms=list(right))
 
     return make
 

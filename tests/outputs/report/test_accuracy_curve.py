@@ -1,10 +1,10 @@
 import pytest
 
 from attar.engines.base import Spec
-from attar.flow import trace
+from attar.outputs.report.formatting import figure, measured, money, points, short, took
+from attar.outputs.report.round_costs import by_round
 from attar.recipes.alma import alma
-from attar.report.resources import by_round
-from attar.report.words import figure, measured, money, points, short, took
+from attar.runtime.flow import trace
 
 
 def steps_of_rounds():

@@ -4,10 +4,10 @@ from itertools import pairwise
 import polars as pl
 import pytest
 
-from attar.errors import DataError
-from attar.report import curve
-from attar.report.arms import Arm, Figure, arms
-from attar.report.page import write_report
+from attar.core.errors import DataError
+from attar.outputs.report import accuracy_curve
+from attar.outputs.report.arm_scores import Arm, Figure, arms
+from attar.outputs.report.page import write_report
 
 ROUNDS = ["round-4", "round-1", "round-2", "round-3", "oracle", "none"]
 
@@ -85,7 +85,7 @@ def test_an_arm_keeps_its_lead_whatever_arm_another_run_names_first(scored):
 
 
 def test_rounds_stand_in_order_and_an_interval_beyond_all_or_nothing_is_cut_off():
-    found = curve.points([arm("round-10", 1.0, 0.9, 1.3), arm("round-2", 0.1, -0.2, 0.3), arm("oracle", 0.5)])
+    found = accuracy_curve.points([arm("round-10", 1.0, 0.9, 1.3), arm("round-2", 0.1, -0.2, 0.3), arm("oracle", 0.5)])
     assert [(point["round"], point["value"], point["low"], point["high"]) for point in found] == [
         (2, 0.1, 0.0, 0.3),
         (10, 1.0, 0.9, 1.0),
@@ -94,28 +94,28 @@ def test_rounds_stand_in_order_and_an_interval_beyond_all_or_nothing_is_cut_off(
 
 def test_each_run_has_a_line_of_its_own_and_one_run_has_none():
     several = [arm(f"round-{n}", 0.5, runs=(0.5 - n / 10, 0.5 + n / 10)) for n in (1, 2)]
-    assert [(line["run"], line["round"], line["value"]) for line in curve.runs(several)] == [
+    assert [(line["run"], line["round"], line["value"]) for line in accuracy_curve.runs(several)] == [
         (0, 1, 0.4),
         (0, 2, 0.3),
         (1, 1, 0.6),
         (1, 2, 0.7),
     ]
-    assert curve.runs([arm("round-1", 0.5)]) == []
+    assert accuracy_curve.runs([arm("round-1", 0.5)]) == []
 
 
 def test_two_rounds_are_no_curve_and_stay_in_the_bars():
     two = [arm("round-2", 0.3), arm("round-1", 0.2), arm("none", 0.0)]
-    assert curve.curve(two) is None
-    assert curve.in_bars(two) == two
+    assert accuracy_curve.curve(two) is None
+    assert accuracy_curve.in_bars(two) == two
 
 
 def test_labels_of_other_arms_never_overlap_and_many_of_them_are_not_drawn():
     numbered = [arm(f"round-{n}", 0.5) for n in (1, 2, 3)]
-    levels = curve.levels([*numbered, arm("a", 0.500), arm("b", 0.505), arm("c", 0.2)])
+    levels = accuracy_curve.levels([*numbered, arm("a", 0.500), arm("b", 0.505), arm("c", 0.2)])
     assert [(level["name"], level["value"]) for level in levels] == [("b", 0.505), ("a", 0.5), ("c", 0.2)]
     assert all(above["label"] - below["label"] >= 0.05 for above, below in pairwise(levels))
     assert levels[2]["label"] == 0.2
-    assert curve.levels([*numbered, *(arm(name, 0.1) for name in "abcd")]) == []
+    assert accuracy_curve.levels([*numbered, *(arm(name, 0.1) for name in "abcd")]) == []
 
 
 def test_the_page_draws_rounds_as_a_curve_and_only_the_last_as_a_bar(made, page, scored):

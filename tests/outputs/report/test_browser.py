@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from attar import pair
-from attar.evaluate import agreement
-from attar.report.charts import LOOKS
-from attar.report.page import write_report
+from attar.outputs.report.charts import LOOKS
+from attar.outputs.report.page import write_report
+from attar.stages import pairs
+from attar.stages.evaluate.judging import agreement
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "</script><script>document.title = 'taken'</script><img src=x onerror=\"document.title='taken'\"> {{ 7 * 7 }} <b>"
@@ -39,7 +39,7 @@ def whole(made, scored, small_run):
             "reward": [2.0, 1.0, 3.0, 0.5],
         }
     )
-    drawn = pair.choose(answers)
+    drawn = pairs.choose(answers)
     gold = np.linspace(0, 10, 8)
     rated = pl.DataFrame({"id": [f"r{i}" for i in range(8)], "rating": gold, "score": gold, "parent": list("aabbccdd")})
     figures = pl.DataFrame({"id": ["a"], "figure": [EVIL], "model": [EVIL], "value": [0.5], "low": [0.4], "high": [0.6]})
@@ -47,7 +47,7 @@ def whole(made, scored, small_run):
         "sft": "chosen",
         "scores": scored({f"round-{n}": 20 * n for n in (3, 1, 2)} | {"<i>": 5}),
         "pairs": drawn,
-        "audit": pair.audit(drawn),
+        "audit": pairs.audit(drawn),
         "agreement": agreement.side_by_side(rated, names=[EVIL], score="rating", gold="score", of="parent", bootstrap=10),
         "reliability": agreement.reliability(rated, score="rating", gold="score"),
         "figures": figures,

@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from attar.report import figures
+from attar.outputs.report import figures
 
 
 def test_a_table_of_figures_is_a_drawing_for_each_figure_with_a_line_for_each_group():

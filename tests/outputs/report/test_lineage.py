@@ -1,6 +1,6 @@
 import polars as pl
 
-from attar.report import funnel
+from attar.outputs.report import funnel
 
 
 def table(ids, **columns):

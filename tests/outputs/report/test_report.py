@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar import pair
-from attar.home import run_record
-from attar.report import costs, examples, lineage, losses, pairs, plane, spread
+from attar.outputs.report import costs, distributions, examples, lineage, losses, pairs, prompt_map
+from attar.runtime.home import run_record
+from attar.stages import pairs as pair
 
 
 def rows(drawing):
@@ -19,7 +19,7 @@ def rows(drawing):
 
 
 def test_each_column_is_spread_over_the_widest_step_that_has_it(line, small_run):
-    found = {each.column: each for each in spread.spreads(line(small_run, "chosen"))}
+    found = {each.column: each for each in distributions.spreads(line(small_run, "chosen"))}
     assert list(found) == ["reward"]
     reward = found["reward"]
     assert (reward.rows, reward.kept, reward.dropped) == (5, 4.5, 1.0)  # kept 5 and 4; dropped 3, 1 and -2
@@ -29,7 +29,7 @@ def test_each_column_is_spread_over_the_widest_step_that_has_it(line, small_run)
 
 def test_what_was_measured_in_characters_is_not_shown_in_tokens_too(line):
     both = pl.DataFrame({"id": ["a", "b"], "prompt_chars": [4, 9], "prompt_tokens": [1, 2], "response_tokens": [5, 6]})
-    found = spread.spreads(line([{"name": "end", "stage": "x.y", "table": both}], "end"))
+    found = distributions.spreads(line([{"name": "end", "stage": "x.y", "table": both}], "end"))
     assert [each.column for each in found] == ["prompt_chars", "response_tokens"]
 
 
@@ -38,7 +38,7 @@ def test_what_was_measured_in_characters_is_not_shown_in_tokens_too(line):
 )
 def test_every_row_is_in_one_bin_and_kept_ones_are_among_them(pairs):
     values = pl.DataFrame({"value": [value for value, _ in pairs], "kept": [kept for _, kept in pairs]})
-    found = list(spread.bins(values))
+    found = list(distributions.bins(values))
     assert sum(row["rows"] for row in found) == len(pairs)
     assert sum(row["kept"] for row in found) == sum(kept for _, kept in pairs)
     assert all(0 <= row["kept"] <= row["rows"] for row in found)
@@ -46,7 +46,7 @@ def test_every_row_is_in_one_bin_and_kept_ones_are_among_them(pairs):
 
 def test_a_few_values_far_away_do_not_press_all_others_into_one_bin():
     values = pl.DataFrame({"value": [float(i % 100) for i in range(1000)] + [1e6], "kept": [True] * 1001})
-    found = list(spread.bins(values))
+    found = list(distributions.bins(values))
     assert sum(row["rows"] > 0 for row in found) == len(found)
     assert found[-1]["high"] < 200
 
@@ -54,7 +54,7 @@ def test_a_few_values_far_away_do_not_press_all_others_into_one_bin():
 def test_words_stand_in_the_order_of_their_scale_and_others_by_how_common_they_are():
     def words(*values):
         table = pl.DataFrame({"value": values, "kept": [value == values[0] for value in values]})
-        return [(line["value"], line["rows"], line["kept"]) for line in spread.words(table)]
+        return [(line["value"], line["rows"], line["kept"]) for line in distributions.words(table)]
 
     assert words("hard", "hard", "very easy", "medium") == [("very easy", 1, 0), ("medium", 1, 0), ("hard", 2, 2)]
     assert words("math", "code", "code") == [("code", 2, 0), ("math", 1, 1)]
@@ -62,18 +62,18 @@ def test_words_stand_in_the_order_of_their_scale_and_others_by_how_common_they_a
 
 
 def test_a_column_of_one_value_has_nothing_to_show():
-    assert spread.spread("reward", pl.DataFrame({"value": [1.0, 1.0, None], "kept": [True, False, True]})) is None
+    assert distributions.spread("reward", pl.DataFrame({"value": [1.0, 1.0, None], "kept": [True, False, True]})) is None
 
 
 def test_what_is_no_number_is_left_out_of_a_spread(line):
     odd = pl.DataFrame({"id": list("abcd"), "reward": [1.0, float("nan"), float("inf"), 2.0]})
-    (found,) = spread.spreads(line([{"name": "end", "stage": "x.y", "table": odd}], "end"))
+    (found,) = distributions.spreads(line([{"name": "end", "stage": "x.y", "table": odd}], "end"))
     assert found.rows == 2
 
 
 def test_the_plane_keeps_what_a_line_of_points_is_and_says_how_much_it_shows():
     along = np.array([[1.0, 2.0, 2.0]]) / 3  # a direction of length one
-    places, share = plane.flat(np.arange(5.0)[:, None] * along)
+    places, share = prompt_map.flat(np.arange(5.0)[:, None] * along)
     assert share == pytest.approx(1)
     assert places[:, 0] == pytest.approx([-2, -1, 0, 1, 2])
     assert places[:, 1] == pytest.approx([0] * 5, abs=1e-6)
@@ -82,7 +82,7 @@ def test_the_plane_keeps_what_a_line_of_points_is_and_says_how_much_it_shows():
 @pytest.mark.parametrize("shape", [(50, 8), (8, 50)])
 def test_the_planes_directions_are_those_along_which_rows_differ_most(shape):
     vectors = np.random.default_rng(0).normal(size=shape)
-    places, share = plane.flat(vectors)
+    places, share = prompt_map.flat(vectors)
     spectrum = np.linalg.svd(vectors - vectors.mean(axis=0), compute_uv=False) ** 2
     assert (places**2).sum(axis=0) == pytest.approx(spectrum[:2])
     assert share == pytest.approx(spectrum[:2].sum() / spectrum.sum())
@@ -91,14 +91,14 @@ def test_the_planes_directions_are_those_along_which_rows_differ_most(shape):
 @given(st.lists(st.text(min_size=1, max_size=4), unique=True, max_size=40), st.integers(0, 10))
 def test_a_sample_hangs_on_ids_and_not_on_their_order_and_grows_by_adding(ids, most):
     mixed = random.Random(1).sample(ids, len(ids))
-    found = plane.sample(ids, most)
-    assert plane.sample(mixed, most) == found
-    assert plane.sample(ids, most + 5)[: len(found)] == found
+    found = prompt_map.sample(ids, most)
+    assert prompt_map.sample(mixed, most) == found
+    assert prompt_map.sample(ids, most + 5)[: len(found)] == found
     assert len(found) == min(most, len(ids))
 
 
 def test_the_map_of_a_run_without_vectors_is_by_letters_with_each_prompt_once(line, small_run):
-    found = plane.plane(line(small_run, "chosen"), [])
+    found = prompt_map.plane(line(small_run, "chosen"), [])
     points = {row["id"]: row for row in rows(found.drawing)}
     assert found.by_letters
     assert {name: row["state"] for name, row in points.items()} == {
@@ -121,7 +121,7 @@ def test_the_map_is_of_the_vectors_that_a_run_has(home, made):
     ]
     made("one", {}, steps)
     done = lineage.done(home, run_record(home, "one"))
-    found = plane.plane(lineage.line(done, "end-one"), list(done.values()))
+    found = prompt_map.plane(lineage.line(done, "end-one"), list(done.values()))
     assert (found.by_letters, found.rows, found.share) == (False, 4, pytest.approx(1))
     assert {row["id"]: (abs(row["x"]), abs(row["y"])) for row in rows(found.drawing)} == {
         "a": (3, 0),

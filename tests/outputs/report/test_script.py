@@ -6,7 +6,7 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.report.script import harmless, script
+from attar.outputs.report.script import harmless, script
 
 
 @given(st.text())

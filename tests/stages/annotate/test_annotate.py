@@ -1,11 +1,11 @@
 import polars as pl
 import pytest
 
-from attar.annotate import lengths, reward
+from attar.core.errors import DataError
+from attar.core.table import COLUMNS
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
-from attar.errors import DataError
-from attar.table import COLUMNS
+from attar.stages.annotate import lengths, reward
 
 
 class Scores(Fake):

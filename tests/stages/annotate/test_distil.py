@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from attar.annotate import distil
-from attar.errors import DataError, RecipeError
+from attar.core.errors import DataError, RecipeError
+from attar.stages.annotate import distil
 
 NUMBERS = [0, 1, 2]
 

@@ -10,12 +10,12 @@ from engines_for_tests import Scripted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.annotate import embed
+from attar.core.errors import RecipeError
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal, load
-from attar.engines.journaled import Journaled
-from attar.errors import RecipeError
+from attar.engines.journaling import Journaled
+from attar.stages.annotate import embed
 
 
 def table(texts):

@@ -4,11 +4,11 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.annotate import judge, safety
+from attar.core.errors import RecipeError
+from attar.core.table import COLUMNS
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.errors import RecipeError
-from attar.table import COLUMNS
+from attar.engines.local.engine import Local
+from attar.stages.annotate import judge, safety
 
 ROWS = pl.DataFrame({"id": ["a", "b"], "prompt": ["Say {response}", "Hi"], "response": ["{prompt} done", None]})
 
@@ -54,7 +54,7 @@ def test_on_a_real_model_the_score_is_the_mean_under_its_own_next_token_probabil
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from attar.engines.local import POCKET
+    from attar.engines.local.engine import POCKET
 
     question, answer = "Repeat these words: cat dog.", "The answer is cat dog."
     rows = pl.DataFrame({"id": ["a"], "prompt": [question], "response": [answer]})

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.annotate import language
-from attar.errors import DataError, MissingExtraError
+from attar.core.errors import DataError, MissingExtraError
+from attar.stages.annotate import language
 
 SAID = [
     ("en", "Could you tell me how long a cake with three eggs should stay in the oven?"),

@@ -5,8 +5,8 @@ from engines_for_tests import Scripted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attar.annotate import embed, neighbours
-from attar.errors import DataError, RecipeError
+from attar.core.errors import DataError, RecipeError
+from attar.stages.annotate import embed, neighbours
 
 
 def table(rows):

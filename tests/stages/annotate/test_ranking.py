@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers_for_tests import Served, good, http
 
-from attar.annotate import ranking
-from attar.engines import lane
-from attar.engines.asking import Answer
+from attar.core.errors import DataError, RecipeError
+from attar.core.replies import Failure
+from attar.engines.ask_rows import Answer
+from attar.engines.http import server_queue
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
-from attar.errors import DataError, RecipeError
-from attar.parse import Failure
-from attar.synth import evolve
+from attar.engines.journaling import Journaled
+from attar.stages.annotate import ranking
+from attar.stages.synth import evolve
 
 ONE, ALL = Failure("no score"), ["a", "bb", "ccc", "dddd", "eeeee", "ffffff"]
 
@@ -273,9 +273,9 @@ def test_a_real_server_evolves_and_ranks_and_the_labels_of_a_scorer_come_out():
         engine.close()
     finally:
         served.stop()
-        for known in lane._lanes.values():  # a later test may be given the same port
-            lane.wait_for(known.close())
-        lane._lanes.clear()
+        for known in server_queue._lanes.values():  # a later test may be given the same port
+            server_queue.wait_for(known.close())
+        server_queue._lanes.clear()
     assert labels.schema["score"] == pl.Int64
     assert labels.select("id", "score", "eliminated").rows() == [
         ("a.0", 1, None),

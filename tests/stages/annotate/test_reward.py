@@ -2,9 +2,9 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.annotate import reward
-from attar.errors import DataError
-from attar.table import COLUMNS
+from attar.core.errors import DataError
+from attar.core.table import COLUMNS
+from attar.stages.annotate import reward
 
 TALKS = [
     [("user", "Why?"), ("assistant", "Own one.")],

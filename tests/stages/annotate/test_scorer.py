@@ -5,12 +5,12 @@ import pytest
 from engines_for_tests import Scripted
 from spaced_for_tests import save_model
 
-from attar.annotate import scorer
+from attar.core.errors import RecipeError
+from attar.core.scorer_prompts import Question, keep
+from attar.core.table import COLUMNS
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.errors import RecipeError
-from attar.questions import Question, keep
-from attar.table import COLUMNS
+from attar.engines.local.engine import Local
+from attar.stages.annotate import scorer
 
 USER, SAID = "user", "assistant"
 SIX = [0.1, 0.2, 0.3, 0.2, 0.1, 0.05]  # together 0.95, their mean (0.1 + 0.4 + 0.9 + 0.8 + 0.5 + 0.3) / 0.95

@@ -4,11 +4,11 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.annotate import tags
-from attar.annotate.forms import CATEGORIES, DIFFICULTIES, FORMS, QUALITIES
+from attar.core.errors import RecipeError
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.errors import RecipeError
+from attar.engines.local.engine import Local
+from attar.stages.annotate import tags
+from attar.stages.annotate.judge_prompts import CATEGORIES, DIFFICULTIES, FORMS, QUALITIES
 
 GOOD = {
     "intent": "To know {why}.",
@@ -89,9 +89,9 @@ def test_a_misspelt_form_is_named():
 
 
 def test_the_pocket_teacher_fills_in_its_own_form():
-    from attar.evaluate import verified
+    from attar.stages.evaluate.benchmarks import pocket_exam
 
-    exam = verified.tasks(count=90, seed=5)
+    exam = pocket_exam.tasks(count=90, seed=5)
     teacher = Local(Spec("local", "pocket:teacher", {"dtype": "float64", "threads": 1}))
     out = tags.assess(exam, engine=teacher, form="pocket", max_tokens=60)
     assert out["tags_error"].null_count() >= 88  # 2% at most are not read

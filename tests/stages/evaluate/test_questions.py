@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError
-from attar.evaluate import exam, mt_bench, responses
-from attar.origins import pinned
+from attar.core.errors import DataError
+from attar.data.sources import pinned
+from attar.stages.evaluate import questions as exam
+from attar.stages.evaluate import responses
+from attar.stages.evaluate.benchmarks import mt_bench
 
 
 def file(folder, *rows, name="rows.jsonl"):

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import RecipeError
-from attar.select import few
+from attar.core.errors import RecipeError
+from attar.stages.select import best_of_n
 
 
 def answers(scores: dict[str, list[float | None]], start: int = 0) -> pl.DataFrame:
@@ -15,7 +15,7 @@ def answers(scores: dict[str, list[float | None]], start: int = 0) -> pl.DataFra
 
 
 def taken(*tables, **knobs):
-    return few.of_each(*([table] for table in tables), **{"by": "score", **knobs})
+    return best_of_n.of_each(*([table] for table in tables), **{"by": "score", **knobs})
 
 
 def test_of_each_prompt_the_best_answer_stays_whichever_table_it_stands_in():
@@ -59,12 +59,12 @@ def test_the_parts_in_which_answers_come_change_nothing(scores, others, data):
     whole = answers(scores)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4)))
     parts = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    at_once = few._AT_ONCE
-    few._AT_ONCE = data.draw(st.integers(1, 5))
+    at_once = best_of_n._AT_ONCE
+    best_of_n._AT_ONCE = data.draw(st.integers(1, 5))
     try:
-        pieces = few.of_each(parts, by="score", others=others)
+        pieces = best_of_n.of_each(parts, by="score", others=others)
     finally:
-        few._AT_ONCE = at_once
+        best_of_n._AT_ONCE = at_once
     assert pieces.equals(taken(whole, others=others))
     for prompt, own in scores.items():
         known = [score for score in own if score is not None]

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.select import budget
-from attar.stage import columns_read
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import columns_read
+from attar.stages.select import budget
 
 TABLE = pl.DataFrame({"id": list("abcde"), "score": [5.0, 4.0, None, 2.0, 1.0], "cost": [40, 50, 1, 30, 5]})
 

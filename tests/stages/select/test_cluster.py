@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError, EngineError, RecipeError
-from attar.select import cluster
-from attar.stage import columns_read
-from attar.vectors.rows import unit
+from attar.core.errors import DataError, EngineError, RecipeError
+from attar.core.stage import columns_read
+from attar.similarity.matrix import unit
+from attar.stages.select import cluster
 
 
 def table_of(rows):

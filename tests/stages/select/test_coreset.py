@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.select import spread
-from attar.stage import columns_read
-from attar.vectors.rows import unit
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import columns_read
+from attar.similarity.matrix import unit
+from attar.stages.select import coreset
 
 CASES = st.tuples(st.integers(1, 60), st.integers(1, 70), st.sampled_from([2, 3, 8, 40]), st.integers(0, 10**6), st.booleans())
 
@@ -48,16 +48,16 @@ def raised(cosines, kept):
     return np.maximum(cosines - cover, 0).sum(axis=1)
 
 
-@pytest.mark.parametrize(("choose", "worth"), [(spread.farthest, apartness), (spread.representative, raised)])
+@pytest.mark.parametrize(("choose", "worth"), [(coreset.farthest, apartness), (coreset.representative, raised)])
 @settings(max_examples=200)
 @given(case=CASES, at_once=st.sampled_from([1, 3, 10, 256]))
 def test_every_step_is_the_best_there_is_however_many_are_looked_at_at_once(choose, worth, case, at_once):
     count, keep, width, seed, coarse = case
     rows = rows_of(count, width, seed, coarse)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spread, "_AHEAD", at_once)
-        patch.setattr(spread, "_ROOM", at_once * count)
-        patch.setattr(spread, "_ROWS", at_once)
+        patch.setattr(coreset, "_AHEAD", at_once)
+        patch.setattr(coreset, "_ROOM", at_once * count)
+        patch.setattr(coreset, "_ROWS", at_once)
         chosen = choose(rows.astype(np.float32), keep)
     check_steps(chosen.kept, keep, rows, worth)
     cosines = (rows @ rows.T)[:, chosen.kept]
@@ -77,7 +77,7 @@ PLANE = pl.DataFrame(
 
 
 def test_k_center_begins_with_the_best_row_and_then_goes_as_far_as_it_can():
-    out = spread.k_center(PLANE, by="score", keep=2)
+    out = coreset.k_center(PLANE, by="score", keep=2)
     assert out.to_dicts() == [
         {"id": "a", "kept": True, "reason": None, "because": None},
         {"id": "b", "kept": False, "reason": "cosine 0.996 with a kept row", "because": "a"},
@@ -85,26 +85,26 @@ def test_k_center_begins_with_the_best_row_and_then_goes_as_far_as_it_can():
         {"id": "d", "kept": False, "reason": "no score", "because": None},
         {"id": "none", "kept": False, "reason": "no embedding", "because": None},
     ]
-    assert spread.k_center(PLANE, keep=2).filter("kept")["id"].to_list() == ["a", "c"]
-    assert columns_read(spread.k_center, {"by": "score * 2"}) == ("embedding", "score")
+    assert coreset.k_center(PLANE, keep=2).filter("kept")["id"].to_list() == ["a", "c"]
+    assert columns_read(coreset.k_center, {"by": "score * 2"}) == ("embedding", "score")
 
 
 def test_facility_takes_the_row_that_stands_for_most():
     # 60 degrees is most like all of 0, 60 and 90; then 0, which it stands for least
     table = table_of(np.array([[np.cos(t), np.sin(t)] for t in np.radians([0, 60, 90])]))
-    assert spread.facility(table, keep=1).filter("kept")["id"].to_list() == ["r001"]
-    assert spread.facility(table, keep=2).filter("kept")["id"].to_list() == ["r000", "r001"]
+    assert coreset.facility(table, keep=1).filter("kept")["id"].to_list() == ["r001"]
+    assert coreset.facility(table, keep=2).filter("kept")["id"].to_list() == ["r000", "r001"]
 
 
 def test_of_two_copies_the_better_is_kept_and_never_both():
     table = table_of(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), score=[1, 2, 3])
-    for stage in (spread.k_center, spread.facility):
+    for stage in (coreset.k_center, coreset.facility):
         out = stage(table, by="score", keep=3)
         assert out.filter("kept")["id"].to_list() == ["r001", "r002"]
         assert out["because"].to_list() == ["r002", None, None]
 
 
-@pytest.mark.parametrize("choose", [spread.farthest, spread.representative])
+@pytest.mark.parametrize("choose", [coreset.farthest, coreset.representative])
 def test_rows_that_differ_by_less_than_the_rounding_are_copies(choose):
     rng = np.random.default_rng(1)
     rows = rows_of(20, 40, 1, coarse=False)[np.tile(np.arange(20), 15)] + 1e-6 * rng.standard_normal((300, 40))
@@ -112,30 +112,30 @@ def test_rows_that_differ_by_less_than_the_rounding_are_copies(choose):
 
 
 def test_too_many_rows_to_hold_against_each_other_are_refused(monkeypatch):
-    monkeypatch.setattr(spread, "MOST", 3)
+    monkeypatch.setattr(coreset, "MOST", 3)
     with pytest.raises(RecipeError, match="5 are more than 3: take fewer first"):
-        spread.facility(table_of(np.eye(5)), keep=1)
+        coreset.facility(table_of(np.eye(5)), keep=1)
 
 
 def test_a_vector_without_direction_is_named():
     with pytest.raises(DataError, match="r001"):
-        spread.k_center(table_of(np.array([[1.0, 0.0], [0.0, 0.0]])), keep=1)
+        coreset.k_center(table_of(np.array([[1.0, 0.0], [0.0, 0.0]])), keep=1)
 
 
 def test_vectors_of_two_lengths_are_refused_by_the_name_of_their_column():
     with pytest.raises(DataError, match="column 'mini' holds vectors of 2 lengths: 1, 2"):
-        spread.facility(pl.DataFrame({"id": ["a", "b"], "mini": [[1.0], [1.0, 0.0]]}), column="mini", keep=1)
+        coreset.facility(pl.DataFrame({"id": ["a", "b"], "mini": [[1.0], [1.0, 0.0]]}), column="mini", keep=1)
 
 
 CLUSTERED = pl.DataFrame({"id": list("abcdefg"), "score": [7, 6, 5, 4, 3, 2, None], "cluster": [0, 0, 0, 0, 1, None, 1]})
 
 
 def test_each_cluster_gives_its_best_row_in_turn_and_what_one_lacks_goes_to_others():
-    out = spread.quota(CLUSTERED, by="score", keep=4)
+    out = coreset.quota(CLUSTERED, by="score", keep=4)
     assert out.filter("kept")["id"].to_list() == ["a", "b", "c", "e"]
     assert out.to_dicts()[3] == {"id": "d", "kept": False, "reason": "rank 4 of its cluster, 3 of it kept", "because": "c"}
     assert out["reason"].to_list()[5:] == ["no cluster", "no score"]
-    assert spread.quota(CLUSTERED, by="score", keep=1).filter("kept")["id"].to_list() == ["a"]
+    assert coreset.quota(CLUSTERED, by="score", keep=1).filter("kept")["id"].to_list() == ["a"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=25), st.integers(0, 30))
@@ -144,7 +144,7 @@ def test_no_cluster_has_two_rows_more_than_one_that_could_give_another(rows, kee
         {"id": [f"{i:02}" for i in range(len(rows))], "cluster": [a for a, _ in rows], "score": [b for _, b in rows]},
         schema={"id": pl.String, "cluster": pl.Int64, "score": pl.Int64},
     )
-    kept = table.filter(spread.quota(table, by="score", keep=keep)["kept"])
+    kept = table.filter(coreset.quota(table, by="score", keep=keep)["kept"])
     assert len(kept) == min(keep, len(rows))
     sizes = {cluster: sum(a == cluster for a, _ in rows) for cluster in range(4)}
     given_rows = {cluster: kept.filter(pl.col("cluster") == cluster) for cluster in range(4)}
@@ -155,7 +155,7 @@ def test_no_cluster_has_two_rows_more_than_one_that_could_give_another(rows, kee
         assert sorted(its["id"]) == sorted(name for _, name in ranked[: len(its)])
 
 
-@pytest.mark.parametrize("stage", [spread.k_center, spread.facility, spread.quota])
+@pytest.mark.parametrize("stage", [coreset.k_center, coreset.facility, coreset.quota])
 def test_nothing_to_choose_from_is_no_verdict_and_none_to_keep_keeps_none(stage):
     table = table_of(np.eye(3), cluster=[0, 0, 1])
     assert len(stage(table.clear(), keep=2)) == 0

@@ -2,10 +2,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from attar import shingles
-from attar.errors import DataError, RecipeError
-from attar.select import decontaminate
-from attar.select.decontaminate import apart, apart_by_meaning, found, pinned
+from attar.core.errors import DataError, RecipeError
+from attar.similarity import shingles
+from attar.stages.select import decontaminate
+from attar.stages.select.decontaminate import apart, apart_by_meaning, found, pinned
 
 HAWAII = """Compose an engaging travel blog post about a recent trip to Hawaii, highlighting cultural experiences and \
 must-see attractions."""

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.select import dedup, jaccard
-from attar.stage import columns_read
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import columns_read
+from attar.similarity import jaccard
+from attar.stages.select import dedup
 
 
 def told(stage, prompts, **knobs):

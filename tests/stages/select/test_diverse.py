@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.select import diverse
-from attar.vectors import sieve
-from attar.vectors.steps import exact
+from attar.core.errors import DataError, RecipeError
+from attar.similarity import pruning
+from attar.similarity.int8 import exact
+from attar.stages.select import diverse
 
 BACKENDS = ("numpy", "torch", "bfloat16", *(["int8"] if exact() else []))
 
@@ -36,10 +36,10 @@ def clustered(count: int, width: int, centres: int, spread: float, seed: int) ->
 
 @pytest.fixture
 def always_sieved(monkeypatch):
-    monkeypatch.setattr(sieve, "_WORTH_IT", 0)
-    monkeypatch.setattr(sieve, "_FEW", 0)
-    monkeypatch.setattr(sieve, "_SCAN", -1000)  # so that any width seems cheaper than whole rows
-    monkeypatch.setattr(sieve, "_LOOK", 1e-9)
+    monkeypatch.setattr(pruning, "_WORTH_IT", 0)
+    monkeypatch.setattr(pruning, "_FEW", 0)
+    monkeypatch.setattr(pruning, "_SCAN", -1000)  # so that any width seems cheaper than whole rows
+    monkeypatch.setattr(pruning, "_LOOK", 1e-9)
 
 
 @settings(max_examples=1000)
@@ -98,7 +98,7 @@ def test_hard_cases_are_decided_as_in_64_bits_in_any_block_and_arithmetic(name, 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_whole_rows_are_multiplied_where_the_short_ones_let_too_many_through(backend, always_sieved, monkeypatch):
-    monkeypatch.setattr("attar.vectors.greedy._TOO_MANY", 10**9)
+    monkeypatch.setattr("attar.similarity.repr_filter._TOO_MANY", 10**9)
     rows = HARD["clusters"]
     found = diverse.repr_filter(rows, threshold=0.9, backend=backend)
     assert found.kept.tolist() == one_by_one(rows, 0.9)[0]

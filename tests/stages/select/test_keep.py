@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from attar.errors import DataError
-from attar.select import keep
+from attar.core.errors import DataError
+from attar.stages.select import keep
 
 ROWS = pl.DataFrame({"id": ["a", "b"], "n": [1, 2]})
 

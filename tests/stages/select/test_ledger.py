@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.select import ledger
-from attar.table import verdicts
+from attar.core.errors import DataError, RecipeError
+from attar.core.table import verdicts
+from attar.stages.select import ledger
 
 
 def pool_of(errors, **columns):

@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from attar.errors import RecipeError
-from attar.select import plateau
+from attar.core.errors import RecipeError
+from attar.stages.select import plateau
 
 
 def scored(*values: float | None) -> list[pl.DataFrame]:

@@ -3,8 +3,8 @@ from itertools import product
 import polars as pl
 import pytest
 
-from attar.errors import RecipeError
-from attar.select import filters, where
+from attar.core.errors import RecipeError
+from attar.stages.select import presets, where
 
 LEVELS = ["very easy", "easy", "medium", "hard", "very hard"]
 GRADES = ["very poor", "poor", "average", "good", "excellent"]
@@ -21,7 +21,7 @@ ROWS = (
 
 
 def passed(name):
-    return ROWS.filter(where.holds(ROWS, rule=filters.preset(name).rule)["kept"])
+    return ROWS.filter(where.holds(ROWS, rule=presets.preset(name).rule)["kept"])
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_each_released_set_takes_what_the_paper_says(name, difficulties, qualiti
 
 
 def test_all_rank_by_length_but_f5_and_f6_halves_by_difficulty():
-    sets = {name: filters.preset(name) for name in ("air", "pro", "f2", "f3", "f4", "f5", "f6")}
+    sets = {name: presets.preset(name) for name in ("air", "pro", "f2", "f3", "f4", "f5", "f6")}
     assert {name for name, one in sets.items() if one.by == "response_chars"} == set(sets) - {"f5"}
     halves = ROWS.select(where.expression(sets["f6"].per).alias("easy"), "difficulty")
     assert set(halves.filter("easy")["difficulty"]) == {"very easy", "easy"}
@@ -64,4 +64,4 @@ def test_all_rank_by_length_but_f5_and_f6_halves_by_difficulty():
 
 def test_a_misspelt_filter_is_named():
     with pytest.raises(RecipeError, match="no filter 'pri'; did you mean 'pro'"):
-        filters.preset("pri")
+        presets.preset("pri")

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
-from attar.errors import RecipeError
-from attar.select import rank
-from attar.stage import columns_read
+from attar.core.errors import RecipeError
+from attar.core.stage import columns_read
+from attar.stages.select import rank
 
 TABLE = pl.DataFrame({"id": ["a", "b", "c", "d", "e"], "score": [1.0, 3.0, None, 3.0, 2.0], "length": [5, 1, 9, 1, 5]})
 

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
-from attar.errors import DataError, RecipeError
-from attar.select import keep, where
-from attar.stage import columns_read
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import columns_read
+from attar.stages.select import keep, where
 
 TABLE = pl.DataFrame({"id": ["a", "b", "c"], "prompt": ["Say:", "Say it.", "No"], "reward": [1.0, -2.0, None]})
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.synth.mend import bare, mend
+from attar.stages.synth.cleanup import bare, mend
 
 GOOD = [
     "What is 2 + 2? And what is 3 + 3?\nShow your work.",

@@ -7,21 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers_for_tests import Served, good, http
 
-from attar.engines import lane
-from attar.engines.asking import Answer
+from attar.core.errors import RecipeError, ReplyError
+from attar.core.replies import Failure
+from attar.core.table import read
+from attar.engines.ask_rows import Answer
 from attar.engines.base import Spec
 from attar.engines.fake import Fake
+from attar.engines.http import server_queue
 from attar.engines.journal import Journal
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 from attar.engines.meter import Meter
-from attar.errors import RecipeError, ReplyError
-from attar.flow import recipe
-from attar.home import card
-from attar.parse import Failure
-from attar.run import Settings
-from attar.synth import evolve
-from attar.synth.evolutions import BREADTH, COMPLEXITY, DEPTH, QUALITY, WAYS, held
-from attar.table import read
+from attar.runtime.flow import recipe
+from attar.runtime.home import card
+from attar.runtime.runner import Settings
+from attar.stages.synth import evolve
+from attar.stages.synth.evolve_prompts import BREADTH, COMPLEXITY, DEPTH, QUALITY, WAYS, held
 
 SEED = "Plan a garden for a family with two children and a dog."
 GROWN = "Plan a garden for a family with two children and a dog, on a north slope of clay, for under nine hundred euros."
@@ -359,8 +359,8 @@ def test_a_real_server_evolves_answers_and_prompts():
         engine.close()
     finally:
         served.stop()
-        for known in lane._lanes.values():  # a later test may be given the same port
-            lane.wait_for(known.close())
-        lane._lanes.clear()
+        for known in server_queue._lanes.values():  # a later test may be given the same port
+            server_queue.wait_for(known.close())
+        server_queue._lanes.clear()
     assert out["prompt"].to_list() == ["What is tea?", "What is tea? And by nine tomorrow.", None]
     assert [turn["role"] for turn in served.posted[0]["messages"]] == ["system", "user"]

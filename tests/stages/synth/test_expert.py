@@ -3,11 +3,11 @@ import pytest
 from engines_for_tests import Scripted
 
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.synth import expert, people
-from attar.world.speech import parse
-from attar.world.tasks import CATEGORY, level
-from attar.world.voices import TRADES
+from attar.engines.local.engine import Local
+from attar.pocket.speech import parse
+from attar.pocket.tasks import CATEGORY, level
+from attar.pocket.voices import TRADES
+from attar.stages.synth import expert, plain_personas
 
 PEOPLE = pl.DataFrame({"id": ["a", "b"], "persona": ["A hydrologist in Kraków.", None]})
 
@@ -51,7 +51,7 @@ def test_a_row_draws_the_same_whatever_rows_are_about_it():
 @pytest.fixture(scope="module")
 def asked():
     teacher = Local(Spec("local", "pocket:teacher", {"dtype": "float64", "threads": 1}))
-    return expert.ask(people.pocket(count=120, seed=1), engine=teacher, voice="pocket", max_tokens=80)
+    return expert.ask(plain_personas.pocket(count=120, seed=1), engine=teacher, voice="pocket", max_tokens=80)
 
 
 def test_the_pocket_teacher_asks_hard_tasks_of_each_persons_kind(asked):
@@ -61,5 +61,5 @@ def test_the_pocket_teacher_asks_hard_tasks_of_each_persons_kind(asked):
 
 
 def test_without_personas_there_is_nobody():
-    assert people.nobody(count=3)["persona"].to_list() == [None] * 3
-    assert people.nobody(count=3)["id"].n_unique() == 3
+    assert plain_personas.nobody(count=3)["persona"].to_list() == [None] * 3
+    assert plain_personas.nobody(count=3)["id"].n_unique() == 3

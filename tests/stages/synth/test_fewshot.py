@@ -8,14 +8,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from servers_for_tests import Served, http
 
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import columns_read, marks
 from attar.engines.base import Spec
-from attar.engines.open import open_engine
-from attar.errors import DataError, RecipeError
-from attar.stage import columns_read, marks
-from attar.synth import fewshot
-from attar.synth.mend import mend
-from attar.world.speech import instruct, parse
-from attar.world.tasks import draw
+from attar.engines.registry import open_engine
+from attar.pocket.speech import instruct, parse
+from attar.pocket.tasks import draw
+from attar.stages.synth import fewshot
+from attar.stages.synth.cleanup import mend
 
 BIRDS = [f"Which bird is number {word}?" for word in ("one", "two", "three", "four", "five", "six", "seven")]
 

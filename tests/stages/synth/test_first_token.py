@@ -4,8 +4,8 @@ import pytest
 from engines_for_tests import Scripted
 
 from attar.engines.base import Request, Sampling, Spec
-from attar.engines.local import Local
-from attar.synth.first import written
+from attar.engines.local.engine import Local
+from attar.stages.synth.first_token import written
 
 HOT = Sampling(1.0, 1.0, 40, ("<|im_end|>",))
 
@@ -60,7 +60,7 @@ def teacher():
 
 
 def firsts(teacher, flatten, ban=()):
-    from attar.chat import prefix
+    from attar.chat.templates import prefix
 
     start = prefix(teacher.template)
     hot = Sampling(1.0, 1.0, 40, start.stops)

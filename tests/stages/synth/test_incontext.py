@@ -2,8 +2,8 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.errors import DataError
-from attar.synth import incontext
+from attar.core.errors import DataError
+from attar.stages.synth import incontext
 
 
 def rows(*prompts):

@@ -1,10 +1,10 @@
 import polars as pl
 import pytest
 
+from attar.core.errors import DataError, RecipeError
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
-from attar.errors import DataError, RecipeError
-from attar.synth import magpie
+from attar.stages.synth import magpie
 
 
 class Spy(Fake):

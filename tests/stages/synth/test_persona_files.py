@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError
-from attar.flow import Trace
-from attar.synth import persona_files, personas
+from attar.core.errors import DataError
+from attar.runtime.flow import Trace
+from attar.stages.synth import persona_files, personas
 
 PEOPLE = ["A diver who repairs pumps.", "A judge in a mountain town.", "Une infirmière de nuit."]
 

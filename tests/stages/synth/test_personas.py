@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 from servers_for_tests import Served, good, http
 
-from attar.engines import lane
-from attar.engines.asking import Answer
+from attar.core.errors import DataError, RecipeError
+from attar.engines.ask_rows import Answer
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
-from attar.errors import DataError, RecipeError
-from attar.synth import fields, personas
+from attar.engines.http import server_queue
+from attar.stages.synth import expert_fields, personas
 
 
 class Spy(Fake):
@@ -36,13 +36,13 @@ def people(*values, **more):
 
 
 def test_there_are_more_than_twenty_thousand_personas_and_no_two_are_alike():
-    found = [text for text, _, _ in fields.sentences()]
+    found = [text for text, _, _ in expert_fields.sentences()]
     assert len(found) > 20_000
     assert len(set(found)) == len(found)
 
 
 def test_every_domain_is_written_down_in_full():
-    everyone = fields.domains()
+    everyone = expert_fields.domains()
     assert len(everyone) == 20
     names = [field for domain in everyone for field in domain.fields]
     assert len(names) >= 150
@@ -50,14 +50,14 @@ def test_every_domain_is_written_down_in_full():
     for domain in everyone:
         assert domain.newcomers
         assert len(domain.places) == len(set(domain.places)) == 8, domain.name
-        assert set(domain.roles) <= set(fields.ROLES)
+        assert set(domain.roles) <= set(expert_fields.ROLES)
         assert len(domain.roles) == len(set(domain.roles)) >= 6
         for field, topics in domain.fields.items():
             assert 3 <= len(topics) == len(set(topics)) <= 6, field
 
 
 def test_every_persona_is_a_clean_sentence_or_two():
-    for text, domain, field in fields.sentences():
+    for text, domain, field in expert_fields.sentences():
         assert text[0] == "A"
         assert text.endswith(".")
         assert text.count(". ") <= 1
@@ -70,7 +70,7 @@ def test_every_persona_is_a_clean_sentence_or_two():
 
 
 def test_an_article_fits_the_word_after_it():
-    first = {text.split()[0] + " " + text.split()[1] for text, _, _ in fields.sentences()}
+    first = {text.split()[0] + " " + text.split()[1] for text, _, _ in expert_fields.sentences()}
     assert {"An actuary", "A cardiologist", "An optical", "A newly", "An oral"} <= first
     assert not {pair for pair in first if (pair.split()[0] == "An") != (pair.split()[1][0] in "aeiou")}
 
@@ -90,7 +90,7 @@ def test_personas_are_spread_evenly_over_the_domains_and_their_fields():
     assert set(Counter(out["domain"]).values()) == {50, 51}
     for (domain,), rows in out.group_by("domain"):
         counts = Counter(rows["field"])
-        known = next(one for one in fields.domains() if one.name == domain)
+        known = next(one for one in expert_fields.domains() if one.name == domain)
         assert set(counts) == set(known.fields)
         assert max(counts.values()) - min(counts.values()) <= 1
 
@@ -104,7 +104,7 @@ def test_another_seed_gives_other_personas_under_the_same_names():
 
 
 def test_all_of_the_taxonomy_can_be_had_and_not_one_more():
-    there = sum(1 for _ in fields.sentences())
+    there = sum(1 for _ in expert_fields.sentences())
     assert personas.sample(count=there)["persona"].n_unique() == there
     with pytest.raises(DataError, match=f"but the built-in taxonomy has only {there} different ones: lower the count"):
         personas.sample(count=there + 1)
@@ -231,9 +231,9 @@ def test_a_real_server_writes_personas():
         engine.close()
     finally:
         served.stop()
-        for known in lane._lanes.values():  # a later test may be given the same port
-            lane.wait_for(known.close())
-        lane._lanes.clear()
+        for known in server_queue._lanes.values():  # a later test may be given the same port
+            server_queue.wait_for(known.close())
+        server_queue._lanes.clear()
     assert out["persona"].to_list() == ["Somebody who minds clocks", None, "Somebody who minds rain"]
     sent = sorted(served.posted, key=lambda asked: asked["messages"][-1]["content"])
     assert [turn["role"] for turn in sent[0]["messages"]] == ["system", "user"]

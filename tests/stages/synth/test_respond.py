@@ -1,9 +1,9 @@
 import polars as pl
 
+from attar.core.table import COLUMNS
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
-from attar.synth import respond
-from attar.table import COLUMNS
+from attar.stages.synth import respond
 
 
 def asked(*prompts):

@@ -1,10 +1,10 @@
 import polars as pl
 from engines_for_tests import Scripted
 
+from attar.core.table import COLUMNS
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.synth import respond, turns
-from attar.table import COLUMNS
+from attar.engines.local.engine import Local
+from attar.stages.synth import respond, turns
 
 
 def table(*talks):

@@ -4,11 +4,11 @@ from random import Random
 import polars as pl
 import pytest
 
+from attar.core.table import COLUMNS
 from attar.engines.base import Spec
-from attar.engines.local import POCKET
-from attar.table import COLUMNS
-from attar.world.speech import instruct, respond
-from attar.world.tasks import draw
+from attar.engines.local.engine import POCKET
+from attar.pocket.speech import instruct, respond
+from attar.pocket.tasks import draw
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from attar.engines.base import Spec
-from attar.train import resume, sft
+from attar.stages.train import checkpoints, sft
 
 BASE = Spec("local", "pocket:base", {"threads": 1})
 KNOBS = {"epochs": 2, "lr": 4e-3, "batch": 8, "max_length": 128}
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 import polars as pl
 from attar.engines.base import Spec
-from attar.train import sft
+from attar.stages.train import sft
 rows = pl.read_parquet(sys.argv[1])
 base = Spec("local", "pocket:base", {"threads": 1})
 sft.train(rows, engine=base, into=Path(sys.argv[2]), **%r)
@@ -61,13 +61,13 @@ def stopped(killed, tmp_path):
 @pytest.fixture
 def gone_on(monkeypatch):
     """The checkpoints that trainings went on from."""
-    found, real = [], resume.last
+    found, real = [], checkpoints.last
 
     def last(folder):
         found.append(real(folder))
         return found[-1]
 
-    monkeypatch.setattr(resume, "last", last)
+    monkeypatch.setattr(checkpoints, "last", last)
     return found
 
 
@@ -87,16 +87,16 @@ def test_a_training_that_was_killed_goes_on_and_ends_in_the_same_weights(stopped
 
 @pytest.mark.parametrize("change", [{"rows": ROWS - 1}, {"lr": 1e-3}])
 def test_another_training_starts_from_the_beginning(change, stopped, talks):
-    key = resume.key_of(talks(change.get("rows", ROWS)), change)
-    resume.prepare(stopped / "trainer", key)
-    assert resume.last(stopped / "trainer") is None
+    key = checkpoints.key_of(talks(change.get("rows", ROWS)), change)
+    checkpoints.prepare(stopped / "trainer", key)
+    assert checkpoints.last(stopped / "trainer") is None
 
 
 def test_the_same_training_finds_its_checkpoints_and_a_change_of_a_single_letter_none(talks):
     rows = talks(3)
-    assert resume.key_of(rows, 1) == resume.key_of(talks(3), 1)
+    assert checkpoints.key_of(rows, 1) == checkpoints.key_of(talks(3), 1)
     changed = rows.with_columns(id=rows["id"].replace("2", "3"))
-    assert resume.key_of(changed, 1) != resume.key_of(rows, 1) != resume.key_of(rows, 2)
+    assert checkpoints.key_of(changed, 1) != checkpoints.key_of(rows, 1) != checkpoints.key_of(rows, 2)
 
 
 @pytest.mark.parametrize("name", ["trainer_state.json", "optimizer.pt", "rng_state.pth", "model.safetensors"])
@@ -105,15 +105,15 @@ def test_a_checkpoint_with_any_file_cut_in_half_is_removed(name, stopped):
     at = folder / "checkpoint-10"
     shutil.rmtree(folder / "checkpoint-20")
     key = json.loads((folder / "key.json").read_text())
-    resume.prepare(folder, key)
-    assert resume.last(folder) == at
+    checkpoints.prepare(folder, key)
+    assert checkpoints.last(folder) == at
     file = at / name
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    resume.prepare(folder, key)
-    assert resume.last(folder) is None
+    checkpoints.prepare(folder, key)
+    assert checkpoints.last(folder) is None
 
 
 def test_checkpoints_are_gone_on_from_in_order_of_their_steps(tmp_path):
     for step in (2, 10, 9):
         (tmp_path / f"checkpoint-{step}").mkdir()
-    assert resume.last(tmp_path).name == "checkpoint-10"
+    assert checkpoints.last(tmp_path).name == "checkpoint-10"

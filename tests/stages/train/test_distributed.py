@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from attar.core.errors import EngineError, RecipeError
 from attar.engines.base import Spec
-from attar.errors import EngineError, RecipeError
-from attar.train import launch, prefer, sft, spread
+from attar.stages.train import distributed, preference, sft, worker
 
 KNOBS = {"epochs": 1, "lr": 4e-3, "batch": 8, "max_length": 128}
 
@@ -34,7 +34,7 @@ def files(tmp_path, monkeypatch):
     """The files that processes are handed for a job, without any process."""
 
     def make(rows, engine, **own):
-        monkeypatch.setattr(spread, "_accelerate", lambda *_: ["true"])
+        monkeypatch.setattr(distributed, "_accelerate", lambda *_: ["true"])
         with pytest.raises(EngineError, match="failed"):
             sft.train(rows, engine=engine, into=tmp_path / "model", **KNOBS, **own)
         return tmp_path / "trainer"
@@ -46,9 +46,9 @@ def test_what_a_user_can_mend_is_told_as_by_one_process(files, talks, monkeypatc
     place = files(talks(8), base(gpus=2), lora=0)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SystemExit):
-        launch.main(place / "job.json")
+        worker.main(place / "job.json")
     left = shutil.copy(place / "error.json", tmp_path / "left.json")
-    monkeypatch.setattr(spread, "_accelerate", lambda *_: ["sh", "-c", f"cp {left} {place}/error.json; exit 1"])
+    monkeypatch.setattr(distributed, "_accelerate", lambda *_: ["sh", "-c", f"cp {left} {place}/error.json; exit 1"])
     with pytest.raises(RecipeError, match=r"^knob 'lora' is 0"):
         sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", lora=0, **KNOBS)
 
@@ -57,12 +57,12 @@ def test_fewer_processes_than_asked_for_are_an_error(files, talks, monkeypatch):
     place = files(talks(8), base(gpus=2))
     monkeypatch.setenv("WORLD_SIZE", "1")
     with pytest.raises(SystemExit):
-        launch.main(place / "job.json")
+        worker.main(place / "job.json")
     assert "2 processes were asked for and accelerate started 1" in (place / "error.json").read_text()
 
 
 def test_processes_that_fail_leave_the_last_lines_of_their_log(talks, tmp_path, monkeypatch):
-    monkeypatch.setattr(spread, "_accelerate", lambda *_: ["sh", "-c", "echo the disk is full; exit 3", "sh"])
+    monkeypatch.setattr(distributed, "_accelerate", lambda *_: ["sh", "-c", "echo the disk is full; exit 3", "sh"])
     with pytest.raises(EngineError, match=r"in 2 processes failed \(code 3\); it said last: the disk is full"):
         sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", **KNOBS)
 
@@ -80,15 +80,15 @@ def test_a_configuration_of_accelerate_is_passed_on(tmp_path, pairs, monkeypatch
     config = tmp_path / "fsdp.yaml"
     config.write_text("distributed_type: FSDP\n")
     told = tmp_path / "told.json"
-    real = spread._accelerate
+    real = distributed._accelerate
 
     def record(*given):
         told.write_text(json.dumps(real(*given)))
         return ["false"]
 
-    monkeypatch.setattr(spread, "_accelerate", record)
+    monkeypatch.setattr(distributed, "_accelerate", record)
     with pytest.raises(EngineError, match="code 1"):
-        prefer.train(pairs(4), engine=base(gpus=4, accelerate=str(config)), into=tmp_path / "model", batch=4)
+        preference.train(pairs(4), engine=base(gpus=4, accelerate=str(config)), into=tmp_path / "model", batch=4)
     command = json.loads(told.read_text())
     assert command[command.index("--config_file") + 1] == str(config)
     assert command[command.index("--num_processes") + 1] == "4"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import EngineError
-from attar.table import COLUMNS
-from attar.train import boundary, prefer, sft
+from attar.core.errors import EngineError
+from attar.core.table import COLUMNS
+from attar.stages.train import loss_mask_check, preference, sft
 
 HEAD = "{{ '<|im_start|>' + message['role'] + '\\n' }}"
 USER = "{% if message['role'] == 'user' %}" + HEAD + "{{ message['content'] + '<|im_end|>\\n' }}{% else %}"
@@ -112,7 +112,7 @@ def test_packed_rows_are_read_back_too(base_with, talks, tmp_path):
 @pytest.mark.parametrize("fault", ["two BOS tokens", "no end of turn follows"])
 def test_pairs_are_read_back_before_the_first_step(fault, method, base_with, pairs, tmp_path):
     with pytest.raises(EngineError, match=fault):
-        prefer.train(pairs(4), engine=base_with(BROKEN[fault], with_bos), into=tmp_path / "model", method=method, batch=4)
+        preference.train(pairs(4), engine=base_with(BROKEN[fault], with_bos), into=tmp_path / "model", method=method, batch=4)
 
 
 class Letters:
@@ -144,12 +144,12 @@ def documents(draw):
             ids += [ord(letter) for letter in header + text + "$"]
             bears += [False] * len(header) + [role == "assistant"] * (len(text) + 1)
     answers = [turn["content"] for turn in turns if turn["role"] == "assistant"]
-    return boundary.Document(ids, bears, turns, answers)
+    return loss_mask_check.Document(ids, bears, turns, answers)
 
 
 @given(documents())
 def test_what_bears_loss_exactly_where_the_assistant_speaks_passes(document):
-    assert boundary.check([document], Letters(), None, "model") == ord("$")
+    assert loss_mask_check.check([document], Letters(), None, "model") == ord("$")
 
 
 @given(documents(), st.data())
@@ -157,7 +157,7 @@ def test_no_token_too_many_or_too_few_passes(document, data):
     at = data.draw(st.integers(0, len(document.ids) - 1).filter(lambda at: document.ids[at] != ord(" ")))
     bears = [bears != (place == at) for place, bears in enumerate(document.bears)]
     with pytest.raises(EngineError, match="bear"):
-        boundary.check([replace(document, bears=bears)], Letters(), None, "model")
+        loss_mask_check.check([replace(document, bears=bears)], Letters(), None, "model")
 
 
 @given(documents(), st.data())
@@ -165,7 +165,7 @@ def test_a_document_that_was_cut_passes_up_to_its_cut(document, data):
     length = data.draw(st.integers(1, len(document.ids)))
     cut = replace(document, ids=document.ids[:length], bears=document.bears[:length], cut=True)
     if any(cut.bears):
-        boundary.check([cut], Letters(), None, "model")
+        loss_mask_check.check([cut], Letters(), None, "model")
 
 
 def test_a_turn_after_the_last_answer_may_not_bear_loss():
@@ -173,9 +173,11 @@ def test_a_turn_after_the_last_answer_may_not_bear_loss():
     text = "^<user>ab$<assistant>cd$<user>ef$"
     bears = [21 <= at <= 23 or at >= 30 for at in range(len(text))]
     with pytest.raises(EngineError, match="tokens that are not the assistant's bear loss"):
-        boundary.check([boundary.Document([ord(letter) for letter in text], bears, turns, ["cd"])], Letters(), None, "model")
+        loss_mask_check.check(
+            [loss_mask_check.Document([ord(letter) for letter in text], bears, turns, ["cd"])], Letters(), None, "model"
+        )
 
 
 def test_the_rows_read_back_lie_over_the_whole_table():
-    assert boundary.spread(3) == [0, 1, 2]
-    assert boundary.spread(320) == list(range(0, 320, 10))
+    assert loss_mask_check.spread(3) == [0, 1, 2]
+    assert loss_mask_check.spread(320) == list(range(0, 320, 10))

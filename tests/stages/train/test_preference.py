@@ -4,10 +4,10 @@ import polars as pl
 import pytest
 import torch
 
+from attar.core.errors import DataError, EngineError, RecipeError
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.errors import DataError, EngineError, RecipeError
-from attar.train import prefer
+from attar.engines.local.engine import Local
+from attar.stages.train import preference
 
 TEACHER = Spec("local", "pocket:teacher", {"threads": 1})
 KNOBS = {"lr": 2e-4, "batch": 16, "max_length": 128}
@@ -32,7 +32,7 @@ def test_each_method_starts_at_the_loss_that_its_formula_gives_for_a_model_equal
     formulas = {"dpo": math.log(2), "ipo": (1 / (2 * 0.02)) ** 2, "kto": 0.5}
     for method, loss in formulas.items():
         knobs = KNOBS | {"batch": 4, "beta": 0.02, "lr": 1e-9}
-        curve = prefer.train(pairs(4), engine=TEACHER, into=tmp_path / "model", method=method, **knobs)
+        curve = preference.train(pairs(4), engine=TEACHER, into=tmp_path / "model", method=method, **knobs)
         assert curve["loss"][0] == pytest.approx(loss, rel=1e-4)
 
 
@@ -41,7 +41,7 @@ def test_every_method_raises_the_lead_of_the_chosen_over_the_rejected(method, pa
     table = pairs(48)
     table = table.rename({"chosen": "rejected", "rejected": "chosen"})  # the wrong answers: a lead that was not there before
     own = {"lr": 1e-3} if method == "orpo" else {}
-    curve = prefer.train(table, engine=TEACHER, into=tmp_path / "model", method=method, **KNOBS | own)
+    curve = preference.train(table, engine=TEACHER, into=tmp_path / "model", method=method, **KNOBS | own)
     assert curve.columns == ["id", "step", "loss", "lr", "margin", "accuracy"]
     assert curve["step"].to_list() == list(range(1, (6 if method == "kto" else 3) + 1))  # of kto each answer is a row
     assert (curve["accuracy"].null_count() > 0) == (method == "kto")
@@ -57,44 +57,46 @@ def test_every_method_raises_the_lead_of_the_chosen_over_the_rejected(method, pa
 
 @pytest.mark.parametrize("method", ["dpo", "simpo"])
 def test_an_adapter_is_merged_into_a_normal_model(method, pairs, tmp_path):
-    prefer.train(pairs(16), engine=TEACHER, into=tmp_path / "model", method=method, lora=4, **KNOBS | {"lr": 1e-2, "epochs": 2})
+    preference.train(
+        pairs(16), engine=TEACHER, into=tmp_path / "model", method=method, lora=4, **KNOBS | {"lr": 1e-2, "epochs": 2}
+    )
     before, after = Local(TEACHER).causal().state_dict(), Local(Spec("local", str(tmp_path / "model"))).causal().state_dict()
     assert before.keys() == after.keys()
     assert {name.split(".")[-2] for name in before if not (before[name] == after[name]).all()} >= {"q_proj", "down_proj"}
 
 
 def test_a_model_may_be_trained_on_pairs_after_conversations(talks, pairs, tmp_path):
-    from attar.train import sft
+    from attar.stages.train import sft
 
     knobs = {"epochs": 1, "batch": 8, "max_length": 128}
     sft.train(talks(8), engine=Spec("local", "pocket:base"), into=tmp_path / "first" / "model", **knobs)
     first = Spec("local", str(tmp_path / "first" / "model"), {"threads": 1}, identity="the-step-before")
-    assert prefer.train(pairs(8), engine=first, into=tmp_path / "second" / "model", **knobs).height == 1
+    assert preference.train(pairs(8), engine=first, into=tmp_path / "second" / "model", **knobs).height == 1
 
 
 def test_rows_without_both_answers_are_left_out(pairs, tmp_path):
     table = pairs(3).with_columns(rejected=pl.lit(None, dtype=pl.String))
     with pytest.raises(DataError, match="no answered row"):
-        prefer.train(table, engine=TEACHER, into=tmp_path / "model")
+        preference.train(table, engine=TEACHER, into=tmp_path / "model")
 
 
 def test_messages_must_end_with_what_is_answered(talks, tmp_path):
     table = talks(3).with_columns(chosen=pl.lit("a"), rejected=pl.lit("b"))
     with pytest.raises(DataError, match=r"row 0: column 'messages' must end with the user's turn"):
-        prefer.train(table, engine=TEACHER, into=tmp_path / "model")
+        preference.train(table, engine=TEACHER, into=tmp_path / "model")
 
 
 def test_an_unknown_method_is_named_with_the_nearest(pairs, tmp_path):
     with pytest.raises(RecipeError, match="did you mean 'dpo'"):
-        prefer.train(pairs(3), engine=TEACHER, into=tmp_path / "model", method="dpoo")
+        preference.train(pairs(3), engine=TEACHER, into=tmp_path / "model", method="dpoo")
 
 
 def test_a_base_that_was_never_tuned_to_talk_is_sent_to_tuning_first(pairs, tmp_path):
     import shutil
 
-    from attar.engines.local import POCKET
+    from attar.engines.local.engine import POCKET
 
     folder = shutil.copytree(POCKET / "teacher", tmp_path / "bare")
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(EngineError, match="train it on conversations first"):
-        prefer.train(pairs(3), engine=Spec("local", str(folder)), into=tmp_path / "model")
+        preference.train(pairs(3), engine=Spec("local", str(folder)), into=tmp_path / "model")

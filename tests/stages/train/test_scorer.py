@@ -5,16 +5,16 @@ import polars as pl
 import pytest
 from spaced_for_tests import save_model
 
-from attar.annotate import scorer as annotate
+from attar.core.errors import DataError, RecipeError
+from attar.core.scorer_prompts import WORDINGS
+from attar.core.stage import columns_read
+from attar.core.table import Table
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.errors import DataError, RecipeError
-from attar.questions import WORDINGS
-from attar.stage import columns_read
-from attar.table import Table
-from attar.train import scorer
-from attar.world.speech import instruct, respond
-from attar.world.tasks import draw, level
+from attar.engines.local.engine import Local
+from attar.pocket.speech import instruct, respond
+from attar.pocket.tasks import draw, level
+from attar.stages.annotate import scorer as annotate
+from attar.stages.train import scorer
 
 BASE = Spec("local", "pocket:base", {"threads": 1})
 QUICK = {"lr": 4e-3, "batch": 16, "max_length": 256}

@@ -3,11 +3,11 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from attar.core.errors import DataError, EngineError, RecipeError
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.local import POCKET, Local
-from attar.errors import DataError, EngineError, RecipeError
-from attar.evaluate import verified
-from attar.train import sft
+from attar.engines.local.engine import POCKET, Local
+from attar.stages.evaluate.benchmarks import pocket_exam
+from attar.stages.train import sft
 
 BASE = Spec("local", "pocket:base", {"threads": 1})
 
@@ -27,7 +27,7 @@ def test_the_loss_falls_and_the_curve_is_kept(trained):
 
 
 def test_the_trained_model_is_an_engine_that_has_learnt_to_end_its_turn(trained):
-    asks = [tuple(turns) for turns in verified.tasks(count=30)["messages"].to_list()]
+    asks = [tuple(turns) for turns in pocket_exam.tasks(count=30)["messages"].to_list()]
     requests = [Request(i, messages=ask, sampling=Sampling(max_tokens=80)) for i, ask in enumerate(asks)]
     before = in_order(Local(BASE).write(requests), 30)
     after = in_order(Local(Spec("local", str(trained[0]))).write(requests), 30)

@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError, did_you_mean
-from attar.formats import FORMATS
-from attar.sink import open_sink
-from attar.table import Rows, Table, read_rows, rows_of
+from attar.core.errors import DataError, did_you_mean
+from attar.core.table import Rows, Table, read_rows, rows_of
+from attar.data.formats import FORMATS
+from attar.data.writers import open_sink
 
 _AT_ONCE = 20_000
 COLUMNS = ("id", "kept", "step", "reason", "because")

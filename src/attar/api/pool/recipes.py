@@ -9,14 +9,15 @@ own rows are no result: they are written from where they lie.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attar import pool, questions
-from attar.annotate import embed, judge, scorer
-from attar.annotate.forms import RUBRICS
+from attar.core import scorer_prompts
+from attar.core.errors import RecipeError, did_you_mean
 from attar.engines.base import Spec
-from attar.engines.local import where as where_model
-from attar.errors import RecipeError, did_you_mean
-from attar.flow import Flow, Handle
-from attar.select import budget, dedup, diverse, keep, ledger, rank, where
+from attar.engines.local.engine import where as where_model
+from attar.runtime.flow import Flow, Handle
+from attar.stages import pool
+from attar.stages.annotate import embed, judge, scorer
+from attar.stages.annotate.judge_prompts import RUBRICS
+from attar.stages.select import budget, dedup, diverse, keep, ledger, rank, where
 
 DEDUPS = {"exact": None, "near": 0.7, "semantic": 0.95}
 """The kinds of repeats, and from which Jaccard, or above which cosine, two texts are alike."""
@@ -193,4 +194,4 @@ def _each(what: Sequence[str], given: Sequence[Any], kind: str) -> list[Any]:
 
 def _is_scorer(spec: Spec) -> bool:
     folder = where_model(spec.model) if spec.kind in ("local", "vllm", "sglang") else None
-    return folder is not None and questions.kept(folder) is not None
+    return folder is not None and scorer_prompts.kept(folder) is not None

@@ -10,20 +10,22 @@ from typing import Any
 
 import polars as pl
 
-from attar import harvest, origins, pool
+from attar.api.pool import output
+from attar.api.run import start
+from attar.core.errors import DataError, did_you_mean
+from attar.core.fingerprint import fingerprint
+from attar.core.table import parts, read, write_part
+from attar.data import sources
 from attar.engines.base import Spec
-from attar.engines.journaled import Journaled
+from attar.engines.journaling import Journaled
 from attar.engines.meter import NO_LIMITS
-from attar.errors import DataError, did_you_mean
-from attar.flow import Recipe, Step, trace
-from attar.home import Home, card, locked, write_json
-from attar.identity import fingerprint
-from attar.run import Settings, Watch
-from attar.runfile import RunFile
-from attar.select.where import columns as columns_of
-from attar.start import start
-from attar.table import parts, read, write_part
-from attar.watch import Live
+from attar.runtime.flow import Recipe, Step, trace
+from attar.runtime.home import Home, card, locked, write_json
+from attar.runtime.progress import Live
+from attar.runtime.run_file import RunFile
+from attar.runtime.runner import Settings, Watch
+from attar.stages import pool
+from attar.stages.select.where import columns as columns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,11 @@ def _told_of(step: Step) -> bool:
     return not step.title.startswith(("select.ledger.", "select.keep.", "pool.only"))
 
 
-def carry_out(choice: Choice, home: Home, watch: Watch, target: harvest.Target) -> dict[str, Any]:
+def carry_out(choice: Choice, home: Home, watch: Watch, target: output.Target) -> dict[str, Any]:
     """Do it; what was kept, dropped and written, as plain data."""
     began = time.time()
     target.check(Path(choice.source).expanduser())
-    source = {**origins.pinned(choice.source), "form": choice.form}
+    source = {**sources.pinned(choice.source), "form": choice.form}
     known = trace(choice.recipe, choice.engines, {"source": source, **choice.knobs})
     rows = next(step for step in known.steps if step.name == "pool")
     _pour(rows, home, watch)
@@ -83,12 +85,12 @@ def carry_out(choice: Choice, home: Home, watch: Watch, target: harvest.Target) 
     (home.runs / f"{name}.json").unlink(missing_ok=True)  # of the same pool, with other knobs, perhaps before the home moved
     record = start(file, home, watch)
     folders = {step["name"]: home.steps / step["folder"] for step in record["steps"]}
-    ledger = read(Path(record["results"]["ledger"]), list(harvest.COLUMNS))
-    told = harvest.told(ledger, read(folders["texts"], [pool.CHARS])[pool.CHARS], list(folders))
+    ledger = read(Path(record["results"]["ledger"]), list(output.COLUMNS))
+    told = output.told(ledger, read(folders["texts"], [pool.CHARS])[pool.CHARS], list(folders))
     if target.verdicts:
-        harvest.write_verdicts(ledger, target.verdicts)
+        output.write_verdicts(ledger, target.verdicts)
     if target.out:
-        told |= harvest.write_rows(folders["pool"], folders.get("added"), ledger["kept"], target)
+        told |= output.write_rows(folders["pool"], folders.get("added"), ledger["kept"], target)
     told |= {"verdicts": str(target.verdicts) if target.verdicts else None, "run": name, "home": str(home.root)}
     return {"source": choice.source, **told, "seconds": round(time.time() - began, 1)}
 

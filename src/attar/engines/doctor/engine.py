@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attar.chat import prefix
+from attar.chat.templates import prefix
+from attar.core.errors import AttarError, EngineError
 from attar.engines.base import Request, Sampling, Spec
-from attar.engines.open import open_engine
-from attar.errors import AttarError, EngineError
+from attar.engines.registry import open_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def examine(spec: Spec, rows: int = 64) -> Iterator[Finding]:
 
 def _examine_server(spec: Spec, engine: Any, rows: int) -> Iterator[Finding]:
     """An engine behind HTTP; where the server itself cannot be reached there is nothing more to try."""
-    from attar.engines.server_doctor import checks
+    from attar.engines.doctor.server import checks
 
     try:
         http = engine if spec.kind == "http" else engine.http

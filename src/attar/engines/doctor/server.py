@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from math import isinf
 
-from attar.chat import prefix
+from attar.chat.templates import prefix
+from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request, Sampling
-from attar.engines.http import Http
-from attar.engines.lane import wait_for
+from attar.engines.http.engine import Http
+from attar.engines.http.server_queue import wait_for
 from attar.engines.prices import price_of
-from attar.errors import EngineError
 
 _HI = ({"role": "user", "content": "Hi"},)
 _SHAPE = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}

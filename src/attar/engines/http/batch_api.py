@@ -17,15 +17,15 @@ from typing import Annotated, Any
 import aiohttp
 from annotated_types import Ge, Gt, Le
 
-from attar.chat import Template
-from attar.engines import bodies, mishaps
+from attar.chat.templates import Template
+from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request, Spec
-from attar.engines.http import Http, Options
+from attar.engines.http import failures, payloads
+from attar.engines.http.engine import Http, Options
+from attar.engines.http.failures import Mishap
+from attar.engines.http.server_queue import wait_for
 from attar.engines.journal import Journal
-from attar.engines.lane import wait_for
-from attar.engines.mishaps import Mishap
 from attar.engines.options import checked
-from attar.errors import EngineError
 
 OVER = ("completed", "expired", "cancelled", "failed")
 _MOST_BYTES = 190 * 2**20
@@ -89,12 +89,12 @@ class Batch:
         """Texts, once their batches are done."""
         _ = self._http.server  # a wrong key, port or model shows before anything is sent
         asked = [(request, *wait_for(self._http.written(request))) for request in requests]
-        return self._through(asked, bodies.texts)
+        return self._through(asked, payloads.texts)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors, once their batches are done."""
         asked = [(request, "embeddings", {"input": [request.text], "encoding_format": "float"}) for request in requests]
-        return self._through(asked, bodies.vectors)
+        return self._through(asked, payloads.vectors)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Not by batch."""
@@ -164,7 +164,7 @@ class Batch:
             del self.waiting[batch]
         if _status(told) == "failed":
             data = (told.get("errors") or {}).get("data") or [{}]
-            raise Refused(f"batch {batch} was refused: {mishaps.message_of(json.dumps(data[0]).encode())}")
+            raise Refused(f"batch {batch} was refused: {failures.message_of(json.dumps(data[0]).encode())}")
         files = [told[key] for key in ("output_file_id", "error_file_id") if told.get(key)]
         return {line["custom_id"]: line for file in files for line in _lines(self._fetch(file))}
 
@@ -179,10 +179,10 @@ class Batch:
             if isinstance(found, Reply):
                 return found
         elif response:
-            said = mishaps.message_of(json.dumps(response.get("body")).encode())
+            said = failures.message_of(json.dumps(response.get("body")).encode())
             found = Mishap("refused", f"{response.get('status_code')}: {said}")
         else:
-            said = mishaps.message_of(json.dumps((line or {}).get("error") or "no answer in the batch").encode())
+            said = failures.message_of(json.dumps((line or {}).get("error") or "no answer in the batch").encode())
             found = Mishap("not run", said)
         self.errors[found.kind] += 1
         return Reply(request.index, error=found.reason)

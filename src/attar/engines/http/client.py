@@ -9,13 +9,13 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from attar.engines import mishaps
+from attar.core.errors import EngineError
 from attar.engines.base import Spec
-from attar.engines.lane import Lane, lane
-from attar.engines.mishaps import Mishap
+from attar.engines.http import failures
+from attar.engines.http.concurrency import Cap
+from attar.engines.http.failures import Mishap
+from attar.engines.http.server_queue import Lane, lane
 from attar.engines.options import title
-from attar.engines.pace import Cap
-from attar.errors import EngineError
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _BIGGEST = 64 * 2**20
@@ -49,7 +49,7 @@ class Wire:
         status, found = await self.call("POST", path, data)
         if status != 200:
             raise self.failure(status, found)
-        if spent := mishaps.spent_limit(found[1]):
+        if spent := failures.spent_limit(found[1]):
             self.lane.hush(min(60.0, spent))  # the next call would be refused
         return _json(found[0])
 
@@ -77,7 +77,7 @@ class Wire:
         """What a status that is not 200 means."""
         body, headers = found
         shown = {name: value.replace(self._key, "***") if self._key else value for name, value in headers.items()}
-        return mishaps.of_status(status, CIMultiDict(shown), body, self.asked)
+        return failures.of_status(status, CIMultiDict(shown), body, self.asked)
 
     async def call(self, method: str, path: str, data: bytes | aiohttp.FormData | None = None) -> tuple[int, tuple[bytes, Any]]:
         """One request: its status, and its body and headers."""
@@ -94,7 +94,7 @@ class Wire:
                     found = found.replace(key.encode(), b"***")
                 return response.status, (found, response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise mishaps.of_exception(error, self.asked) from error
+            raise failures.of_exception(error, self.asked) from error
 
     @cached_property
     def _root(self) -> URL:

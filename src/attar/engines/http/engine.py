@@ -16,17 +16,17 @@ from typing import Annotated, Any, Literal, Required
 from annotated_types import Ge, Gt, Le
 from typing_extensions import TypedDict
 
-from attar.chat import Template
-from attar.engines import bodies
+from attar.chat.templates import Template
+from attar.core.fingerprint import fingerprint
 from attar.engines.base import Reply, Request, Sampling, Spec
-from attar.engines.dialects import Server, look
-from attar.engines.lane import wait_for
-from attar.engines.mishaps import Mishap
+from attar.engines.http import payloads
+from attar.engines.http.client import Wire
+from attar.engines.http.failures import Mishap
+from attar.engines.http.server_info import Server, look
+from attar.engines.http.server_queue import wait_for
+from attar.engines.http.stream import Ask, Stream, Try
+from attar.engines.http.tokenizer import Tokens
 from attar.engines.options import checked
-from attar.engines.stream import Ask, Stream, Try
-from attar.engines.tokens import Tokens
-from attar.engines.wire import Wire
-from attar.identity import fingerprint
 
 _SEVERAL = 32
 """Texts in one call, for embeddings and rewards."""
@@ -102,7 +102,7 @@ class Http:
     @cached_property
     def tokens(self) -> Tokens:
         """Its tokenizer and template: a local one, or the server's."""
-        return Tokens(self.spec, self.server, self.wire.post, self.options.get("tokenizer"))
+        return Tokens(self.spec, lambda: self.server, self.wire.post, self.options.get("tokenizer"))
 
     @property
     def template(self) -> Template:
@@ -147,19 +147,19 @@ class Http:
         if len(ask) > 1:
             body["n"] = len(ask)
         found = await self.wire.post(path, body)
-        return bodies.of_ollama(found, ask) if path.startswith("/") else bodies.texts(found, ask)
+        return payloads.of_ollama(found, ask) if path.startswith("/") else payloads.texts(found, ask)
 
     async def written(self, request: Request) -> tuple[str, dict[str, Any]]:
         """Where a text is asked for, and how."""
         sampling, dialect = request.sampling or Sampling(), self.server.dialect
         if (most := self.server.context) and sampling.max_tokens > most:  # vLLM refuses what it could never write
             sampling = replace(sampling, max_tokens=most)
-        body = bodies.sampled(sampling, request.seed, dialect)
+        body = payloads.sampled(sampling, request.seed, dialect)
         if request.text is None:
             body["messages"] = list(map(dict, request.messages))
             return "chat/completions", body
         if dialect == "ollama":
-            return "/api/generate", bodies.for_ollama(request.text, sampling, request.seed)
+            return "/api/generate", payloads.for_ollama(request.text, sampling, request.seed)
         body["prompt"] = await self.tokens.raw(request.text)
         if dialect == "llamacpp" and sampling.schema:
             body["json_schema"] = body.pop("response_format")["json_schema"]["schema"]
@@ -168,17 +168,17 @@ class Http:
         return "completions", body
 
     async def _weigh(self, ask: Ask) -> list[Reply | Mishap]:
-        from attar.engines.weighing import weigh
+        from attar.engines.http.label_logprobs import weigh
 
         return [await weigh(ask[0], self.wire.post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
 
     async def _embed(self, ask: Ask) -> list[Reply | Mishap]:
         inputs = [await self._text(request) for request in ask]
-        return bodies.vectors(await self.wire.post("embeddings", {"input": inputs, "encoding_format": "float"}), ask)
+        return payloads.vectors(await self.wire.post("embeddings", {"input": inputs, "encoding_format": "float"}), ask)
 
     async def _reward(self, ask: Ask) -> list[Reply | Mishap]:
-        body = bodies.for_rewards([await self._text(request) for request in ask], self.server.dialect)
-        return bodies.rewards(await self.wire.post(f"/{self.options.get('rewards', 'classify')}", body), ask)
+        body = payloads.for_rewards([await self._text(request) for request in ask], self.server.dialect)
+        return payloads.rewards(await self.wire.post(f"/{self.options.get('rewards', 'classify')}", body), ask)
 
     async def _text(self, request: Request) -> str:
         return request.text if request.text is not None else await self.tokens.render(request.messages)

@@ -16,8 +16,8 @@ from random import Random
 
 import aiohttp
 
-from attar.errors import EngineError
-from attar.parse import clean
+from attar.core.errors import EngineError
+from attar.core.replies import clean
 
 _LATER = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _CROWDED = {429, 503, 529}

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any, NamedTuple
 
+from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request, Sampling
-from attar.engines.bodies import Odds, label_weights, odds, sampled, usage_of
-from attar.engines.labels import Way, Ways, near, spelt, texts, together
-from attar.engines.mishaps import Mishap
-from attar.engines.tokens import Post, Tokens
-from attar.errors import EngineError
+from attar.engines.http.failures import Mishap
+from attar.engines.http.payloads import Odds, label_weights, odds, sampled, usage_of
+from attar.engines.http.tokenizer import Post, Tokens
+from attar.engines.label_tokens import Way, Ways, near, spelt, texts, together
 
 _ONE = Sampling(max_tokens=1)
 _NAMED = 128

@@ -23,15 +23,15 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from attar.chat import Template
-from attar.engines import http as wired
+from attar.chat.templates import Template
+from attar.core.errors import EngineError
+from attar.core.fingerprint import fingerprint, of_folder
 from attar.engines.base import Reply, Request, Spec
-from attar.engines.local import where
+from attar.engines.http import engine as wired
+from attar.engines.local.engine import where
 from attar.engines.options import checked, title
-from attar.errors import EngineError
-from attar.identity import fingerprint, of_folder
 
-WARDEN = Path(__file__).with_name("warden.py")
+WARDEN = Path(__file__).with_name("watchdog.py")
 _START = {
     "vllm": (["vllm", "serve"], "--model", ["--served-model-name"]),
     "sglang": ([sys.executable, "-m", "sglang.launch_server"], "--model-path", ["--served-model-name"]),
@@ -85,7 +85,7 @@ class Served:
     def template(self) -> Template:
         """The model's chat template: from its folder, else from the server."""
         if self.folder:
-            from attar.chat import load_template
+            from attar.chat.templates import load_template
 
             return load_template(self.folder)
         return self.http.template

@@ -10,9 +10,9 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from attar.core.replies import clean
 from attar.engines.base import Reply, Request, Sampling
-from attar.engines.mishaps import Mishap
-from attar.parse import clean
+from attar.engines.http.failures import Mishap
 
 PLAIN = {
     "vllm": {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from attar.chat import Template
-from attar.errors import EngineError, did_you_mean
+from attar.chat.templates import Template
+from attar.core.errors import EngineError, did_you_mean
 
 TOKENIZES = ("vllm", "sglang", "llamacpp")
 _OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp", "library": "ollama"}

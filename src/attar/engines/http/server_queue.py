@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from attar.engines.pace import Pace
-from attar.errors import EngineError
+from attar.core.errors import EngineError
+from attar.engines.http.concurrency import Pace
 
 T = TypeVar("T")
 _FORGOTTEN = 60.0

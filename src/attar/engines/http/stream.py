@@ -15,10 +15,10 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from random import Random
 
+from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request
-from attar.engines.lane import Lane, loop
-from attar.engines.mishaps import Mishap, pause
-from attar.errors import EngineError
+from attar.engines.http.failures import Mishap, pause
+from attar.engines.http.server_queue import Lane, loop
 
 Ask = list[Request]
 """Requests that go in one call."""

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from attar.chat import Message, Template
+from attar.chat.templates import Message, Template
+from attar.core.errors import EngineError
 from attar.engines.base import Spec
-from attar.engines.dialects import TOKENIZES, Server, tokenize_body
-from attar.engines.lane import wait_for
+from attar.engines.http.server_info import TOKENIZES, Server, tokenize_body
+from attar.engines.http.server_queue import wait_for
 from attar.engines.options import title
-from attar.errors import EngineError
 
 Post = Callable[[str, dict[str, Any]], Awaitable[Any]]
 _KEPT = 4096
@@ -22,15 +22,20 @@ _KEPT = 4096
 class Tokens:
     """How the model of one engine reads text."""
 
-    def __init__(self, spec: Spec, server: Server, post: Post, tokenizer: str | None) -> None:
-        self._spec, self._server, self._post = spec, server, post
+    def __init__(self, spec: Spec, look: Callable[[], Server], post: Post, tokenizer: str | None) -> None:
+        self._spec, self._look, self._post = spec, look, post
         self._known: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
         self._local: Any = None
         if tokenizer:
-            from attar.engines.local import Local
+            from attar.engines.local.engine import Local
 
             self._local = Local(Spec("local", tokenizer))
             _ = self._local.tokenizer
+
+    @property
+    def _server(self) -> Server:
+        """What the server is: asked only where no tokenizer lies here."""
+        return self._look()
 
     @property
     def known(self) -> bool:

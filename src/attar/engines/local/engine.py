@@ -11,15 +11,15 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from attar.chat import Template, load_template
+from attar.chat.templates import Template, load_template
+from attar.core.errors import EngineError, MissingExtraError, did_you_mean
+from attar.core.fingerprint import fingerprint, of_folder
 from attar.engines.base import Reply, Request, Sampling, Spec
-from attar.engines.hub import template_folder
-from attar.engines.labels import Posed, lead, posed, together
-from attar.engines.pooling import HOW, Pooling, before, cut, dense, fetched, limit, read, shaping
-from attar.errors import EngineError, MissingExtraError, did_you_mean
-from attar.identity import fingerprint, of_folder
+from attar.engines.label_tokens import Posed, lead, posed, together
+from attar.engines.local.hub import template_folder
+from attar.engines.local.pooling import HOW, Pooling, before, cut, dense, fetched, limit, read, shaping
 
-POCKET = Path(__file__).parent.parent / "pocket"
+POCKET = Path(__file__).parents[2] / "pocket"
 OPTIONS: dict[str, tuple[type, ...]] = {
     "device": (str,),
     "device_map": (str, dict),
@@ -173,7 +173,7 @@ class Local:
 
     def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, as their slots come free."""
-        from attar.engines.slots import Job, Slots
+        from attar.engines.local.generation import Job, Slots
 
         model = self._model("CausalLM")
         limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
@@ -218,7 +218,7 @@ class Local:
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Log-probabilities of each label as the whole answer, in one forward pass a batch."""
-        from attar.engines.scoring import weigh
+        from attar.engines.local.forward import weigh
 
         model = self._model("CausalLM")
         longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
@@ -242,7 +242,7 @@ class Local:
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors, of texts framed and cut as the model's own tokenizer does it; one that was cut ends by `length`."""
-        from attar.engines.scoring import embed
+        from attar.engines.local.forward import embed
 
         model, options = self._model(""), self.spec.options
         how = read(self.folder or fetched(self.spec.model, options.get("revision")), options)
@@ -263,7 +263,7 @@ class Local:
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """The one logit of a sequence classifier, on whole conversations."""
-        from attar.engines.scoring import reward
+        from attar.engines.local.forward import reward
 
         for batch in self._batches(requests):
             ids = [self._encode(request, ask=False) for request in batch]

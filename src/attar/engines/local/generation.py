@@ -16,8 +16,8 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from attar.core.errors import EngineError
 from attar.engines.base import Sampling
-from attar.errors import EngineError
 
 
 @dataclass(slots=True)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from attar.errors import EngineError, MissingExtraError
-from attar.template_files import FILES
+from attar.chat.template_loader import FILES
+from attar.core.errors import EngineError, MissingExtraError
 
 
 def template_folder(model: str, revision: str | None = None) -> Path:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attar.errors import EngineError, MissingExtraError
-from attar.identity import of_folder
+from attar.core.errors import EngineError, MissingExtraError
+from attar.core.fingerprint import of_folder
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,10 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError, did_you_mean
-from attar.evaluate import provenance
-from attar.home import Home, card, run_record
-from attar.table import Table, read
+from attar.core.errors import DataError, did_you_mean
+from attar.core.table import Table, read
+from attar.runtime.home import Home, card, run_record
+from attar.stages.evaluate.judging import provenance
 
 OUTCOMES = ("correct", "score", "preference")
 GROUPS = {"category": ("category", "family"), "level": ("level", "difficulty")}

@@ -6,13 +6,13 @@ from typing import Any
 
 import polars as pl
 
-from attar.compare.answers import Side, base_of, matched, outcome, side
-from attar.compare.figures import examples, figures, interval, wide
-from attar.compare.taken import taken, trained
-from attar.errors import DataError
-from attar.evaluate import provenance
-from attar.home import Home
-from attar.table import Table
+from attar.core.errors import DataError
+from attar.core.table import Table
+from attar.outputs.compare.align import Side, base_of, matched, outcome, side
+from attar.outputs.compare.costs import taken, trained
+from attar.outputs.compare.figures import examples, figures, interval, wide
+from attar.runtime.home import Home
+from attar.stages.evaluate.judging import provenance
 
 _WORTH = {
     **dict.fromkeys(("id", "side", "figure"), pl.String),

@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from attar.compare.answers import Side
-from attar.dataset.lineage import ancestry, trained_by
-from attar.home import Home, card
-from attar.table import Table, parts
+from attar.core.table import Table, parts
+from attar.outputs.compare.align import Side
+from attar.outputs.dataset.lineage import ancestry, trained_by
+from attar.runtime.home import Home, card
 
 _LOOKED_AT = 4_000
 """Rows whose tokens are counted, evenly spread; the others are taken to be like them."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from attar.compare.answers import GROUPS
-from attar.errors import DataError
-from attar.identity import seed_of
+from attar.core.errors import DataError
+from attar.core.fingerprint import seed_of
+from attar.core.table import Table
+from attar.outputs.compare.align import GROUPS
 from attar.statistics import bootstrap
 from attar.statistics.intervals import wilson
-from attar.table import Table
 
 FEWEST = 10
 OTHER = "(other)"

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader
 
-from attar.dataset.figures import languages
-from attar.dataset.papers import arxiv_id, bibtex
-from attar.errors import DataError
+from attar.core.errors import DataError
+from attar.outputs.dataset.citations import arxiv_id, bibtex
+from attar.outputs.dataset.summary import languages
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 _MEANING = {
@@ -43,7 +43,9 @@ def license_of(given: str | None) -> str | None:
 
 def card_text(facts: Mapping[str, Any]) -> str:
     """The whole README."""
-    page = Environment(loader=PackageLoader("attar.dataset", "."), autoescape=False, trim_blocks=True, lstrip_blocks=True)
+    page = Environment(
+        loader=PackageLoader("attar.outputs.dataset", "."), autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
     page.filters |= {"cell": _cell, "code": _code, "number": _number, "plain": _plain, "time": _time}
     number = arxiv_id(facts["paper"])
     return page.get_template("card.md.jinja").render(

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from attar.dataset import hidden
-from attar.errors import DataError
-from attar.home import Home, card, run_record
-from attar.table import parts
+from attar.core.errors import DataError
+from attar.core.table import parts
+from attar.outputs.dataset import redact
+from attar.runtime.home import Home, card, run_record
 
 _COUNTS = ("asked", "recalled", "tokens_in", "tokens_out", "seconds")
 _MOST_REASONS = 20
@@ -62,13 +62,13 @@ def _told(step: dict[str, Any], cards: Mapping[str, dict[str, Any]], steps: Mapp
         "engine": _engine(step, steps),
         "kind": (found.get("engine") or {}).get("kind"),
         "trained": bool(trained_by(step, steps)),
-        "knobs": hidden.shown(found.get("knobs") or {}),
+        "knobs": redact.shown(found.get("knobs") or {}),
         "rows_in": rows_in,
         "rows_out": found["rows"] - sum(dropped.values()) if dropped is not None else found["rows"],
         "dropped": None if dropped is None else sum(dropped.values()),
-        "reasons": {hidden.told(reason): count for reason, count in (dropped or Counter()).most_common(_MOST_REASONS)},
+        "reasons": {redact.told(reason): count for reason, count in (dropped or Counter()).most_common(_MOST_REASONS)},
         "failed": found.get("failed", 0),
-        "errors": {hidden.told(reason): count for reason, count in (found.get("errors") or {}).items()},
+        "errors": {redact.told(reason): count for reason, count in (found.get("errors") or {}).items()},
         **{name: spent.get(name, 0) for name in _COUNTS},
         "cost": found.get("cost"),
     }
@@ -78,7 +78,7 @@ def _engine(step: Mapping[str, Any], steps: Mapping[str, Any]) -> str | None:
     if step["engine"] is None:
         return None
     own = trained_by(step, steps)
-    return f"the model of step {own[0]}" if own else hidden.model(step["engine"])
+    return f"the model of step {own[0]}" if own else redact.model(step["engine"])
 
 
 def _dropped(folder: Path) -> Counter[str] | None:
@@ -105,8 +105,8 @@ def models(home: Home, record: Mapping[str, Any]) -> dict[str, str]:
 def run_file(record: Mapping[str, Any]) -> dict[str, Any]:
     """The run file as it can be told."""
     engines = {
-        role: {"kind": engine["kind"], "model": hidden.model(engine["model"])}
-        | hidden.shown({key: value for key, value in engine.items() if key not in ("kind", "model")})
+        role: {"kind": engine["kind"], "model": redact.model(engine["model"])}
+        | redact.shown({key: value for key, value in engine.items() if key not in ("kind", "model")})
         for role, engine in record["engines"].items()
     }
-    return {"recipe": hidden.shown(record["recipe"]), "engines": engines, "knobs": hidden.shown(record["knobs"])}
+    return {"recipe": redact.shown(record["recipe"]), "engines": engines, "knobs": redact.shown(record["knobs"])}

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attar.dataset.hidden import secretless
-from attar.dataset.write import MARK
-from attar.errors import DataError, EngineError, MissingExtraError
-from attar.home import Home, read_json, run_record
+from attar.core.errors import DataError, EngineError, MissingExtraError
+from attar.outputs.dataset.redact import secretless
+from attar.outputs.dataset.write import MARK
+from attar.runtime.home import Home, read_json, run_record
 
 
 def folder_of(given: str, home: Home) -> Path:

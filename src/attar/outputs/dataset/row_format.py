@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from attar.table import Table
+from attar.core.table import Table
 
 _SPOKEN = ("system", "text", "completion", "conversation", "conversations", "tools", "chat_template_kwargs")
 _TAKEN = frozenset((*_SPOKEN, "label", "labels", "input_ids", "image", "images"))

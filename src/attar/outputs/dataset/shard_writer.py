@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from attar.table import Table
+from attar.core.table import Table
 
 GROUP_ROWS = 8_000
 FILE_ROWS = 250_000

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from attar.identity import seed_of
-from attar.table import Table
+from attar.core.fingerprint import seed_of
+from attar.core.table import Table
 
 _INNER = 1 << 63
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import polars as pl
 
-from attar.dataset import lineage
-from attar.dataset.card import card_text, license_of
-from attar.dataset.figures import figures
-from attar.dataset.shape import fault, form_of, left_out, names, shaped
-from attar.dataset.split import keys, sides
-from attar.dataset.spool import Spool
-from attar.errors import DataError
-from attar.home import Home, write_json
-from attar.table import Table, parts
+from attar.core.errors import DataError
+from attar.core.table import Table, parts
+from attar.outputs.dataset import lineage
+from attar.outputs.dataset.card import card_text, license_of
+from attar.outputs.dataset.row_format import fault, form_of, left_out, names, shaped
+from attar.outputs.dataset.shard_writer import Spool
+from attar.outputs.dataset.split import keys, sides
+from attar.outputs.dataset.summary import figures
+from attar.runtime.home import Home, write_json
 
 MARK = "attar.json"
 _SLICE = 4_000

@@ -5,8 +5,8 @@ One step takes the same number of rows as in a training of Attar's own; it is ac
 
 from typing import Any
 
-from attar.errors import RecipeError
-from attar.export.trainings import Training
+from attar.core.errors import RecipeError
+from attar.outputs.export.trainings import Training
 
 
 def trl(training: Training) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from attar.errors import RecipeError, did_you_mean
-from attar.export import configs
-from attar.export.shapes import shape
-from attar.export.trainings import trainings
-from attar.home import Home
+from attar.core.errors import RecipeError, did_you_mean
+from attar.outputs.export import configs
+from attar.outputs.export.shapes import shape
+from attar.outputs.export.trainings import trainings
+from attar.runtime.home import Home
 
 COMMANDS = {
     "trl": "trl {kind} --config {file}",

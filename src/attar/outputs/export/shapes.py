@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from attar.export.trainings import Training
-from attar.table import parts
+from attar.core.table import parts
+from attar.outputs.export.trainings import Training
 
 
 def _rows(training: Training) -> Iterator[dict[str, Any]]:

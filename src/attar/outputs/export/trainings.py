@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attar.engines.local import where
-from attar.errors import DataError, RecipeError
-from attar.home import Home, card, run_record
-from attar.table import parts
-from attar.train import prefer, sft
+from attar.core.errors import DataError, RecipeError
+from attar.core.table import parts
+from attar.engines.local.engine import where
+from attar.runtime.home import Home, card, run_record
+from attar.stages.train import preference, sft
 
 _AT_ONCE = 4
 """Rows that one device takes at a time, at most; the rest of a batch is accumulated."""
 
 _STAGES = (
     ("sft", "train.sft.train", sft.train, "train"),
-    ("pairs", "train.prefer.train", prefer.train, "prefer"),
+    ("pairs", "train.prefer.train", preference.train, "prefer"),
 )
 """Results by name, the stage that trains on each, and the group of knobs that built-in recipes keep for it."""
 
@@ -91,7 +91,7 @@ def _knobs(home: Home, record: Mapping[str, Any], stage: Callable[..., Any], ste
     own = card(home.steps / step["folder"]) if step else None
     knobs |= own["knobs"] if own else {}
     if "method" in knobs and knobs["beta"] is None:
-        knobs["beta"] = prefer.BETAS[knobs["method"]]
+        knobs["beta"] = preference.BETAS[knobs["method"]]
     return knobs
 
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attar.report import charts
-from attar.report.arms import Arm
-from attar.report.words import between, percent
+from attar.outputs.report import charts
+from attar.outputs.report.arm_scores import Arm
+from attar.outputs.report.formatting import between, percent
 
 _LEAST = 3
 """Fewer rounds are no curve."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError
+from attar.core.errors import DataError
+from attar.core.table import Table
 from attar.statistics.intervals import over_runs
-from attar.table import Table
 
 Run = Mapping[str, Any]
 """A run's record."""

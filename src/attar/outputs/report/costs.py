@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attar.report import charts
-from attar.report.funnel import told
-from attar.report.lineage import Step, numberless
-from attar.report.words import took
+from attar.outputs.report import charts
+from attar.outputs.report.formatting import took
+from attar.outputs.report.funnel import told
+from attar.outputs.report.lineage import Step, numberless
 
 _SHOWN = 10
 """Steps in the drawing; the rest of them are one line."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.annotate.forms import DIFFICULTIES, QUALITIES
-from attar.report import charts
-from attar.report.lineage import Level, Line
-from attar.table import Table
+from attar.core.table import Table
+from attar.outputs.report import charts
+from attar.outputs.report.lineage import Level, Line
+from attar.stages.annotate.judge_prompts import DIFFICULTIES, QUALITIES
 
 TITLES = {
     "difficulty": "difficulty",

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.report.lineage import Level, Line
-from attar.report.words import cut
-from attar.table import Table
+from attar.core.table import Table
+from attar.outputs.report.formatting import cut
+from attar.outputs.report.lineage import Level, Line
 
 _SCORES = ("reward", "rating", "evol", "score", "quality", "complexity")
 _EACH = 3

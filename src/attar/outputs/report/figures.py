@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.report import charts
-from attar.report.words import figure
-from attar.table import Table
+from attar.core.table import Table
+from attar.outputs.report import charts
+from attar.outputs.report.formatting import figure
 
 _NEEDED = ("value", "low", "high")
 _PROVENANCE = ("judge", "asked", "order", "date")

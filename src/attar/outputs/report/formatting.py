@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attar.report.arms import Figure
+from attar.outputs.report.arm_scores import Figure
 
 
 def percent(share: float) -> str:

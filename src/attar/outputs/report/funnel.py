@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.report import charts
-from attar.report.lineage import Line, Step
-from attar.table import Table
+from attar.core.table import Table
+from attar.outputs.report import charts
+from attar.outputs.report.lineage import Line, Step
 
 _MOST = 4
 """Reasons told of one step."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attar.report import charts
-from attar.table import Table
+from attar.core.table import Table
+from attar.outputs.report import charts
 
 FIGURES = {
     "pairs": "pairs of answers in the right order",

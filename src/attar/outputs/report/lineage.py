@@ -13,8 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from attar.home import Home, card
-from attar.table import Table, parts
+from attar.core.table import Table, parts
+from attar.runtime.home import Home, card
 
 _OF_ALL = ("select.keep.together", "select.few.of_each")
 """Stages whose rows come from all of their inputs; of the others' the first input has the rows."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from attar.report import charts
-from attar.report.lineage import Step
+from attar.outputs.report import charts
+from attar.outputs.report.lineage import Step
 
 _KINDS = {
     "train.sft.train": "Students, trained on answers",

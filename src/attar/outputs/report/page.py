@@ -12,14 +12,26 @@ import polars as pl
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from attar.home import Home, card, run_record
-from attar.report import costs, curve, examples, figures, funnel, lineage, losses, pairs, plane, spread, trust
-from attar.report.arms import arms, checked, differences
-from attar.report.charts import Drawing
-from attar.report.resources import by_round
-from attar.report.script import script
-from attar.report.words import FILTERS
-from attar.table import Table, parts, read
+from attar.core.table import Table, parts, read
+from attar.outputs.report import (
+    accuracy_curve,
+    costs,
+    distributions,
+    examples,
+    figures,
+    funnel,
+    judge_trust,
+    lineage,
+    losses,
+    pairs,
+    prompt_map,
+)
+from attar.outputs.report.arm_scores import arms, checked, differences
+from attar.outputs.report.charts import Drawing
+from attar.outputs.report.formatting import FILTERS
+from attar.outputs.report.round_costs import by_round
+from attar.outputs.report.script import script
+from attar.runtime.home import Home, card, run_record
 
 _OWN = ("scores", "agreement", "reliability", "coverage", "prompts", "sft", "pairs", "audit", "ledger", "columns")
 """Results that have a section of their own; of the others those that are figures are shown as such."""
@@ -42,7 +54,7 @@ def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
     tables = checked(runs, [_result(home, each, "scores") for each in runs])
     place = _Charts()
     told = _scores(tables, runs) | _made(home, runs[0]) | _found(home, runs[0])
-    env = Environment(loader=PackageLoader("attar.report", "."), autoescape=True, undefined=StrictUndefined)
+    env = Environment(loader=PackageLoader("attar.outputs.report", "."), autoescape=True, undefined=StrictUndefined)
     env.filters |= FILTERS
     env.globals["place"] = place.put
     body = env.get_template("body.html.jinja").render(run=runs[0], runs=runs, differences=differences(runs), **told)
@@ -56,8 +68,8 @@ def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
 def _scores(tables: list[Table], runs: list[dict[str, Any]]) -> dict[str, Any]:
     compared = arms(tables)
     tasks = list(dict.fromkeys(table["count"][0] for table in tables))
-    drawn = curve.curve(compared)
-    return {"arms": compared, "tasks": tasks, "curve": drawn, "bars": curve.bars(curve.in_bars(compared))}
+    drawn = accuracy_curve.curve(compared)
+    return {"arms": compared, "tasks": tasks, "curve": drawn, "bars": accuracy_curve.bars(accuracy_curve.in_bars(compared))}
 
 
 def _made(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,8 +83,8 @@ def _made(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
         "costs": costs.costs(run, steps),
         "stands": stands,
         "funnel": funnel.chart(stands) if stands else None,
-        "spreads": spread.spreads(line) if line else [],
-        "plane": plane.plane(line, list(steps.values())) if line else None,
+        "spreads": distributions.spreads(line) if line else [],
+        "plane": prompt_map.plane(line, list(steps.values())) if line else None,
         "examples": examples.examples(line) if line else [],
         "losses": losses.losses(steps.values()),
         "knobs": yaml.safe_dump(run["knobs"], sort_keys=False, allow_unicode=True),
@@ -85,10 +97,10 @@ def _found(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
     tables = ((name, _result(home, run, name)) for name in others)
     return {
         "figures": [made for name, table in tables if table is not None and (made := figures.figures(name, table))],
-        "coverage": trust.coverage(_result(home, run, "coverage")),
-        "drawn": trust.drawn(_result(home, run, "prompts")),
-        "agreement": trust.agreement(_result(home, run, "agreement")),
-        "reliability": trust.reliability(_result(home, run, "reliability")),
+        "coverage": judge_trust.coverage(_result(home, run, "coverage")),
+        "drawn": judge_trust.drawn(_result(home, run, "prompts")),
+        "agreement": judge_trust.agreement(_result(home, run, "agreement")),
+        "reliability": judge_trust.reliability(_result(home, run, "reliability")),
         "pairs": pairs.pairs(_result(home, run, "audit"), _result(home, run, "pairs")),
     }
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from attar.report import charts, spread
-from attar.table import Table
+from attar.core.table import Table
+from attar.outputs.report import charts, distributions
 
 _SHARES = "share where"
 _EACH = 2
@@ -57,7 +57,7 @@ def _margin(table: Table) -> pl.Expr:
 
 def _histogram(table: Table, column: str, title: str) -> charts.Drawing | None:
     """All pairs are kept ones here."""
-    made = spread.spread(column, table.select(value=column, kept=pl.lit(True)))
+    made = distributions.spread(column, table.select(value=column, kept=pl.lit(True)))
     return made.drawing | {"description": f"Histogram: {title}"} if made else None
 
 

@@ -12,10 +12,10 @@ from heapq import nsmallest
 import numpy as np
 import polars as pl
 
-from attar.annotate import embed
-from attar.report import charts
-from attar.report.lineage import Level, Line, Step
-from attar.table import Table
+from attar.core.table import Table
+from attar.outputs.report import charts
+from attar.outputs.report.lineage import Level, Line, Step
+from attar.stages.annotate import embed
 
 MOST = 2000
 """Points that are shown: more would be a heavy page and no clearer."""

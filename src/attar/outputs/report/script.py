@@ -15,7 +15,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from attar.report.charts import LOOKS, Drawing
+from attar.outputs.report.charts import LOOKS, Drawing
 
 _DRAW = Path(__file__).with_name("draw.js")
 

@@ -9,14 +9,14 @@ The same rows give the same answer on the same machine; on another, rounding may
 import numpy as np
 import polars as pl
 
-from attar.annotate.neighbours import having, told
-from attar.errors import RecipeError
-from attar.stage import reads
-from attar.table import Table
-from attar.vectors.arithmetic import Numpy
-from attar.vectors.looks import Looks
-from attar.vectors.nearest import Nearest
-from attar.vectors.rows import Matrix, matrix, units
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table
+from attar.similarity.exact_check import Looks
+from attar.similarity.matrix import Matrix, matrix, units
+from attar.similarity.nearest import Nearest
+from attar.similarity.products import Numpy
+from attar.stages.annotate.neighbours import having, told
 
 _BLOCK, _TILE = 1024, 4096
 _TURNS, _EACH = 4, 32
@@ -25,6 +25,8 @@ _NONE = -2.0
 """Below any cosine."""
 _TIE = 1e-12
 """Cosines that differ by less are equal."""
+_SAME = 1e-6
+"""Centres whose cosine is nearer to 1 are one: more than products in 32 bits can be off, less than any two groups differ."""
 
 
 @reads(lambda knobs: (knobs["column"],))
@@ -132,7 +134,7 @@ def _kth(products: Matrix, top: Matrix, k: int) -> Matrix | float:
 def _lists(whole: Matrix, probes: int) -> list[tuple[Matrix, Matrix]]:
     """Of each list the rows that are in it, and the rows that are to be held against it; in the table's order."""
     total = len(whole)
-    centres = _centres(whole, round(2 * total**0.5))
+    centres = _distinct(_centres(whole, round(2 * total**0.5)))
     probes = min(probes, len(centres))
     asked, home = np.empty((total, probes), dtype=np.int32), np.empty(total, dtype=np.int32)
     for start in range(0, total, _BLOCK):
@@ -141,6 +143,11 @@ def _lists(whole: Matrix, probes: int) -> list[tuple[Matrix, Matrix]]:
         asked[start : start + _BLOCK] = np.argpartition(-alike, probes - 1, axis=1)[:, :probes]
     asking = asked.ravel()
     return list(zip(_grouped(home, len(centres)), [some // probes for some in _grouped(asking, len(centres))], strict=True))
+
+
+def _distinct(centres: Matrix) -> Matrix:
+    """The centres without those that repeat an earlier one: rounding alone would share copies of a row out among them."""
+    return centres[np.tril(centres @ centres.T, -1).max(axis=1, initial=0) < 1 - _SAME]
 
 
 def _grouped(labels: Matrix, count: int) -> list[Matrix]:

@@ -6,10 +6,10 @@ from typing import Literal
 
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.identity import seed_of
-from attar.stage import rowwise
-from attar.table import Table, need
+from attar.core.errors import DataError, RecipeError
+from attar.core.fingerprint import seed_of
+from attar.core.stage import rowwise
+from attar.core.table import Table, need
 
 
 @rowwise

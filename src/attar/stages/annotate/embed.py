@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from attar.core.errors import RecipeError
+from attar.core.stage import rowwise
+from attar.core.table import Table, need
 from attar.engines.base import Embedder, Request, in_order
-from attar.errors import RecipeError
-from attar.shingles import changes
-from attar.stage import rowwise
-from attar.table import Table, need
+from attar.similarity.shingles import changes
 
 _SIZES = (3, 4, 5)
 _AT_ONCE = 2048

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from attar.annotate.forms import RUBRICS, Rubric
-from attar.engines.asking import weighed
+from attar.core.errors import RecipeError, did_you_mean
+from attar.core.replies import LEAST_MASS, Scored, expected
+from attar.core.stage import rowwise
+from attar.core.table import Table, need
+from attar.engines.ask_rows import weighed
 from attar.engines.base import Grader
-from attar.errors import RecipeError, did_you_mean
-from attar.parse import LEAST_MASS, Scored, expected
-from attar.stage import rowwise
-from attar.table import Table, need
+from attar.stages.annotate.judge_prompts import RUBRICS, Rubric
 
 
 @rowwise

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attar.world.lexicon import LEVELS
-from attar.world.tasks import CATEGORY
-from attar.world.voices import JUDGE, TAG
+from attar.pocket.lexicon import LEVELS
+from attar.pocket.tasks import CATEGORY
+from attar.pocket.voices import JUDGE, TAG
 
 DIFFICULTIES = ("very easy", "easy", "medium", "hard", "very hard")
 QUALITIES = ("very poor", "poor", "average", "good", "excellent")

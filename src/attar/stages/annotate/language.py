@@ -12,9 +12,9 @@ from unicodedata import category
 
 import polars as pl
 
-from attar.errors import MissingExtraError
-from attar.stage import rowwise
-from attar.table import Table, need, put
+from attar.core.errors import MissingExtraError
+from attar.core.stage import rowwise
+from attar.core.table import Table, need, put
 
 _NO_WORDS = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$|https?://\S+|\S+@\S+", re.DOTALL)
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』')

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from attar.stage import reads, rowwise
-from attar.table import Table, need
+from attar.core.stage import reads, rowwise
+from attar.core.table import Table, need
 
 
 @rowwise

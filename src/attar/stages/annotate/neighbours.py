@@ -6,12 +6,12 @@ A repeat is a row within `near` of an earlier one; the first of its repeats coun
 import numpy as np
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.stage import reads
-from attar.table import Table, need
-from attar.vectors.arithmetic import arithmetic
-from attar.vectors.nearest import Nearest, nearest
-from attar.vectors.rows import matrix
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need
+from attar.similarity.backends import arithmetic
+from attar.similarity.matrix import matrix
+from attar.similarity.nearest import Nearest, nearest
 
 
 @reads(lambda knobs: (knobs["column"],))

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import polars as pl
 
-from attar.engines.asking import Answer, answers
+from attar.core.errors import DataError, RecipeError, did_you_mean
+from attar.core.fingerprint import seed_of
+from attar.core.replies import Failure, json_object
+from attar.core.stage import rowwise
+from attar.core.table import Table, need
+from attar.engines.ask_rows import Answer, answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.errors import DataError, RecipeError, did_you_mean
-from attar.identity import seed_of
-from attar.parse import Failure, json_object
-from attar.stage import rowwise
-from attar.table import Table, need
 
 What = Literal["complexity", "quality"]
 _LETTERS = string.ascii_uppercase

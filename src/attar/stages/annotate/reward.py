@@ -5,9 +5,9 @@ from math import isfinite
 
 import polars as pl
 
+from attar.core.stage import rowwise
+from attar.core.table import Table, need, put
 from attar.engines.base import Reply, Request, Rewarder, in_order
-from attar.stage import rowwise
-from attar.table import Table, need, put
 
 
 @rowwise

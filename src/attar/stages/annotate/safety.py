@@ -6,12 +6,12 @@
 
 from typing import Literal
 
-from attar.annotate.judge import marked
-from attar.engines.asking import weighed
+from attar.core.replies import LEAST_MASS, expected
+from attar.core.stage import rowwise
+from attar.core.table import Table, need
+from attar.engines.ask_rows import weighed
 from attar.engines.base import Grader
-from attar.parse import LEAST_MASS, expected
-from attar.stage import rowwise
-from attar.table import Table, need
+from attar.stages.annotate.judge import marked
 
 Guard = Literal["guard", "plain"]
 _POLICY = """\

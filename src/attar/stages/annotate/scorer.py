@@ -10,15 +10,15 @@ from typing import Any, Literal
 
 import polars as pl
 
-from attar import questions
-from attar.annotate.judge import marked
+from attar.core import scorer_prompts
+from attar.core.errors import RecipeError
+from attar.core.replies import LEAST_MASS, Scored, Weights, expected, normal
+from attar.core.scorer_prompts import LABELS, WORDINGS, Question
+from attar.core.stage import rowwise
+from attar.core.table import Table, need, put
 from attar.engines.base import Grader, Request, Spec, in_order
-from attar.engines.local import where
-from attar.errors import RecipeError
-from attar.parse import LEAST_MASS, Scored, Weights, expected, normal
-from attar.questions import LABELS, WORDINGS, Question
-from attar.stage import rowwise
-from attar.table import Table, need, put
+from attar.engines.local.engine import where
+from attar.stages.annotate.judge import marked
 
 Turn = tuple[str | None, str | None]
 """What a user said, and what was answered."""
@@ -82,9 +82,9 @@ def _product(row: dict[str, Any], sides: tuple[str, str]) -> tuple[float | None,
 def asked_of(spec: Spec, what: str, question: str | None, labels: Sequence[int] | None) -> Question:
     """What an engine is asked as a scorer: what its folder says, or what is named; where both are there, they must agree."""
     own = _own(spec)
-    numbers = tuple(labels or (own.numbers if own else questions.NUMBERS.get(what, LABELS)))
+    numbers = tuple(labels or (own.numbers if own else scorer_prompts.NUMBERS.get(what, LABELS)))
     if question is not None:
-        given = questions.question(what, question, numbers)
+        given = scorer_prompts.question(what, question, numbers)
     elif own is not None:
         given = Question(what, own.wording, numbers)
     else:
@@ -102,7 +102,7 @@ def _own(spec: Spec) -> Question | None:
     """What a scorer's folder says, where there is one: the model's, or of a server's model the tokenizer's."""
     at_hand = spec.model if spec.kind in ("local", "vllm", "sglang") else spec.options.get("tokenizer")
     folder = where(at_hand) if at_hand else None
-    return questions.kept(folder) if folder else None
+    return scorer_prompts.kept(folder) if folder else None
 
 
 def _last(table: Table, asked: Question) -> list[list[Turn]]:

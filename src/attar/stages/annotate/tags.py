@@ -5,14 +5,14 @@ from typing import Any
 
 import polars as pl
 
-from attar.annotate.forms import FORMS, Form, listed
-from attar.engines.asking import Answer, answers
+from attar.core.errors import RecipeError, did_you_mean
+from attar.core.fingerprint import seed_of
+from attar.core.replies import Failure, choice, json_object
+from attar.core.stage import rowwise
+from attar.core.table import Table, need
+from attar.engines.ask_rows import Answer, answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.errors import RecipeError, did_you_mean
-from attar.identity import seed_of
-from attar.parse import Failure, choice, json_object
-from attar.stage import rowwise
-from attar.table import Table, need
+from attar.stages.annotate.judge_prompts import FORMS, Form, listed
 
 _TRIES = 2
 _TRUTHS = pl.List(pl.String)

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from attar import files, formats, origins
-from attar.errors import DataError
-from attar.table import COLUMNS, Table
+from attar.core.errors import DataError
+from attar.core.table import COLUMNS, Table
+from attar.data import formats, readers, sources
 
 NAMES = ("question_id", "uid", "session_id", "prompt_id", "id")
 ASKS = ("turns", "conversation_input", "messages", "prompt", "instruction", "question", "query", "problem")
@@ -58,8 +58,8 @@ def rows(source: str, content: str | None, split: str | None = None) -> Iterator
     if not path.exists():
         yield from _hub(source, content, split)
         return
-    origins.unchanged(str(path), content)
-    for number, found in enumerate(files.rows(path), 1):
+    sources.unchanged(str(path), content)
+    for number, found in enumerate(readers.rows(path), 1):
         where = f"{found.file}, row {found.line}"
         if not isinstance(found.value, dict):
             reason = (
@@ -70,7 +70,7 @@ def rows(source: str, content: str | None, split: str | None = None) -> Iterator
 
 
 def _hub(name: str, commit: str | None, split: str | None) -> Iterator[Row]:
-    with origins.reading(name, commit) as load:
+    with sources.reading(name, commit) as load:
         splits: Any = load()
         if split is None and len(splits) > 1:
             raise DataError(f"{name} has the splits {', '.join(splits)}: name one with 'split'")

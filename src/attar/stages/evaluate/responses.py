@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError
-from attar.evaluate.exam import ASKS, NAMES, Row, rows, text_of
-from attar.table import Table, need
+from attar.core.errors import DataError
+from attar.core.table import Table, need
+from attar.stages.evaluate.questions import ASKS, NAMES, Row, rows, text_of
 
 _SAID = ("choices", "messages", "output", "response", "completion", "answer")
 _MODELS = ("generator", "model", "model_id")

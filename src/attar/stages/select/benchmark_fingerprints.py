@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar import origins
-from attar.errors import DataError, did_you_mean
-from attar.files import rows
-from attar.formats import understand
-from attar.shingles import shingles
-from attar.table import Table
+from attar.core.errors import DataError, did_you_mean
+from attar.core.table import Table
+from attar.data import sources
+from attar.data.formats import understand
+from attar.data.readers import rows
+from attar.similarity.shingles import shingles
 
 RUN, SHORT = 13, 3
 LOW = (1 << 32) - 1
@@ -36,7 +36,7 @@ def opened(source: str) -> Table:
         return _named(source, pl.read_parquet(_SHIPPED / f"{source}.parquet"))
     if path.exists():
         name, found = path.name, _lines(path) if path.suffix.lower() == ".txt" else _asked(_read(path))
-    elif origins.on_hub(source) and not source.startswith((".", "~")):
+    elif sources.on_hub(source) and not source.startswith((".", "~")):
         name, found = source, _asked(_hub(source))
     else:
         raise DataError(f"{source!r} is no benchmark and no file here; {did_you_mean(source, BENCHMARKS)}")
@@ -48,7 +48,7 @@ def opened(source: str) -> Table:
 
 def content_of(source: str) -> str | None:
     """The fingerprint of what a file or a folder holds; None of anything else."""
-    return None if source in BENCHMARKS or not Path(source).exists() else origins.content_of(Path(source))
+    return None if source in BENCHMARKS or not Path(source).exists() else sources.content_of(Path(source))
 
 
 def fingerprints(items: Sequence[str], texts: Sequence[str]) -> Table:
@@ -98,7 +98,7 @@ def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
 def _hub(name: str) -> Iterator[tuple[str, str, Any]]:
     """The rows of all splits of a dataset on the Hub."""
     number = 0
-    with origins.reading(name) as load:
+    with sources.reading(name) as load:
         for split, stream in load().items():
             for row in stream:
                 number += 1

@@ -10,11 +10,11 @@ from typing import Literal
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.select.rank import lots
-from attar.select.where import expression
-from attar.stage import folds
-from attar.table import Table, need
+from attar.core.errors import RecipeError
+from attar.core.stage import folds
+from attar.core.table import Table, need
+from attar.stages.select.rank import lots
+from attar.stages.select.where import expression
 
 _AT_ONCE = 50_000
 """Rows that are gathered before all but the few are let go."""

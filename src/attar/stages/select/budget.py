@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.select.rank import Share, lots, stratum, walk
-from attar.select.where import columns, expression
-from attar.stage import reads
-from attar.table import Table, need, verdicts
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need, verdicts
+from attar.stages.select.rank import Share, lots, stratum, walk
+from attar.stages.select.where import columns, expression
 
 _ROUNDING = 1e-9
 

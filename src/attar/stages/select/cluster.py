@@ -11,14 +11,14 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.identity import seed_of
-from attar.select.rank import checked, lots, walk
-from attar.select.where import columns
-from attar.stage import reads
-from attar.table import Table, need
-from attar.vectors.devices import cuda, on_device
-from attar.vectors.rows import Matrix, matrix, units
+from attar.core.errors import RecipeError
+from attar.core.fingerprint import seed_of
+from attar.core.stage import reads
+from attar.core.table import Table, need
+from attar.similarity.devices import cuda, on_device
+from attar.similarity.matrix import Matrix, matrix, units
+from attar.stages.select.rank import checked, lots, walk
+from attar.stages.select.where import columns
 
 _ROWS, _CENTRES = 1024, 2048
 _FAR = 10**9

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.select.cluster import nearest
-from attar.select.rank import checked, walk
-from attar.select.where import columns
-from attar.stage import reads
-from attar.table import Table, need, verdicts
-from attar.vectors.rows import Matrix, matrix, units
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need, verdicts
+from attar.similarity.matrix import Matrix, matrix, units
+from attar.stages.select.cluster import nearest
+from attar.stages.select.rank import checked, walk
+from attar.stages.select.where import columns
 
 MOST = 100_000
 """So many rows `facility` holds against each other; the time goes with the square of their number."""

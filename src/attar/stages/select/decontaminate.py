@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.select.against import BENCHMARKS, LOW, RUN, SHORT, content_of, opened
-from attar.shingles import Shingles, changes, in_chunks, spread
-from attar.stage import reads, rowwise
-from attar.table import Table, need
-from attar.vectors.arithmetic import Numpy
-from attar.vectors.rows import cosines, matrix, unit
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import reads, rowwise
+from attar.core.table import Table, need
+from attar.similarity.matrix import cosines, matrix, unit
+from attar.similarity.products import Numpy
+from attar.similarity.shingles import Shingles, changes, in_chunks, spread
+from attar.stages.select.benchmark_fingerprints import BENCHMARKS, LOW, RUN, SHORT, content_of, opened
 
 _ALL = tuple(BENCHMARKS)
 _FEWEST = 6

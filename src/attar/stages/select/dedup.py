@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.select.diverse import repr_filter
-from attar.select.jaccard import repeats
-from attar.select.rank import walk
-from attar.select.where import columns
-from attar.shingles import Unit, shingles
-from attar.stage import reads
-from attar.table import Table, need
-from attar.vectors.rows import matrix
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need
+from attar.similarity.jaccard import repeats
+from attar.similarity.matrix import matrix
+from attar.similarity.shingles import Unit, shingles
+from attar.stages.select.diverse import repr_filter
+from attar.stages.select.rank import walk
+from attar.stages.select.where import columns
 
 
 def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:

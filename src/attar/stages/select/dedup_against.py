@@ -7,11 +7,11 @@ alike to an older one, or to a kept one before it, is dropped and names it.
 import numpy as np
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.select.jaccard import repeats
-from attar.shingles import Shingles, Unit, shingles
-from attar.stage import reads
-from attar.table import Table, need
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need
+from attar.similarity.jaccard import repeats
+from attar.similarity.shingles import Shingles, Unit, shingles
 
 _NONE = -1
 

@@ -7,14 +7,15 @@ most the threshold, decided in 64 bits on the vectors as they came. Of two dupli
 import numpy as np
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.select.rank import walk
-from attar.select.where import columns
-from attar.stage import reads
-from attar.table import Table, need
-from attar.vectors.arithmetic import Backend, arithmetic
-from attar.vectors.greedy import Filtered, filtered
-from attar.vectors.rows import Matrix, matrix
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need
+from attar.similarity.backends import arithmetic
+from attar.similarity.matrix import Matrix, matrix
+from attar.similarity.products import Backend
+from attar.similarity.repr_filter import Filtered, filtered
+from attar.stages.select.rank import walk
+from attar.stages.select.where import columns
 
 
 def repr_filter(

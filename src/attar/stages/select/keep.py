@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from attar.errors import DataError
-from attar.stage import aligned
-from attar.table import Table
+from attar.core.errors import DataError
+from attar.core.stage import aligned
+from attar.core.table import Table
 
 
 @aligned

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.select.where import columns as columns_of
-from attar.select.where import expression
-from attar.stage import aligned, reads, rowwise
-from attar.table import Table, need, verdicts
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import aligned, reads, rowwise
+from attar.core.table import Table, need, verdicts
+from attar.stages.select.where import columns as columns_of
+from attar.stages.select.where import expression
 
 SCORE, ORDER = "pool_score", "pool_order"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.select.budget import amounts
-from attar.select.rank import lots
-from attar.select.where import columns
-from attar.stage import reads
-from attar.table import Table, verdicts
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, verdicts
+from attar.stages.select.budget import amounts
+from attar.stages.select.rank import lots
+from attar.stages.select.where import columns
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.stage import folds, reads, rowwise
-from attar.table import Table, need
+from attar.core.errors import RecipeError
+from attar.core.stage import folds, reads, rowwise
+from attar.core.table import Table, need
 
 
 @folds

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from attar.errors import RecipeError, did_you_mean
+from attar.core.errors import RecipeError, did_you_mean
 
 _NEW = "repeat_of IS NULL AND NOT ends_with(prompt, ':')"
 _FAIR = "quality IN ('average', 'good', 'excellent')"

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.identity import seed_of
-from attar.select.where import columns, expression
-from attar.stage import reads
-from attar.table import Table, need, verdicts
+from attar.core.errors import RecipeError
+from attar.core.fingerprint import seed_of
+from attar.core.stage import reads
+from attar.core.table import Table, need, verdicts
+from attar.stages.select.where import columns, expression
 
 Share = Literal["even", "proportional"]
 

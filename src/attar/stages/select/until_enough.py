@@ -8,9 +8,9 @@ from math import ceil
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.stage import reads
-from attar.table import Table
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table
 
 
 def still(draws: Table, *before: Table, wanted: int, stall: float = 0.02) -> Table:

@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.stage import reads
-from attar.table import Table, need
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need
 
 _COUNT = re.compile(
     r"""('(?:[^']|'')*'|"[^"]*")|\b(?:char_length|character_length|octet_length|bit_length|length|len|array_length|strpos)\s*\(""",

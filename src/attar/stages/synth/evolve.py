@@ -13,14 +13,14 @@ from typing import Any
 
 import polars as pl
 
-from attar.engines.asking import answers
+from attar.core.errors import RecipeError, did_you_mean
+from attar.core.fingerprint import seed_of
+from attar.core.replies import Failure
+from attar.core.stage import rowwise
+from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, turns
+from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.errors import RecipeError, did_you_mean
-from attar.identity import seed_of
-from attar.parse import Failure
-from attar.stage import rowwise
-from attar.synth.evolutions import COMPLEXITY, QUALITY, WAYS, Kind, Way, held
-from attar.table import COLUMNS, ORIGIN, Table, need, origin, turns
+from attar.stages.synth.evolve_prompts import COMPLEXITY, QUALITY, WAYS, Kind, Way, held
 
 _MOST_ROUNDS = 25
 Chain = list[dict[str, Any]]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from attar.engines.asking import Answer
-from attar.parse import Failure
-from attar.synth.mend import bare, mend
+from attar.core.replies import Failure
+from attar.engines.ask_rows import Answer
+from attar.stages.synth.cleanup import bare, mend
 
 Kind = Literal["prompt", "response"]
 _HARDER = """\

@@ -9,13 +9,13 @@ from typing import Literal
 
 import polars as pl
 
-from attar.engines.asking import answers
+from attar.core.fingerprint import seed_of
+from attar.core.stage import rowwise
+from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
+from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.identity import seed_of
-from attar.stage import rowwise
-from attar.synth.mend import bare
-from attar.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
-from attar.world.voices import persona_system
+from attar.pocket.voices import persona_system
+from attar.stages.synth.cleanup import bare
 
 Voice = Literal["plain", "pocket"]
 TASKS = (

@@ -7,8 +7,8 @@ are made each time, which takes a moment.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attar.synth.fields_nature import NATURE
-from attar.synth.fields_society import SOCIETY
+from attar.stages.synth.expert_fields_nature import NATURE
+from attar.stages.synth.expert_fields_society import SOCIETY
 
 ROLES = {
     "research": "{one} who works {place}, doing research on {topic}.",

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import polars as pl
 
-from attar.engines.asking import answers
+from attar.core.errors import DataError, RecipeError
+from attar.core.fingerprint import seed_of
+from attar.core.stage import reads, rowwise
+from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
+from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.errors import DataError, RecipeError
-from attar.identity import seed_of
-from attar.stage import reads, rowwise
-from attar.synth.mend import mend
-from attar.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
+from attar.stages.synth.cleanup import mend
 
 Form = Literal["plain", "pocket"]
 HEADING = (

@@ -7,9 +7,9 @@ of one token, drawn at the temperature times `flatten`.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attar.engines.asking import Answer, answers
+from attar.core.fingerprint import seed_of
+from attar.engines.ask_rows import Answer, answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.identity import seed_of
 
 _REDRAWS = 16
 

@@ -5,11 +5,11 @@ That answer's reward is what a base model can do by itself; how far a teacher's 
 
 import polars as pl
 
-from attar.engines.asking import answers
+from attar.core.fingerprint import seed_of
+from attar.core.stage import rowwise
+from attar.core.table import Table, need, put
+from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.identity import seed_of
-from attar.stage import rowwise
-from attar.table import Table, need, put
 
 SHOTS = (
     (

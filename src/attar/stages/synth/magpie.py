@@ -11,15 +11,15 @@ import polars as pl
 from annotated_types import Ge, Gt, Le
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
-from attar.chat import Prefix, prefix
-from attar.engines.asking import Answer, answers
+from attar.chat.templates import Prefix, prefix
+from attar.core.errors import RecipeError
+from attar.core.fingerprint import seed_of
+from attar.core.stage import rowwise
+from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
+from attar.engines.ask_rows import Answer, answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.errors import RecipeError
-from attar.identity import seed_of
-from attar.stage import rowwise
-from attar.synth import first
-from attar.synth.mend import mend
-from attar.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
+from attar.stages.synth import first_token
+from attar.stages.synth.cleanup import mend
 
 
 class Draw(TypedDict, total=False):
@@ -104,7 +104,7 @@ def ask(
         )
         for i, row in enumerate(table.iter_rows(named=True))
     ]
-    found = first.written(engine, asks, flatten, ban) if flatten != 1 or ban else answers(engine, asks)
+    found = first_token.written(engine, asks, flatten, ban) if flatten != 1 or ban else answers(engine, asks)
     return _asked(table, found, [prefixes[system].stops for system in table["system"]], engine.spec.name, seed)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attar import origins
-from attar.errors import DataError
-from attar.files import rows
+from attar.core.errors import DataError
+from attar.data import sources
+from attar.data.readers import rows
 
 COLUMN = "persona"
 _BUFFER = 10_000
@@ -38,7 +38,7 @@ def from_files(path: Path, column: str | None) -> Iterator[str]:
 
 def from_hub(name: str, column: str | None, seed: int) -> Iterator[str]:
     """The personas of a dataset on the Hub, streamed, shuffled."""
-    with origins.reading(name) as load:
+    with sources.reading(name) as load:
         for number, row in enumerate(load(split="train").shuffle(seed=seed, buffer_size=_BUFFER), 1):
             yield _text(row, column, f"{name}, row {number} as shuffled")
 

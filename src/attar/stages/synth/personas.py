@@ -12,16 +12,16 @@ from random import Random
 
 import polars as pl
 
-from attar import origins
-from attar.engines.asking import Answer, answers
+from attar.core.errors import DataError, RecipeError
+from attar.core.fingerprint import fingerprint, seed_of
+from attar.core.stage import rowwise
+from attar.core.table import ORIGIN, Table, need, origin, put
+from attar.data import sources as origins
+from attar.engines.ask_rows import Answer, answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.errors import DataError, RecipeError
-from attar.identity import fingerprint, seed_of
-from attar.stage import rowwise
-from attar.synth.fields import sentences
-from attar.synth.mend import bare, mend
-from attar.synth.persona_files import from_files, from_hub
-from attar.table import ORIGIN, Table, need, origin, put
+from attar.stages.synth.cleanup import bare, mend
+from attar.stages.synth.expert_fields import sentences
+from attar.stages.synth.persona_files import from_files, from_hub
 
 RELATIONS = (
     "a close colleague with another speciality",

@@ -5,8 +5,8 @@ from random import Random
 
 import polars as pl
 
-from attar.table import Table
-from attar.world.voices import Persona
+from attar.core.table import Table
+from attar.pocket.voices import Persona
 
 
 def nobody(*, count: int, seed: int = 0) -> Table:

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.stage import rowwise
-from attar.table import COLUMNS, Table, need, put, turns
-from attar.world.speech import instruct, parse, respond
-from attar.world.tasks import FAMILIES, Task, held_out, level, make
-from attar.world.verify import corrupt, grade
+from attar.core.errors import RecipeError
+from attar.core.stage import rowwise
+from attar.core.table import COLUMNS, Table, need, put, turns
+from attar.pocket.speech import instruct, parse, respond
+from attar.pocket.tasks import FAMILIES, Task, held_out, level, make
+from attar.pocket.verify import corrupt, grade
 
 _EASY_MOST = (6, 3, 1)
 """Of ten tasks in a pool so many are easy, medium and hard."""

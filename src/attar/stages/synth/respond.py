@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from attar.engines.asking import answers
+from attar.core.fingerprint import seed_of
+from attar.core.stage import rowwise
+from attar.core.table import COLUMNS, Table, need, put
+from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.identity import seed_of
-from attar.stage import rowwise
-from attar.table import COLUMNS, Table, need, put
 
 
 @rowwise

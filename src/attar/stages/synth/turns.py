@@ -2,13 +2,13 @@
 
 import polars as pl
 
-from attar.chat import next_turn_prefix
-from attar.engines.asking import answers
+from attar.chat.templates import next_turn_prefix
+from attar.core.fingerprint import seed_of
+from attar.core.stage import rowwise
+from attar.core.table import COLUMNS, Table, need, put
+from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
-from attar.identity import seed_of
-from attar.stage import rowwise
-from attar.synth.mend import mend
-from attar.table import COLUMNS, Table, need, put
+from attar.stages.synth.cleanup import mend
 
 FOLLOW_UP = (
     "You talk with a person who stays with a subject: after each of your answers they ask something further about it, "

@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from attar.identity import fingerprint
-from attar.table import Table
+from attar.core.fingerprint import fingerprint
+from attar.core.table import Table
 
 SHARE = 0.05
 """A checkpoint is written after each such share of a training's steps, at the next point of its curve."""

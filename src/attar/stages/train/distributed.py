@@ -16,23 +16,23 @@ from typing import Any
 
 import polars as pl
 
-from attar import errors
+from attar.core import errors
+from attar.core.errors import EngineError
+from attar.core.table import Table
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.engines.serve import WARDEN
-from attar.errors import EngineError
-from attar.table import Table
-from attar.train import resume
-from attar.train.fitting import Build, Job, Settings, fit
-from attar.train.opening import base_of
+from attar.engines.http.managed_server import WARDEN
+from attar.engines.local.engine import Local
+from attar.stages.train import checkpoints
+from attar.stages.train.load_model import base_of
+from attar.stages.train.trainer import Build, Job, Settings, fit
 
 
 def train(job: Job, rows: Table, build: Build) -> Table:
     """Run a training to its end, from its last checkpoint if it was stopped; the curve. Its checkpoints are then removed."""
     processes, config = _shared_out(job.engine)
     base: Local = base_of(job.engine)
-    key = resume.key_of(rows, job.method, base.identity(), asdict(job.settings), dict(job.own), processes)
-    resume.prepare(job.workplace, key)
+    key = checkpoints.key_of(rows, job.method, base.identity(), asdict(job.settings), dict(job.own), processes)
+    checkpoints.prepare(job.workplace, key)
     curve = fit(job, rows, build) if processes == 1 and config is None else _launched(job, rows, processes, config)
     shutil.rmtree(job.workplace)
     return curve
@@ -54,7 +54,7 @@ def _launched(job: Job, rows: Table, processes: int, config: Path | None) -> Tab
         (place / left).unlink(missing_ok=True)
     rows.write_parquet(place / "rows.parquet")
     (place / "job.json").write_text(json.dumps(_plain(job) | {"processes": processes}))
-    command = [*_accelerate(processes, config), "-m", "attar.train.launch", str(place / "job.json")]
+    command = [*_accelerate(processes, config), "-m", "attar.stages.train.worker", str(place / "job.json")]
     with (place / "log.txt").open("w") as log:
         child = subprocess.Popen([sys.executable, str(WARDEN), *command], stdin=subprocess.PIPE, stdout=log, stderr=log)
         with child:  # closing its input, as our end does too, ends the processes

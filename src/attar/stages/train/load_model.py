@@ -7,9 +7,9 @@ whose own options are left aside. A model behind an API is refused.
 from importlib.util import find_spec
 from typing import Any
 
+from attar.core.errors import EngineError, RecipeError
 from attar.engines.base import Spec
-from attar.engines.local import OPTIONS, Local
-from attar.errors import EngineError, RecipeError
+from attar.engines.local.engine import OPTIONS, Local
 
 SPREAD = ("gpus", "accelerate")
 """Options of a base that say how its training is spread over devices, and mean nothing to the engine itself."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from attar.chat import Message, answer_end, answered
-from attar.errors import EngineError
+from attar.chat.templates import Message, answer_end, answered
+from attar.core.errors import EngineError
 
 ROWS = 32
 """How many rows are read back, spread over all."""

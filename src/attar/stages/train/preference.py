@@ -8,13 +8,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
+from attar.core.errors import DataError, EngineError, RecipeError, did_you_mean
+from attar.core.stage import reads, trains
+from attar.core.table import Table
 from attar.engines.base import Spec
-from attar.errors import DataError, EngineError, RecipeError, did_you_mean
-from attar.stage import reads, trains
-from attar.table import Table
-from attar.train import boundary, spread
-from attar.train.fitting import Job, Opened, Ready, Settings, answered
-from attar.train.opening import open_model
+from attar.stages.train import distributed, loss_mask_check
+from attar.stages.train.load_model import open_model
+from attar.stages.train.trainer import Job, Opened, Ready, Settings, answered
 
 BETAS = {"dpo": 0.01, "ipo": 0.01, "kto": 0.1, "simpo": 2.0, "orpo": 0.1}
 """The methods, and how strongly each holds back (or, of `simpo` and `orpo`, how much its preference weighs) by default."""
@@ -52,7 +52,7 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
         (row for row in rows.iter_rows(named=True) if not row["messages"] or row["messages"][-1]["role"] != "user"), None
     ):
         raise DataError(f"row {odd['id']}: column 'messages' must end with the user's turn that chosen and rejected answer")
-    return spread.train(Job(method, engine, into, settings, own), rows, trainer)
+    return distributed.train(Job(method, engine, into, settings, own), rows, trainer)
 
 
 def trainer(opened: Opened) -> Ready:
@@ -80,7 +80,7 @@ def _dpo(opened: Opened) -> Ready:
     config = DPOConfig(**opened.arguments, beta=opened.job.own["beta"], loss_type=[loss])
     built = DPOTrainer(args=config, ref_model=_reference(opened), **_parts(opened, rows))
     found = []
-    for at in boundary.spread(len(built.train_dataset)):
+    for at in loss_mask_check.spread(len(built.train_dataset)):
         row = built.train_dataset[at]
         batch = built.data_collator([{name: row[name] for name in ("prompt_ids", "chosen_ids", "rejected_ids")}])
         for side, name in enumerate(("chosen", "rejected")):
@@ -104,7 +104,7 @@ def _kto(opened: Opened) -> Ready:
         args=KTOConfig(**opened.arguments, beta=opened.job.own["beta"]), ref_model=_reference(opened), **_parts(opened, rows)
     )
     found = []
-    for at in boundary.spread(len(built.train_dataset)):
+    for at in loss_mask_check.spread(len(built.train_dataset)):
         row = built.train_dataset[at]
         batch = built.data_collator([{name: row[name] for name in ("prompt_ids", "completion_ids", "label")}])
         ids, bears = batch["input_ids"][0], batch["completion_mask"][0]
@@ -127,7 +127,7 @@ def _alone(opened: Opened) -> Ready:
         built = ORPOTrainer(args=ORPOConfig(**given), **_parts(opened, rows))
     turns = opened.rows["messages"].to_list()
     found = []
-    for at in boundary.spread(len(built.train_dataset)):
+    for at in loss_mask_check.spread(len(built.train_dataset)):
         batch = built.data_collator([built.train_dataset[at]])
         for name in ("chosen", "rejected"):
             bears = batch[f"{name}_labels"][0] != -100
@@ -170,6 +170,8 @@ def _said(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
 
 
-def _document(opened: Opened, ids: Any, bears: Any, turns: list[Any], answer: str) -> boundary.Document:
+def _document(opened: Opened, ids: Any, bears: Any, turns: list[Any], answer: str) -> loss_mask_check.Document:
     tokens = ids.tolist()
-    return boundary.Document(tokens, bears.bool().tolist(), turns, [answer], len(tokens) >= opened.job.settings.max_length)
+    return loss_mask_check.Document(
+        tokens, bears.bool().tolist(), turns, [answer], len(tokens) >= opened.job.settings.max_length
+    )

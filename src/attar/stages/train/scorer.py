@@ -11,15 +11,15 @@ from typing import Any
 
 import polars as pl
 
-from attar import questions
+from attar.core import scorer_prompts
+from attar.core.errors import DataError, EngineError
+from attar.core.scorer_prompts import Question
+from attar.core.stage import reads, trains
+from attar.core.table import COLUMNS, Table, need, turns
 from attar.engines.base import Spec
-from attar.engines.local import Local
-from attar.errors import DataError, EngineError
-from attar.questions import Question
-from attar.stage import reads, trains
-from attar.table import COLUMNS, Table, need, turns
-from attar.train import sft
-from attar.train.opening import base_of
+from attar.engines.local.engine import Local
+from attar.stages.train import sft
+from attar.stages.train.load_model import base_of
 
 _TURNS = (
     "{% for turn in messages %}{% if turn['role'] == 'assistant' %}"
@@ -29,7 +29,7 @@ _TURNS = (
 
 
 def _read(knobs: Mapping[str, Any]) -> tuple[str, ...]:
-    asked = questions.question(knobs["what"], knobs["question"], knobs["labels"])
+    asked = scorer_prompts.question(knobs["what"], knobs["question"], knobs["labels"])
     return ("prompt", *(["response"] if asked.on_response else []), knobs["column"])
 
 
@@ -56,7 +56,7 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     seed: int = 0,
 ) -> Table:
     """prompt, response (where the question has a place for it), {column} -> the training curve, and the scorer in `into`."""
-    asked = questions.question(what, question, labels)
+    asked = scorer_prompts.question(what, question, labels)
     need(table, "id", *_read({"what": what, "question": question, "labels": labels, "column": column}))
     base = base_of(engine)
     rows = _answered(table, asked, column)
@@ -86,7 +86,7 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
         seed=seed,
     )
     left = {"without a score": len(table) - len(rows), "too long": len(rows) - len(fitting)}
-    questions.keep(into, asked, {"trained on": len(fitting), **left})
+    scorer_prompts.keep(into, asked, {"trained on": len(fitting), **left})
     return curve
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from attar.core.errors import EngineError
+from attar.core.stage import reads, trains
+from attar.core.table import Table
 from attar.engines.base import Spec
-from attar.errors import EngineError
-from attar.stage import reads, trains
-from attar.table import Table
-from attar.train import boundary, spread
-from attar.train.fitting import Job, Opened, Ready, Settings, answered
+from attar.stages.train import distributed, loss_mask_check
+from attar.stages.train.trainer import Job, Opened, Ready, Settings, answered
 
 
 @trains
@@ -34,7 +34,7 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     """messages, response -> the training curve (step, loss, lr), and the model in `into`."""
     settings = Settings(epochs, lr, batch, accumulate, max_length, warmup, schedule, seed, lora, qlora)
     job = Job("sft", engine, into, settings, {"packing": packing, "template": template})
-    return spread.train(job, answered(table, "response").select("id", "messages"), trainer)
+    return distributed.train(job, answered(table, "response").select("id", "messages"), trainer)
 
 
 def trainer(opened: Opened) -> Ready:
@@ -60,21 +60,21 @@ def trainer(opened: Opened) -> Ready:
     return Ready(built, _documents(built, opened), built.chat_template)
 
 
-def _documents(built: Any, opened: Opened) -> list[boundary.Document]:
+def _documents(built: Any, opened: Opened) -> list[loss_mask_check.Document]:
     """Rows as the collator makes them; packed ones are taken from before they were packed."""
     rows = built.train_dataset
     if opened.job.own["packing"]:
         from datasets import Dataset
 
         talks = opened.rows["messages"].to_list()
-        sample = Dataset.from_list([{"messages": talks[at]} for at in boundary.spread(len(talks))])
+        sample = Dataset.from_list([{"messages": talks[at]} for at in loss_mask_check.spread(len(talks))])
         rows = built._prepare_dataset(sample, built.processing_class, built.args, False, None, "read back")
     found = []
-    for at in boundary.spread(len(rows)):
+    for at in loss_mask_check.spread(len(rows)):
         batch = built.data_collator([{name: rows[at][name] for name in ("input_ids", "labels")}])
         ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
         turns = rows[at]["messages"]
         said = [turn["content"] for turn in turns if turn["role"] == "assistant"]
         bears = [label != -100 for label in labels]
-        found.append(boundary.Document(ids, bears, turns, said, len(ids) >= opened.job.settings.max_length))
+        found.append(loss_mask_check.Document(ids, bears, turns, said, len(ids) >= opened.job.settings.max_length))
     return found

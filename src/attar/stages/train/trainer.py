@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
+from attar.core.errors import DataError, EngineError, MissingExtraError, RecipeError
+from attar.core.table import Table
 from attar.engines.base import Spec
-from attar.errors import DataError, EngineError, MissingExtraError, RecipeError
-from attar.table import Table
-from attar.train import boundary, resume
-from attar.train.opening import adapter, base_of, open_model, open_tokenizer
+from attar.stages.train import checkpoints, loss_mask_check
+from attar.stages.train.load_model import adapter, base_of, open_model, open_tokenizer
 
 _TOKENS_AT_ONCE = 32_768
 """On a GPU a step's rows are taken in portions of at most so many tokens, unless `accumulate` says."""
@@ -86,7 +86,7 @@ class Ready:
     """A trainer, and rows of it to read back."""
 
     trainer: Any
-    documents: list[boundary.Document]
+    documents: list[loss_mask_check.Document]
     template: str | None = None
     """The template it renders with, where that is not the tokenizer's own."""
 
@@ -118,7 +118,7 @@ def fit(job: Job, rows: Table, build: Build, rank: int | None = None, processes:
             ready = build(Opened(job, rows, model, tokenizer, adapter(lora), arguments, rank))
         except (ValueError, RuntimeError) as error:  # such as a template that does not mark the assistant's turns
             raise EngineError(f"{job.engine.model} cannot be trained on conversations: {error}") from error
-        end = boundary.check(ready.documents, tokenizer, ready.template, job.engine.model)
+        end = loss_mask_check.check(ready.documents, tokenizer, ready.template, job.engine.model)
         _train(ready.trainer, job)
         _save(ready.trainer, job, tokenizer, end)
     return _curve(ready.trainer.state.log_history, job.method)
@@ -188,8 +188,8 @@ def _train(trainer: Any, job: Job) -> None:
     steps = math.ceil(len(trainer.get_train_dataloader()) * job.settings.epochs / trainer.args.gradient_accumulation_steps)
     each = trainer.args.logging_steps = 10 if steps >= 10 else 1
     # at a point of the curve, so that one who goes on from there draws the same curve
-    trainer.args.save_steps = each * max(1, math.ceil(steps * resume.SHARE / each))
-    found = resume.last(job.workplace)
+    trainer.args.save_steps = each * max(1, math.ceil(steps * checkpoints.SHARE / each))
+    found = checkpoints.last(job.workplace)
     try:
         trainer.train(resume_from_checkpoint=str(found) if found else None)
     except torch.OutOfMemoryError as error:

@@ -1,4 +1,4 @@
-"""One of the processes that a training is shared out over: `accelerate launch -m attar.train.launch JOB.json`.
+"""One of the processes that a training is shared out over: `accelerate launch -m attar.stages.train.worker JOB.json`.
 
 It runs the very training that a single process would; the first one leaves the curve. What a user can mend is left as a file,
 to be told as it would have been in a single process.
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import polars as pl
 
-from attar.errors import AttarError, EngineError
-from attar.train import prefer, sft
-from attar.train.fitting import fit
-from attar.train.spread import read_job
+from attar.core.errors import AttarError, EngineError
+from attar.stages.train import preference, sft
+from attar.stages.train.distributed import read_job
+from attar.stages.train.trainer import fit
 
 
 def main(file: Path) -> None:
     """Train as one of many."""
     job, rank = read_job(file), int(os.environ.get("RANK", "0"))
-    build = sft.trainer if job.method == "sft" else prefer.trainer
+    build = sft.trainer if job.method == "sft" else preference.trainer
     place = file.parent
     try:
         rows = pl.read_parquet(place / "rows.parquet")

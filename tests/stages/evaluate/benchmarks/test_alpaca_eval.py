@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from attar.errors import AttarError, DataError, RecipeError
-from attar.evaluate import alpaca_eval, alpaca_files, length_control
-from attar.evaluate.alpaca_eval import figures, first_wins, seeded_order
-from attar.evaluate.length_control import Battles, control, text_hash
+from attar.core.errors import AttarError, DataError, RecipeError
+from attar.stages.evaluate.benchmarks import alpaca_eval, alpaca_files, length_control
+from attar.stages.evaluate.benchmarks.alpaca_eval import figures, first_wins, seeded_order
+from attar.stages.evaluate.benchmarks.length_control import Battles, control, text_hash
 from attar.statistics.intervals import wilson
 
 ALL = "length, difficulty, regulariser"

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.engines.asking import Answer
-from attar.errors import DataError, RecipeError
-from attar.evaluate import arena_files, arena_hard, arena_scores
-from attar.parse import Failure
+from attar.core.errors import DataError, RecipeError
+from attar.core.replies import Failure
+from attar.engines.ask_rows import Answer
+from attar.stages.evaluate.benchmarks import arena_files, arena_hard, arena_scores
 from attar.statistics.intervals import wilson
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate import constraint_kinds, constraints
-from attar.evaluate.constraint_kinds import missed, sound
-from attar.evaluate.constraint_tasks import tasks
-from attar.stage import columns_read
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import columns_read
+from attar.stages.evaluate.benchmarks import constraint_kinds, constraints
+from attar.stages.evaluate.benchmarks.constraint_kinds import missed, sound
+from attar.stages.evaluate.benchmarks.constraint_tasks import tasks
 from attar.statistics.intervals import wilson
 
 FOLLOWED = [
@@ -331,7 +331,7 @@ def test_an_exam_hangs_on_its_seed_and_a_longer_one_begins_with_a_shorter():
 def test_more_questions_than_there_are_is_refused(monkeypatch):
     groups = tuple((lambda rng, kind=kind: (f"{kind}.", {"kind": kind}),) for kind in ("title", "quoted", "no_comma"))
     for name, few in (("_SUBJECTS", ("maps",)), ("_REQUESTS", ("About {}.",)), ("_GROUPS", groups)):
-        monkeypatch.setattr(f"attar.evaluate.constraint_tasks.{name}", few)
+        monkeypatch.setattr(f"attar.stages.evaluate.benchmarks.constraint_tasks.{name}", few)
     assert len(tasks(count=9)) == 9  # of each level three
     with pytest.raises(RecipeError, match="12 different questions are too many: there are 9"):
         tasks(count=12)

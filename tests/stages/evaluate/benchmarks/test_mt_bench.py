@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.errors import DataError
-from attar.evaluate import grade, mt_bench
+from attar.core.errors import DataError
+from attar.stages.evaluate.benchmarks import mt_bench
+from attar.stages.evaluate.judging import pointwise
 
 ROWS = [
     {"question_id": 1, "category": "math", "turns": ["1+1?", "Twice?"], "reference": ["3", "6"]},
@@ -60,7 +61,7 @@ def test_the_second_turn_goes_on_from_the_first_answers_and_a_failed_one_asks_no
     assert out["reference"].to_list() == ["6", None, None]
     assert [turn["content"] for turn in out["messages"][0]] == ["1+1?", "2", "Twice?"]
     assert "response" not in out.columns
-    judged = grade.ask(answered(out, "4", None, "R."), engine=(engine := Scripted(lambda _: "[[5]]")))
+    judged = pointwise.ask(answered(out, "4", None, "R."), engine=(engine := Scripted(lambda _: "[[5]]")))
     assert judged["score"].to_list() == [5.0, None, 5.0]
     assert "1+1?" in engine.asked[0].messages[1]["content"]
 

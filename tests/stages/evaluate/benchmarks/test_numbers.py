@@ -6,12 +6,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from attar.errors import RecipeError
-from attar.evaluate import numbers
-from attar.evaluate.exam import questions
-from attar.evaluate.quantity import Number, alone, same, shown
-from attar.evaluate.quantity import numbers as found
-from attar.parse import Failure
+from attar.core.errors import RecipeError
+from attar.core.replies import Failure
+from attar.stages.evaluate.benchmarks import numbers
+from attar.stages.evaluate.benchmarks.number_parsing import Number, alone, same, shown
+from attar.stages.evaluate.benchmarks.number_parsing import numbers as found
+from attar.stages.evaluate.questions import questions
 
 
 def read(text, **knobs):

@@ -3,14 +3,14 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from attar.errors import RecipeError
-from attar.evaluate import verified
-from attar.world.speech import parse
-from attar.world.tasks import FAMILIES, held_out
+from attar.core.errors import RecipeError
+from attar.pocket.speech import parse
+from attar.pocket.tasks import FAMILIES, held_out
+from attar.stages.evaluate.benchmarks import pocket_exam
 
 
 def test_an_exam_is_distinct_held_out_tasks_of_every_family_and_level():
-    exam = verified.tasks(count=90)
+    exam = pocket_exam.tasks(count=90)
     tasks = [parse(prompt) for prompt in exam["prompt"]]
     assert all(held_out(task) for task in tasks)
     assert exam["prompt"].n_unique() == 90
@@ -19,7 +19,7 @@ def test_an_exam_is_distinct_held_out_tasks_of_every_family_and_level():
 
 
 def test_another_seed_is_another_exam():
-    assert not set(verified.tasks(count=30, seed=1)["prompt"]) & set(verified.tasks(count=30, seed=2)["prompt"])
+    assert not set(pocket_exam.tasks(count=30, seed=1)["prompt"]) & set(pocket_exam.tasks(count=30, seed=2)["prompt"])
 
 
 def test_only_the_true_answer_is_correct():
@@ -36,21 +36,21 @@ def test_only_the_true_answer_is_correct():
             "response": ["The answer is 42.", "The answer is 43.", "42", "The answer is 42.", None],
         }
     )
-    assert verified.check(table)["correct"].to_list() == [True, False, False, None, False]
+    assert pocket_exam.check(table)["correct"].to_list() == [True, False, False, None, False]
 
 
 def test_whatever_states_a_held_out_task_is_kept_out_of_training_however_it_is_put():
-    held = verified.tasks(count=45)["prompt"].to_list()
+    held = pocket_exam.tasks(count=45)["prompt"].to_list()
     reworded = [
         "Hello! " + prompt.removeprefix("Please help me. ").removeprefix("Hello! ").removeprefix("Quick question: ")
         for prompt in held
     ]
     table = pl.DataFrame({"id": [str(i) for i in range(92)], "prompt": [*held, *reworded, "What a day!", None]})
-    out = verified.apart(table)
+    out = pocket_exam.apart(table)
     assert out["kept"].to_list() == [False] * 90 + [True, True]
     assert set(out["reason"][:90]) == {"states a held-out task of the exam"}
 
 
 def test_an_exam_larger_than_the_world_is_refused():
     with pytest.raises(RecipeError, match="too large: of 'fact' at level 1"):
-        verified.tasks(count=3500)
+        pocket_exam.tasks(count=3500)

@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.errors import DataError
-from attar.evaluate import duel, judge_accuracy
+from attar.core.errors import DataError
+from attar.stages.evaluate.benchmarks import reward_bench
+from attar.stages.evaluate.judging import pairwise
 
 
 def file(folder, *rows):
@@ -26,7 +27,7 @@ FOUR = {"id": "9", "prompt": "Why?", "chosen": ["So."], "rejected": ["a", "b", "
 def test_every_form_becomes_a_row_an_answer_the_right_ones_first(tmp_path):
     turns = {"chosen": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
     turns["rejected"] = [turns["chosen"][0], {"role": "assistant", "content": "Go."}]
-    out = judge_accuracy.answers(source=file(tmp_path, PAIR, FOUR, turns))
+    out = reward_bench.answers(source=file(tmp_path, PAIR, FOUR, turns))
     assert out.select("id", "response", "right", "category").rows() == [
         ("3/0", "So.", True, "mt-bench-easy"),
         ("3/1", "No.", False, "mt-bench-easy"),
@@ -40,20 +41,20 @@ def test_every_form_becomes_a_row_an_answer_the_right_ones_first(tmp_path):
 
 
 def test_battles_are_all_pairs_of_a_right_and_a_wrong_answer_and_can_be_judged(tmp_path):
-    out = judge_accuracy.battles(source=file(tmp_path, PAIR, {**FOUR, "chosen": ["So.", "Thus."], "rejected": ["a"]}))
+    out = reward_bench.battles(source=file(tmp_path, PAIR, {**FOUR, "chosen": ["So.", "Thus."], "rejected": ["a"]}))
     assert out.select("id", "response", "against").rows() == [
         ("3/0-1", "So.", "No."),
         ("9/0-2", "So.", "a"),
         ("9/1-2", "Thus.", "a"),
     ]
-    judged = duel.ask(out, engine=Scripted(lambda _: "[[A]]"), order="first")
-    figures = judge_accuracy.by_preference(judged)
+    judged = pairwise.ask(out, engine=Scripted(lambda _: "[[A]]"), order="first")
+    figures = reward_bench.by_preference(judged)
     assert value(figures, "accuracy") == 1.0
     assert figures["judge"].unique().to_list() == ["scripted"]
     with pytest.raises(DataError, match="row 1: no answer on one of the sides"):
-        judge_accuracy.battles(source=file(tmp_path, {**FOUR, "rejected": []}))
+        reward_bench.battles(source=file(tmp_path, {**FOUR, "rejected": []}))
     with pytest.raises(DataError, match=r"row 1: .*needs a prompt, chosen and rejected"):
-        judge_accuracy.answers(source=file(tmp_path, {"prompt": "Why?"}))
+        reward_bench.answers(source=file(tmp_path, {"prompt": "Why?"}))
 
 
 def scored(*questions):
@@ -67,7 +68,7 @@ def scored(*questions):
 
 
 def test_a_question_is_right_if_a_right_answer_alone_is_the_best_and_in_part_where_it_shares():
-    out = judge_accuracy.by_score(
+    out = reward_bench.by_score(
         scored(
             ("a", "Math", [3], [1, 2, 2]),  # 1
             ("b", "Math", [2], [1, 2, 2]),  # a third
@@ -83,7 +84,7 @@ def test_a_question_is_right_if_a_right_answer_alone_is_the_best_and_in_part_whe
 
 def test_a_section_weighs_its_subsets_as_the_benchmark_does():
     easy, other = "alpacaeval-easy", "mt-bench-easy"
-    out = judge_accuracy.by_score(scored(("a", easy, [2], [1]), ("b", other, [2], [1]), ("c", other, [1], [2])))
+    out = reward_bench.by_score(scored(("a", easy, [2], [1]), ("b", other, [2], [1]), ("c", other, [1], [2])))
     assert value(out, "Chat/section") == pytest.approx((100 * 1 + 28 * 0.5) / 128)
     assert value(out, "accuracy") == pytest.approx(2 / 3)
     assert "Safety/section" not in out["id"].to_list()
@@ -92,7 +93,7 @@ def test_a_section_weighs_its_subsets_as_the_benchmark_does():
 def test_a_right_answer_must_be_preferred_to_every_wrong_one():
     rows = [("q", 0.9), ("q", 0.4), ("r", 0.9), ("r", 0.6), ("s", 0.5), ("t", 0.9), ("t", None)]
     table = pl.DataFrame(rows, schema=["question", "preference"], orient="row").with_columns(category=pl.lit("Math"))
-    out = judge_accuracy.by_preference(table)
+    out = reward_bench.by_preference(table)
     assert value(out, "accuracy") == pytest.approx((0 + 1 + 0.5 + 0) / 4)
     assert value(out, "unscored") == pytest.approx(1 / 4)
 
@@ -108,10 +109,10 @@ def test_ties_are_scored_as_worked_out_by_hand():
         ("tied:3", "Ties", [4, 2], [3]),
         ("ref:3", "Ties", [6], [5]),
     ]
-    out = judge_accuracy.by_score(scored(*rows))
+    out = reward_bench.by_score(scored(*rows))
     each = [0.3 + 0.3 + 0.2, 1 + 0.01 * tanh(1), 0.3 + 0.01 * tanh(-1 / 2 - 1)]
     assert value(out, "Ties/ties") == pytest.approx(sum(each) / 3)
     assert value(out, "Ties/ties_tied") == pytest.approx(2 / 3)
     assert value(out, "Ties/ties_closer") == pytest.approx(1 / 3)
     with pytest.raises(DataError, match="as ref:N and as tied:N"):
-        judge_accuracy.by_score(scored(*rows[:3]))
+        reward_bench.by_score(scored(*rows[:3]))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import RecipeError
-from attar.evaluate import style
+from attar.core.errors import RecipeError
+from attar.stages.evaluate.benchmarks import style
 
 ANSWER = """\
 # Plan

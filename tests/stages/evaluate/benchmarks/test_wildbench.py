@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from attar.evaluate import wildbench
+from attar.stages.evaluate.benchmarks import wildbench
 
 
 def value(out, name):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate import accuracy
-from attar.stage import columns_read
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import columns_read
+from attar.stages.evaluate.figures import accuracy
 from attar.statistics.intervals import wilson
 
 

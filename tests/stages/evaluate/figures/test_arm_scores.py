@@ -1,6 +1,6 @@
 import polars as pl
 
-from attar.evaluate import stats
+from attar.stages.evaluate.figures import arm_scores
 
 
 def arm(right):
@@ -10,7 +10,7 @@ def arm(right):
 
 
 def test_arms_are_compared_by_level_and_with_the_first_arm():
-    out = stats.compare(arm([True, True, True, False]), arm([True, None, False, False]), arms=["new", "old"])
+    out = arm_scores.compare(arm([True, True, True, False]), arm([True, None, False, False]), arms=["new", "old"])
     got = {(row["arm"], row["level"]): row for row in out.to_dicts()}
     assert {key: row["accuracy"] for key, row in got.items()} == {
         ("new", "all"): 0.75,
@@ -26,5 +26,5 @@ def test_arms_are_compared_by_level_and_with_the_first_arm():
 
 def test_arms_are_matched_by_id_not_by_place():
     one = arm([True, False, True, False])
-    out = stats.compare(one.reverse(), one, arms=["a", "b"])
+    out = arm_scores.compare(one.reverse(), one, arms=["a", "b"])
     assert out.filter(pl.col("arm") == "b")["lead_high"].to_list() == [0.0, 0.0, 0.0]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate import bradley_terry, elo
+from attar.core.errors import DataError, RecipeError
+from attar.stages.evaluate.figures import bradley_terry, elo
 from attar.statistics.intervals import wilson
 from attar.statistics.paired_logit import fit, games
 

@@ -3,8 +3,8 @@ from math import log
 import polars as pl
 import pytest
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate import equal_tokens
+from attar.core.errors import DataError, RecipeError
+from attar.stages.evaluate.figures import equal_tokens
 
 
 def arm(*points):

@@ -3,8 +3,8 @@ from random import Random
 import polars as pl
 import pytest
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate import bias
+from attar.core.errors import DataError, RecipeError
+from attar.stages.evaluate.judging import bias
 
 
 def named(**columns):

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate import controls
-from attar.table import COLUMNS, turns
+from attar.core.errors import DataError, RecipeError
+from attar.core.table import COLUMNS, turns
+from attar.stages.evaluate.judging import controls
 
 
 def answers(model, *responses, **more):

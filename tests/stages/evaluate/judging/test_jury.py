@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate import jury
+from attar.core.errors import DataError, RecipeError
+from attar.stages.evaluate.judging import jury
 
 
 def judged(*scores, score="preference"):

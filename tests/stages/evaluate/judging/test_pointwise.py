@@ -5,11 +5,11 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
+from attar.core.errors import DataError
+from attar.core.table import COLUMNS
 from attar.engines.base import Request, Spec
-from attar.engines.local import Local
-from attar.errors import DataError
-from attar.evaluate import grade
-from attar.table import COLUMNS
+from attar.engines.local.engine import Local
+from attar.stages.evaluate.judging import pointwise
 
 ROWS = pl.DataFrame({"id": ["a", "b"], "prompt": ["Why {response}?", "Who?"], "response": ["So {prompt}.", None]})
 
@@ -25,7 +25,7 @@ def talk(*texts):
 
 def test_a_grade_is_the_mean_of_one_to_ten_by_the_judges_chances():
     engine = Scripted(lambda _: chances(p7=0.2, p8=0.1, p10=0.1))
-    out = grade.weigh(ROWS, engine=engine, date="2026-01-02")
+    out = pointwise.weigh(ROWS, engine=engine, date="2026-01-02")
     assert out["score"].to_list() == [pytest.approx((0.2 * 7 + 0.1 * 8 + 0.1 * 10) / 0.4), None]
     assert out["score_mass"].to_list() == [pytest.approx(0.4), None]
     assert out["score_error"].to_list() == [None, "no response"]
@@ -53,14 +53,14 @@ def test_a_grade_is_the_mean_of_one_to_ten_by_the_judges_chances():
     ],
 )
 def test_a_written_rating_is_the_last_one_and_none_is_made_up(text, score, error):
-    out = grade.ask(ROWS.head(1), engine=Scripted(lambda _: text)).row(0, named=True)
+    out = pointwise.ask(ROWS.head(1), engine=Scripted(lambda _: text)).row(0, named=True)
     assert (out["score"], out["score_error"]) == (score, error)
     assert out["score_verdict"] == (None if error == "cut off" else text)
 
 
 def test_a_reply_without_a_rating_is_asked_for_once_more():
     engine = Scripted(lambda request: "[[6]]" if request.sampling.temperature else "Well")
-    out = grade.ask(ROWS, engine=engine)
+    out = pointwise.ask(ROWS, engine=engine)
     assert out["score"].to_list() == [6.0, None]
     assert out["score_error"].to_list() == [None, "no response"]
     assert len(engine.asked) == 2
@@ -79,7 +79,7 @@ def test_of_a_conversation_the_last_answer_is_graded_with_all_else_in_view():
         }
     )
     engine = Scripted(lambda _: chances(p5=0.9))
-    grade.weigh(rows, engine=engine)
+    pointwise.weigh(rows, engine=engine)
     text = engine.asked[0].messages[1]["content"]
     parts = ["One?", "First.", "Two?", "Right.", "- Is it short?\n- Is it right?", "Second."]
     assert [text.count(part) for part in parts] == [1] * 6
@@ -110,7 +110,7 @@ def test_fastchats_prompts_are_picked_by_turns_and_references(tmp_path):
         }
     )
     engine = Scripted(lambda _: "[[5]]")
-    grade.ask(rows, engine=engine, wording=str(file))
+    pointwise.ask(rows, engine=engine, wording=str(file))
     assert [request.messages[1]["content"] for request in engine.asked] == [
         "plain q1 a1",
         "math q1 r1 a1",
@@ -118,13 +118,13 @@ def test_fastchats_prompts_are_picked_by_turns_and_references(tmp_path):
         "math two r1  q1 a1 q2 a2",
     ]
     with pytest.raises(DataError, match=r"no place \{response\}"):
-        grade.ask(rows, engine=engine, wording="Grade {question}")
+        pointwise.ask(rows, engine=engine, wording="Grade {question}")
 
 
 def test_the_published_form_of_a_checklist_prompt_is_filled():
     engine = Scripted(lambda _: '{"score": "8"}')
     row = ROWS.head(1).with_columns(checklist=pl.Series([["Rhymes?"]]))
-    out = grade.ask(row, engine=engine, wording="H:{$history}|Q:{$user_query}|R:{$model_output}|C:{$checklist}|{json}")
+    out = pointwise.ask(row, engine=engine, wording="H:{$history}|Q:{$user_query}|R:{$model_output}|C:{$checklist}|{json}")
     assert engine.asked[0].messages[0]["content"] == "H:|Q:Why {response}?|R:So {prompt}.|C:- Rhymes?|{json}"
     assert out["score"].to_list() == [8.0]
 
@@ -132,7 +132,7 @@ def test_the_published_form_of_a_checklist_prompt_is_filled():
 def test_a_real_model_grades_by_its_own_chances_of_all_ten_numbers():
     teacher = Local(Spec("local", "pocket:teacher", {"threads": 1}))
     rows = pl.DataFrame({"id": ["a"], "prompt": ["Repeat these words: cat dog."], "response": ["The answer is cat dog."]})
-    out = grade.weigh(rows, engine=teacher, least_mass=0, wording="Rate this answer.\n{prompt}\nAnswer: {response}")
+    out = pointwise.weigh(rows, engine=teacher, least_mass=0, wording="Rate this answer.\n{prompt}\nAnswer: {response}")
     asked = "Rate this answer.\nRepeat these words: cat dog.\nAnswer: The answer is cat dog."
     told = Request(0, messages=({"role": "user", "content": asked},), labels=tuple(map(str, range(1, 11))))
     (reply,) = teacher.weigh([told])

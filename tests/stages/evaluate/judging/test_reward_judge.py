@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from engines_for_tests import Scripted
 
-from attar.evaluate import rewarded
-from attar.table import COLUMNS, turns
+from attar.core.table import COLUMNS, turns
+from attar.stages.evaluate.judging import reward_judge
 
 WORTH = {"good": 2.0, "bad": 0.5, "odd": float("nan"), "broken": RuntimeError("no reward today")}
 
@@ -22,7 +22,7 @@ def worth():
 
 
 def test_the_chance_of_a_win_is_the_logistic_of_the_rewards_difference():
-    found = rewarded.prefer(battles(("good", "bad"), ("bad", "good"), ("bad", "bad")), engine=worth())
+    found = reward_judge.prefer(battles(("good", "bad"), ("bad", "good"), ("bad", "bad")), engine=worth())
     sure = 1 / (1 + exp(-1.5))
     assert found["preference"].to_list() == pytest.approx([sure, 1 - sure, 0.5])
     assert found.select("reward", "against_reward").row(0) == (2.0, 0.5)
@@ -31,18 +31,18 @@ def test_the_chance_of_a_win_is_the_logistic_of_the_rewards_difference():
 
 def test_each_side_ends_the_conversation_in_the_others_place():
     engine = worth()
-    rewarded.prefer(battles(("good", "bad")), engine=engine)
+    reward_judge.prefer(battles(("good", "bad")), engine=engine)
     assert [[turn["content"] for turn in request.messages] for request in engine.asked] == [["q", "good"], ["q", "bad"]]
 
 
 def test_a_side_without_a_reward_is_no_preference_and_says_why():
-    found = rewarded.prefer(battles(("good", "odd"), ("broken", "bad"), (None, "bad")), engine=worth())
+    found = reward_judge.prefer(battles(("good", "odd"), ("broken", "bad"), (None, "bad")), engine=worth())
     assert found["preference"].to_list() == [None] * 3
     assert found["preference_error"].to_list() == ["the reward is not a number", "no reward today", "nothing to judge"]
 
 
 def test_answers_alone_are_scored_by_their_reward():
-    found = rewarded.score(battles(("good", "x"), (None, "x")), engine=worth())
+    found = reward_judge.score(battles(("good", "x"), (None, "x")), engine=worth())
     assert found.select("score", "score_error").rows() == [(2.0, None), (None, "nothing to judge")]
 
 
@@ -50,4 +50,4 @@ def test_a_hopeless_lead_is_no_overflow():
     def far(request):
         return -1e6 if request.messages[-1]["content"] == "bad" else 0.0
 
-    assert rewarded.prefer(battles(("bad", "good")), engine=Scripted(far))["preference"].to_list() == [0.0]
+    assert reward_judge.prefer(battles(("bad", "good")), engine=Scripted(far))["preference"].to_list() == [0.0]

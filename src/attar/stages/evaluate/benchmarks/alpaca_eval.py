@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate.length_control import Battles, control, known, text_hash
-from attar.evaluate.provenance import carried
+from attar.core.errors import DataError, RecipeError
+from attar.core.table import Table, need
+from attar.stages.evaluate.benchmarks.length_control import Battles, control, known, text_hash
+from attar.stages.evaluate.judging.provenance import carried
 from attar.statistics.bootstrap import Interval, mean, middle, times
-from attar.table import Table, need
 
 Array = np.ndarray
 _TOLD = ("figure", "value", "low", "high", "count", "published_se", "controlled_by")

@@ -12,10 +12,10 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError, did_you_mean
-from attar.evaluate.length_control import text_hash
-from attar.files import rows, sources
-from attar.table import Table
+from attar.core.errors import DataError, did_you_mean
+from attar.core.table import Table
+from attar.data.readers import rows, sources
+from attar.stages.evaluate.benchmarks.length_control import text_hash
 
 _SCHEMA = {
     "id": pl.String,

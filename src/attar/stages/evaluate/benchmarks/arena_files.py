@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from attar import files
-from attar.errors import DataError
-from attar.evaluate.arena_hard import STRONG, Game, ended, known, settled
-from attar.table import Table
+from attar.core.errors import DataError
+from attar.core.table import Table
+from attar.data import readers
+from attar.stages.evaluate.benchmarks.arena_hard import STRONG, Game, ended, known, settled
 
 _KINDS: dict[str, Any] = dict.fromkeys(
     ("id", "question", "category", "model", "opponent", "prompt", "response", "against", "judge", "asked", "order", "date"),
@@ -56,7 +56,7 @@ def battles(
 def _records(paths: Sequence[str | Path]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every row of the files, and where it stands."""
     for path in map(Path, paths):
-        for found in files.rows(path):
+        for found in readers.rows(path):
             where = f"{found.file}, line {found.line},"
             if not isinstance(found.value, Mapping):
                 raise DataError(f"{where} is no record: {found.value}")

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError, did_you_mean
-from attar.evaluate.accuracy import ALL
-from attar.evaluate.bradley_terry import RIDGE, fitted
-from attar.evaluate.provenance import carried
-from attar.evaluate.style import Length, columns, leads, scaled
+from attar.core.errors import DataError, RecipeError, did_you_mean
+from attar.core.table import Table, need
+from attar.stages.evaluate.benchmarks.style import Length, columns, leads, scaled
+from attar.stages.evaluate.figures.accuracy import ALL
+from attar.stages.evaluate.figures.bradley_terry import RIDGE, fitted
+from attar.stages.evaluate.judging.provenance import carried
 from attar.statistics.bootstrap import Interval, codes, difference, mean, middle
 from attar.statistics.intervals import wilson
 from attar.statistics.paired_logit import games
-from attar.table import Table, need
 
 _MAY: dict[str, Any] = {name: pl.String for name in ("model", "opponent", "category")}
 _MAY |= {"weight": pl.Float64, "votes": pl.List(pl.Float64)}

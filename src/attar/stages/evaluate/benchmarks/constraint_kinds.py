@@ -12,7 +12,7 @@ from inspect import Parameter, signature
 from typing import Any
 from unicodedata import category
 
-from attar.errors import MissingExtraError, did_you_mean
+from attar.core.errors import MissingExtraError, did_you_mean
 
 _ABBREVIATIONS = (
     *("mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "inc", "ltd", "co", "corp", "no", "vol", "fig", "approx"),

@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.identity import seed_of
-from attar.table import COLUMNS, Table, turns
+from attar.core.errors import RecipeError
+from attar.core.fingerprint import seed_of
+from attar.core.table import COLUMNS, Table, turns
 
 Demand = tuple[str, dict[str, Any]]
 """How a constraint is put, and the constraint."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError, did_you_mean
-from attar.evaluate import exam
-from attar.evaluate.accuracy import ALL, groups, interval, told
-from attar.evaluate.constraint_kinds import missed, sound
-from attar.stage import reads, rowwise
-from attar.table import COLUMNS, Table, need, turns
+from attar.core.errors import DataError, did_you_mean
+from attar.core.stage import reads, rowwise
+from attar.core.table import COLUMNS, Table, need, turns
+from attar.stages.evaluate import questions as exam
+from attar.stages.evaluate.benchmarks.constraint_kinds import missed, sound
+from attar.stages.evaluate.figures.accuracy import ALL, groups, interval, told
 
 _OFFICIAL: dict[str, tuple[str, dict[str, str]]] = {
     "keywords:existence": ("includes", {"keywords": "words"}),

@@ -10,12 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from attar.errors import DataError
-from attar.evaluate import exam
-from attar.evaluate.means import Draws, Part, figures_of
-from attar.evaluate.responses import next_turn
-from attar.stage import rowwise
-from attar.table import Table, need
+from attar.core.errors import DataError
+from attar.core.stage import rowwise
+from attar.core.table import Table, need
+from attar.stages.evaluate import questions as exam
+from attar.stages.evaluate.figures.means import Draws, Part, figures_of
+from attar.stages.evaluate.responses import next_turn
 
 REFERENCED = ("math", "reasoning", "coding", "arena-hard-200")
 TEMPERATURES = {"writing": 0.7, "roleplay": 0.7, "stem": 0.1, "humanities": 0.1}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from attar.parse import Failure
+from attar.core.replies import Failure
 
 Decimal = Literal[".", ","]
 

@@ -13,11 +13,11 @@ from math import isfinite
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.evaluate.quantity import Decimal, Number, alone, numbers, same
-from attar.parse import Failure
-from attar.stage import rowwise
-from attar.table import Table, need, put
+from attar.core.errors import RecipeError
+from attar.core.replies import Failure
+from attar.core.stage import rowwise
+from attar.core.table import Table, need, put
+from attar.stages.evaluate.benchmarks.number_parsing import Decimal, Number, alone, numbers, same
 
 _BOX = re.compile(r"\\boxed\s*\{")
 _LINK = re.compile(r"\b(?:is|are|was|be|equals|ist|est|es)\b|[:=]", re.IGNORECASE)

@@ -4,13 +4,13 @@ from random import Random
 
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.stage import reads, rowwise
-from attar.table import COLUMNS, Table, need, put, turns, verdicts
-from attar.world.lexicon import LEVELS
-from attar.world.speech import instruct, parse
-from attar.world.tasks import FAMILIES, Task, held_out, level, make
-from attar.world.verify import grade, is_right
+from attar.core.errors import RecipeError
+from attar.core.stage import reads, rowwise
+from attar.core.table import COLUMNS, Table, need, put, turns, verdicts
+from attar.pocket.lexicon import LEVELS
+from attar.pocket.speech import instruct, parse
+from attar.pocket.tasks import FAMILIES, Task, held_out, level, make
+from attar.pocket.verify import grade, is_right
 
 
 def tasks(*, count: int = 480, seed: int = 0) -> Table:

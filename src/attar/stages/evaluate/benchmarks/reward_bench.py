@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar import formats
-from attar.errors import DataError
-from attar.evaluate import exam
-from attar.evaluate.means import Draws, Mix, Part, figures_of, interval, told
-from attar.evaluate.provenance import carried
+from attar.core.errors import DataError
+from attar.core.table import COLUMNS, Table, need
+from attar.data import formats
+from attar.stages.evaluate import questions
+from attar.stages.evaluate.figures.means import Draws, Mix, Part, figures_of, interval, told
+from attar.stages.evaluate.judging.provenance import carried
 from attar.statistics import bootstrap as boot
-from attar.table import COLUMNS, Table, need
 
 SECTIONS: dict[str, dict[str, float]] = {
     "Chat": {"alpacaeval-easy": 100, "alpacaeval-length": 95, "alpacaeval-hard": 95, "mt-bench-easy": 28, "mt-bench-med": 40},
@@ -104,19 +104,19 @@ def by_preference(table: Table, *, bootstrap: int = 1000, seed: int = 0) -> Tabl
 def _choices(source: str, content: str | None, split: str | None) -> Iterator[tuple[dict[str, Any], list[str], int]]:
     """Of each row what is asked, the right answers and then the wrong ones, and how many are right."""
     seen: set[str] = set()
-    for row in exam.rows(source, content, split):
+    for row in questions.rows(source, content, split):
         try:
             talk, chosen, rejected = _sides(row.value)
         except (ValueError, KeyError) as error:
             raise DataError(f"{row.where}: {error}; it needs a prompt, chosen and rejected answers") from error
-        name = exam.name_of(row)
+        name = questions.name_of(row)
         name = name if name not in seen else f"{name}#{row.number}"  # subsets number their rows each for itself
         seen.add(name)
         asked = {
             "question": name,
             "prompt": talk[-1]["content"],
             "messages": talk,
-            "category": exam.text_of(row.value, "subset", "category", "section"),
+            "category": questions.text_of(row.value, "subset", "category", "section"),
         }
         yield asked, [*chosen, *rejected], len(chosen)
 
@@ -125,7 +125,7 @@ def _sides(said: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str], li
     lists = [isinstance(said.get(name), list | tuple) and all(isinstance(one, str) for one in said[name]) for name in _SIDES]
     if any(lists):
         chosen, rejected = ([said[name]] if isinstance(said[name], str) else list(said[name]) for name in _SIDES)
-        talk, _ = exam.conversation(said.get("prompt", said.get("messages")))
+        talk, _ = questions.conversation(said.get("prompt", said.get("messages")))
     else:
         known = formats.understand(dict(said), "preference")
         talk, chosen, rejected = known["messages"], [known["chosen"]], [known["rejected"]]

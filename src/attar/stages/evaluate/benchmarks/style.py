@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError, did_you_mean
-from attar.stage import rowwise
-from attar.table import Table, need
+from attar.core.errors import DataError, RecipeError, did_you_mean
+from attar.core.stage import rowwise
+from attar.core.table import Table, need
 
 Length = Literal["tokens", "characters"]
 MARKS = ("length", "headers", "lists", "bold")

@@ -7,8 +7,8 @@ groups of tasks as the leaderboard does; one without rows does not count (there 
 
 import polars as pl
 
-from attar.evaluate.means import Draws, Mix, Part, figures_of
-from attar.table import Table, need
+from attar.core.table import Table, need
+from attar.stages.evaluate.figures.means import Draws, Mix, Part, figures_of
 
 _GROUPS = {
     "Creative Tasks": ("Creative Writing", "Editing", "Brainstorming", "Role playing", "Others"),

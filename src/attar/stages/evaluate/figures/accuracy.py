@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.stage import reads
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need
 from attar.statistics.intervals import wilson
-from attar.table import Table, need
 
 ALL = "all"
 _WIDER = (1.96**2 + 1) / 4

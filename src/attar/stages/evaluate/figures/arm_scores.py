@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from attar.stage import reads
+from attar.core.stage import reads
+from attar.core.table import Table
 from attar.statistics.intervals import paired, wilson
-from attar.table import Table
 
 
 @reads("correct", "level")

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError, did_you_mean
-from attar.stage import reads
+from attar.core.errors import DataError, RecipeError, did_you_mean
+from attar.core.stage import reads
+from attar.core.table import Table, need
 from attar.statistics.bootstrap import codes, middle, times
 from attar.statistics.intervals import wilson
 from attar.statistics.paired_logit import Games, fit, games
-from attar.table import Table, need
 
 START = 1000.0
 STEP = 400 / log(10)

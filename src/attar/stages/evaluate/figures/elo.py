@@ -7,11 +7,11 @@ orders and other questions. Bradley-Terry (`bradley_terry.ratings`) says the sam
 import numpy as np
 import polars as pl
 
-from attar.errors import RecipeError
-from attar.evaluate.bradley_terry import START, fought
-from attar.stage import reads
+from attar.core.errors import RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table
+from attar.stages.evaluate.figures.bradley_terry import START, fought
 from attar.statistics.bootstrap import codes, middle
-from attar.table import Table
 
 
 @reads("question", "model", "opponent", "preference")

@@ -11,10 +11,10 @@ from math import log
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.stage import reads
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need
 from attar.statistics.bootstrap import difference, mean
-from attar.table import Table, need
 
 
 @reads("question", "score", "tokens")

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError
-from attar.evaluate.accuracy import ALL
-from attar.evaluate.provenance import carried
+from attar.core.errors import DataError
+from attar.core.table import Table, need
+from attar.stages.evaluate.figures.accuracy import ALL
+from attar.stages.evaluate.judging.provenance import carried
 from attar.statistics import bootstrap as boot
 from attar.statistics.intervals import wilson
-from attar.table import Table, need
 
 _SURE = 1e-12
 

@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from attar.errors import DataError, RecipeError
-from attar.stage import reads
+from attar.core.errors import DataError, RecipeError
+from attar.core.stage import reads
+from attar.core.table import Table, need
 from attar.statistics.concordance import SHARES, Figure, Rows, figures
 from attar.statistics.intervals import wilson
-from attar.table import Table, need
 
 
 def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate.jury import aligned
-from attar.evaluate.means import interval, told
-from attar.evaluate.provenance import carried
+from attar.core.errors import DataError, RecipeError
+from attar.core.table import Table, need
+from attar.stages.evaluate.figures.means import interval, told
+from attar.stages.evaluate.judging.jury import aligned
+from attar.stages.evaluate.judging.provenance import carried
 from attar.statistics import bootstrap as boot
-from attar.table import Table, need
 
 
 def position(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.identity import seed_of
-from attar.table import COLUMNS, Table, need, turns
+from attar.core.errors import DataError, RecipeError
+from attar.core.fingerprint import seed_of
+from attar.core.table import COLUMNS, Table, need, turns
 
 FIXED: Mapping[str, str] = {
     "null-empty": "",

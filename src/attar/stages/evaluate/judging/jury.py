@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from attar.errors import DataError, RecipeError
-from attar.evaluate.means import interval, told
-from attar.evaluate.provenance import COLUMNS
-from attar.evaluate.provenance import told as facts_of
+from attar.core.errors import DataError, RecipeError
+from attar.core.table import Table, need, put
+from attar.stages.evaluate.figures.means import interval, told
+from attar.stages.evaluate.judging.provenance import COLUMNS
+from attar.stages.evaluate.judging.provenance import told as facts_of
 from attar.statistics import bootstrap as boot
 from attar.statistics.concordance import Rows, figures
-from attar.table import Table, need, put
 
 How = Literal["mean", "median", "votes"]
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import polars as pl
 
-from attar.chat import Message
-from attar.engines.asking import Answer, answers, weighed
+from attar.chat.templates import Message
+from attar.core.fingerprint import seed_of
+from attar.core.replies import LEAST_MASS, Failure, expected, json_object, number
+from attar.core.stage import rowwise
+from attar.core.table import Table, need, put
+from attar.engines.ask_rows import Answer, answers, weighed
 from attar.engines.base import Grader, Request, Sampling, Writer
-from attar.evaluate import wording as wordings
-from attar.evaluate.provenance import judged
-from attar.evaluate.wording import Wording
-from attar.identity import seed_of
-from attar.parse import LEAST_MASS, Failure, expected, json_object, number
-from attar.stage import rowwise
-from attar.table import Table, need, put
+from attar.stages.evaluate.judging import prompts as wordings
+from attar.stages.evaluate.judging.prompts import Wording
+from attar.stages.evaluate.judging.provenance import judged
 
 SCALE = tuple(range(1, 11))
 KINDS = {

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from attar.chat import Message
-from attar.errors import DataError, RecipeError
-from attar.identity import fingerprint
+from attar.chat.templates import Message
+from attar.core.errors import DataError, RecipeError
+from attar.core.fingerprint import fingerprint
 
 OURS = "ours"
 _PLACE = re.compile(r"\{\$?(\w+)\}")

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from attar.core.table import Table
 from attar.engines.base import Spec
-from attar.table import Table
 
 COLUMNS = ("judge", "asked", "order", "date")
 

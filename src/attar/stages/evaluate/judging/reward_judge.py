@@ -5,12 +5,12 @@ from math import exp, isfinite
 
 import polars as pl
 
-from attar.chat import Message
+from attar.chat.templates import Message
+from attar.core.fingerprint import fingerprint
+from attar.core.stage import rowwise
+from attar.core.table import Table, need, put
 from attar.engines.base import Request, Rewarder, in_order
-from attar.evaluate.provenance import judged
-from attar.identity import fingerprint
-from attar.stage import rowwise
-from attar.table import Table, need, put
+from attar.stages.evaluate.judging.provenance import judged
 
 ASKED = fingerprint("reward")
 """A reward model is asked nothing in words: all conversations are put to it alike."""
