@@ -3,9 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attar.core.errors import EngineError
 from attar.similarity import int8
-from attar.similarity.backends import arithmetic
 from attar.similarity.products import Arithmetic, Numpy, Torch
 from attar.similarity.pruning import Shelf, Sieve
 
@@ -55,34 +53,3 @@ def test_of_random_rows_only_those_near_a_cosine_pass_beside_those_above_it(by):
     ones, others = shelf_of(rows, KINDS[by]).above(slice(None), slice(None), threshold)
     assert cosines[ones, others].min() > threshold - 0.05
     assert (cosines > threshold).sum() <= len(ones) < (cosines > threshold - 0.05).sum()
-
-
-@pytest.mark.skipif(not int8.exact(), reason="this processor does not multiply in 8 bits")
-def test_each_row_asks_for_its_own_and_hits_come_in_order():
-    rows = np.random.default_rng(1).standard_normal((1500, 64))
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    least = np.where(np.arange(1500) % 2, 0.999, -1.1)  # itself alone, or all
-    ones, others = shelf_of(rows, int8.Steps()).above(slice(None), slice(None), least)
-    expected = np.eye(1500, dtype=bool)
-    expected[::2] = True
-    assert (ones * 1500 + others).tolist() == np.flatnonzero(expected).tolist()
-
-
-def test_products_in_8_bits_that_a_processor_lacks_are_refused_by_name(monkeypatch):
-    monkeypatch.setattr("attar.similarity.int8.exact", lambda: False)
-    with pytest.raises(EngineError, match="backend 'int8': this processor"):
-        arithmetic("int8")
-    assert not isinstance(arithmetic("auto").short, int8.Steps)
-
-
-def test_a_product_in_8_bits_says_how_far_apart_two_rows_are_in_steps():
-    rows = np.random.default_rng(2).standard_normal((200, 64)).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    kept, _ = int8.Steps().rows(rows)
-    asking, _ = int8.Steps().asking(kept, 0.5)
-    products = asking.numpy().astype(int) @ kept.numpy().astype(int).T
-    in_steps = kept.numpy()[:, :-2].astype(int)
-    apart = np.square(in_steps[:, None] - in_steps[None]).sum(axis=2)
-    over = products - ((127 / 5.5) ** 2 * 64 - apart / 2)  # 64 numbers of size one are 5.5 to 127 steps
-    assert over.min() >= 0
-    assert over.max() <= 32  # each row's part is rounded up to 16

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.core.errors import DataError, EngineError, RecipeError
+from attar.core.errors import DataError, RecipeError
 from attar.core.stage import columns_read
 from attar.similarity.matrix import unit
 from attar.stages.select import cluster
@@ -150,20 +150,3 @@ def test_which_are_picked_hangs_on_ids_and_seed_and_not_on_the_order_of_rows():
     picks = [set(kept(cluster.pick(table, keep=10, seed=seed))) for seed in (1, 2)]
     assert set(kept(cluster.pick(table.reverse(), keep=10, seed=1))) == picks[0] != picks[1]
     assert kept(cluster.pick(table.clear(), keep=3)) == []
-
-
-def test_torch_finds_the_same_nearest_centres_as_numpy():
-    random = np.random.default_rng(3)
-    rows, centres = (random.standard_normal((count, 24)).astype(np.float32) for count in (3000, 2100))
-    label, near = cluster.nearest(rows, centres)
-    there, product = cluster.nearest(rows, centres, "cpu")
-    assert np.allclose(near, product, atol=1e-4)
-    assert (label == there).mean() > 0.999
-    exact = (rows.astype(float) @ centres.T.astype(float) - (centres.astype(float) ** 2).sum(axis=1) / 2).argmax(axis=1)
-    assert (label == exact).mean() > 0.999
-
-
-def test_a_device_that_is_not_there_is_named():
-    rows = np.eye(3, dtype=np.float32)
-    with pytest.raises(EngineError, match="device 'abacus': "):
-        cluster.nearest(rows, rows, "abacus")
