@@ -21,7 +21,7 @@ fmt: .venv/dev
 
 bench: .venv/dev
 	.venv/bin/python bench/local_writing.py
-	.venv/bin/python bench/ten_million.py
+	.venv/bin/python bench/stage_memory.py
 	.venv/bin/python bench/start_up.py
 
 pocket: .venv/dev

@@ -12,7 +12,7 @@ from attar.core.errors import DataError
 from attar.statistics import bootstrap
 from attar.statistics.intervals import wilson
 
-COVERAGE = Path(__file__).parent.parent.parent / "bench" / "coverage.py"
+COVERAGE = Path(__file__).parent.parent.parent / "bench" / "evaluation" / "interval_coverage.py"
 
 
 def test_a_weighted_mean_is_the_one_worked_out_by_hand():
