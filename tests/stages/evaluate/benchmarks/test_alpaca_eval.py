@@ -1,62 +1,21 @@
-import json
 from math import log
 from random import Random
 
 import numpy as np
 import polars as pl
 import pytest
+from alpaca_for_tests import battles, judged_battles, sigma
 
-from attar.core.errors import AttarError, DataError, RecipeError
-from attar.stages.evaluate.benchmarks import alpaca_eval, alpaca_files, length_control
+from attar.core.errors import DataError, RecipeError
 from attar.stages.evaluate.benchmarks.alpaca_eval import figures, first_wins, seeded_order
-from attar.stages.evaluate.benchmarks.length_control import Battles, control, text_hash
+from attar.stages.evaluate.benchmarks.length_control import Battles, control
 from attar.statistics.intervals import wilson
 
 ALL = "length, difficulty, regulariser"
 
 
-def sigma(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def battles(preference, longer, **more):
-    count = len(preference)
-    return pl.DataFrame(
-        {
-            "id": [f"b{i}" for i in range(count)],
-            "question": [f"q{i:04d}" for i in range(count)],
-            "preference": preference,
-            "chars": 5000 + np.asarray(longer),
-            "against_chars": [5000] * count,
-            **more,
-        }
-    )
-
-
 def line(table, figure):
     return table.filter(pl.col("figure") == figure).row(0, named=True)
-
-
-@pytest.fixture
-def world(monkeypatch):
-    """A benchmark of 200 questions of our own, in whose place AlpacaEval's stand: its judge likes length, by 2 on tanh."""
-    rng = np.random.default_rng(0)
-    difficulty = rng.normal(0, 1.5, 200)
-    gaps = {"concise": rng.normal(-0.8, 0.6, 200), "verbose": rng.normal(0.8, 0.6, 200)}
-    made = {"text": pl.Series([text_hash(f"question {i}") for i in range(200)], dtype=pl.UInt64), "difficulty": difficulty}
-    for name, gap in gaps.items():
-        made |= {f"{name}_longer": gap, f"{name}_preference": sigma(2 * np.tanh(gap) + difficulty)}
-    table = pl.DataFrame(made)
-    for module in (length_control, alpaca_eval):
-        monkeypatch.setattr(module, "known", lambda: table)
-    return difficulty
-
-
-def told_by(difficulty, longer, ability, **more):
-    """Battles as the benchmark's judge sees them, and the win rate with the lengths alike."""
-    preference = sigma(ability + difficulty + 2 * np.tanh(longer / longer.std(ddof=1)))
-    prompts = {"prompt": [f"question {i}" for i in range(len(longer))]}
-    return battles(preference, longer, **prompts, **more), 100 * sigma(ability + difficulty).mean()
 
 
 def test_win_rates_are_those_worked_out_by_hand():
@@ -109,7 +68,7 @@ def test_answers_all_as_much_longer_leave_nothing_to_control():
 
 
 def test_what_is_known_of_the_questions_gives_the_win_rate_that_is_true(world):
-    rows, truth = told_by(world, np.random.default_rng(4).normal(300, 500, 200).round(), -0.7)
+    rows, truth = judged_battles(world, np.random.default_rng(4).normal(300, 500, 200).round(), -0.7)
     lc = line(figures(rows, bootstrap=100), "lc_win_rate")
     assert lc["value"] == pytest.approx(truth, abs=0.3)
     assert lc["low"] < truth < lc["high"]
@@ -117,30 +76,9 @@ def test_what_is_known_of_the_questions_gives_the_win_rate_that_is_true(world):
     assert line(figures(rows, bootstrap=0), "win_rate")["value"] > truth + 5
 
 
-@pytest.mark.parametrize("term", ["length", "difficulty"])
-def test_neither_length_nor_difficulty_can_be_left_out(world, term):
-    longer = (900 + 40 * np.random.default_rng(5).normal(size=200) - 300 * world).round()
-    rows, truth = told_by(world, longer, 0.3)
-    whole = Battles(rows["preference"].to_numpy(), longer, np.arange(200), world)
-    assert control(whole).values[0] == pytest.approx(truth, abs=0.5)
-    assert abs(control(whole, without=[term]).values[0] - truth) > 2
-    assert term not in control(whole, without=[term]).terms
-
-
-def test_the_regularising_rows_tell_what_length_is_worth_where_a_model_is_always_longer(world):
-    rng = np.random.default_rng(5)
-    longer = (900 + 300 * rng.normal(size=200)).round()
-    rows, truth = told_by(world, longer, 0.3)
-    wins = (rng.random(200) < rows["preference"].to_numpy()).astype(float)
-    whole = Battles(wins, longer, np.arange(200), world)
-    assert control(whole).values[0] == pytest.approx(truth, abs=6)
-    assert control(whole).length == pytest.approx(2, abs=0.2)
-    assert abs(control(whole, without=["regulariser"]).values[0] - truth) > 12
-
-
 def test_a_row_of_a_short_file_has_its_own_difficulty_or_the_published_one(world):
     longer = np.random.default_rng(6).normal(0, 500, 200).round()
-    rows, _ = told_by(world, longer, 0.5, row=range(200))
+    rows, _ = judged_battles(world, longer, 0.5, row=range(200))
     short = rows[20:].with_columns(row=pl.Series(range(180)))  # the first questions are missing, and the rest moved up
     own = figures(short, bootstrap=0)
     shifted = Battles(short["preference"].to_numpy(), longer[20:], np.arange(180), world[:180])
@@ -155,13 +93,13 @@ def test_a_row_of_a_short_file_has_its_own_difficulty_or_the_published_one(world
 
 
 def test_one_question_of_another_kind_and_lengths_are_all_there_is_to_control_by(world):
-    rows, _ = told_by(world, np.random.default_rng(7).normal(0, 500, 200).round(), 0.5)
+    rows, _ = judged_battles(world, np.random.default_rng(7).normal(0, 500, 200).round(), 0.5)
     other = rows.with_columns(prompt=pl.when(pl.col("id") == "b9").then(pl.lit("of ours")).otherwise("prompt"))
     assert line(figures(other, bootstrap=0), "lc_win_rate")["controlled_by"] == "length"
 
 
 def test_the_order_of_battles_changes_nothing(world):
-    rows, _ = told_by(world, np.random.default_rng(8).normal(0, 500, 200).round(), 0.5, row=range(200))
+    rows, _ = judged_battles(world, np.random.default_rng(8).normal(0, 500, 200).round(), 0.5, row=range(200))
     for drop in ((), ("prompt",)):
         for by in ("question", "row"):
             there = rows.drop(*drop)
@@ -194,7 +132,7 @@ def test_few_noisy_battles_that_say_nothing_of_a_model_have_an_interval_all_the_
 def test_the_interval_counts_that_the_model_of_lengths_is_fitted(world):
     rng = np.random.default_rng(10)
     longer = rng.normal(0, 500, 200).round()
-    rows, _ = told_by(world, longer, 0.5)
+    rows, _ = judged_battles(world, longer, 0.5)
     noisy = rows.with_columns(preference=(rng.random(200) < rows["preference"].to_numpy()).astype(float))
     lc = line(figures(noisy, bootstrap=300), "lc_win_rate")
     assert lc["high"] - lc["low"] > 1.3 * 2 * 1.96 * lc["published_se"]
@@ -244,7 +182,7 @@ def test_battles_that_cannot_be_counted_are_refused(change, knobs, says):
 
 
 def test_a_row_that_the_benchmark_does_not_have_is_refused(world):
-    rows, _ = told_by(world, np.arange(200.0), 0.5, row=range(1, 201))
+    rows, _ = judged_battles(world, np.arange(200.0), 0.5, row=range(1, 201))
     with pytest.raises(DataError, match="battle 'b199' stands at row 200: AlpacaEval has rows 0 to 199"):
         figures(rows, difficulty_of="row")
 
@@ -260,80 +198,3 @@ def test_the_official_order_is_drawn_from_the_instruction():
     orders = [seeded_order(text) for text in texts]
     assert orders == [Random("is_switched_outputs" + text + "0").random() >= 0.5 for text in texts]
     assert 160 < sum(orders) < 240
-
-
-@pytest.mark.parametrize(
-    ("ability", "slope", "rate"),
-    [
-        (0.1923534665807022, 0.8334888457867451, 51.57500797967598),
-        (-0.3182055425894927, 0.6835779026468267, 41.896601591245386),
-    ],
-    ids=["verbose", "concise"],
-)
-def test_the_shipped_difficulties_give_published_win_rates_from_published_coefficients(ability, slope, rate):
-    shipped = length_control.known()
-    assert (len(shipped), shipped["text"].n_unique()) == (805, 805)
-    assert 100 * sigma(ability + slope * shipped["difficulty"].to_numpy()).mean() == pytest.approx(rate, abs=1e-3)
-
-
-def official(i, **change):
-    row = {"instruction": f"question {i}", "output_1": "bas", "generator_1": "base", "output_2": "é" * i, "generator_2": "ours"}
-    return {**row, "annotator": "judge", "preference": 1 + (i % 5) / 4, "raw_completion": {"any": ["thing"]}, **change}
-
-
-def test_annotations_are_read_from_whatever_file_they_are_in(tmp_path):
-    lines = [official(0, preference=0), *map(official, range(1, 7)), official(7, preference=None)]
-    (tmp_path / "list.json").write_text(json.dumps(lines))
-    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    folder = tmp_path / "results" / "ours" / "weighted"
-    folder.mkdir(parents=True)
-    (folder / "annotations.json").write_text(json.dumps(lines))
-    (folder.parent / "model_outputs.json").write_text(json.dumps([{"instruction": "x", "output": "y"}]))
-    flat = pl.DataFrame([{key: value for key, value in row.items() if key != "raw_completion"} for row in lines])
-    chars = flat.with_columns(chars_1=pl.col("output_1").str.len_chars(), chars_2=pl.col("output_2").str.len_chars())
-    chars.drop("output_1", "output_2").write_parquet(tmp_path / "chars.parquet")
-    tables = [alpaca_files.read([tmp_path / name]) for name in ("list.json", "lines.jsonl", "results", "chars.parquet")]
-    assert tables[0]["preference"].to_list() == [0.5, 0.25, 0.5, 0.75, 1.0, 0.0, 0.25, None]
-    assert tables[0]["chars"].to_list() == list(range(8))
-    assert tables[0].row(3, named=True)["id"] == "ours/base/judge/3"
-    assert tables[0].equals(tables[1])
-    assert tables[0].equals(tables[2])
-    assert tables[0].drop("response", "against").equals(tables[3].drop("response", "against"))
-    assert figures(tables[3], bootstrap=10).equals(figures(tables[0], bootstrap=10))
-
-
-def test_several_models_in_one_file_are_told_apart_and_one_model_in_two_files_is_refused(tmp_path):
-    one, two = tmp_path / "one.json", tmp_path / "two.json"
-    one.write_text(json.dumps([official(i, generator_2=f"model {i % 2}") for i in range(6)]))
-    two.write_text(json.dumps([official(i, generator_1="weak") for i in range(3)]))
-    table = alpaca_files.read([one, two])
-    assert table["row"].to_list() == [0, 0, 1, 1, 2, 2, 0, 1, 2]
-    assert alpaca_files.read([one, two], against="weak")["model"].to_list() == ["ours"] * 3
-    with pytest.raises(DataError, match=r"against 'weka'; did you mean 'weak'\?"):
-        alpaca_files.read([one, two], against="weka")
-    two.write_text(one.read_text())
-    with pytest.raises(DataError, match=r"model 0 against base is in .*one.json and again in .*two.json"):
-        alpaca_files.read([one, two])
-    with pytest.raises(DataError, match=r"one.json is named twice"):
-        alpaca_files.read([one, one])
-
-
-@pytest.mark.parametrize(
-    ("row", "says"),
-    [
-        ({**official(1), "preference": 2.5}, "row 2 has preference 2.5: it must be from 1 to 2"),
-        ({**official(1), "preference": "2"}, "row 2 has preference '2'"),
-        ({**official(1), "preference": True}, "row 2 has preference True"),
-        ({**official(1), "generator_2": None}, "row 2 has generator_2 None, which is no text"),
-        ({**official(1), "output_2": None}, "row 2 has neither 'output_2' nor 'chars_2'"),
-        ({**official(1), "output_2": None, "chars_2": 1.5}, "row 2 has chars_2 1.5, which is no number of characters"),
-        ({k: v for k, v in official(1).items() if k != "preference"}, "row 2 has no 'preference'"),
-        ({"instrution": "x"}, r"row 2 has no 'instruction'; did you mean 'instrution'\?"),
-        ([1], "row 2 is no object"),
-    ],
-)
-def test_a_row_that_is_no_annotation_is_named(tmp_path, row, says):
-    file = tmp_path / "annotations.jsonl"
-    file.write_text("\n".join(map(json.dumps, [official(0), row])))
-    with pytest.raises(AttarError, match=says):
-        alpaca_files.read([file])

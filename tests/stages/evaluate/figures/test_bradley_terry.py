@@ -1,36 +1,24 @@
-from math import exp, log, log10
+from math import log, log10
 
 import numpy as np
 import polars as pl
 import pytest
+from battles_for_tests import battles, ratings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attar.core.errors import DataError, RecipeError
-from attar.stages.evaluate.figures import bradley_terry, elo
+from attar.stages.evaluate.figures import bradley_terry
 from attar.statistics.intervals import wilson
-from attar.statistics.paired_logit import fit, games
-
-
-def battles(*rows, **more):
-    """Rows of model, opponent and preference; each is a question of its own."""
-    table = pl.DataFrame(rows, schema=["model", "opponent", "preference"], orient="row", strict=False)
-    ids = [f"b{i}" for i in range(len(rows))]
-    return table.with_columns(id=pl.Series(ids), question=pl.Series(ids), **{k: pl.Series(v) for k, v in more.items()})
-
-
-def told(out, figure="log_odds"):
-    return dict(out.filter(pl.col("figure") == figure).select("model", "value").iter_rows())
-
 
 FORTY = battles(*[("new", "old", 1)] * 30, *[("new", "old", 0)] * 10)
 
 
 def test_of_two_models_the_strength_is_the_log_of_wins_by_losses():
     out = bradley_terry.ratings(FORTY, anchor="old", ridge=0)
-    assert told(out) == {"new": pytest.approx(log(3)), "old": 0}
-    assert told(out, "rating") == {"new": pytest.approx(1000 + 400 * log10(3)), "old": 1000}
-    assert told(out, "win_rate") == {"new": pytest.approx(75), "old": 50}
+    assert ratings_of(out) == {"new": pytest.approx(log(3)), "old": 0}
+    assert ratings_of(out, "rating") == {"new": pytest.approx(1000 + 400 * log10(3)), "old": 1000}
+    assert ratings_of(out, "win_rate") == {"new": pytest.approx(75), "old": 50}
 
 
 def test_its_interval_is_about_the_normal_one():
@@ -44,20 +32,20 @@ def test_its_interval_is_about_the_normal_one():
 def test_strengths_add_along_a_chain_and_ties_are_half_a_win():
     rows = [*[("a", "b", 1)] * 3, ("a", "b", 0), ("b", "c", 1), ("c", "b", 0), ("b", "c", 0.5), ("c", "b", 0.5), ("b", "c", 0)]
     out = bradley_terry.ratings(battles(*rows), anchor="c", ridge=0)  # b won 1 + 1 + 0.5 + 0.5 of 5 against c
-    assert told(out) == {"a": pytest.approx(log(3) + log(3 / 2)), "b": pytest.approx(log(3 / 2)), "c": 0}
+    assert ratings_of(out) == {"a": pytest.approx(log(3) + log(3 / 2)), "b": pytest.approx(log(3 / 2)), "c": 0}
 
 
 def test_a_weight_is_as_many_rows():
     heavy = battles(("new", "old", 1), ("new", "old", 0), votes=[3.0, 2.0])
-    assert told(bradley_terry.ratings(heavy, anchor="old", weight="votes", ridge=0))["new"] == pytest.approx(log(1.5))
+    assert ratings_of(bradley_terry.ratings(heavy, anchor="old", weight="votes", ridge=0))["new"] == pytest.approx(log(1.5))
 
 
 def test_a_covariate_that_splits_the_games_is_solved_by_hand():
     rows = [*[("new", "old", 1)] * 3, ("new", "old", 0), ("old", "new", 0), *[("old", "new", 1)] * 2]
     longer = [1.0] * 4 + [1.0] * 3  # where the new one is longer it wins 3 of 4; where it is shorter, 1 of 3
     out = bradley_terry.ratings(battles(*rows, longer=longer), anchor="old", covariates=["longer"], ridge=0)
-    assert told(out)["new"] == pytest.approx((log(3) - log(2)) / 2)  # what is half way between log 3 and log 1/2
-    assert told(out, "longer")[None] == pytest.approx((log(3) + log(2)) / 2)
+    assert ratings_of(out)["new"] == pytest.approx((log(3) - log(2)) / 2)  # what is half way between log 3 and log 1/2
+    assert ratings_of(out, "longer")[None] == pytest.approx((log(3) + log(2)) / 2)
 
 
 def test_questions_that_are_asked_four_times_are_no_more_questions():
@@ -90,22 +78,8 @@ def test_ratings_hang_on_neither_the_order_of_battles_nor_of_sides(random):
         assert two[column].to_numpy() == pytest.approx(one[column].to_numpy(), abs=1e-6)
 
 
-def test_many_weightings_at_once_are_each_by_itself():
-    rng = np.random.default_rng(0)
-    first, second = rng.integers(0, 3, 60), rng.integers(3, 5, 60)
-    played = games((second, first), rng.random(60), rng.normal(size=(60, 2)), np.ones(60), np.arange(60))
-    weights = rng.integers(0, 3, (8, 60)).astype(float)
-    many = fit(played, weights, anchor=4, ridge=0.1)
-    for row, own in zip(many, weights, strict=True):
-        assert row == pytest.approx(fit(played, own[None], anchor=4, ridge=0.1)[0], abs=1e-7)
-        odds = row[played.first] - row[played.second] + played.covariates @ row[5:]
-        left = own * (played.share - 1 / (1 + np.exp(-odds)))  # at the likeliest the slopes are nought, but for the ridge's
-        slopes = [left[played.first == m].sum() - left[played.second == m].sum() for m in range(4)]
-        assert [*slopes, *(left @ played.covariates)] == pytest.approx(0.1 * np.delete(row, 4), abs=1e-6)
-
-
 def test_the_ridge_moves_nobody_who_both_won_and_lost():
-    with_it, without = (told(bradley_terry.ratings(FORTY, anchor="old", ridge=ridge), "rating") for ridge in (0.01, 0))
+    with_it, without = (ratings_of(bradley_terry.ratings(FORTY, anchor="old", ridge=ridge), "rating") for ridge in (0.01, 0))
     assert 0 < without["new"] - with_it["new"] < 0.3
 
 
@@ -156,25 +130,3 @@ def test_a_mistake_is_told_by_what_is_wrong(rows, knobs, match):
 def test_battles_without_a_preference_do_not_count():
     more = pl.concat([FORTY, battles(("new", "old", None), ("new", "old", None)).cast(FORTY.schema)])
     assert bradley_terry.ratings(more, anchor="old").equals(bradley_terry.ratings(FORTY, anchor="old"))
-
-
-def test_one_battle_moves_elo_by_half_a_step_to_each_side():
-    out = elo.ratings(battles(("new", "old", 1)), anchor="old", step=4)
-    assert told(out, "elo") == {"new": 1004, "old": 1000}  # 2 up and 2 down
-
-
-def test_two_battles_are_worked_out_by_hand_in_both_orders():
-    out = elo.ratings(battles(("new", "old", 1), ("new", "old", 0)), anchor="old", step=40, orders=400)
-    after = 1 / (1 + 10 ** (-40 / 400))  # after a win, 20 up and 20 down, a loss takes more than it gave
-    value = 40 - 2 * 40 * after  # win first; loss first gives as much the other way
-    assert value < 0
-    row = out.row(by_predicate=pl.col("model") == "new", named=True)
-    assert row["value"] == pytest.approx(1000, abs=4 * abs(value) / 20)
-    assert row["low"] < 1000 + value < 1000 - value < row["high"]  # draws of one question twice go further
-
-
-def test_elo_ends_up_near_bradley_terry():
-    rng = np.random.default_rng(0)
-    rows = [("new", "old", float(rng.random() < exp(1) / (1 + exp(1)))) for _ in range(2000)]
-    found = told(elo.ratings(battles(*rows), anchor="old", step=8, orders=50), "elo")["new"]
-    assert found == pytest.approx(told(bradley_terry.ratings(battles(*rows), anchor="old"), "rating")["new"], abs=15)
