@@ -58,8 +58,3 @@ def test_the_pocket_teacher_asks_hard_tasks_of_each_persons_kind(asked):
     tasks = [(persona, parse(prompt or "")) for persona, prompt in asked.select("persona", "prompt").iter_rows()]
     fit = [task and level(task) == 3 and CATEGORY[task.family] == TRADES[persona.split()[1]] for persona, task in tasks]
     assert sum(map(bool, fit)) >= 0.7 * 120
-
-
-def test_without_personas_there_is_nobody():
-    assert plain_personas.nobody(count=3)["persona"].to_list() == [None] * 3
-    assert plain_personas.nobody(count=3)["id"].n_unique() == 3

@@ -32,49 +32,6 @@ def people(*values, **more):
     return pl.DataFrame({"id": ids, "persona": pl.Series(values, dtype=pl.String), **more})
 
 
-# the taxonomy
-
-
-def test_there_are_more_than_twenty_thousand_personas_and_no_two_are_alike():
-    found = [text for text, _, _ in expert_fields.sentences()]
-    assert len(found) > 20_000
-    assert len(set(found)) == len(found)
-
-
-def test_every_domain_is_written_down_in_full():
-    everyone = expert_fields.domains()
-    assert len(everyone) == 20
-    names = [field for domain in everyone for field in domain.fields]
-    assert len(names) >= 150
-    assert len(set(names)) == len(names)
-    for domain in everyone:
-        assert domain.newcomers
-        assert len(domain.places) == len(set(domain.places)) == 8, domain.name
-        assert set(domain.roles) <= set(expert_fields.ROLES)
-        assert len(domain.roles) == len(set(domain.roles)) >= 6
-        for field, topics in domain.fields.items():
-            assert 3 <= len(topics) == len(set(topics)) <= 6, field
-
-
-def test_every_persona_is_a_clean_sentence_or_two():
-    for text, domain, field in expert_fields.sentences():
-        assert text[0] == "A"
-        assert text.endswith(".")
-        assert text.count(". ") <= 1
-        assert field in text
-        assert text.isascii()
-        assert not set(text) & set("{}@#=:;\n"), text
-        assert "  " not in text
-        assert "works work" not in text
-        assert domain
-
-
-def test_an_article_fits_the_word_after_it():
-    first = {text.split()[0] + " " + text.split()[1] for text, _, _ in expert_fields.sentences()}
-    assert {"An actuary", "A cardiologist", "An optical", "A newly", "An oral"} <= first
-    assert not {pair for pair in first if (pair.split()[0] == "An") != (pair.split()[1][0] in "aeiou")}
-
-
 # sampling from it
 
 
