@@ -338,3 +338,18 @@ def test_a_sampling_that_makes_no_sense_is_refused(sampling):
 
     with pytest.raises(RecipeError, match="top_p above 0"):
         Sampling(**sampling)
+
+
+@pytest.mark.parametrize("text", ["<s>[INST] ", "[INST] "])
+def test_a_prefix_is_tokenised_with_exactly_one_bos_whether_its_template_writes_it_or_not(text):
+    from tokenizers import AddedToken
+
+    engine = Local(Spec("local", "pocket:teacher"))
+    engine.tokenizer.add_special_tokens({"bos_token": AddedToken("<s>", special=True)})
+    bos = engine.tokenizer.bos_token_id
+    plain = engine.tokenizer.encode
+    engine.tokenizer.encode = lambda text, add_special_tokens=True: (  # as tokenizers do that write one
+        [bos] * add_special_tokens + plain(text, add_special_tokens=False)
+    )
+    assert engine.tokens(text).count(bos) == 1
+    assert engine.tokens(text)[0] == bos

@@ -5,10 +5,9 @@ import pytest
 from engines_for_tests import Scripted
 
 from attar.core.errors import RecipeError
-from attar.core.table import COLUMNS
 from attar.engines.base import Spec
 from attar.engines.local.engine import Local
-from attar.stages.annotate import judge, safety
+from attar.stages.annotate import judge
 
 ROWS = pl.DataFrame({"id": ["a", "b"], "prompt": ["Say {response}", "Hi"], "response": ["{prompt} done", None]})
 
@@ -35,19 +34,6 @@ def test_no_rows_have_no_scores():
     out = judge.score(ROWS.clear(), engine=Scripted(str))
     assert out.schema["score"] == pl.Float64
     assert len(out) == 0
-
-
-def test_a_guard_gives_the_probability_of_safe_and_sees_what_its_kind_wants_to_see():
-    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
-    rows = pl.DataFrame({"id": ["a"], "messages": pl.Series([talk], dtype=COLUMNS["messages"])})
-    engine = Scripted(lambda _: [log(0.6), log(0.2)])
-    out = safety.score(rows, engine=engine, guard="guard")
-    assert out["safe"][0] == pytest.approx(0.75)
-    assert [dict(turn) for turn in engine.asked[0].messages] == talk
-    plain = safety.score(rows, engine=engine)
-    assert plain["safe"][0] == pytest.approx(0.75)
-    assert "[user]\nHi\n\n[assistant]\nHello." in engine.asked[1].messages[1]["content"]
-    assert engine.asked[1].messages[0]["role"] == "system"
 
 
 def test_on_a_real_model_the_score_is_the_mean_under_its_own_next_token_probabilities():

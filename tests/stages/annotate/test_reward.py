@@ -69,3 +69,19 @@ def test_the_rows_own_response_is_scored_as_it_stands_in_its_conversation():
 def test_a_response_column_that_is_not_there_is_named():
     with pytest.raises(DataError, match="column 'base_response' is missing"):
         reward.score(table().drop("base_response"), engine=Scripted(lambda _: 0.0), response="base_response")
+
+
+def test_a_second_rewarder_has_a_column_of_its_own():
+    first, second = Scripted(lambda _: 4.0), Scripted(lambda _: -1.0)
+    out = reward.score(reward.score(table().head(1), engine=first), engine=second, into="second")
+    assert out.select("reward", "second").rows() == [(4.0, -1.0)]
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(DataError, match="'messages' is missing; the table has: id, response, reward"):
+        reward.score(table().drop("messages", "base_response"), engine=Scripted(lambda _: 0.0))
+
+
+def test_a_reward_that_is_not_a_number_is_a_failure_and_not_the_highest():
+    out = reward.score(table().head(1), engine=Scripted(lambda _: float("nan")))
+    assert (out["reward"].to_list(), out["reward_error"].to_list()) == ([None], ["the reward is not a number"])

@@ -96,3 +96,20 @@ def test_the_pocket_teacher_fills_in_its_own_form():
     out = tags.assess(exam, engine=teacher, form="pocket", max_tokens=60)
     assert out["tags_error"].null_count() >= 88  # 2% at most are not read
     assert (out["difficulty"] == out["level"]).mean() >= 0.85
+
+
+def test_a_tag_reply_is_not_cut_at_its_first_brace():
+    told = {
+        "intent": "To read {name} in a template: {x: {y}}.",
+        "knowledge": "jinja",
+        "difficulty": "easy",
+        "remarks": "fine",
+        "quality": "good",
+        "category": "coding and debugging",
+        "other_categories": [],
+        "language": "en",
+    }
+    rows = pl.DataFrame({"id": ["a"], "prompt": ["What is {name}?"]})
+    out = tags.assess(rows, engine=Scripted(lambda _: json.dumps(told)))
+    assert out["intent"].to_list() == [told["intent"]]
+    assert out["tags_error"].to_list() == [None]

@@ -1,5 +1,6 @@
 import polars as pl
 import pytest
+from engines_for_tests import Scripted
 
 from attar.core.errors import DataError, RecipeError
 from attar.engines.base import Reply, Spec
@@ -157,3 +158,30 @@ def test_draws_for_a_table_without_personas_or_without_rows():
     with pytest.raises(DataError, match="column 'persona' is missing; the table has: id, field"):
         magpie.draws_for(PEOPLE.drop("persona"))
     assert magpie.draws_for(PEOPLE.clear()).schema["system"] == pl.String
+
+
+def drawn(text, finish="stop"):
+    """One draw from a model that says this, and the model."""
+    engine = Scripted(lambda _: text if finish == "stop" else f"{text} ...")
+    return magpie.ask(magpie.draws(count=1), engine=engine), engine
+
+
+LONG = "Two things:\n\n1. What does an assistant user do?\n2. Why? And how?\n\n```c\nif (x) { y(); }\n```\nassistant: go on"
+
+
+def test_an_instruction_of_many_lines_with_questions_code_and_the_word_assistant_is_kept_whole():
+    out, _ = drawn(LONG)
+    assert out["prompt"].to_list() == [LONG]
+
+
+def test_neither_a_line_break_nor_the_word_assistant_is_a_stop():
+    _, engine = drawn("x")
+    stops = engine.asked[0].sampling.stop
+    assert "<|im_end|>" in stops
+    assert all(stop.strip() and stop not in LONG for stop in stops)
+
+
+def test_a_truncated_instruction_is_not_taken_for_a_whole_one():
+    out, _ = drawn("Write a story about", finish="length")
+    assert out["prompt"].to_list() == [None]
+    assert out["prompt_error"].to_list() == ["cut off"]

@@ -1,4 +1,5 @@
 import polars as pl
+from engines_for_tests import Scripted
 
 from attar.core.table import COLUMNS
 from attar.engines.base import Reply, Spec
@@ -56,3 +57,17 @@ def test_several_answers_are_several_rows_with_seeds_and_ids_of_their_own():
     assert out["id"].to_list() == ["q0.0", "q0.1", "q0.2", "q1.0", "q1.1", "q1.2"]
     assert out["parent"].to_list() == ["q0"] * 3 + ["q1"] * 3
     assert len({request.seed for request in spy.requests}) == 6
+
+
+def test_a_truncated_answer_is_not_taken_for_a_whole_one():
+    rows = pl.DataFrame({"id": ["a"], "messages": pl.Series([[{"role": "user", "content": "Q"}]], dtype=COLUMNS["messages"])})
+    out = respond.sample(rows, engine=Scripted(lambda _: "It begins ..."))
+    assert out["response"].to_list() == [None]
+
+
+def test_five_answers_are_five_draws():
+    rows = pl.DataFrame({"id": ["a"], "messages": pl.Series([[{"role": "user", "content": "Q"}]], dtype=COLUMNS["messages"])})
+    engine = Scripted(lambda request: f"drawn by {request.seed}")
+    out = respond.sample(rows, engine=engine, n=5, temperature=0.8)
+    assert out["response"].n_unique() == 5
+    assert out["parent"].to_list() == ["a"] * 5

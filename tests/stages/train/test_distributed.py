@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -7,7 +6,7 @@ from safetensors.numpy import load_file
 
 from attar.core.errors import EngineError, RecipeError
 from attar.engines.base import Spec
-from attar.stages.train import distributed, preference, sft, worker
+from attar.stages.train import distributed, preference, sft
 
 KNOBS = {"epochs": 1, "lr": 4e-3, "batch": 8, "max_length": 128}
 
@@ -29,36 +28,12 @@ def test_two_processes_train_what_one_does(talks, tmp_path):
         assert np.allclose(weights, models[2][name], atol=1e-2), name  # sums over two shares are rounded otherwise
 
 
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    """The files that processes are handed for a job, without any process."""
-
-    def make(rows, engine, **own):
-        monkeypatch.setattr(distributed, "_accelerate", lambda *_: ["true"])
-        with pytest.raises(EngineError, match="failed"):
-            sft.train(rows, engine=engine, into=tmp_path / "model", **KNOBS, **own)
-        return tmp_path / "trainer"
-
-    return make
-
-
-def test_what_a_user_can_mend_is_told_as_by_one_process(files, talks, monkeypatch, tmp_path):
-    place = files(talks(8), base(gpus=2), lora=0)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SystemExit):
-        worker.main(place / "job.json")
-    left = shutil.copy(place / "error.json", tmp_path / "left.json")
+def test_what_a_process_leaves_for_the_user_is_raised_as_by_one_process(talks, monkeypatch, tmp_path):
+    left, place = tmp_path / "left.json", tmp_path / "trainer"
+    left.write_text(json.dumps({"kind": "RecipeError", "text": "knob 'lora' is 0: it is the adapter's rank"}))
     monkeypatch.setattr(distributed, "_accelerate", lambda *_: ["sh", "-c", f"cp {left} {place}/error.json; exit 1"])
     with pytest.raises(RecipeError, match=r"^knob 'lora' is 0"):
-        sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", lora=0, **KNOBS)
-
-
-def test_fewer_processes_than_asked_for_are_an_error(files, talks, monkeypatch):
-    place = files(talks(8), base(gpus=2))
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    with pytest.raises(SystemExit):
-        worker.main(place / "job.json")
-    assert "2 processes were asked for and accelerate started 1" in (place / "error.json").read_text()
+        sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", **KNOBS)
 
 
 def test_processes_that_fail_leave_the_last_lines_of_their_log(talks, tmp_path, monkeypatch):

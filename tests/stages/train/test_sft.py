@@ -1,9 +1,7 @@
-import polars as pl
 import pytest
-import torch
 from transformers import AutoTokenizer
 
-from attar.core.errors import DataError, EngineError, RecipeError
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
 from attar.engines.local.engine import POCKET, Local
 from attar.stages.evaluate.benchmarks import pocket_exam
@@ -49,12 +47,6 @@ def test_the_loss_lies_on_what_the_assistant_says_and_on_its_end_of_turn(talks):
     assert tokenizer.decode(borne) == talk[1]["content"] + "<|im_end|>"
 
 
-def test_rows_without_an_answer_are_no_training_data(talks, tmp_path):
-    table = talks(3).with_columns(response=pl.lit(None, dtype=pl.String))
-    with pytest.raises(DataError, match="no answered row"):
-        sft.train(table, engine=BASE, into=tmp_path / "model")
-
-
 def test_a_template_without_marks_for_the_assistant_is_refused(talks, tmp_path):
     import shutil
 
@@ -82,18 +74,6 @@ def test_an_adapter_is_merged_into_a_normal_model_that_an_engine_opens(talks, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
-@pytest.mark.parametrize("kind", ["vllm", "sglang"])
-def test_a_base_that_a_server_is_started_for_is_trained_from_the_same_folder(kind, talks, tmp_path):
-    served = Spec(kind, "pocket:base", {"server": {"max-model-len": 256}, "ready": 5.0})
-    assert sft.train(talks(4), engine=served, into=tmp_path / "model", epochs=1, batch=4).height == 1
-    assert Local(Spec("local", str(tmp_path / "model"))).causal()
-
-
-def test_a_model_behind_an_api_cannot_be_trained(talks, tmp_path):
-    with pytest.raises(EngineError, match=r"http engine gpt cannot be trained: its weights are not here"):
-        sft.train(talks(3), engine=Spec("http", "gpt", {"url": "http://localhost"}), into=tmp_path / "model")
-
-
 def test_a_base_without_a_template_takes_one_by_its_knob(talks, tmp_path):
     import shutil
 
@@ -104,49 +84,6 @@ def test_a_base_without_a_template_takes_one_by_its_knob(talks, tmp_path):
         sft.train(talks(4), **knobs)
     sft.train(talks(4), **knobs, template=str(template))
     assert (tmp_path / "model" / "chat_template.jinja").read_text() == template.read_text()
-
-
-def test_the_trained_model_stops_where_the_assistants_turn_ends_though_its_base_did_not(talks, tmp_path):
-    import json
-    import shutil
-
-    folder = shutil.copytree(POCKET / "base", tmp_path / "other")
-    for file in ("config.json", "generation_config.json"):
-        said = json.loads((folder / file).read_text())
-        (folder / file).write_text(json.dumps(said | {"eos_token_id": 1}))
-    said = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps(said | {"eos_token": "<|endoftext|>"}))
-    sft.train(talks(4), engine=Spec("local", str(folder)), into=tmp_path / "model", epochs=1, batch=4)
-    stops = json.loads((tmp_path / "model" / "generation_config.json").read_text())["eos_token_id"]
-    assert stops == [3, 1]  # <|im_end|>, and what it stopped at before
-
-
-@pytest.mark.parametrize(
-    ("knobs", "said"),
-    [
-        ({"qlora": True}, "give its rank too"),
-        ({"lora": 0}, "knob 'lora' is 0"),
-        ({"batch": 0}, "batch 0"),
-        ({"batch": 6, "accumulate": 4}, "a batch of 6 rows cannot be shared out evenly"),
-    ],
-)
-def test_knobs_that_cannot_be_are_refused(knobs, said, talks, tmp_path):
-    with pytest.raises(RecipeError, match=said):
-        sft.train(talks(3), engine=BASE, into=tmp_path / "model", **knobs)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_four_bits_need_cuda(talks, tmp_path):
-    with pytest.raises(EngineError, match="qlora needs a CUDA device"):
-        sft.train(talks(3), engine=BASE, into=tmp_path / "model", lora=4, qlora=True)
-
-
-def test_a_batch_may_be_taken_in_portions(talks, tmp_path):
-    losses = []
-    for portions in (1, 4):
-        knobs = {"epochs": 1, "batch": 8, "accumulate": portions, "max_length": 128}
-        losses.append(sft.train(talks(16), engine=BASE, into=tmp_path / "model", **knobs)["loss"].to_list())
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_packed_rows_do_not_see_one_another(talks, tmp_path):
