@@ -1,12 +1,10 @@
 import json
 
-import polars as pl
 import pytest
 
 from attar.api.convert import convert
 from attar.core.errors import DataError
 from attar.data.readers import load
-from attar.data.writers import Sink
 
 
 def lines(path):
@@ -81,19 +79,6 @@ def test_what_is_written_is_read_again(source, tmp_path, name, form):
     assert batch.table.select("id", "prompt", "response", "score").rows() == [(f"r{i}", f"q{i}", "a", i / 2) for i in range(5)]
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out.json", "out.parquet"])
-def test_a_file_appears_when_its_sink_is_closed_and_holds_every_batch(tmp_path, name):
-    tables = [pl.DataFrame({"id": [f"{i}"], "messages": [[{"role": "user", "content": f"q{i}"}]]}) for i in range(3)]
-    sink = Sink(tmp_path / name, "messages")
-    reasons = [sink.write(table) for table in tables]
-    assert not (tmp_path / name).exists()
-    sink.close()
-    assert reasons == [[None]] * 3
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    [batch] = load(tmp_path / name)
-    assert batch.table["prompt"].to_list() == ["q0", "q1", "q2"]
-
-
 def test_a_json_file_is_an_array_of_rows(source, tmp_path):
     convert(source(SINGLE, SINGLE), tmp_path / "out.json", "prompt")
     assert json.loads((tmp_path / "out.json").read_text()) == [{"id": f"in:{i}", **SINGLE} for i in (1, 2)]
@@ -108,15 +93,6 @@ def test_preferences_keep_both_answers(source, tmp_path):
         "chosen": [{"role": "assistant", "content": "good"}],
         "rejected": [{"role": "assistant", "content": "bad"}],
     }
-
-
-def test_a_form_or_a_suffix_that_is_not_known_is_refused_before_anything_is_written(source, tmp_path):
-    file = source(SINGLE)
-    with pytest.raises(DataError, match="unknown format 'alpacca'; did you mean 'alpaca'"):
-        Sink(tmp_path / "out.jsonl", "alpacca")
-    with pytest.raises(DataError, match=r"cannot write \.csv; use \.jsonl, \.json or \.parquet"):
-        Sink(tmp_path / "out.csv", "alpaca")
-    assert list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.parametrize("layout", [None, "datasets"])
