@@ -12,6 +12,7 @@ from attar.core.stage import rowwise
 from attar.core.table import parts, read, rows_of, write_part
 from attar.engines.base import Spec
 from attar.engines.fake import Fake
+from attar.engines.registry import Kind
 from attar.runtime.executor import Job, in_process
 from attar.runtime.flow import recipe
 from attar.runtime.home import card
@@ -21,7 +22,7 @@ from attar.runtime.runner import Settings
 class Ahead(Fake):
     """An engine that takes several parts at once, and counts how many it was given."""
 
-    ahead = 3
+    kind = Kind(open=Fake, ahead=3)
 
     def __init__(self):
         super().__init__(Spec("fake", "m"))

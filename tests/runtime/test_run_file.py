@@ -43,7 +43,7 @@ ENGINES = "engines: {teacher: {kind: fake, model: t}, rewarder: {kind: fake, mod
         ("engines: {}", "the key 'recipe' is missing"),
         ("recipe: magpie\nengines: {teacher: {kind: fake, model: t}}", "needs an engine for the role 'rewarder'"),
         ("recipe: magpie\nengines: {techer: {kind: fake, model: t}}", "unknown engine role 'techer'; did you mean 'teacher'?"),
-        ("recipe: magpie\nengines: {teacher: {kind: fak, model: t}}", "unknown kind 'fak'; did you mean 'fake'?"),
+        ("recipe: magpie\nengines: {teacher: {kind: fak, model: t}}", "unknown engine kind 'fak'; did you mean 'fake'?"),
         ("recipe: magpie\nengines: {teacher: {kind: fake}}", "engine 'teacher': the key 'model' is missing"),
         ("recipe: magpie\nengines: {teacher: pocket}", "engine 'teacher' is 'pocket'; write it as"),
         (f"recipe: magpie\n{ENGINES}\nknobs: {{cuont: 3}}", "unknown knob 'cuont'; did you mean 'count'?"),

@@ -10,6 +10,7 @@ from attar.core.errors import RecipeError
 from attar.core.stage import stage_name
 from attar.engines.base import Spec
 from attar.engines.prices import price_of
+from attar.engines.registry import kind_of
 from attar.outputs.dataset.write import MARK, has_data, write_dataset
 from attar.outputs.report.page import write_report
 from attar.runtime.flow import Step, Trace
@@ -72,7 +73,7 @@ def _dataset(home: Home, record: dict[str, Any], same: bool) -> str | None:
 def _priced(file: RunFile) -> None:
     """A limit on cost needs prices to keep to."""
     for role, spec in file.engines.items():
-        if file.limits.cost is not None and spec.kind not in ("local", "fake") and price_of(spec) is None:
+        if file.limits.cost is not None and kind_of(spec).billed and price_of(spec) is None:
             raise RecipeError(
                 f"{file.path}: limits has a cost, but the price of {role} ({spec.model}) is not known; say it with `price`, "
                 "such as {input: 0.15, output: 0.60} for a million tokens, or {hour: 0} on a server of your own"

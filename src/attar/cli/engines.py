@@ -75,12 +75,12 @@ def batches(
     """List the batches at an API, or give one up."""
     from attar.cli.render import print_batches
     from attar.core.errors import EngineError
-    from attar.engines.http.batch_api import Batch
+    from attar.engines.registry import kind_of, open_engine
 
     spec = role_of(engine)
-    if spec is None or spec.kind != "batch":
+    if spec is None or not kind_of(spec).batches:
         raise EngineError(f"{engine} is no engine of the kind batch; write it as RUN.yaml:ROLE")
-    opened = Batch(spec)
+    opened = open_engine(spec)
     if cancel:
         opened.cancel(cancel)
     out(opened.listed(), as_json, print_batches)

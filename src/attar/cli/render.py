@@ -243,4 +243,4 @@ def print_batches(lines: list[dict[str, Any]]) -> None:
         table.add_row(
             str(line["id"]), str(line["status"]), *(f"{counts.get(key, 0):,}" for key in ("completed", "failed", "total"))
         )
-    _console.print(grid if lines else "no batches")
+    _console.print(table if lines else "no batches")

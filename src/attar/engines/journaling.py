@@ -13,10 +13,12 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import Any
 
-from attar.core.errors import LimitError
+from attar.core.errors import EngineError, LimitError
 from attar.engines.base import Reply, Request, Spec
 from attar.engines.journal import Journal, load
 from attar.engines.meter import Meter
+from attar.engines.options import title
+from attar.engines.registry import Verb, identity_of, kind_of
 
 _Answers = SimpleQueue[Reply | Request]
 """What others' asking brings: a reply, or the request itself where they gave it up."""
@@ -27,13 +29,12 @@ class Journaled:
 
     def __init__(self, engine: Any, journal: Journal, meter: Meter | None = None) -> None:
         self.engine, self.journal, self.meter = engine, journal, meter or Meter()
-        if hasattr(engine, "careful"):
-            engine.careful = self.meter.limited
-        if hasattr(engine, "journal"):  # one that must remember more than replies
-            engine.journal = journal
         self.spec: Spec = engine.spec
-        self.ahead: int = getattr(engine, "ahead", 1)
-        self.shard: int = getattr(engine, "shard", 1000)
+        self.kind = kind_of(self.spec)
+        if self.kind.throttles:
+            engine.careful = self.meter.limited
+        if self.kind.batches:
+            engine.journal = journal
         self._identity = ""
         self._under_way: dict[bytes, list[tuple[_Answers, Request]]] = {}
         self._lock = threading.Lock()
@@ -51,22 +52,24 @@ class Journaled:
     @property
     def in_flight(self) -> int:
         """Requests that a server is at work on."""
-        return getattr(self.engine, "in_flight", 0)
+        return self.engine.in_flight if self.kind.reports else 0
 
     @property
     def errors(self) -> Counter[str]:
         """Failed tries by kind."""
-        return self.engine.errors if hasattr(self.engine, "errors") else Counter()
+        return self.engine.errors if self.kind.reports else Counter()
 
     def identity(self) -> str:
         """The engine's own."""
         if not self._identity:
-            self._identity = self.engine.identity()
+            self._identity = identity_of(self.engine)
         return self._identity
 
     @property
     def template(self) -> Any:
         """The engine's own."""
+        if not self.kind.template:
+            raise EngineError(f"{title(self.spec)}: engines of this kind have no chat template, which this step needs")
         return self.engine.template
 
     def close(self) -> None:
@@ -75,22 +78,24 @@ class Journaled:
 
     def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("write", self.engine.write, requests)
+        return self._through("write", requests)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("weigh", self.engine.weigh, requests)
+        return self._through("weigh", requests)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("embed", self.engine.embed, requests)
+        return self._through("embed", requests)
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("reward", self.engine.reward, requests)
+        return self._through("reward", requests)
 
-    def _through(self, verb: str, ask: Callable[..., Iterator[Reply]], requests: Iterable[Request]) -> Iterator[Reply]:
-        return _Call(self, verb, ask).replies(requests)
+    def _through(self, verb: Verb, requests: Iterable[Request]) -> Iterator[Reply]:
+        if verb not in self.kind.verbs:
+            raise EngineError(f"{title(self.spec)} cannot {verb}: engines of this kind {', '.join(self.kind.verbs)}")
+        return _Call(self, verb, getattr(self.engine, verb)).replies(requests)
 
     def joined(self, key: bytes, answers: _Answers, request: Request) -> bool:
         """Wait for whoever asks the same already; else be the one who asks."""

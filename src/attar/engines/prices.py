@@ -14,6 +14,7 @@ from yarl import URL
 
 from attar.core.errors import EngineError
 from attar.engines.base import Spec
+from attar.engines.registry import kind_of
 
 KNOWN = {
     # as reported in the autumn of 2026; the providers' own pages decide
@@ -40,7 +41,7 @@ class Price:
 
 def price_of(spec: Spec) -> Price | None:
     """The price of an engine; None where nobody has said. A batch costs half of what a table says."""
-    share = 0.5 if spec.kind == "batch" else 1.0
+    share = kind_of(spec).price_share
     if (given := spec.options.get("price")) is not None:
         return Price(**given)
     url = spec.options.get("url")

@@ -73,8 +73,7 @@ def in_process(job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: 
         write_part(out, job.out, done.start, done.stop)
         return done
 
-    ahead = getattr(engine, "ahead", 1)
-    if ahead == 1:
+    if engine is None or (ahead := engine.kind.ahead) == 1:
         for start, stop in spans:
             yield settle(*run_span(job, engine, sides, start, stop))
         return

@@ -18,7 +18,18 @@ from attar.core.errors import RecipeError, did_you_mean
 from attar.core.fingerprint import fingerprint, of_stage
 from attar.core.stage import Marks, columns_read, marks, stage_name
 from attar.engines.base import Spec
-from attar.engines.registry import open_engine
+from attar.engines.registry import identity_of, open_engine
+
+MODEL = "model"
+"""The folder, in a step's, that a training leaves its model in."""
+NAME_FILE = "known_as"
+"""A file beside a trained model: what the journal knows it by."""
+
+
+def known_as(folder: Path, fingerprint: str) -> str:
+    """What the journal knows a trained model by: its step's fingerprint, unless an earlier step had made the same weights."""
+    file = folder / NAME_FILE
+    return file.read_text() if file.exists() else fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,8 @@ class Step:
             return self.engine
         base = self.engine.spec(steps)
         kind, options = (base.kind, base.options) if base else ("local", {})
-        return Spec(kind, str(steps / self.engine.folder / "model"), options, identity=self.engine.fingerprint)
+        folder = steps / self.engine.folder
+        return Spec(kind, str(folder / MODEL), options, identity=known_as(folder, self.engine.fingerprint))
 
 
 class Flow(Protocol):
@@ -136,7 +148,7 @@ class Trace:
         key = fingerprint(engine)
         if key not in self._engines:
             opened = open_engine(engine)
-            self._engines[key] = opened.identity()
+            self._engines[key] = identity_of(opened)
             opened.close()
         return self._engines[key]
 

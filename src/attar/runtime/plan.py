@@ -13,7 +13,7 @@ from attar.engines.base import Request, Spec
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
 from attar.engines.prices import price_of
-from attar.engines.registry import open_engine
+from attar.engines.registry import kind_of, open_engine
 from attar.runtime.flow import Step, Trace
 from attar.runtime.home import Home, card
 from attar.runtime.plan_stand_in import Standin
@@ -152,7 +152,7 @@ def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, 
         first = first.engine
     writer = _writer(first.inputs[0])
     known = first.inputs[0].name in samples
-    if not known or not isinstance(first.engine, Spec) or first.engine.kind != "local" or writer is None:
+    if not known or not isinstance(first.engine, Spec) or not kind_of(first.engine).in_process or writer is None:
         return _unseen(step, rows)
     base, teacher = open_engine(first.engine), Journaled(open_engine(writer), journal)
     engine = Standin(base, teacher)

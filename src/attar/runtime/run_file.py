@@ -9,10 +9,8 @@ run: {shard: 500, max_failures: 0.1}
 """
 
 import importlib
-import importlib.util
 import inspect
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +19,11 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from attar.core.errors import RecipeError, did_you_mean
+from attar.core.errors import AttarError, RecipeError, did_you_mean
+from attar.core.python_files import import_file, split_name
 from attar.engines.base import Spec
 from attar.engines.meter import Limits
-from attar.engines.registry import KINDS
+from attar.engines.registry import find_kind, kind_of
 from attar.runtime.flow import Recipe, Trace, trace
 from attar.runtime.runner import Settings
 
@@ -86,7 +85,7 @@ def check_run_file(content: Mapping[str, Any], path: Path) -> RunFile:
         raise RecipeError(f"the key 'recipe' is missing; {did_you_mean('', builtin())}")
     function = find_recipe(content["recipe"], path.parent)
     roles, knobs = signature(function)
-    engines = {role: _spec(role, value) for role, value in _mapping(content, "engines").items()}
+    engines = {role: _spec(role, value, path.parent) for role, value in _mapping(content, "engines").items()}
     _only(engines, roles, "engine role")
     for role, needed in roles.items():
         if needed and role not in engines:
@@ -121,15 +120,19 @@ def _values(content: Mapping[str, Any], key: str, kind: Any) -> Any:
     return kind(**{name: check_value(f"{key} {name!r}", known[name], value) for name, value in given.items()})
 
 
-def _spec(role: str, value: Any) -> Spec:
+def _spec(role: str, value: Any, beside: Path) -> Spec:
     if not isinstance(value, dict):
         raise RecipeError(f"engine {role!r} is {value!r}; write it as {{kind: ..., model: ...}}")
     for key in ("kind", "model"):
         if not isinstance(value.get(key), str):
             raise RecipeError(f"engine {role!r}: the key {key!r} is missing")
-    if value["kind"] not in KINDS:
-        raise RecipeError(f"engine {role!r}: unknown kind {value['kind']!r}; {did_you_mean(value['kind'], KINDS)}")
-    return Spec(value["kind"], value["model"], {key: item for key, item in value.items() if key not in ("kind", "model")})
+    options = {key: item for key, item in value.items() if key not in ("kind", "model")}
+    try:
+        spec = Spec(find_kind(value["kind"], beside), value["model"], options)
+        kind_of(spec)
+    except AttarError as error:
+        raise RecipeError(f"engine {role!r}: {error}") from error
+    return spec
 
 
 def check_value(what: str, kind: Any, value: Any) -> Any:
@@ -148,8 +151,9 @@ def signature(function: Recipe) -> tuple[dict[str, bool], dict[str, Any]]:
     """A recipe's roles (and whether each is needed) and its knobs (and what each may be)."""
     hints = get_type_hints(function, include_extras=True)
     roles, knobs = {}, {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY:
+    _, *parameters = inspect.signature(function).parameters.items()  # the first is the flow
+    for name, parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         kind = hints.get(name, Any)
         if Spec in (kind, *(get_args(kind) if get_origin(kind) in (Union, UnionType) else ())):
@@ -168,13 +172,13 @@ def find_recipe(name: str, beside: Path = Path()) -> Recipe:
     """A built-in recipe by name, or one in a Python file by its path, seen from the run file or from here."""
     if name in builtin():
         return getattr(importlib.import_module(f"attar.recipes.{name}"), name)
-    file, _, wanted = name.partition(":")
+    file, wanted = split_name(name)
     if not file.endswith(".py"):
         raise RecipeError(f"unknown recipe {name!r}; {did_you_mean(name, builtin())} (your own: the path of its .py file)")
     path = next((place for place in (beside / file, Path(file)) if place.is_file()), None)
     if path is None:
         raise RecipeError(f"recipe file {file} does not exist")
-    module = _import(path.resolve())
+    module = import_file(path.resolve(), "recipe")
     found: dict[str, Any] = {key: value for key, value in vars(module).items() if getattr(value, "recipe", False) is True}
     own = {key: value for key, value in found.items() if value.__module__ == module.__name__}
     if wanted and wanted not in own:
@@ -184,17 +188,3 @@ def find_recipe(name: str, beside: Path = Path()) -> Recipe:
             f"{path} has {len(own)} recipes ({', '.join(own) or 'none is marked @recipe'}); name one as {file}:NAME"
         )
     return own[wanted or next(iter(own))]
-
-
-def _import(path: Path) -> Any:
-    name = f"attar_recipe_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise RecipeError(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, NameError, TypeError, AttributeError) as error:
-        raise RecipeError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    return module

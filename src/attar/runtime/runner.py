@@ -1,6 +1,5 @@
 """Running a traced recipe: step by step, each resumed where it stopped, nothing done twice."""
 
-import os
 import shutil
 import time
 from collections import Counter
@@ -14,9 +13,8 @@ from typing import Any, Protocol
 import polars as pl
 
 from attar.core.errors import AttarError, DataError, LimitError, RecipeError, ReplyError
-from attar.core.fingerprint import fingerprint
 from attar.core.stage import columns_read
-from attar.core.table import Table, digest, part_name, part_span, parts, read, read_rows, rows_of, write_part
+from attar.core.table import Table, part_name, part_span, parts, read, read_rows, rows_of, write_part
 from attar.engines.base import Spec
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
@@ -26,10 +24,9 @@ from attar.engines.registry import open_engine
 from attar.runtime.executor import Done, Job, account, checked, in_process
 from attar.runtime.flow import Step, Trace
 from attar.runtime.home import Home, card, locked, write_json
+from attar.runtime.trained_models import train_or_take_over
 
 _PART_ROWS = 100_000
-_MADE_OF = "made_of"
-"""A file beside a trained model: the fingerprint of all that made it, its rows by content."""
 
 
 class Watch(Protocol):
@@ -187,7 +184,7 @@ def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, set
         tally.accept(account(made, pl.read_parquet_schema(inputs[0].paths[0]), start, stop))
     watch.begin(step, total, sum(stop - start for start, stop in ready), engine)
     job = Job(step.stage, inputs, step.knobs, folder)
-    size = max(1, (settings.shard or engine.shard) // step.knobs.get("n", 1)) if engine else settings.bulk
+    size = max(1, (settings.shard or engine.kind.shard) // step.knobs.get("n", 1)) if engine else settings.bulk
     for done in in_process(job, engine, _missing(ready, total, size), tally.accept):
         watch.advance(done.stop - done.start)
     return tally
@@ -220,8 +217,8 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
             stale.unlink()
     watch.begin(step, None, 0, engine)
     folders = [home.folder(before) for before in step.inputs]
-    tables = [_pieces(before, step) if step.marks.folds else _read_marked(before, step) for before in folders]
-    out = _trained(step, home, spec, tables) if step.marks.trains else step.stage(*tables, **_given(engine), **step.knobs)
+    tables: list[Any] = [_pieces(before, step) if step.marks.folds else _read_marked(before, step) for before in folders]
+    out = _train(step, home, spec, tables) if step.marks.trains else step.stage(*tables, **_given(engine), **step.knobs)
     out = checked(out, step.stage)
     tally = _Tally(most=1.0)
     tally.accept(account(out, (), 0, len(out)))
@@ -236,18 +233,11 @@ def _given(engine: Journaled | None) -> dict[str, Any]:
     return {"engine": engine} if engine else {}
 
 
-def _trained(step: Step, home: Home, spec: Spec | None, tables: list[Any]) -> Table:
-    """The curve of a training; one that has been done before, on the same rows in the same way, is taken over."""
-    folder, same = home.folder(step), home.folder(step) / _MADE_OF
-    made_of = fingerprint(step.manner, [digest(table) for table in tables])
-    for other in home.steps.glob(f"{step.folder.rpartition('-')[0]}-*/{_MADE_OF}"):
-        if other.read_text() == made_of and card(other.parent):
-            shutil.copytree(other.parent / "model", folder / "model", copy_function=os.link)
-            same.write_text(made_of)
-            return read(other.parent)
-    curve = step.stage(*tables, engine=spec, into=folder / "model", **step.knobs)
-    same.write_text(made_of)
-    return curve
+def _train(step: Step, home: Home, spec: Spec | None, tables: list[Table]) -> Table:
+    def train(into: Path) -> Table:
+        return step.stage(*tables, engine=spec, into=into, **step.knobs)
+
+    return train_or_take_over(step, home, tables, train)
 
 
 def _wanted(folder: Path, step: Step) -> list[str] | None:

@@ -13,6 +13,7 @@ from attar.core import scorer_prompts
 from attar.core.errors import RecipeError, did_you_mean
 from attar.engines.base import Spec
 from attar.engines.local.engine import where as where_model
+from attar.engines.registry import kind_of
 from attar.runtime.flow import Flow, Handle
 from attar.stages import pool
 from attar.stages.annotate import embed, judge, scorer
@@ -193,5 +194,5 @@ def _each(what: Sequence[str], given: Sequence[Any], kind: str) -> list[Any]:
 
 
 def _is_scorer(spec: Spec) -> bool:
-    folder = where_model(spec.model) if spec.kind in ("local", "vllm", "sglang") else None
+    folder = where_model(spec.model) if kind_of(spec).trainable_as else None
     return folder is not None and scorer_prompts.kept(folder) is not None

@@ -2,43 +2,47 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from math import isinf
+from typing import Any
 
 from attar.chat.templates import prefix
-from attar.core.errors import EngineError
-from attar.engines.base import Reply, Request, Sampling
+from attar.core.errors import AttarError, EngineError
+from attar.engines.base import Request, Sampling
+from attar.engines.doctor.verbs import CHECKS, HI, Check, only, show_template
 from attar.engines.http.engine import Http
 from attar.engines.http.server_queue import wait_for
 from attar.engines.prices import price_of
 
-_HI = ({"role": "user", "content": "Hi"},)
+FIRST = "server"
+"""The check without which no other makes sense."""
 _SHAPE = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}
 
-Check = tuple[str, Callable[[], str]]
 
-
-def checks(engine: Http, rows: int) -> Iterator[Check]:
+def checks(opened: Any, rows: int) -> Iterator[Check]:
     """Every check, in the order in which one leans on another."""
-    yield "server", lambda: _server(engine)
+    try:
+        engine: Http = opened.http  # which starts a server of its own
+    except AttarError as error:
+        yield FIRST, partial(_fail, error)
+        return
+    rows *= 4
+    yield FIRST, lambda: _server(engine)
     yield "chat", lambda: _chat(engine)
-    yield "chat template", lambda: f"renders a question as {engine.template.render(_HI, ask=True)!r}"
+    yield "chat template", lambda: show_template(engine)
     yield "raw prompts", lambda: _raw(engine)
     yield "magpie prefix", lambda: _prefix(engine)
     yield "drawing from nothing", lambda: _draw(engine)
     yield "label log-probs", lambda: _weigh(engine)
     yield "structured output", lambda: _shape(engine)
-    yield "embeddings", lambda: f"{len(_only(engine.embed([Request(0, text='Hi')])).vector or ())} dimensions"
-    yield "rewards", lambda: _reward(engine)
+    for name, check in (CHECKS["embed"], CHECKS["reward"]):
+        yield name, partial(check, engine)
     yield "speed", lambda: _speed(engine, rows)
 
 
-def _only(replies: Iterator[Reply]) -> Reply:
-    """The one reply, if it is an answer."""
-    reply = next(iter(list(replies)))
-    if reply.error is not None:
-        raise EngineError(reply.error)
-    return reply
+def _fail(error: AttarError) -> str:
+    raise error
 
 
 def _server(engine: Http) -> str:
@@ -48,7 +52,7 @@ def _server(engine: Http) -> str:
 
 
 def _chat(engine: Http) -> str:
-    reply = _only(engine.write([Request(0, messages=_HI, sampling=Sampling(max_tokens=16))]))
+    reply = only(engine.write([Request(0, messages=HI, sampling=Sampling(max_tokens=16))]))
     thinks = ", keeps its reasoning apart" if reply.reasoning else ""
     return f"answers {reply.text!r} ({reply.finish}){thinks}; a greeting is {reply.tokens_in} tokens"
 
@@ -56,8 +60,8 @@ def _chat(engine: Http) -> str:
 def _raw(engine: Http) -> str:
     """A raw prompt must cost the server no more tokens than it has: a template around it would show."""
     one = Sampling(max_tokens=1)
-    raw = _only(engine.write([Request(0, text="Hi", sampling=one)]))
-    chat = _only(engine.write([Request(0, messages=_HI, sampling=one)]))
+    raw = only(engine.write([Request(0, text="Hi", sampling=one)]))
+    chat = only(engine.write([Request(0, messages=HI, sampling=one)]))
     if not raw.tokens_in:
         raise EngineError("the server does not count prompt tokens, so whether it re-templates raw prompts cannot be told")
     if engine.tokens.known:
@@ -99,7 +103,7 @@ def _draw(engine: Http) -> str:
 
 def _weigh(engine: Http) -> str:
     labels = tuple("123456789")
-    weights = _only(engine.weigh([Request(0, messages=_HI, labels=labels)])).weights or ()
+    weights = only(engine.weigh([Request(0, messages=HI, labels=labels)])).weights or ()
     seen = sum(not isinf(weight) for weight in weights)
     if not seen:
         raise EngineError("the server tells log-probabilities, but none of the nine digits was among them")
@@ -110,8 +114,8 @@ def _weigh(engine: Http) -> str:
 
 
 def _shape(engine: Http) -> str:
-    request = Request(0, messages=_HI, sampling=Sampling(max_tokens=64, schema=_SHAPE))
-    reply = _only(engine.write([request]))
+    request = Request(0, messages=HI, sampling=Sampling(max_tokens=64, schema=_SHAPE))
+    reply = only(engine.write([request]))
     try:
         value = json.loads(reply.text or "")
     except ValueError as error:
@@ -121,16 +125,10 @@ def _shape(engine: Http) -> str:
     return "a JSON schema is kept to"
 
 
-def _reward(engine: Http) -> str:
-    talk = (*_HI, {"role": "assistant", "content": "Hello."})
-    reply = _only(engine.reward([Request(0, messages=talk)]))
-    return f"{reply.reward:.3f} for a greeting"
-
-
 def _speed(engine: Http, rows: int) -> str:
     sampling = Sampling(temperature=1.0, max_tokens=64)
     started = time.perf_counter()
-    replies = list(engine.write(Request(i, messages=_HI, sampling=sampling, seed=i) for i in range(rows)))
+    replies = list(engine.write(Request(i, messages=HI, sampling=sampling, seed=i) for i in range(rows)))
     seconds = time.perf_counter() - started
     answered = [reply for reply in replies if reply.error is None]
     if not answered:

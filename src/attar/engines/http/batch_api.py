@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import aiohttp
 from annotated_types import Ge, Gt, Le
@@ -24,7 +24,6 @@ from attar.engines.http import failures, payloads
 from attar.engines.http.engine import Http, Options
 from attar.engines.http.failures import Mishap
 from attar.engines.http.server_queue import wait_for
-from attar.engines.journal import Journal
 from attar.engines.options import checked
 
 OVER = ("completed", "expired", "cancelled", "failed")
@@ -42,18 +41,26 @@ class Refused(EngineError):  # noqa: N818 (said of a batch, to be sent anew)
     """A batch that the API would not take: nothing in it was run."""
 
 
+class BatchRecord(Protocol):
+    """Where it is kept which request went out in which batch."""
+
+    def batch_of(self, key: bytes) -> str | None:
+        """The batch that a request is in."""
+        ...
+
+    def batched(self, keys: list[bytes], batch: str) -> None:
+        """Keep the batch of some requests; an empty name forgets it."""
+        ...
+
+
 class Batch:
     """One model behind a batch API."""
-
-    ahead = 16
-    shard = 5_000
-    """Rows of a part, unless the run says otherwise: so many go in one batch."""
 
     def __init__(self, spec: Spec) -> None:
         options = checked(spec, BatchOptions)
         self.spec, self._poll, self._most = spec, options.pop("poll", 30.0), options.pop("most", 50_000)
         self._http = Http(Spec("batch", spec.model, options, spec.identity))
-        self.journal: Journal | None = None
+        self.journal: BatchRecord | None = None
         self._closed, self.waiting, self._lock = threading.Event(), Counter[str](), threading.Lock()
 
     def identity(self) -> str:

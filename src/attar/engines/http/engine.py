@@ -64,9 +64,6 @@ class Options(Common, total=False):
 class Http:
     """One model on one server."""
 
-    ahead = 4
-    """Shards that may be under way at once, so that the end of one does not leave the server idle."""
-
     careful = False
     """Whether no more requests are to be taken than can be sent at once, since a limit counts what was taken."""
 
@@ -82,6 +79,11 @@ class Http:
         options = self.spec.options
         shaping = {name: options.get(name) for name in ("revision", "extra", "omit", "n", "rewards", "tokenizer")}
         return fingerprint("http", self.spec.identity or self.spec.model, {k: v for k, v in shaping.items() if v is not None})
+
+    @property
+    def http(self) -> "Http":
+        """Itself: what other kinds speak through."""
+        return self
 
     @property
     def in_flight(self) -> int:

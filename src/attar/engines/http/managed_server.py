@@ -55,7 +55,6 @@ class Options(wired.Common, total=False):
 class Served:
     """One model on a server of its own."""
 
-    ahead = wired.Http.ahead
     careful = False
 
     def __init__(self, spec: Spec) -> None:

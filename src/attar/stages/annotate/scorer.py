@@ -18,6 +18,7 @@ from attar.core.stage import rowwise
 from attar.core.table import Table, need, put
 from attar.engines.base import Grader, Request, Spec, in_order
 from attar.engines.local.engine import where
+from attar.engines.registry import kind_of
 from attar.stages.annotate.judge import marked
 
 Turn = tuple[str | None, str | None]
@@ -100,7 +101,7 @@ def asked_of(spec: Spec, what: str, question: str | None, labels: Sequence[int] 
 
 def _own(spec: Spec) -> Question | None:
     """What a scorer's folder says, where there is one: the model's, or of a server's model the tokenizer's."""
-    at_hand = spec.model if spec.kind in ("local", "vllm", "sglang") else spec.options.get("tokenizer")
+    at_hand = spec.model if kind_of(spec).trainable_as else spec.options.get("tokenizer")
     folder = where(at_hand) if at_hand else None
     return scorer_prompts.kept(folder) if folder else None
 

@@ -10,6 +10,7 @@ from typing import Any
 from attar.core.errors import EngineError, RecipeError
 from attar.engines.base import Spec
 from attar.engines.local.engine import OPTIONS, Local
+from attar.engines.registry import kind_of
 
 SPREAD = ("gpus", "accelerate")
 """Options of a base that say how its training is spread over devices, and mean nothing to the engine itself."""
@@ -17,15 +18,12 @@ SPREAD = ("gpus", "accelerate")
 
 def base_of(engine: Spec, dtype: str | None = None) -> Local:
     """The base as an engine of this process; `dtype` stands above the engine's own."""
-    if engine.kind in ("vllm", "sglang"):
-        options = {name: value for name, value in engine.options.items() if name in OPTIONS}
-    elif engine.kind == "local":
-        options = {name: value for name, value in engine.options.items() if name not in SPREAD}
-    else:
+    if kind_of(engine).trainable_as != "transformers":
         raise EngineError(
             f"{engine.kind} engine {engine.model} cannot be trained: its weights are not here; name a model folder or a hub id "
             "as {kind: local, model: ...}"
         )
+    options = {name: value for name, value in engine.options.items() if name in OPTIONS and name not in SPREAD}
     return Local(Spec("local", engine.model, options | ({"dtype": dtype} if dtype else {}), engine.identity))
 
 
