@@ -2,58 +2,15 @@ import math
 
 import polars as pl
 import pytest
-import yaml
+from alma_for_tests import file_of
 
 from attar.api.run import start
-from attar.core.errors import RecipeError
 from attar.core.table import read
 from attar.pocket.speech import parse, respond
 from attar.pocket.tasks import held_out
 from attar.runtime.home import Home, run_record
-from attar.runtime.plan import plan
 from attar.runtime.progress import Quiet
-from attar.runtime.run_file import check_run_file
 from attar.runtime.runner import Settings, run
-
-BASE = {"kind": "local", "model": "pocket:base", "dtype": "float64", "threads": 1}
-FAKE = {"kind": "fake", "model": "base"}
-CHAT = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n{response}<|im_end|>\n"
-FIT = {"epochs": 3, "lr": 0.004, "batch": 16, "max_length": 256}
-KNOBS = {
-    "seeds": "pocket:96",
-    "labels": "pocket:64",
-    "gold": "pocket:40",
-    "judge_from": "student",
-    "prompts": 90,
-    "form": "pocket",
-    "prompt_tokens": 60,
-    "clusters": 20,
-    "rounds": 4,
-    "picked": 12,
-    "answers": 8,
-    "answer_tokens": 60,
-    "question": CHAT,
-    "distilled": 40,
-    "train": FIT,
-    "fit_judge": {**FIT, "epochs": 1},
-    "prefer": {"epochs": 1, "lr": 0.00005, "batch": 8, "max_length": 256},
-    "arms": ["other-alignment", "oracle"],
-    "exam": "pocket",
-    "exam_size": 45,
-    "against": [],
-}
-
-
-def file_of(place, *, base=BASE, judge=None, **knobs):
-    engines = {"base": base} | ({"judge": judge} if judge else {})
-    content = {"recipe": "alma", "engines": engines, "knobs": {**KNOBS, **knobs}, "run": {"max_failures": 1.0}}
-    path = place / "alma.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return check_run_file(content, path)
-
-
-def traced(place, **knobs):
-    return {step.name: step for step in file_of(place, base=FAKE, **knobs).trace().steps}
 
 
 @pytest.fixture(scope="module")
@@ -63,60 +20,6 @@ def whole(tmp_path_factory):
     start(file_of(place), home, Quiet())
     steps = {step["name"]: home.steps / step["folder"] for step in run_record(home, "alma")["steps"]}
     return steps, {name: home.steps / folder for name, folder in run_record(home, "alma")["results"].items()}
-
-
-def test_the_answers_of_a_round_are_shared_evenly_by_the_first_students_and_the_latest(tmp_path):
-    steps = traced(tmp_path)
-    shares = {
-        number: [steps[f"round-{number}-answers-{i}"].knobs["n"] for i in range(1, 4) if f"round-{number}-answers-{i}" in steps]
-        for number in (2, 3, 4)
-    }
-    assert shares == {2: [4, 4], 3: [3, 3, 2], 4: [3, 3, 2]}
-    writers = [steps[f"round-4-answers-{i}"].engine for i in (1, 2, 3)]
-    assert [writer.name for writer in writers] == ["student-a", "student-b", "round-3-train"]
-    assert steps["student-a"].knobs["seed"] != steps["student-b"].knobs["seed"]
-
-
-def test_every_round_trains_the_base_anew_on_the_seeds_and_all_rounds_so_far(tmp_path):
-    steps = traced(tmp_path)
-    for number in (2, 3, 4):
-        assert steps[f"round-{number}-train"].engine.model == "base"
-        (rows,) = steps[f"round-{number}-train"].inputs
-        assert [step.name for step in rows.inputs] == ["seeds", *(f"round-{i}-best" for i in range(2, number + 1))]
-
-
-def test_an_arm_differs_from_the_rounds_in_one_thing(tmp_path):
-    steps = traced(tmp_path, arms=["random-prompts", "latest-only", "one-student", "integer", "undistilled"])
-    assert steps["random-prompts-round-3-pick"].knobs["clustered"] is False
-    assert steps["latest-only-round-4-answers-1"].engine.name == "latest-only-round-3-train"
-    assert steps["latest-only-round-4-answers-1"].knobs["n"] == 8
-    assert steps["one-student-round-3-answers-1"].engine.name == "student-a"
-    assert [steps[f"{arm}-round-2-judge-1"].engine.name for arm in ("integer", "undistilled")] == ["judge-distilled", "judge"]
-    assert steps["integer-round-2-judge-1"].knobs["rounded"] is True
-    assert "integer-round-2-answers-1" not in steps  # the same answers, judged otherwise
-
-
-def test_a_plan_tells_how_many_answers_the_rounds_will_ask_for(tmp_path):
-    planned = {
-        line.step.name: line for line in plan(file_of(tmp_path, base=FAKE, arms=[]).trace(), Home(tmp_path / "home"), 24)
-    }
-    assert planned["prompts-1-asked"].calls == 45  # half of what is wanted
-    assert planned["labels-answers"].calls == 64
-    shares = {
-        number: [line.calls for name, line in planned.items() if f"round-{number}-answers" in name] for number in (2, 3, 4)
-    }
-    assert shares == {2: [48, 48], 3: [36, 36, 24], 4: [36, 36, 24]}
-
-
-def test_a_judge_that_is_there_is_not_trained(tmp_path):
-    steps = traced(tmp_path, judge={"kind": "fake", "model": "judge"}, labels=None, gold=None, arms=[])
-    assert not {"judge", "judge-distilled", "labels"} & set(steps)
-    assert steps["round-2-judge-1"].engine.model == "judge"
-
-
-def test_without_a_judge_and_without_labels_it_is_said_what_to_name(tmp_path):
-    with pytest.raises(RecipeError, match="name an engine for 'judge' or 'rewarder', or labels: FILE"):
-        traced(tmp_path, labels=None, gold=None)
 
 
 def test_no_prompt_is_picked_twice_and_none_is_of_the_exam(whole):

@@ -7,12 +7,15 @@ from stages_for_tests import FAKE
 from attar.core.table import COLUMNS, read
 from attar.engines.base import Request, Spec, in_order
 from attar.engines.fake import Fake
+from attar.pocket.speech import parse
+from attar.pocket.tasks import held_out
 from attar.runtime.flow import Trace
 from attar.runtime.home import card
 from attar.runtime.progress import Quiet
 from attar.runtime.run_file import read_run_file
 from attar.runtime.runner import Settings, run
 from attar.stages.annotate import safety
+from attar.stages.select import rank
 
 POCKET = """
 recipe: magpie
@@ -58,18 +61,33 @@ def test_the_funnel_runs_from_draws_to_the_chosen_rows(whole):
     assert chosen["prompt"].n_unique() == 24
 
 
-def test_the_control_has_as_many_rows_and_takes_no_heed_of_the_reward(whole):
-    cards = whole[2]
-    assert cards["random"]["rows"] == 24
-    assert card(whole[3]["model-random"])["knobs"] == card(whole[3]["model-selected"])["knobs"]
+def test_the_control_has_as_many_rows_drawn_by_lot_from_all_answers_whatever_their_reward(whole):
+    _, home, cards, results = whole
+    control, scored = (read(home.steps / cards[step]["inputs"][0]) for step in ("train-random", "good"))
+    answered = scored.filter(pl.col("response").is_not_null())
+    by_lot = rank.chance(answered.select("id"), keep=24, seed=0)  # which sees their ids and nothing else
+    assert len(control) == len(read(results["sft"])) == 24
+    assert set(control["id"]) == set(by_lot.filter("kept")["id"])
+    rewards = answered.filter(pl.col("id").is_in(control["id"].implode()))["reward"]
+    assert (rewards <= 0).any()  # the rule keeps none of these
+    best = answered.sort("reward", descending=True)["id"][:24]
+    assert 0 < len(set(control["id"]) & set(best)) < 18
+    assert card(results["model-random"])["knobs"] == card(results["model-selected"])["knobs"]
 
 
 def test_no_row_that_is_trained_on_states_a_task_of_the_exam(whole):
-    from attar.pocket.speech import parse
-    from attar.pocket.tasks import held_out
+    _, home, cards, results = whole
 
-    tasks = [parse(prompt) for prompt in read(whole[3]["sft"])["prompt"]]
-    assert not any(held_out(task) for task in tasks if task)
+    def tasks(rows):
+        return [parse(prompt or "") for prompt in rows["prompt"]]
+
+    drawn = tasks(read(home.steps / cards["fresh"]["inputs"][0]))
+    assert sum(task is not None and held_out(task) for task in drawn) > 3  # so that there is something to leave out
+    arms = [read(home.steps / cards[f"train-{arm}"]["inputs"][0]) for arm in ("selected", "random", "preferred")]
+    for rows in (read(results["sft"]), *arms):
+        stated = [task for task in tasks(rows) if task is not None]
+        assert len(stated) > 0.8 * len(rows) > 5
+        assert not any(held_out(task) for task in stated)
 
 
 def test_pairs_are_of_one_prompt_the_better_answer_against_a_worse_one(whole):
