@@ -2,10 +2,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes_for_tests import children, ended
 
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec
@@ -25,24 +25,6 @@ http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
 
 
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pid, seconds=10.0):
-    until = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < until:
-        time.sleep(0.05)
-    return not alive(pid)
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 @pytest.fixture
 def stub(tmp_path):
     (tmp_path / "stub.py").write_text(STUB)
@@ -60,7 +42,7 @@ def test_a_server_is_started_with_its_own_options_and_stopped_with_the_engine(st
     assert said[said.index("--host") + 1] == "127.0.0.1"
     assert said[-7:] == ["--max-model-len", "512", "--enforce-eager", "--lora-modules", "a", "b", ""]
     engine.close()
-    assert gone(server)
+    assert ended(server)
 
 
 def test_no_server_outlives_a_parent_that_was_killed(stub):
@@ -76,7 +58,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert out.returncode == -signal.SIGKILL
     for pid in map(int, out.stdout.split()):
-        assert gone(pid)
+        assert ended(pid)
 
 
 def test_a_server_that_dies_at_the_start_is_told_with_its_last_words():
@@ -120,5 +102,5 @@ def test_a_real_llama_cpp_server_is_started_asked_and_stopped(gguf):
     assert engine._child
     (server,) = children(engine._child.pid)
     os.kill(server, signal.SIGKILL)  # a server that dies later is found out by the next request
-    assert gone(server)
+    assert ended(server)
     engine.close()
