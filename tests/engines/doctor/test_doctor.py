@@ -1,0 +1,139 @@
+"""What the doctor says of an engine: by its verbs, as a model in this process, and behind a server."""
+
+from math import log
+
+import pytest
+from aiohttp import web
+from servers_for_tests import Served, http
+
+from attar.core.errors import EngineError
+from attar.engines.base import Reply, Spec
+from attar.engines.doctor import local, server, verbs
+from attar.engines.doctor.engine import examine
+from attar.engines.local.engine import Local
+
+
+def findings(spec, rows=4):
+    return {finding.what: finding for finding in examine(spec, rows)}
+
+
+def good(found):
+    return [what for what, finding in found.items() if finding.good]
+
+
+def results_of(checks):
+    """What each check says, or why it fails."""
+    said = {}
+    for what, check in checks:
+        try:
+            said[what] = check()
+        except EngineError as error:
+            said[what] = f"fails: {error}"
+    return said
+
+
+# by verbs
+
+
+def test_an_engine_of_any_kind_is_tried_with_every_verb_that_its_kind_has():
+    found = findings(Spec("fake", "m"))
+    assert good(found) == list(found)
+    assert list(found) == [
+        *("identity", "chat template", "magpie prefix", "writing", "label log-probs", "embeddings", "rewards"),
+    ]
+    assert found["embeddings"].told == "8 dimensions"
+    assert found["magpie prefix"].told == "'<user>', stops at '<end>', '<assistant>', '<user>'"
+
+
+def test_a_verb_that_fails_has_its_reason_and_the_others_are_still_tried():
+    found = findings(Spec("fake", "m", {"faults": 1.0}))
+    assert good(found) == ["identity", "chat template", "magpie prefix"]
+    assert {found[what].told for what in ("writing", "label log-probs", "embeddings", "rewards")} == {"fault on demand"}
+    assert all(finding.needed for finding in found.values())
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_one_request_has_one_reply(count):
+    with pytest.raises(EngineError, match=f"one request, and {count} replies"):
+        verbs.only(iter([Reply(0, "a", "stop")] * count))
+    assert verbs.only(iter([Reply(0, "a", "stop")])).text == "a"
+
+
+# in this process
+
+
+def test_a_writer_in_this_process_shows_its_prefix_token_by_token_and_draws_from_nothing():
+    found = findings(Spec("local", "pocket:teacher", {"threads": 1}), rows=8)
+    assert good(found) == [
+        *("identity", "chat template", "magpie prefix", "training marks", "writing", "label log-probs", "embeddings"),
+    ]
+    assert "'<|im_start|>user\\n' = [2, 605, 202], no BOS (the model has none)" in found["magpie prefix"].told
+    assert found["writing"].told.startswith("8 draws from nothing, ")
+    assert found["training marks"].told.startswith("the template marks the assistant's turns")
+
+
+def test_a_reward_model_is_asked_for_rewards_and_not_to_write():
+    found = findings(Spec("local", "pocket:rewarder", {"threads": 1}))
+    assert good(found)[:3] == ["identity", "chat template", "rewards"]
+    assert "writing" not in found
+    assert float(found["rewards"].told.partition(" ")[0]) < 0  # a greeting is no answer of its world
+
+
+def test_a_base_that_never_ends_a_draw_is_no_teacher():
+    found = results_of(local.checks(Local(Spec("local", "pocket:base", {"threads": 1})), 4))
+    assert found["writing"].startswith("fails: none of 4 draws from nothing ended by itself: this is a base model")
+    assert found["embeddings"].endswith(" dimensions")
+
+
+# behind a server
+
+
+async def speak(asked):
+    """A server that counts a letter as a token, weighs `7` and `8`, and keeps to a schema; it has no other verbs."""
+    chat = "messages" in asked
+    text = '{"ok": true}' if "response_format" in asked else "7"
+    usage = {"prompt_tokens": len(asked["messages"][-1]["content"]) + 9 if chat else len(asked.get("prompt", ""))}
+    if not chat and "prompt" not in asked:
+        return web.json_response({"error": {"message": "no such verb"}}, status=404)
+    choice = {"index": 0, "finish_reason": "stop"} | ({"message": {"content": text}} if chat else {"text": text})
+    if asked.get("logprobs") and chat:
+        tops = [{"token": token, "logprob": log(share)} for token, share in (("7", 0.6), ("8", 0.2))]
+        choice["logprobs"] = {"content": [{"token": "7", "logprob": log(0.6), "top_logprobs": tops}]}
+    return web.json_response({"choices": [choice], "usage": {**usage, "completion_tokens": 1}})
+
+
+@pytest.fixture
+def served():
+    running = Served(speak)
+    yield running
+    running.stop()
+
+
+def test_a_server_is_tried_check_by_check_and_what_it_lacks_is_not_needed(served):
+    found = findings(Spec("http", "m", {"url": served.url, "tries": 1}), rows=2)
+    assert [what for what, finding in found.items() if finding.needed] == ["identity", "server"]
+    assert {"identity", "server", "chat", "raw prompts", "label log-probs", "structured output", "speed"} <= set(good(found))
+    assert found["chat"].told == "answers '7' (stop); a greeting is 11 tokens"
+    assert found["raw prompts"].told == "go as text and are not re-templated ('Hi' is 2 tokens, 11 in chat)"
+    assert found["label log-probs"].told.partition(" of ")[2].startswith("2 of nine labels")
+    assert "8 " not in found["embeddings"].told
+    assert not found["embeddings"].good
+    assert not found["rewards"].good
+
+
+def test_raw_prompts_that_cost_as_much_as_chat_are_found_to_be_re_templated(served):
+    async def templated(asked):
+        return await speak({"messages": [{"content": asked["prompt"]}]} if "prompt" in asked else asked)
+
+    served._speak = templated
+    assert "the server re-templates raw prompts" in results_of(server.checks(http(served.url, tries=1), 2))["raw prompts"]
+
+
+def test_where_nobody_listens_there_is_nothing_more_to_try(served):
+    url = served.url
+    served.stop()
+    found = findings(Spec("http", "m", {"url": url, "patience": 0}))
+    assert list(found)[-1] == "server"
+    assert not found["server"].good
+    assert "nothing answers on 127.0.0.1" in found["server"].told
+    assert len(found) == 2
