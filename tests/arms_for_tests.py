@@ -2,11 +2,13 @@
 
 import polars as pl
 import pytest
+from stages_for_tests import marks_of
 
 from attar.core.table import write_part
 from attar.runtime.home import write_json
 
 SPENT = {"asked": 0, "recalled": 0, "failed": 0, "tokens_in": 0, "tokens_out": 0, "cost": 0.0, "seconds": 0.0}
+MARKED = "evaluate.benchmarks.pocket_exam.check"
 
 
 @pytest.fixture
@@ -17,13 +19,21 @@ def made(home):
         lines = []
         there = {step["name"] for step in steps}
         marks = [
-            {"name": f"mark-{arm}", "stage": "evaluate.verified.check", "table": table, "inputs": {f"sit-{arm}"} & there, **own}
+            {
+                "name": f"mark-{arm}",
+                "stage": "evaluate.benchmarks.pocket_exam.check",
+                "table": table,
+                "inputs": {f"sit-{arm}"} & there,
+                **own,
+            }
             for arm, table in arms.items()
         ]
         for step in [*steps, *marks]:
             folder = f"{step['name']}-{name}"
             given = {key: step.get(key) for key in ("role", "engine")} | {"inputs": list(step.get("inputs", []))}
-            lines.append({"name": step["name"], "stage": step["stage"], "folder": folder, **given})
+            lines.append(
+                {"name": step["name"], "stage": step["stage"], "marks": marks_of(step["stage"]), "folder": folder, **given}
+            )
             if step.get("table", 0) is not None:
                 table = step.get("table", pl.DataFrame({"id": ["a"]}))
                 write_part(table, home.steps / folder, 0, len(table))

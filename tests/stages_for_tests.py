@@ -1,11 +1,12 @@
 """A run file and small stages that the flow's tests wire together."""
 
 import time
+from importlib import import_module
 from pathlib import Path
 
 import polars as pl
 
-from attar.core.stage import folds, reads, rowwise, trains
+from attar.core.stage import folds, marks, reads, rowwise, trains
 from attar.core.table import put, verdicts
 from attar.engines.base import Request, in_order
 from attar.runtime.flow import recipe
@@ -96,3 +97,11 @@ def doubled(flow, *, count=100, factor=2):
 @recipe()
 def spoken(flow, *, engine, count=100):
     return {"out": flow(say, flow(numbers, count=count), engine=engine)}
+
+
+def marks_of(title):
+    """The marks of the built-in stage of this full name, as a run's record has them; a made-up name has none."""
+    module, _, name = title.rpartition(".")
+    if title.startswith("x."):
+        return {"role": None, "trains": None}
+    return marks(getattr(import_module(f"attar.stages.{module}"), name)).plain()

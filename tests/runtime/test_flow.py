@@ -1,10 +1,15 @@
+from copy import copy
+
+import polars as pl
 import pytest
 from stages_for_tests import double, doubled, learn, numbers, say, total
 
 from attar.core.errors import EngineError, RecipeError
 from attar.core.stage import columns_read
+from attar.core.table import read
 from attar.engines.base import Spec
-from attar.runtime.flow import Trace, trace
+from attar.runtime.flow import Trace, recipe, trace
+from attar.runtime.run_file import signature
 from attar.stages.select import rank, where
 
 FAKE = Spec("fake", "m")
@@ -122,3 +127,40 @@ def test_a_bad_expression_is_found_while_tracing_not_after_hours(stage, knobs):
 def test_a_result_that_is_no_step_is_refused():
     with pytest.raises(RecipeError, match="its result 'rows' is int"):
         trace(lambda flow: {"rows": 5}, {}, {})
+
+
+def say_twice(table, times=2):
+    return table.with_columns(pl.lit(times).alias("times"))
+
+
+@recipe()
+def by_position(flow, count=100, *, times=3):
+    return {"out": flow(say_twice, flow(numbers, count=count), times=times)}
+
+
+def test_a_knob_that_may_be_given_by_position_is_a_knob_of_stage_and_recipe(do):
+    assert read(do(by_position, count=4)["out"])["times"].to_list() == [3] * 4
+    assert signature(by_position)[1].keys() == {"count", "times"}
+    with pytest.raises(RecipeError, match="no knob 'table'"):
+        Trace()(say_twice, Trace()(numbers, count=1), table=1)
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        lambda rows: rows["prompt"],
+        len,
+        lambda rows: rows.filter(pl.col("n") > 1),
+        list,
+        lambda rows: "n" in rows,
+    ],
+)
+def test_a_recipe_that_looks_at_rows_is_told_to_make_a_stage_of_it(touch):
+    with pytest.raises(RecipeError, match=r"the rows of step 'numbers' are not there .* flow\(stage, handle\)"):
+        touch(Trace()(numbers, count=3))
+
+
+def test_a_handle_is_there_and_can_be_compared_and_copied():
+    rows = Trace()(numbers, count=3)
+    assert rows
+    assert copy(rows) == rows

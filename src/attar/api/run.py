@@ -102,6 +102,7 @@ def _step(step: Step, file: RunFile) -> dict[str, Any]:
         "role": roles[0] if roles else None,
         "name": step.name,
         "stage": stage_name(step.stage),
+        "marks": step.marks.plain(),
         "folder": step.folder,
         "inputs": [before.name for before in step.inputs],
         "engine": engine.model if isinstance(engine, Spec) else engine.name if engine else None,

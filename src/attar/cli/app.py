@@ -21,6 +21,14 @@ app = typer.Typer(
     help="Distil a strong model into a small dataset, train on it, measure what it was worth.",
 )
 
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="show what is behind an error, and a log (or ATTAR_DEBUG=1)")] = False,
+) -> None:
+    """Only names the option: `main` reads it, wherever it stands on the line."""
+
+
 HomeOption = Annotated[Path, typer.Option("--home", envvar="ATTAR_HOME", help="where steps, journal and runs are kept")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="print nothing but the result")]

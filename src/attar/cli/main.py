@@ -1,6 +1,12 @@
-"""The command line. It parses, calls, prints; a user's mistake is one line and exit code 2."""
+"""The command line. It parses, calls, prints; a user's mistake is one line and exit code 2.
 
+What is wrong is always one line; `--debug`, or ATTAR_DEBUG=1, shows the traceback behind it and what Attar logs.
+"""
+
+import logging
+import os
 import sys
+import traceback
 
 from attar.cli import data, dataset, engines, evaluate, export, pool, prefix, runs, select
 from attar.cli.app import app
@@ -9,14 +15,39 @@ from attar.core.errors import AttarError
 # each module adds its commands as it is imported
 __all__ = ["app", "data", "dataset", "engines", "evaluate", "export", "main", "pool", "prefix", "runs", "select"]
 
+DEBUG = "--debug"
+
 
 def main() -> None:
     """The `attar` command."""
+    debug = _debugging()
     try:
         app()
     except AttarError as error:
-        sys.stderr.write(f"attar: {' '.join(str(error).split())}\n")
-        raise SystemExit(2) from None
+        _fail(" ".join(str(error).split()), debug, code=2)
     except OSError as error:
-        sys.stderr.write(f"attar: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
-        raise SystemExit(2) from None
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", debug, code=2)
+    except Exception as error:  # noqa: BLE001 (the last border: whatever it is, a user gets one line)
+        place = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        hint = "" if debug else f"; {DEBUG} shows where it happened"
+        _fail(f"{place}{what} (unexpected: a fault of Attar, or of a stage of yours{hint})", debug, code=1)
+
+
+def _debugging() -> bool:
+    """Whether a person wants to see what is behind an error; the option may stand anywhere on the line."""
+    debug = DEBUG in sys.argv[1:] or os.environ.get("ATTAR_DEBUG", "") not in ("", "0")
+    sys.argv[1:] = [word for word in sys.argv[1:] if word != DEBUG]
+    if debug:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+        logging.getLogger("attar").addHandler(handler)
+        logging.getLogger("attar").setLevel(logging.DEBUG)
+    return debug
+
+
+def _fail(line: str, debug: bool, *, code: int) -> None:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"attar: {line}\n")
+    raise SystemExit(code) from None

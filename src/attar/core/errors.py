@@ -7,6 +7,10 @@ from difflib import get_close_matches
 class AttarError(Exception):
     """Something that the user can put right: a file, a key, a column, an engine."""
 
+    def place(self, where: str, after: str = "") -> None:
+        """Say where it happened, before what it says, and perhaps more after it; whatever kind of error it is."""
+        self.args = (f"{where}: {self}{after}",)
+
 
 class DataError(AttarError):
     """A file or a table that is not what it should be."""
@@ -33,6 +37,13 @@ class MissingExtraError(AttarError):
 
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(f"{library} is not installed: run  pip install 'attar[{extra}]'")
+
+
+def as_raised(kind: str, text: str) -> AttarError:
+    """An error that another process met, as it was raised there."""
+    error = AttarError.__new__(globals().get(kind, AttarError))
+    error.args = (text,)
+    return error
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

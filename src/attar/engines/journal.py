@@ -23,6 +23,8 @@ from attar.core.replies import clean
 from attar.engines.base import Reply
 from attar.engines.meter import Spent
 
+FORMAT = 1
+"""Of the journal's tables; SQLite's `user_version`, 0 in those from before it was written down, which are the same."""
 GROUP_SECONDS = 0.5
 _MOST_WAITING = 8_000
 _AT_ONCE = 500
@@ -51,7 +53,15 @@ def _connect(path: Path) -> sqlite3.Connection:
         base = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
         base.execute("PRAGMA journal_mode=WAL")
         base.execute("PRAGMA synchronous=FULL")
+        found = base.execute("PRAGMA user_version").fetchone()[0]
+        if found > FORMAT:
+            base.close()
+            raise EngineError(
+                f"the journal {path} was written by a newer Attar (format {found}, this one reads up to {FORMAT}): "
+                "upgrade Attar, or name another home"
+            )
         base.executescript(_SCHEMA)
+        base.execute(f"PRAGMA user_version = {FORMAT}")
     return base
 
 

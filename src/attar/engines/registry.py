@@ -4,6 +4,7 @@ A kind of your own is a `Kind` in a Python file, and a run file names that file:
 """
 
 import inspect
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +16,8 @@ from attar.core.fingerprint import fingerprint
 from attar.core.python_files import import_file, split_name
 from attar.core.source import code_of_module
 from attar.engines.base import Spec
+
+_log = logging.getLogger(__name__)
 
 Verb = Literal["write", "weigh", "embed", "reward"]
 
@@ -128,6 +131,7 @@ def open_engine(spec: Spec) -> Any:
             raise EngineError(
                 f"{spec.kind} engine {spec.model}: {type(engine).__name__} has no {name!r}, which its Kind promises"
             )
+    _log.debug("opened %s engine %s", spec.kind, spec.model)
     return engine
 
 

@@ -38,6 +38,22 @@ class Handle:
 
     step: "Step"
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python itself looks for, such as how to copy
+            raise AttributeError(name)
+        return self._no_rows()
+
+    def _no_rows(self, *_: Any) -> Any:
+        raise RecipeError(
+            f"the rows of step {self.step.name!r} are not there while a recipe is traced: it only wires stages; "
+            "what looks at rows is a stage of its own, called as flow(stage, handle)"
+        )
+
+    def __bool__(self) -> bool:  # `if handle` asks whether there is one
+        return True
+
+    __len__ = __iter__ = __getitem__ = __contains__ = _no_rows
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Step:
@@ -178,7 +194,8 @@ def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, k
         if not isinstance(handle, Handle):
             raise RecipeError(f"{title} is given {type(handle).__name__}: its inputs are the results of other steps")
     own = ("engine", "into") if marks(stage).trains else ("engine",)  # which the flow itself gives
-    takes = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY and name not in own]
+    free = [name for place, name in enumerate(parameters) if _is_knob(parameters[name], place, len(inputs))]
+    takes = [name for name in free if name not in own]
     for knob in knobs:
         if knob not in takes:
             raise RecipeError(f"{title} has no knob {knob!r}; {did_you_mean(knob, takes)}")
@@ -190,3 +207,8 @@ def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, k
     except TypeError as error:
         raise RecipeError(f"{title}: {error}") from error
     columns_read(stage, knobs)
+
+
+def _is_knob(parameter: inspect.Parameter, place: int, inputs: int) -> bool:
+    """Whether a stage's parameter is a knob: by keyword, or behind its inputs."""
+    return parameter.kind is parameter.KEYWORD_ONLY or (parameter.kind is parameter.POSITIONAL_OR_KEYWORD and place >= inputs)

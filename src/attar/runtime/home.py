@@ -19,12 +19,29 @@ from attar.core.errors import DataError, did_you_mean
 from attar.core.table import part_span, parts
 from attar.runtime.flow import Step
 
+_STAMP = "home.json"
+FORMAT = 2
+"""Of what is in a home. 1: the first. 2: a run's record says what its steps are by their stages' marks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
     """Where everything is kept."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        found = _format_of(self.root)
+        if found is not None and found > FORMAT:
+            raise DataError(
+                f"{self.root} was written by a newer Attar (home format {found}, this one reads up to {FORMAT}): "
+                "upgrade Attar, or name another home"
+            )
+
+    def stamp(self) -> None:
+        """Say by which format the home is written from now on; older ones can be read."""
+        if _format_of(self.root) != FORMAT:
+            write_json(self.root / _STAMP, {"format": FORMAT})
 
     @property
     def steps(self) -> Path:
@@ -85,6 +102,26 @@ def locked(folder: Path, waiting: Callable[[str], None]) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _format_of(root: Path) -> int | None:
+    """The format of a home; None of one that is new, or from before formats were written down."""
+    file = root / _STAMP
+    found = read_json(file).get("format") if file.exists() else None
+    if found is not None and not isinstance(found, int):
+        raise DataError(f"{file} is damaged (its format is {found!r}): remove it and run again")
+    return found
+
+
+def marked_record(home: Home, name: str) -> dict[str, Any]:
+    """A run's record, if it says what its steps are; one of an earlier version does not."""
+    record = run_record(home, name)
+    if any("marks" not in step for step in record["steps"]):
+        raise DataError(
+            f"run {name!r} was recorded by an earlier Attar: bring it up to date with  attar resume {name}  "
+            "(no reply that the journal has is asked for again)"
+        )
+    return record
 
 
 def run_record(home: Home, name: str) -> dict[str, Any]:

@@ -20,8 +20,6 @@ from attar.runtime.plan_stand_in import Standin
 
 _LIKE = 64
 """Answers of the training rows that are looked at, to see how long a student will write."""
-_LIKE_ANOTHER = ("select.rank.chance", "select.matched.draw")
-"""They keep as many rows as their second input has."""
 _MOST = 5
 """How many times the probe's rows a step may make of them, several answers to each, before they are cut."""
 
@@ -172,7 +170,7 @@ def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, 
 
 def _writer(step: Step) -> Spec | None:
     """Who answered the rows of a step: the nearest engine before it that answers conversations."""
-    if step.title == "synth.respond.sample":
+    if step.marks.role == "answers":
         return step.engine if isinstance(step.engine, Spec) else None
     found = (_writer(before) for before in step.inputs)
     return next((writer for writer in found if writer), None)
@@ -189,8 +187,7 @@ def _rows_out(step: Step, share: float, rows: dict[str, int | None]) -> int | No
     for verdicts in step.inputs[1:]:
         if isinstance(keep := verdicts.knobs.get("keep"), int):
             most = min(most or start, keep)
-        elif (
-            verdicts.title in _LIKE_ANOTHER and len(verdicts.inputs) > 1 and (like := rows[verdicts.inputs[1].name]) is not None
-        ):
-            most = min(most, like)
+        elif (place := verdicts.marks.as_many_as) is not None and len(verdicts.inputs) > place:
+            like = rows[verdicts.inputs[place].name]
+            most = most if like is None else min(most, like)
     return round(most)

@@ -74,8 +74,9 @@ def read_run_file(path: Path) -> RunFile:
         raise RecipeError(f"{path}: a run file is a mapping with the keys {', '.join(_KEYS)}")
     try:
         return check_run_file(content, path)
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+    except AttarError as error:
+        error.place(str(path))
+        raise
 
 
 def check_run_file(content: Mapping[str, Any], path: Path) -> RunFile:

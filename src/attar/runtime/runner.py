@@ -1,5 +1,6 @@
 """Running a traced recipe: step by step, each resumed where it stopped, nothing done twice."""
 
+import logging
 import shutil
 import time
 from collections import Counter
@@ -25,6 +26,8 @@ from attar.runtime.executor import Done, Job, account, checked, in_process
 from attar.runtime.flow import Step, Trace
 from attar.runtime.home import Home, card, locked, write_json
 from attar.runtime.trained_models import train_or_take_over
+
+_log = logging.getLogger(__name__)
 
 _PART_ROWS = 100_000
 
@@ -69,6 +72,7 @@ def run(
     trace: Trace, home: Home, watch: Watch, settings: Settings = Settings(), limits: Limits = NO_LIMITS, name: str = ""
 ) -> dict[str, Path]:
     """Run what is not done yet; the folders of the results."""
+    home.stamp()
     journal = Journal(home.journal)
     before = Spent()
     for spent in journal.spent(name).values():
@@ -76,11 +80,15 @@ def run(
     engines = _Engines(journal, Meter(limits, before, partial(journal.note, name)), name)
     try:
         for step in trace.steps:
+            where = f"step {step.name!r} ({step.title})"
             try:
                 _run_step(step, home, engines, watch, settings)
             except AttarError as error:
-                spent = f" (spent: {engines.meter.told()})" if isinstance(error, LimitError) else ""
-                raise type(error)(f"step {step.name!r} ({step.title}): {error}{spent}") from error
+                error.place(where, f" (spent: {engines.meter.told()})" if isinstance(error, LimitError) else "")
+                raise
+            except Exception as error:
+                error.add_note(where)
+                raise
     finally:
         engines.close()
         engines.meter.open("", None)
@@ -114,8 +122,10 @@ class _Engines:
 def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings: Settings) -> None:
     folder = home.folder(step)
     if found := card(folder):
+        _log.debug("step %s is complete: %s", step.name, folder)
         watch.end(step, found, fresh=False)
         return
+    _log.debug("step %s begins: %s in %s", step.name, step.title, folder)
     with locked(folder, watch.say):
         if found := card(folder):  # the other process has done it meanwhile
             watch.end(step, found, fresh=False)
@@ -132,6 +142,7 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings:
         spent = engines.spent(step, spec if engine else None)
         found = _card(step, spec, tally, engines.meter.now, spent, time.time() - started)
         write_json(folder / "card.json", found)
+        _log.debug("step %s ends: %d rows, %d failed, %.1f s", step.name, tally.rows, tally.failed, found["seconds"])
         watch.end(step, found, fresh=True)
 
 

@@ -6,6 +6,7 @@ no reply is asked for again.
 """
 
 import filecmp
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from attar.core.fingerprint import fingerprint
 from attar.core.table import Table, digest, read
 from attar.runtime.flow import MODEL, NAME_FILE, Step, known_as
 from attar.runtime.home import Home, card
+
+_log = logging.getLogger(__name__)
 
 _MADE_OF = "made_of"
 """A file beside a trained model: the fingerprint of all that made it, its rows by content."""
@@ -35,6 +38,7 @@ def train_or_take_over(step: Step, home: Home, tables: list[Table], train: Calla
 def _take_over(step: Step, home: Home, made_of: str) -> Table | None:
     for other in home.steps.glob(f"{step.folder.rpartition('-')[0]}-*/{_MADE_OF}"):
         if other.read_text() == made_of and card(other.parent):
+            _log.debug("step %s takes over the model of %s", step.name, other.parent)
             shutil.copytree(other.parent / MODEL, home.folder(step) / MODEL, copy_function=os.link)
             return read(other.parent)
     return None

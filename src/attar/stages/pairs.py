@@ -12,7 +12,7 @@ import polars as pl
 
 from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
-from attar.core.stage import reads
+from attar.core.stage import reads, role
 from attar.core.table import COLUMNS, Table, need, verdicts
 
 Rejected = Literal["worst", "second", "random", "matched"]
@@ -39,6 +39,7 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
     return ("parent", "messages", "prompt", "response", *(knobs[name] for name in ("score", "second") if knobs[name]))
 
 
+@role("pairs")
 @reads(_reads)
 def choose(
     table: Table,

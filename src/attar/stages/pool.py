@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 
 from attar.core.errors import DataError, did_you_mean
-from attar.core.stage import reads, rowwise
+from attar.core.stage import reads, role, rowwise
 from attar.core.table import Table, need
 from attar.data import sources
 from attar.data.readers import BadRow, Batch, Found, load, place_of, understood
@@ -22,6 +22,7 @@ On = Literal["conversation", "prompt", "response"]
 CHARS = "conversation_chars"
 
 
+@role("pool")
 def read(*, source: str, content: str, form: str | None = None) -> Table:
     """() -> id, messages, prompt, response, messages_error, and the pool's other columns; `source` and `content` as pinned."""
     return pl.concat(pieces(source=source, content=content, form=form), how="diagonal")
@@ -70,6 +71,7 @@ def texts(table: Table, *, on: On = "conversation") -> Table:
     return table.select("id", pl.when(~blank).then(compared).alias(on), said.str.len_chars().cast(pl.Int64).alias(CHARS))
 
 
+@role("bookkeeping")
 @rowwise
 def only(table: Table, *, columns: Sequence[str]) -> Table:
     """any -> id, `columns`: the few that later steps read again and again."""

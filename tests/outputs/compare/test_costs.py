@@ -47,8 +47,8 @@ STEPS = [
         "role": "base",
         "card": {"seconds": 60.0, "knobs": {"epochs": 3.0}},
     },
-    {"name": "prefer", "stage": "train.prefer.train", "inputs": ["pairs"], "engine": "train"},
-    {"name": "exam", "stage": "evaluate.verified.tasks"},
+    {"name": "prefer", "stage": "train.preference.train", "inputs": ["pairs"], "engine": "train"},
+    {"name": "exam", "stage": "evaluate.benchmarks.pocket_exam.tasks"},
     asked("sit-x", {"asked": 40, "tokens_in": 400, "tokens_out": 80}, inputs=["exam"], engine="train", role=None),
     asked("sit-y", {"asked": 40}, inputs=["exam"], engine="prefer", role=None),
     asked("sit-none", {"asked": 40}, inputs=["exam"], engine="base", role="base"),
@@ -100,7 +100,7 @@ def test_a_model_that_no_step_trained_was_not_made_here(found):
 
 
 def test_a_judge_that_the_run_trained_is_no_model_that_sat_the_exam(made, marked, home):
-    judging = {"stage": "evaluate.grade.score", "engine": "prefer", "inputs": ["sit-x"]}
+    judging = {"stage": "evaluate.judging.pointwise.weigh", "engine": "prefer", "inputs": ["sit-x"]}
     made("a", {arm: marked([1.0, 2.0], "score") for arm in ("x", "y")}, steps=[*STEPS, {"name": "judged-x", **judging}])
     record = home.runs / "a.json"
     lines = json.loads(record.read_text())

@@ -420,10 +420,10 @@ def test_a_row_that_cannot_be_trained_on_is_told_with_its_reason():
 def test_a_decontamination_step_is_told(run, tmp_path):
     kept = run_record(run[0], "try")
     for step in kept["steps"]:
-        step["stage"] = "select.decontaminate.texts" if step["name"] == "rule" else step["stage"]
+        step["marks"]["role"] = "decontamination" if step["name"] == "rule" else step["marks"]["role"]
     write_json(run[0].runs / "cleaned.json", kept | {"name": "cleaned"})
     text = card(write_dataset(run[0], "cleaned", tmp_path / "out"))[1]
-    assert "`rule` (select.decontaminate.texts) looked at 80 rows and dropped" in text
+    assert "`rule` (select.where.holds) looked at 80 rows and dropped" in text
     assert "No step of this run looked" not in text
 
 

@@ -3,6 +3,7 @@ import json
 import polars as pl
 import pytest
 import yaml
+from stages_for_tests import marks_of
 from typer.testing import CliRunner
 
 from attar.api.run import start
@@ -55,16 +56,18 @@ def record(home):
         tables, steps = {"sft": SFT, "pairs": PAIRS}, []
         for name in results:
             write_part(tables[name], home.steps / f"made.{name}", 0, len(tables[name]))
-            steps.append({"name": name, "stage": "select.keep.rows", "folder": f"made.{name}", "inputs": [], "role": None})
+            kept = {"stage": "select.keep.rows", "marks": marks_of("select.keep.rows"), "inputs": [], "role": None}
+            steps.append({"name": name, "folder": f"made.{name}", **kept})
             steps[-1]["engine"] = None
         for name, stage, given, engine in (
             ("fit", "train.sft.train", trained, "pocket:base"),
-            ("better", "train.prefer.train", preferred, "fit"),
+            ("better", "train.preference.train", preferred, "fit"),
         ):
             if given is not None:
                 rows = "sft" if name == "fit" else "pairs"
                 role = "base" if name == "fit" else None
-                steps.append({"name": name, "stage": stage, "folder": f"train.{name}", "inputs": [rows], "role": role})
+                line = {"name": name, "stage": stage, "marks": marks_of(stage), "folder": f"train.{name}"}
+                steps.append({**line, "inputs": [rows], "role": role})
                 steps[-1]["engine"] = engine
                 write_json(home.steps / f"train.{name}" / "card.json", {"knobs": given})
         found = {name: f"made.{name}" for name in results}
@@ -194,7 +197,15 @@ def test_pairs_alone_start_from_the_model_that_the_run_trained(home, record, tmp
     path = home.runs / "mine.json"
     kept = json.loads(path.read_text())
     kept["steps"].append(
-        {"name": "fit", "stage": "own.train", "folder": "train.fit", "inputs": [], "role": "base", "engine": "x"}
+        {
+            "name": "fit",
+            "stage": "own.train",
+            "marks": marks_of("x.own"),
+            "folder": "train.fit",
+            "inputs": [],
+            "role": "base",
+            "engine": "x",
+        }
     )
     write_json(path, kept)
     export(home, "mine", "trl", tmp_path)

@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import polars as pl
 import pytest
+from stages_for_tests import marks_of
 
 from attar.core.table import write_part
 from attar.outputs.report import lineage
@@ -83,7 +84,7 @@ def made(home):
             folder = places[step["name"]] = f"{step['name']}-{name}"
             engine = step.get("engine")
             lines.append({"name": step["name"], "stage": step["stage"], "folder": folder, "engine": engine})
-            lines[-1] |= {"inputs": step.get("inputs", []), "role": step.get("role")}
+            lines[-1] |= {"inputs": step.get("inputs", []), "role": step.get("role"), "marks": marks_of(step["stage"])}
             if step.get("todo") or isinstance(step.get("table", 0), str | None):
                 continue
             table = step.get("table", pl.DataFrame({"id": ["a"]}))

@@ -1,4 +1,5 @@
 import pytest
+from stages_for_tests import marks_of
 
 from attar.engines.base import Spec
 from attar.outputs.report.formatting import figure, measured, money, points, short, took
@@ -10,7 +11,7 @@ from attar.runtime.flow import trace
 def steps_of_rounds():
     def step(name, stage, seconds, rows=1, tokens=0, **more):
         card = {"rows": rows, "seconds": seconds, "tokens_out": 1, "spent": {"tokens_out": tokens}}
-        return {"name": name, "stage": stage, "card": card, **more}
+        return {"name": name, "stage": stage, "marks": marks_of(stage), "card": card, **more}
 
     return [
         step("student-a", "train.sft.train", 500.0),
@@ -20,7 +21,7 @@ def steps_of_rounds():
         step("round-2-judge-1", "annotate.scorer.score", 5.0, 60),
         step("round-2-train", "train.sft.train", 30.0),
         step("round-10-answers-1", "synth.respond.sample", 200.0, 1200, 30_000),
-        step("round-10-train", "train.prefer.train", 0.0, todo=True),
+        step("round-10-train", "train.preference.train", 0.0, todo=True),
         step("random-prompts-round-2-train", "train.sft.train", 700.0),
     ]
 
@@ -36,7 +37,7 @@ def test_a_rounds_resources_are_the_sums_of_its_own_steps():
 def test_the_rounds_of_the_recipe_that_has_them_are_found_with_all_their_parts():
     traced = trace(alma, {"base": Spec("fake", "m")}, {"seeds": "pocket:20", "labels": "pocket:20", "rounds": 3})
     card = {"rows": 1, "seconds": 1.0, "spent": {"tokens_out": 1}}
-    steps = [{"name": step.name, "stage": step.title} for step in traced.steps]
+    steps = [{"name": step.name, "stage": step.title, "marks": step.marks.plain()} for step in traced.steps]
     found = by_round(steps, {step["name"]: card for step in steps})
     assert [(each.number, each.answers, each.writing, each.judging, each.training) for each in found] == [
         (2, 2, 2.0, 2.0, 1.0),  # the two first students answer; then those and the latest

@@ -205,7 +205,7 @@ def test_trainings_of_a_kind_share_a_drawing_and_long_ones_are_thinned(home, mad
         {"name": "train-a", "stage": "train.sft.train", "table": curve(4)},
         {"name": "train-b", "stage": "train.sft.train", "table": curve(1000)},
         {"name": "scorer", "stage": "train.scorer.train", "table": curve(2)},
-        {"name": "brief", "stage": "train.prefer.train", "table": curve(1)},
+        {"name": "brief", "stage": "train.preference.train", "table": curve(1)},
     ]
     made("one", {}, steps)
     students, judges = losses.losses(lineage.done(home, run_record(home, "one")).values())

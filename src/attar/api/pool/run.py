@@ -54,12 +54,12 @@ class Brief(Live):
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
         """Leave one line; of the pool only when it is read."""
-        if _told_of(step) and (fresh or step.title != "pool.read"):
+        if _told_of(step) and (fresh or step.marks.role != "pool"):
             super().end(step, card, fresh)
 
 
 def _told_of(step: Step) -> bool:
-    return not step.title.startswith(("select.ledger.", "select.keep.", "pool.only"))
+    return step.marks.role not in ("bookkeeping", "kept")
 
 
 def carry_out(choice: Choice, home: Home, watch: Watch, target: output.Target) -> dict[str, Any]:

@@ -7,6 +7,7 @@ engine: {kind: vllm, model: Qwen/Qwen3-8B, server: {tensor-parallel-size: 2, max
 """
 
 import http.client
+import logging
 import os
 import shutil
 import socket
@@ -30,6 +31,8 @@ from attar.engines.base import Reply, Request, Spec
 from attar.engines.http import engine as wired
 from attar.engines.local.engine import where
 from attar.engines.options import checked, title
+
+_log = logging.getLogger(__name__)
 
 WARDEN = Path(__file__).with_name("watchdog.py")
 _START = {
@@ -129,6 +132,7 @@ class Served:
         log = tempfile.NamedTemporaryFile(prefix=f"attar-{self.spec.kind}-", suffix=".log", delete=False)  # noqa: SIM115 (kept)
         environment = os.environ | self.options.get("env", {})
         command = self._command(port, name)
+        _log.debug("starting a server: %s (its log: %s)", " ".join(command), log.name)
         self._child = subprocess.Popen(
             [sys.executable, str(WARDEN), *command],
             stdin=subprocess.PIPE,

@@ -6,6 +6,7 @@ that; what would stop any is raised in the asking thread, after all that was und
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -19,6 +20,8 @@ from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request
 from attar.engines.http.failures import Mishap, pause
 from attar.engines.http.server_queue import Lane, loop
+
+_log = logging.getLogger(__name__)
 
 Ask = list[Request]
 """Requests that go in one call."""
@@ -180,6 +183,7 @@ class Stream:
                 self._flush_soon()
             if worst is None:
                 return
+            _log.debug("%s: %s; trying again", self.lane.base, worst.reason)
             pauses += 1
             tries += not worst.lost  # nobody was there to try it on
             self._leave()

@@ -13,7 +13,7 @@ import polars as pl
 
 from attar.core.errors import DataError, did_you_mean
 from attar.core.table import Table, read
-from attar.runtime.home import Home, card, run_record
+from attar.runtime.home import Home, card, marked_record
 from attar.stages.evaluate.judging import provenance
 
 OUTCOMES = ("correct", "score", "preference")
@@ -46,7 +46,7 @@ def side(home: Home, given: str) -> Side:
     run, colon, arm = given.rpartition(":")
     if not colon or (home.runs / f"{given}.json").exists():
         run, arm = given, ""
-    record = run_record(home, run)
+    record = marked_record(home, run)
     there = arms(record)
     if not there:
         raise DataError(_without_answers(record))

@@ -53,7 +53,7 @@ def card_text(facts: Mapping[str, Any]) -> str:
         header=yaml.safe_dump(_header(facts), sort_keys=False, allow_unicode=True),
         total=sum(_rows(config) for config in facts["configs"].values()),
         filters=[step for step in facts["lineage"] if step["dropped"] is not None],
-        decontaminated=[step for step in facts["lineage"] if step["stage"].startswith("select.decontaminate")],
+        decontaminated=[step for step in facts["lineage"] if step["does"] == "decontamination"],
         asked=[_asked(step) for step in facts["lineage"] if step["engine"]],
         models=sorted({step["engine"] for step in facts["lineage"] if step["engine"] and not step["trained"]}),
         spent={key: sum(step[key] for step in facts["lineage"]) for key in ("tokens_in", "tokens_out", "asked", "seconds")},
@@ -80,7 +80,11 @@ def _header(facts: Mapping[str, Any]) -> dict[str, Any]:
         "pretty_name": facts["run"],
         "task_categories": ["text-generation"],
         "size_categories": [next((name for most, name in _SIZES if total < most), "10M<n<100M")],
-        "tags": ["synthetic", "attar", *(["preference"] if any(c["form"] == "pairs" for c in configs.values()) else [])],
+        "tags": [
+            *(["synthetic"] if facts["texts"]["written"] else []),
+            "attar",
+            *(["preference"] if any(c["form"] == "pairs" for c in configs.values()) else []),
+        ],
         "configs": [_config(name, config, first=i == 0) for i, (name, config) in enumerate(filled.items())],
     }
     return {key: value for key, value in header.items() if value}

@@ -10,15 +10,16 @@ import polars as pl
 from attar.core.errors import DataError
 from attar.core.table import parts
 from attar.outputs.dataset import redact
-from attar.runtime.home import Home, card, run_record
+from attar.runtime.home import Home, card, marked_record
 
 _COUNTS = ("asked", "recalled", "tokens_in", "tokens_out", "seconds")
 _MOST_REASONS = 20
+_TEXTS = {"messages", "prompt", "response", "chosen", "rejected"}
 
 
 def finished(home: Home, name: str) -> dict[str, Any]:
     """The record of a run that has come to its end."""
-    record = run_record(home, name)
+    record = marked_record(home, name)
     undone = [step["name"] for step in record["steps"] if card(home.steps / step["folder"]) is None]
     if record["finished"] is None or undone:
         left = f" (not done: {', '.join(undone[:3])}{', ...' if len(undone) > 3 else ''})" if undone else ""
@@ -37,6 +38,36 @@ def ancestry(record: Mapping[str, Any], results: Iterable[str]) -> list[dict[str
             wanted.add(name)
             queue += [*steps[name]["inputs"], *trained_by(steps[name], steps)]
     return [step for step in record["steps"] if step["name"] in wanted]
+
+
+def whose_texts(home: Home, record: Mapping[str, Any], results: Iterable[str]) -> dict[str, list[str]]:
+    """The steps that brought the texts of these results: those that read them from a pool, and those whose model wrote some."""
+    steps = {step["name"]: step for step in record["steps"]}
+    by_folder = {step["folder"]: step["name"] for step in record["steps"]}
+    seen, queue = set(), [by_folder[record["results"][name]] for name in results]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            inputs = steps[name]["inputs"]
+            queue += inputs if steps[name]["marks"]["role"] == "union" else inputs[:1]
+    on = [step for step in record["steps"] if step["name"] in seen]
+    return {
+        "read": [step["name"] for step in on if step["marks"]["role"] == "pool"],
+        "written": [step["name"] for step in on if step["engine"] and _writes(home, step, steps)],
+    }
+
+
+def _writes(home: Home, step: Mapping[str, Any], steps: Mapping[str, Any]) -> bool:
+    """Whether a step's model wrote texts of its rows: by its mark, or by the columns that are new."""
+    if step["marks"]["role"] in ("samples", "answers"):
+        return True
+    before = [name for other in step["inputs"][:1] for name in _columns(home, steps[other])]
+    return bool(_TEXTS & set(_columns(home, step)) - set(before))
+
+
+def _columns(home: Home, step: Mapping[str, Any]) -> list[str]:
+    return list(pl.read_parquet_schema(parts(home.steps / step["folder"])[0]))
 
 
 def trained_by(step: Mapping[str, Any], steps: Mapping[str, Any]) -> list[str]:
@@ -58,6 +89,7 @@ def _told(step: dict[str, Any], cards: Mapping[str, dict[str, Any]], steps: Mapp
     return {
         "step": step["name"],
         "stage": step["stage"],
+        "does": step["marks"]["role"],
         "role": step.get("role"),
         "engine": _engine(step, steps),
         "kind": (found.get("engine") or {}).get("kind"),

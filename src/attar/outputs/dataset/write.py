@@ -98,8 +98,8 @@ def has_data(home: Home, record: Mapping[str, Any]) -> bool:
 
 def _told(record: Mapping[str, Any]) -> dict[str, str]:
     """The results that may be data, and their folders: not what examinations made."""
-    stages = {step["folder"]: step["stage"] for step in record["steps"]}
-    return {name: folder for name, folder in record["results"].items() if not stages[folder].startswith("evaluate.")}
+    roles = {step["folder"]: step["marks"]["role"] for step in record["steps"]}
+    return {name: folder for name, folder in record["results"].items() if roles[folder] != "exam"}
 
 
 def _may_write(target: Path) -> None:
@@ -192,6 +192,7 @@ def _facts(
         "finished": record["finished"],
         "paper": record["paper"],
         "configs": configs,
+        "texts": lineage.whose_texts(home, record, sources),
         "lineage": lineage.lineage(home, steps),
         "run_file": lineage.run_file(record),
     }

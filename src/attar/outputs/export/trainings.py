@@ -12,17 +12,17 @@ from typing import Any
 from attar.core.errors import DataError, RecipeError
 from attar.core.table import parts
 from attar.engines.local.engine import where
-from attar.runtime.home import Home, card, run_record
+from attar.runtime.home import Home, card, marked_record
 from attar.stages.train import preference, sft
 
 _AT_ONCE = 4
 """Rows that one device takes at a time, at most; the rest of a batch is accumulated."""
 
 _STAGES = (
-    ("sft", "train.sft.train", sft.train, "train"),
-    ("pairs", "train.prefer.train", preference.train, "prefer"),
+    ("sft", "answers", sft.train, "train"),
+    ("pairs", "pairs", preference.train, "prefer"),
 )
-"""Results by name, the stage that trains on each, and the group of knobs that built-in recipes keep for it."""
+"""Results by name, what a stage that trains on each is marked with, ours, and the group of knobs that built-in recipes keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Training:
 
 def trainings(home: Home, run: str, base: str | None) -> list[Training]:
     """What a run has to train on: first its conversations, then its pairs, which start from the model of the former."""
-    record, found = run_record(home, run), []
-    for result, title, stage, group in _STAGES:
-        step, folder = _step(record, result, title)
+    record, found = marked_record(home, run), []
+    for result, taught, stage, group in _STAGES:
+        step, folder = _step(record, result, taught)
         if folder is None:
             continue
         if not parts(home.steps / folder):
@@ -73,10 +73,10 @@ def trainings(home: Home, run: str, base: str | None) -> list[Training]:
     return found
 
 
-def _step(record: Mapping[str, Any], result: str, title: str) -> tuple[Mapping[str, Any] | None, str | None]:
+def _step(record: Mapping[str, Any], result: str, taught: str) -> tuple[Mapping[str, Any] | None, str | None]:
     """The step that trains on a result, if there is one, and the folder of that result's rows."""
     folders = {step["name"]: step["folder"] for step in record["steps"]}
-    steps = [step for step in record["steps"] if step["stage"] == title]
+    steps = [step for step in record["steps"] if step["marks"]["trains"] == taught]
     folder = record["results"].get(result) or (folders[steps[0]["inputs"][0]] if steps else None)
     return next((step for step in steps if folders[step["inputs"][0]] == folder), None), folder
 

@@ -15,7 +15,6 @@ from attar.outputs.report.lineage import Level, Line
 
 _SCORES = ("reward", "rating", "evol", "score", "quality", "complexity")
 _EACH = 3
-_RANKING = ("select.rank.top", "select.rank.best", "select.diverse.keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def examples(line: Line) -> list[Examples]:
 
 def _ranked_by(line: Line) -> list[str]:
     """What the selection ranked by, the last ranking first."""
-    judged = [step for steps in line.verdicts.values() for step in steps if step.stage in _RANKING]
+    judged = [step for steps in line.verdicts.values() for step in steps if step.role == "ranking"]
     return [str(step.card["knobs"].get("by")) for step in reversed(judged) if step.card.get("knobs")]
 
 

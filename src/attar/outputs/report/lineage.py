@@ -16,9 +16,6 @@ import polars as pl
 from attar.core.table import Table, parts
 from attar.runtime.home import Home, card
 
-_OF_ALL = ("select.keep.together", "select.few.of_each")
-"""Stages whose rows come from all of their inputs; of the others' the first input has the rows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -26,10 +23,16 @@ class Step:
 
     name: str
     stage: str
+    marks: Mapping[str, Any]
     folder: Path
     inputs: tuple[str, ...]
     card: Mapping[str, Any]
     columns: Mapping[str, pl.DataType]
+
+    @property
+    def role(self) -> str | None:
+        """What its rows are, by its stage's mark."""
+        return self.marks["role"]
 
     @property
     def rows(self) -> int:
@@ -91,7 +94,7 @@ def done(home: Home, run: Mapping[str, Any]) -> dict[str, Step]:
         if found := card(folder):
             first = next(iter(parts(folder)), None)
             columns = pl.read_parquet_schema(first) if first else {}
-            out[step["name"]] = Step(step["name"], step["stage"], folder, tuple(step["inputs"]), found, columns)
+            out[step["name"]] = Step(step["name"], step["stage"], step["marks"], folder, tuple(step["inputs"]), found, columns)
     return out
 
 
@@ -123,7 +126,7 @@ def _behind(end: Step, steps: Mapping[str, Step]) -> set[str]:
         step = todo.pop()
         if step.name not in found:
             found.add(step.name)
-            sources = step.inputs if step.stage in _OF_ALL else step.inputs[:1]
+            sources = step.inputs if step.role == "union" else step.inputs[:1]
             todo += [steps[name] for name in sources if name in steps]
     return found
 
@@ -135,7 +138,7 @@ def numberless(name: str) -> str:
 
 def _judged(level: Level, steps: Mapping[str, Step]) -> tuple[Step, ...]:
     """The verdicts by which the rows of a level were kept."""
-    named = [step.inputs[1] for step in level.steps if step.stage == "select.keep.rows" and len(step.inputs) > 1]
+    named = [step.inputs[1] for step in level.steps if step.role == "kept" and len(step.inputs) > 1]
     found = [steps[name] for name in named if name in steps]
     return tuple(step for step in found if {"id", "kept", "reason"} <= set(step.columns))
 

@@ -10,9 +10,9 @@ from attar.outputs.report import charts
 from attar.outputs.report.lineage import Step
 
 _KINDS = {
-    "train.sft.train": "Students, trained on answers",
-    "train.prefer.train": "Students, trained on pairs",
-    "train.scorer.train": "Judges",
+    "answers": "Students, trained on answers",
+    "pairs": "Students, trained on pairs",
+    "labels": "Judges",
 }
 _POINTS = 300
 """Points of a line; of more, each stands for the mean of a few."""
@@ -31,9 +31,10 @@ def losses(steps: Iterable[Step]) -> list[Losses]:
     """The curves of all trainings that are done, by kind; one with a single step has no curve."""
     by_kind: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for step in steps:
-        if step.stage.startswith("train.") and {"step", "loss"} <= set(step.columns) and len(points := thinned(step)) > 1:
-            by_kind.setdefault(step.stage, {})[step.name] = points
-    return [Losses(_KINDS.get(kind, kind), len(lines), _chart(lines)) for kind, lines in by_kind.items()]
+        taught = step.marks["trains"]
+        if taught and {"step", "loss"} <= set(step.columns) and len(points := thinned(step)) > 1:
+            by_kind.setdefault(taught, {})[step.name] = points
+    return [Losses(_KINDS[kind], len(lines), _chart(lines)) for kind, lines in by_kind.items()]
 
 
 def thinned(step: Step) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from attar.outputs.report.charts import Drawing
 from attar.outputs.report.formatting import FILTERS
 from attar.outputs.report.round_costs import by_round
 from attar.outputs.report.script import script
-from attar.runtime.home import Home, card, run_record
+from attar.runtime.home import Home, card, marked_record
 
 _OWN = ("scores", "agreement", "reliability", "coverage", "prompts", "sft", "pairs", "audit", "ledger", "columns")
 """Results that have a section of their own; of the others those that are figures are shown as such."""
@@ -50,7 +50,7 @@ class _Charts(dict[str, Drawing]):
 
 def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
     """Write the page of a run, or of several that are compared; where it lies."""
-    runs = [run_record(home, name) for name in names]
+    runs = [marked_record(home, name) for name in names]
     tables = checked(runs, [_result(home, each, "scores") for each in runs])
     place = _Charts()
     told = _scores(tables, runs) | _made(home, runs[0]) | _found(home, runs[0])

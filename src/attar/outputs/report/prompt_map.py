@@ -53,7 +53,7 @@ def plane(line: Line, steps: Sequence[Step]) -> Plane | None:
     table = table.filter(wide == wide[0])
     vectors = table["embedding"].explode().to_numpy().reshape(len(table), -1)
     places, share = flat(vectors)
-    by_letters = embedded is None or embedded.stage == "annotate.embed.letters"
+    by_letters = embedded is None or embedded.role == "letters"
     return Plane(len(ids), len(table), by_letters, share, chart(_points(table, places, line)))
 
 

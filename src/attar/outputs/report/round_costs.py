@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_WRITING, _JUDGING, _TRAINING = "synth.respond.sample", ("annotate.scorer.score", "annotate.reward.score"), "train."
-
 
 @dataclass(slots=True)
 class Round:
@@ -36,17 +34,17 @@ def by_round(steps: Sequence[Mapping[str, Any]], cards: Mapping[str, Mapping[str
         if step["name"] not in cards:
             own.whole = False
             continue
-        _add(own, step["stage"], cards[step["name"]])
+        _add(own, step["marks"], cards[step["name"]])
     return [rounds[number] for number in sorted(rounds)]
 
 
-def _add(own: Round, stage: str, card: Mapping[str, Any]) -> None:
+def _add(own: Round, marks: Mapping[str, Any], card: Mapping[str, Any]) -> None:
     own.seconds += card["seconds"]
-    if stage == _WRITING:
+    if marks["role"] == "answers":
         own.answers += card["rows"]
         own.tokens += card["spent"]["tokens_out"]
         own.writing += card["seconds"]
-    elif stage in _JUDGING:
+    elif marks["role"] == "scores":
         own.judging += card["seconds"]
-    elif stage.startswith(_TRAINING):
+    elif marks["trains"]:
         own.training += card["seconds"]

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import RecipeError
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
 from attar.engines.base import Embedder, Request, in_order
 from attar.similarity.shingles import changes
@@ -47,6 +47,7 @@ def vectors(table: Table, *, engine: Embedder, column: str = "prompt", into: str
     )
 
 
+@role("letters")
 @rowwise
 def letters(table: Table, *, column: str = "prompt", into: str = "embedding", width: int = 512) -> Table:
     """{column} -> {into}, {into}_error: its pieces of three to five letters, hashed: wording, no meaning, and no model."""

@@ -10,13 +10,14 @@ import polars as pl
 
 from attar.core.errors import RecipeError, did_you_mean
 from attar.core.replies import LEAST_MASS, Scored, expected
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
 from attar.engines.ask_rows import weighed
 from attar.engines.base import Grader
 from attar.stages.annotate.judge_prompts import RUBRICS, Rubric
 
 
+@role("scores")
 @rowwise
 def score(
     table: Table,

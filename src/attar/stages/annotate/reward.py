@@ -5,11 +5,12 @@ from math import isfinite
 
 import polars as pl
 
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
 from attar.engines.base import Reply, Request, Rewarder, in_order
 
 
+@role("scores")
 @rowwise
 def score(table: Table, *, engine: Rewarder, into: str = "reward", response: str = "response") -> Table:
     """messages, {response} -> {into}, {into}_error; a response that is not the conversation's own takes its place."""

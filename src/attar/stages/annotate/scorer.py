@@ -14,7 +14,7 @@ from attar.core import scorer_prompts
 from attar.core.errors import RecipeError
 from attar.core.replies import LEAST_MASS, Scored, Weights, expected, normal
 from attar.core.scorer_prompts import LABELS, WORDINGS, Question
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
 from attar.engines.base import Grader, Request, Spec, in_order
 from attar.engines.local.engine import where
@@ -26,6 +26,7 @@ Turn = tuple[str | None, str | None]
 _KNOBS = {"wording": "question", "numbers": "labels"}
 
 
+@role("scores")
 @rowwise
 def score(  # noqa: PLR0913 (how a scorer is asked, and of what)
     table: Table,

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.errors import DataError
+from attar.core.stage import role
 from attar.core.table import COLUMNS, Table
 from attar.data import formats, readers, sources
 
@@ -35,6 +36,7 @@ class Row:
     value: Mapping[str, Any]
 
 
+@role("exam")
 def questions(*, source: str, content: str | None = None, split: str | None = None) -> Table:
     """() -> id, question, prompt, messages; where there, category, level, topic, reference(s), turns, checklist, tags.
 

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.errors import DataError
+from attar.core.stage import role
 from attar.core.table import Table, need
 from attar.stages.evaluate.questions import ASKS, NAMES, Row, rows, text_of
 
@@ -19,6 +20,7 @@ _SAID = ("choices", "messages", "output", "response", "completion", "answer")
 _MODELS = ("generator", "model", "model_id")
 
 
+@role("exam")
 def read(
     questions: Table, *, source: str, content: str | None = None, model: str | None = None, split: str | None = None
 ) -> Table:
@@ -39,6 +41,7 @@ def read(
     return read_ if "turns" in questions.columns else read_.drop("turn")
 
 
+@role("exam")
 def by_model(responses: Table) -> Table:
     """writer -> the same with model, and question where there is none: the row's own name, or the row's that it is of."""
     need(responses, "id", "writer")
@@ -46,11 +49,13 @@ def by_model(responses: Table) -> Table:
     return responses.with_columns(pl.col("writer").alias("model"), pl.col(own).alias("question"))
 
 
+@role("exam")
 def turns(first: Table, second: Table) -> Table:
     """Answers to first turns and to second ones -> both, each with its `turn`."""
     return pl.concat([first.with_columns(pl.lit(1, dtype=pl.Int64).alias("turn")), second], how="diagonal")
 
 
+@role("exam")
 def battles(responses: Table, against: Table, *, model: str | None = None, opponent: str | None = None) -> Table:
     """Two models' answers to the same questions -> against, model, opponent beside `response`; each question must have both."""
     keys = ["question", *(["turn"] if "turn" in responses.columns and "turn" in against.columns else [])]

@@ -11,7 +11,7 @@ from typing import Literal
 import polars as pl
 
 from attar.core.errors import RecipeError
-from attar.core.stage import folds
+from attar.core.stage import folds, role
 from attar.core.table import Table, need
 from attar.stages.select.rank import lots
 from attar.stages.select.where import expression
@@ -22,6 +22,7 @@ _AT_ONCE = 50_000
 Others = Literal["drawn", "lowest"]
 
 
+@role("union")
 @folds
 def of_each(
     *answers: Iterable[Table], by: str, of: str = "parent", others: int = 8, which: Others = "drawn", seed: int = 0

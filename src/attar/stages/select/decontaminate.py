@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
-from attar.core.stage import reads, rowwise
+from attar.core.stage import reads, role, rowwise
 from attar.core.table import Table, need
 from attar.similarity.matrix import cosines, matrix, unit
 from attar.similarity.products import Numpy
@@ -60,6 +60,7 @@ def pinned(against: Sequence[str] = _ALL) -> dict[str, Any]:
     return {"against": list(against), "content": [content_of(source) for source in against]}
 
 
+@role("decontamination")
 @rowwise
 def apart(
     table: Table,
@@ -123,6 +124,7 @@ def _judged(table: Table, reasons: list[str | None]) -> Table:
     )
 
 
+@role("decontamination")
 @reads(lambda knobs: (knobs["column"],))
 def apart_by_meaning(
     table: Table, benchmark: Table, *, column: str = "embedding", threshold: float = 0.9, name: str = "benchmark"

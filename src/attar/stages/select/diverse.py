@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import RecipeError
-from attar.core.stage import reads
+from attar.core.stage import reads, role
 from attar.core.table import Table, need
 from attar.similarity.backends import arithmetic
 from attar.similarity.matrix import Matrix, matrix
@@ -35,6 +35,7 @@ def repr_filter(
     return filtered(embeddings, threshold, keep, arithmetic(backend), block)
 
 
+@role("ranking")
 @reads(lambda knobs: (knobs["column"], *(columns(knobs["by"]) if knobs["by"] else ())))
 def keep(
     table: Table, *, column: str = "embedding", by: str | None = None, threshold: float = 0.9, keep: int | None = None

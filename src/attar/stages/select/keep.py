@@ -3,10 +3,11 @@
 import polars as pl
 
 from attar.core.errors import DataError
-from attar.core.stage import aligned
+from attar.core.stage import aligned, role
 from attar.core.table import Table
 
 
+@role("kept")
 @aligned
 def rows(table: Table, verdicts: Table) -> Table:
     """any, and verdicts on them in the same order -> the kept rows, unchanged."""
@@ -23,6 +24,7 @@ def columns(table: Table, more: Table) -> Table:
     return table.with_columns(more.drop("id"))
 
 
+@role("union")
 def together(*tables: Table) -> Table:
     """several tables -> all their rows, one table behind the other; a column that one lacks is null there."""
     whole = pl.concat(tables, how="diagonal")

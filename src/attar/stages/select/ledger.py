@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
-from attar.core.stage import aligned, reads, rowwise
+from attar.core.stage import aligned, reads, role, rowwise
 from attar.core.table import Table, need, verdicts
 from attar.stages.select.where import columns as columns_of
 from attar.stages.select.where import expression
@@ -19,6 +19,7 @@ from attar.stages.select.where import expression
 SCORE, ORDER = "pool_score", "pool_order"
 
 
+@role("bookkeeping")
 @reads("messages_error")
 def opened(table: Table) -> Table:
     """messages_error -> a ledger: rows that could not be read are dropped by the step `read`."""
@@ -34,6 +35,7 @@ def opened(table: Table) -> Table:
     )
 
 
+@role("bookkeeping")
 @aligned
 def left(table: Table, ledger: Table, *more: Table, columns: Sequence[str] = (), by: str | None = None) -> Table:
     """any, a ledger, other columns of the same rows -> of the rows still kept: id, `columns`, and what orders them.
@@ -57,12 +59,14 @@ def left(table: Table, ledger: Table, *more: Table, columns: Sequence[str] = (),
     return rest
 
 
+@role("bookkeeping")
 @rowwise
 def added(table: Table) -> Table:
     """any -> id, and what steps have added to what `left` gave them."""
     return table.drop("messages", "prompt", "response", "conversation", SCORE, ORDER, strict=False)
 
 
+@role("bookkeeping")
 def after(ledger: Table, judged: Table, *, step: str) -> Table:
     """a ledger, verdicts on the rows that it keeps -> the ledger after them."""
     if not ledger.filter("kept")["id"].equals(judged["id"]):
@@ -80,6 +84,7 @@ def after(ledger: Table, judged: Table, *, step: str) -> Table:
     )
 
 
+@role("bookkeeping")
 @reads(lambda knobs: (knobs["column"], *((f"{knobs['column']}_error",) if knobs["told"] else ())))
 def has(table: Table, *, column: str, told: bool = False, called: str | None = None) -> Table:
     """{column} -> verdicts: a row without a value is dropped; {column}_error says why if it is `told`."""
@@ -95,6 +100,7 @@ def has(table: Table, *, column: str, told: bool = False, called: str | None = N
     return table.select("id", (~none).alias("kept"), reason.cast(pl.String).alias("reason"), none_of.alias("because"))
 
 
+@role("bookkeeping")
 @reads("id")
 def first(table: Table, *, keep: int) -> Table:
     """id -> verdicts: the first `keep` rows, in the order in which they stand."""

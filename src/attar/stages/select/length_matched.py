@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
-from attar.core.stage import reads
+from attar.core.stage import as_many_as, reads
 from attar.core.table import Table, verdicts
 from attar.stages.select.budget import amounts
 from attar.stages.select.rank import lots
@@ -19,6 +19,7 @@ from attar.stages.select.where import columns
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
+@as_many_as(1)
 @reads(lambda knobs: columns(knobs["by"]))
 def draw(table: Table, like: Table, *, by: str, within: float = 0.05, seed: int = 0) -> Table:
     """the columns of `by`, a length -> verdicts: as many random rows as `like` has, as long as its are."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
-from attar.core.stage import reads
+from attar.core.stage import as_many_as, reads, role
 from attar.core.table import Table, need, verdicts
 from attar.stages.select.where import columns, expression
 
@@ -21,6 +21,7 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
     return (*columns(knobs["by"]), *(columns(knobs["per"]) if knobs["per"] else ()))
 
 
+@role("ranking")
 @reads(_reads)
 def top(table: Table, *, by: str, keep: int, per: str | None = None, share: Share = "even") -> Table:
     """the columns of `by` -> verdicts: the `keep` rows that are highest, ties by id; nulls are never kept.
@@ -35,6 +36,7 @@ def top(table: Table, *, by: str, keep: int, per: str | None = None, share: Shar
     return _cut(ranked.join(_limits(sizes, checked(keep), share), on="stratum", how="left", maintain_order="left"), by, able)
 
 
+@role("ranking")
 @reads(lambda knobs: (knobs["of"], *columns(knobs["by"])))
 def best(table: Table, *, by: str, of: str = "parent") -> Table:
     """{of}, the columns of `by` -> verdicts: of each group the row that is highest, ties by id; a null is never best."""
@@ -55,6 +57,7 @@ def best(table: Table, *, by: str, of: str = "parent") -> Table:
     )
 
 
+@as_many_as(1)
 @reads("id")
 def chance(table: Table, like: Table | None = None, *, keep: int | None = None, seed: int = 0) -> Table:
     """id -> verdicts: any `keep` rows, or as many as `like` has, decided by each id and the seed alone."""

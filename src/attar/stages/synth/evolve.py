@@ -16,7 +16,7 @@ import polars as pl
 from attar.core.errors import RecipeError, did_you_mean
 from attar.core.fingerprint import seed_of
 from attar.core.replies import Failure
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, turns
 from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
@@ -44,6 +44,7 @@ class _Plan:
             raise RecipeError(f"{self.rounds} rounds of {len(self.ways)} ways: rounds are 1 to {_MOST_ROUNDS}, ways 1 or more")
 
 
+@role("samples")
 @rowwise
 def prompts(  # noqa: PLR0913 (sampling is two knobs)
     table: Table,
@@ -60,6 +61,7 @@ def prompts(  # noqa: PLR0913 (sampling is two knobs)
     return _evolved(table, engine, _Plan("prompt", tuple(ways), rounds, Sampling(temperature, max_tokens=max_tokens), seed))
 
 
+@role("samples")
 @rowwise
 def responses(  # noqa: PLR0913 (sampling is two knobs)
     table: Table,

@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from attar.core.fingerprint import seed_of
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
 from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
@@ -54,6 +54,7 @@ The message
 - is as long as it has to be, and no longer."""
 
 
+@role("samples")
 @rowwise
 def ask(  # noqa: PLR0913 (sampling is three knobs)
     table: Table,

@@ -13,7 +13,7 @@ import polars as pl
 
 from attar.core.errors import DataError, RecipeError
 from attar.core.fingerprint import seed_of
-from attar.core.stage import reads, rowwise
+from attar.core.stage import reads, role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
 from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
@@ -90,6 +90,7 @@ def sheet(prompts: Sequence[str], form: Form) -> tuple[str, list[str]]:
     return "".join(f"{text}\n{mark}\n" for text in (HEADING, *prompts)), [mark]
 
 
+@role("samples")
 @rowwise
 def ask(
     table: Table, *, engine: Writer, temperature: float = 1.0, top_p: float = 1.0, max_tokens: int = 512, seed: int = 0

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's own only from
 from attar.chat.templates import Prefix, prefix
 from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
 from attar.engines.ask_rows import Answer, answers
 from attar.engines.base import Request, Sampling, Writer
@@ -78,6 +78,7 @@ def draws_for(table: Table, *, temperature: float = 1.0, top_p: float = 1.0) -> 
     )
 
 
+@role("samples")
 @rowwise
 def ask(
     table: Table,

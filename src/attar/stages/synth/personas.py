@@ -14,7 +14,7 @@ import polars as pl
 
 from attar.core.errors import DataError, RecipeError
 from attar.core.fingerprint import fingerprint, seed_of
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import ORIGIN, Table, need, origin, put
 from attar.data import sources as origins
 from attar.engines.ask_rows import Answer, answers
@@ -117,6 +117,7 @@ def _named(people: Table, count: int, where: str) -> Table:
     return people.select(pl.Series("id", ids, dtype=pl.String), pl.all())
 
 
+@role("samples")
 @rowwise
 def from_text(
     table: Table, *, engine: Writer, column: str = "text", temperature: float = 1.0, max_tokens: int = 256, seed: int = 0
@@ -130,6 +131,7 @@ def from_text(
     return made.with_columns(pl.Series("origin", [source] * len(table), dtype=ORIGIN))
 
 
+@role("samples")
 @rowwise
 def related(
     table: Table,

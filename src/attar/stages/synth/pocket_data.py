@@ -10,7 +10,7 @@ from typing import Any, Literal
 import polars as pl
 
 from attar.core.errors import RecipeError
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put, turns
 from attar.pocket.speech import instruct, parse, respond
 from attar.pocket.tasks import FAMILIES, Task, held_out, level, make
@@ -44,6 +44,7 @@ def answers(table: Table) -> Table:
     return told.with_columns(pl.Series("messages", talks, dtype=COLUMNS["messages"]))
 
 
+@role("pool")
 def pool(*, count: int, wrong: float = 0.3, repeats: float = 0.2, seed: int = 0) -> Table:
     """() -> id, messages, prompt, response, messages_error, truth: mostly easy tasks, some answered wrong, some there twice."""
     dice, rows = Random(seed), []

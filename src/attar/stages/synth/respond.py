@@ -3,12 +3,13 @@
 import polars as pl
 
 from attar.core.fingerprint import seed_of
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put
 from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
 
 
+@role("answers")
 @rowwise
 def sample(  # noqa: PLR0913 (sampling is four knobs)
     table: Table,

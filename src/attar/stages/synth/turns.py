@@ -4,7 +4,7 @@ import polars as pl
 
 from attar.chat.templates import next_turn_prefix
 from attar.core.fingerprint import seed_of
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put
 from attar.engines.ask_rows import answers
 from attar.engines.base import Request, Sampling, Writer
@@ -19,6 +19,7 @@ FOLLOW_UP = (
 _OF_ANSWER = ("response", "reward", "reasoning", "writer", "base_re")
 
 
+@role("samples")
 @rowwise
 def extend(  # noqa: PLR0913 (sampling is three knobs)
     table: Table,

@@ -16,8 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from attar.core import errors
-from attar.core.errors import EngineError
+from attar.core.errors import EngineError, as_raised
 from attar.core.table import Table
 from attar.engines.base import Spec
 from attar.engines.http.managed_server import WARDEN
@@ -61,7 +60,7 @@ def _launched(job: Job, rows: Table, processes: int, config: Path | None) -> Tab
             code = child.wait()
     if (place / "error.json").exists():
         said = json.loads((place / "error.json").read_text())
-        raise getattr(errors, said["kind"])(said["text"])
+        raise as_raised(said["kind"], said["text"])
     if code or not (place / "curve.parquet").exists():
         lines = [line.strip() for line in (place / "log.txt").read_text(errors="replace").splitlines() if line.strip()]
         raise EngineError(

@@ -21,7 +21,7 @@ BETAS = {"dpo": 0.01, "ipo": 0.01, "kto": 0.1, "simpo": 2.0, "orpo": 0.1}
 Method = Literal["dpo", "ipo", "kto", "simpo", "orpo"]
 
 
-@trains
+@trains(on="pairs")
 @reads("messages", "chosen", "rejected")
 def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     table: Table,

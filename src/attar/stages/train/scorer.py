@@ -33,7 +33,7 @@ def _read(knobs: Mapping[str, Any]) -> tuple[str, ...]:
     return ("prompt", *(["response"] if asked.on_response else []), knobs["column"])
 
 
-@trains
+@trains(on="labels")
 @reads(_read)
 def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     table: Table,

@@ -11,7 +11,7 @@ from attar.stages.train import distributed, loss_mask_check
 from attar.stages.train.trainer import Job, Opened, Ready, Settings, answered
 
 
-@trains
+@trains(on="answers")
 @reads("messages", "response")
 def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     table: Table,

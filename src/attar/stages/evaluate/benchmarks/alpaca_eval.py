@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
+from attar.core.stage import role
 from attar.core.table import Table, need
 from attar.stages.evaluate.benchmarks.length_control import Battles, control, known, text_hash
 from attar.stages.evaluate.judging.provenance import carried
@@ -40,6 +41,7 @@ def first_wins(top: Mapping[str, float]) -> float | None:
     return first / (first + second)
 
 
+@role("exam")
 def figures(
     battles: Table, *, bootstrap: int = 1000, seed: int = 0, difficulty_of: Literal["question", "row"] = "question"
 ) -> Table:

@@ -16,7 +16,7 @@ from attar.chat.templates import Message
 from attar.core.errors import DataError, RecipeError
 from attar.core.fingerprint import seed_of
 from attar.core.replies import LEAST_MASS, Failure, Weights, expected, normal
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
 from attar.engines.ask_rows import Answer, answers, weighed
 from attar.engines.base import Grader, Request, Sampling, Writer
@@ -66,6 +66,7 @@ class Game:
     error: str | None = None
 
 
+@role("exam")
 @rowwise
 def ask(  # noqa: PLR0913 (what is asked, in which order, what it counts, and how the verdict is drawn)
     battles: Table,
@@ -106,6 +107,7 @@ def ask(  # noqa: PLR0913 (what is asked, in which order, what it counts, and ho
     return judged(out, engine.spec, asked=words.asked, order=order, date=date)
 
 
+@role("exam")
 @rowwise
 def weigh(  # noqa: PLR0913 (what is asked, in which order, what it counts, and what counts as an answer)
     battles: Table,

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError, did_you_mean
+from attar.core.stage import role
 from attar.core.table import Table, need
 from attar.stages.evaluate.benchmarks.style import Length, columns, leads, scaled
 from attar.stages.evaluate.figures.accuracy import ALL
@@ -28,6 +29,7 @@ _MAY |= {"weight": pl.Float64, "votes": pl.List(pl.Float64)}
 """Columns that battles may lack: without a weight a battle counts once."""
 
 
+@role("exam")
 def figures(  # noqa: PLR0913 (what is held even, how, against whom, and how far it is drawn)
     battles: Table,
     *,

@@ -13,6 +13,7 @@ import polars as pl
 
 from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
+from attar.core.stage import role
 from attar.core.table import COLUMNS, Table, turns
 
 Demand = tuple[str, dict[str, Any]]
@@ -168,6 +169,7 @@ _APART = {"sections": _CASES}
 """A heading has its own capital letter."""
 
 
+@role("exam")
 def tasks(*, count: int = 300, seed: int = 0) -> Table:
     """() -> id, question, prompt, messages, level, constraints: distinct questions, of each level alike."""
     prompts: dict[str, tuple[str, list[dict[str, Any]]]] = {}

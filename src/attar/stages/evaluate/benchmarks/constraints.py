@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.errors import DataError, did_you_mean
-from attar.core.stage import reads, rowwise
+from attar.core.stage import reads, role, rowwise
 from attar.core.table import COLUMNS, Table, need, turns
 from attar.stages.evaluate import questions as exam
 from attar.stages.evaluate.benchmarks.constraint_kinds import missed, sound
@@ -91,6 +91,7 @@ def _bounds(name: str, ours: str, value: Any, relation: object) -> dict[str, Any
     return {"least": value} if relation == "at least" else {"most": value - 1}
 
 
+@role("exam")
 def questions(*, source: str, content: str | None = None, split: str | None = None) -> Table:
     """() -> id, question, prompt, messages, constraints: of a file or a dataset on the Hub, in our form or IFEval's."""
     lines = []
@@ -124,6 +125,7 @@ def _parsed(value: object) -> list[dict[str, Any]]:
     return [sound(item) for item in value]
 
 
+@role("exam")
 @rowwise
 def check(table: Table) -> Table:
     """response, constraints -> followed, followed_loose (one each), missed (why, of what is not), correct, correct_loose.
@@ -164,6 +166,7 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in ("constraints", *_FOLLOWED, knobs["question"], knobs["model"]) if name)
 
 
+@role("exam")
 @reads(_reads)
 def figures(table: Table, *, question: str | None = "question", model: str | None = None) -> Table:
     """constraints, followed, followed_loose, {question}, {model} -> id, {model}, kind, figure, value, low, high, count.

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.errors import DataError
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
 from attar.stages.evaluate import questions as exam
 from attar.stages.evaluate.figures.means import Draws, Part, figures_of
@@ -22,6 +22,7 @@ TEMPERATURES = {"writing": 0.7, "roleplay": 0.7, "stem": 0.1, "humanities": 0.1}
 """At which temperature the published answers were drawn; all other categories at 0."""
 
 
+@role("exam")
 def questions(
     *,
     source: str,
@@ -44,6 +45,7 @@ def questions(
     return table.with_columns(seen.then(pl.col(name)).alias(name) for name in ("reference", "references"))
 
 
+@role("exam")
 @rowwise
 def second(answers: Table, *, turn: int = 2) -> Table:
     """turns, messages, response -> the next turn under `id/turn`: prompt, messages, reference, turn, prompt_error.
@@ -58,6 +60,7 @@ def second(answers: Table, *, turn: int = 2) -> Table:
     return pl.DataFrame(out, schema=kinds).drop("response", "response_error", strict=False)
 
 
+@role("exam")
 def figures(table: Table, *, score: str = "score", bootstrap: int = 1000, seed: int = 0) -> Table:
     """question, turn, {score}, category -> id, (model,) category, figure, value, low, high, count, and who judged.
 

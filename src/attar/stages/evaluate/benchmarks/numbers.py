@@ -15,7 +15,7 @@ import polars as pl
 
 from attar.core.errors import RecipeError
 from attar.core.replies import Failure
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
 from attar.stages.evaluate.benchmarks.number_parsing import Decimal, Number, alone, numbers, same
 
@@ -39,6 +39,7 @@ class Answer:
 _SILENT = Answer(None, None, "no response")
 
 
+@role("exam")
 @rowwise
 def check(
     table: Table,

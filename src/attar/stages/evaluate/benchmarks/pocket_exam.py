@@ -5,7 +5,7 @@ from random import Random
 import polars as pl
 
 from attar.core.errors import RecipeError
-from attar.core.stage import reads, rowwise
+from attar.core.stage import reads, role, rowwise
 from attar.core.table import COLUMNS, Table, need, put, turns, verdicts
 from attar.pocket.lexicon import LEVELS
 from attar.pocket.speech import instruct, parse
@@ -13,6 +13,7 @@ from attar.pocket.tasks import FAMILIES, Task, held_out, level, make
 from attar.pocket.verify import grade, is_right
 
 
+@role("exam")
 def tasks(*, count: int = 480, seed: int = 0) -> Table:
     """() -> id, question, prompt, messages, family, level: distinct held-out tasks, every family and level alike."""
     rng = Random(seed)
@@ -49,6 +50,7 @@ def apart(table: Table) -> Table:
     return verdicts(table["id"].to_list(), [not held for held in states], reasons, [None] * len(table))
 
 
+@role("exam")
 @rowwise
 def check(table: Table) -> Table:
     """prompt, response -> correct: whether the response states the task's true answer; null where there is no task."""
@@ -60,6 +62,7 @@ def check(table: Table) -> Table:
     return table.with_columns(pl.Series("correct", found, dtype=pl.Boolean))
 
 
+@role("exam")
 @rowwise
 def rate(table: Table, *, into: str = "score") -> Table:
     """prompt, response -> {into}, {into}_error: from 0 (no answer) over 2 (wrong), 5 (half right), 8 (nearly) to 10 (right)."""

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError
+from attar.core.stage import role
 from attar.core.table import COLUMNS, Table, need
 from attar.data import formats
 from attar.stages.evaluate import questions
@@ -43,6 +44,7 @@ TIES = "Ties"
 _ALONE = {"id": pl.String, "question": pl.String, "prompt": pl.String, "messages": COLUMNS["messages"]}
 
 
+@role("exam")
 def answers(*, source: str, content: str | None = None, split: str | None = None) -> Table:
     """() -> id, question, prompt, messages, response, right, category: a row for each answer, the right ones first."""
     return pl.DataFrame(
@@ -55,6 +57,7 @@ def answers(*, source: str, content: str | None = None, split: str | None = None
     )
 
 
+@role("exam")
 def battles(*, source: str, content: str | None = None, split: str | None = None) -> Table:
     """() -> id, question, prompt, messages, response (a right one), against (a wrong one), category: all such pairs."""
     return pl.DataFrame(
@@ -68,6 +71,7 @@ def battles(*, source: str, content: str | None = None, split: str | None = None
     )
 
 
+@role("exam")
 def by_score(table: Table, *, score: str = "score", bootstrap: int = 1000, seed: int = 0) -> Table:
     """question, right, {score}, category -> id, category, figure (accuracy, section, ties ...), value, low, high, count.
 
@@ -86,6 +90,7 @@ def by_score(table: Table, *, score: str = "score", bootstrap: int = 1000, seed:
     return pl.concat(out, how="diagonal")
 
 
+@role("exam")
 def by_preference(table: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
     """battles of right against wrong answers, preference -> id, category, figure, value, low, high, count.
 

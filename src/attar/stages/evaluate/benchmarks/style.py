@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError, did_you_mean
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
 
 Length = Literal["tokens", "characters"]
@@ -38,6 +38,7 @@ def marks(text: str, length: Length = "tokens") -> tuple[int, int, int, int]:
     return size, len(_HEADER.findall(plain)), len(_ITEM.findall(plain)), len(_BOLD.findall(plain))
 
 
+@role("exam")
 @rowwise
 def leads(battles: Table, *, length: Length = "tokens") -> Table:
     """response, against -> lead_length, lead_headers, lead_lists, lead_bold: by how much the response leads, from -1 to 1."""

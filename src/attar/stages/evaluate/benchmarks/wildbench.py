@@ -7,6 +7,7 @@ groups of tasks as the leaderboard does; one without rows does not count (there 
 
 import polars as pl
 
+from attar.core.stage import role
 from attar.core.table import Table, need
 from attar.stages.evaluate.figures.means import Draws, Mix, Part, figures_of
 
@@ -28,6 +29,7 @@ WEIGHTS = {
 _SLIGHT = 0.25
 
 
+@role("exam")
 def scores(table: Table, *, score: str = "score", bootstrap: int = 1000, seed: int = 0) -> Table:
     """question, {score}, tags -> id, (model,) category, figure (score, by_task), value, low, high, count, and who judged."""
     need(table, score)
@@ -35,6 +37,7 @@ def scores(table: Table, *, score: str = "score", bootstrap: int = 1000, seed: i
     return figures_of(out, _parts(out, "score"), Draws("_score", count=bootstrap, seed=seed), _mixes(out, "score"))
 
 
+@role("exam")
 def rewards(battles: Table, *, margin: int | None = 500, bootstrap: int = 1000, seed: int = 0) -> Table:
     """battles judged in five grades -> id, (model,) opponent, category, figure (reward, by_task), value, low, high, count.
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
-from attar.core.stage import reads
+from attar.core.stage import reads, role
 from attar.core.table import Table, need
 from attar.statistics.intervals import wilson
 
@@ -26,6 +26,7 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in named if name))
 
 
+@role("exam")
 @reads(_reads)
 def figures(
     table: Table,

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from attar.core.stage import reads
+from attar.core.stage import reads, role
 from attar.core.table import Table
 from attar.statistics.intervals import paired, wilson
 
 
+@role("exam")
 @reads("correct", "level")
 def compare(*tables: Table, arms: Sequence[str]) -> Table:
     """correct, level of each arm -> arm, level, accuracy, low, high, count, and the first arm's lead over it."""

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError, did_you_mean
-from attar.core.stage import reads
+from attar.core.stage import reads, role
 from attar.core.table import Table, need
 from attar.statistics.bootstrap import codes, middle, times
 from attar.statistics.intervals import wilson
@@ -35,6 +35,7 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
     return (*own, *([knobs["weight"]] if knobs["weight"] else ()), *knobs["covariates"])
 
 
+@role("exam")
 @reads(_reads)
 def ratings(  # noqa: PLR0913 (what counts, what is held even, and how far it is drawn)
     battles: Table,

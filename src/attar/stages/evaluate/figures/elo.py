@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import RecipeError
-from attar.core.stage import reads
+from attar.core.stage import reads, role
 from attar.core.table import Table
 from attar.stages.evaluate.figures.bradley_terry import START, fought
 from attar.statistics.bootstrap import codes, middle
 
 
+@role("exam")
 @reads("question", "model", "opponent", "preference")
 def ratings(battles: Table, *, anchor: str, step: float = 4.0, orders: int = 200, seed: int = 0) -> Table:
     """question, model, opponent, preference -> id, model, figure, value, low, high, count: Elo ratings, the anchor's 1000."""

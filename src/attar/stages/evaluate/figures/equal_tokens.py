@@ -12,11 +12,12 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
-from attar.core.stage import reads
+from attar.core.stage import reads, role
 from attar.core.table import Table, need
 from attar.statistics.bootstrap import difference, mean
 
 
+@role("exam")
 @reads("question", "score", "tokens")
 def compare(*tables: Table, arms: Sequence[str], tokens: float | None = None, bootstrap: int = 1000, seed: int = 0) -> Table:
     """question, score, tokens of each arm -> id, arm, figure, value, low, high, count, tokens: arms at one token budget.

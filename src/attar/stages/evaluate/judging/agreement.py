@@ -13,7 +13,7 @@ import polars as pl
 import polars.selectors as cs
 
 from attar.core.errors import DataError, RecipeError
-from attar.core.stage import reads
+from attar.core.stage import reads, role
 from attar.core.table import Table, need
 from attar.statistics.concordance import SHARES, Figure, Rows, figures
 from attar.statistics.intervals import wilson
@@ -23,6 +23,7 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
     return (knobs["score"], knobs["gold"], *([knobs["of"]] if knobs["of"] else ()))
 
 
+@role("exam")
 @reads(_reads)
 def measure(
     table: Table,
@@ -43,6 +44,7 @@ def measure(
     return _told([*lines, {"id": "unscored", **_unscored(rows)}])
 
 
+@role("exam")
 @reads(_reads)
 def side_by_side(
     *tables: Table,
@@ -75,6 +77,7 @@ def side_by_side(
     return out.select("id", "name", "figure", "value", "low", "high", "count", *over)
 
 
+@role("exam")
 @reads(lambda knobs: (knobs["score"], knobs["gold"]))
 def reliability(
     table: Table, *, score: str = "score", gold: str = "label", bins: int = 10, low: float = 0, high: float = 10
@@ -94,6 +97,7 @@ def reliability(
     return _curve(rows["score"].to_numpy(), rows["gold"].to_numpy(), (low, high), bins)
 
 
+@role("exam")
 @reads(lambda knobs: (knobs["chances"], knobs["gold"]))
 def sureness(
     table: Table, *, labels: Sequence[float], chances: str = "score_chances", gold: str = "label", bins: int = 10

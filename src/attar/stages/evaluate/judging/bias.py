@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
+from attar.core.stage import role
 from attar.core.table import Table, need
 from attar.stages.evaluate.figures.means import interval, told
 from attar.stages.evaluate.judging.jury import aligned
@@ -22,6 +23,7 @@ from attar.stages.evaluate.judging.provenance import carried
 from attar.statistics import bootstrap as boot
 
 
+@role("exam")
 def position(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
     """preference_first, preference_second -> id, figure, value, low, high, count.
 
@@ -50,6 +52,7 @@ def position(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
     return carried(told(lines), battles)
 
 
+@role("exam")
 def length(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
     """response, against, preference -> id, figure (slope, longer_wins), value, low, high, count.
 
@@ -79,6 +82,7 @@ def length(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
     return carried(told(lines), battles)
 
 
+@role("exam")
 def own(
     *tables: Table,
     names: Sequence[str],

@@ -11,6 +11,7 @@ import polars as pl
 
 from attar.core.errors import DataError, RecipeError
 from attar.core.fingerprint import seed_of
+from attar.core.stage import role
 from attar.core.table import COLUMNS, Table, need, turns
 
 FIXED: Mapping[str, str] = {
@@ -32,6 +33,7 @@ _ASKED = (
 )
 
 
+@role("exam")
 def null(table: Table, *, texts: Mapping[str, str] = FIXED) -> Table:
     """question -> an answer to each question for each of these texts, whatever was asked; `model` is the text's name."""
     if not texts:
@@ -40,6 +42,7 @@ def null(table: Table, *, texts: Mapping[str, str] = FIXED) -> Table:
     return pl.concat([_named(asked, name, pl.lit(text)) for name, text in texts.items()])
 
 
+@role("exam")
 def repeat(table: Table) -> Table:
     """question, prompt -> of each question its own prompt as the answer."""
     return _named(_asked(table), "repeat", pl.col("prompt"))

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
+from attar.core.stage import role
 from attar.core.table import Table, need, put
 from attar.stages.evaluate.figures.means import interval, told
 from attar.stages.evaluate.judging.provenance import COLUMNS
@@ -22,6 +23,7 @@ from attar.statistics.concordance import Rows, figures
 How = Literal["mean", "median", "votes"]
 
 
+@role("exam")
 def verdict(
     *tables: Table, names: Sequence[str], score: str = "preference", how: How = "mean", least: int | None = None
 ) -> Table:
@@ -58,6 +60,7 @@ def _is_one_judge_s(column: str, score: str) -> bool:
     return column in own or column.startswith(("verdict_", "text_"))
 
 
+@role("exam")
 def agreement(
     *tables: Table,
     names: Sequence[str],

@@ -15,7 +15,7 @@ from attar.chat.templates import Message
 from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
 from attar.core.replies import LEAST_MASS, Failure, expected, json_object
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
 from attar.engines.ask_rows import Answer, answers, weighed
 from attar.engines.base import Grader, Request, Sampling, Writer
@@ -58,6 +58,7 @@ _WORTH = {"A": 1.0, "B": 0.0, "C": 0.5, "A++": 1.0, "A+": 0.75, "A=B": 0.5, "B+"
 _VERDICT = re.compile(r"\[\[\s*(A\+\+|A\+|A=B|B\+\+|B\+|[ABC])\s*\]\]")
 
 
+@role("exam")
 @rowwise
 def weigh(  # noqa: PLR0913 (what is asked, in which order, and what counts as an answer)
     battles: Table,
@@ -89,6 +90,7 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, and what counts as a
     return judged(out, engine.spec, asked=words.asked, order=order, date=date)
 
 
+@role("exam")
 @rowwise
 def ask(  # noqa: PLR0913 (what is asked, in which order, and how the verdict is drawn)
     battles: Table,

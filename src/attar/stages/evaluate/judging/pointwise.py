@@ -12,7 +12,7 @@ import polars as pl
 from attar.chat.templates import Message
 from attar.core.fingerprint import seed_of
 from attar.core.replies import LEAST_MASS, Failure, expected, json_object, number
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
 from attar.engines.ask_rows import Answer, answers, weighed
 from attar.engines.base import Grader, Request, Sampling, Writer
@@ -56,6 +56,7 @@ _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
 _ONCE = re.compile(r"\[\s*(\d+(?:\.\d+)?)\s*\]")
 
 
+@role("exam")
 @rowwise
 def weigh(
     table: Table,
@@ -77,6 +78,7 @@ def weigh(
     return judged(out, engine.spec, asked=words.asked, date=date)
 
 
+@role("exam")
 @rowwise
 def ask(  # noqa: PLR0913 (what is asked, and how the rating is drawn)
     table: Table,

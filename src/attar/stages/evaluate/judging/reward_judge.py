@@ -7,7 +7,7 @@ import polars as pl
 
 from attar.chat.templates import Message
 from attar.core.fingerprint import fingerprint
-from attar.core.stage import rowwise
+from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
 from attar.engines.base import Request, Rewarder, in_order
 from attar.stages.evaluate.judging.provenance import judged
@@ -16,6 +16,7 @@ ASKED = fingerprint("reward")
 """A reward model is asked nothing in words: all conversations are put to it alike."""
 
 
+@role("exam")
 @rowwise
 def prefer(battles: Table, *, engine: Rewarder, date: str | None = None) -> Table:
     """messages, response, against -> reward, against_reward, preference (by their difference) and its error, and who judged."""
@@ -34,6 +35,7 @@ def prefer(battles: Table, *, engine: Rewarder, date: str | None = None) -> Tabl
     return judged(out, engine.spec, asked=ASKED, date=date)
 
 
+@role("exam")
 @rowwise
 def score(table: Table, *, engine: Rewarder, date: str | None = None) -> Table:
     """messages, response -> score (the reward), score_error, and who judged."""
