@@ -1,12 +1,15 @@
 """The house as a whole: its floors, its sizes, and which modules may import what. All is read from the imports themselves."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 from statistics import median
 
 import pytest
+
+from attar.engines.registry import KINDS
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "attar"
@@ -112,3 +115,30 @@ def test_asking_for_help_does_not_even_import_polars():
     code = "import sys, attar.cli.main; print('polars' in sys.modules, 'torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["False", "False"]
+
+
+def test_nobody_but_the_registry_tests_an_engines_kind_or_looks_what_it_can_do():
+    kinds = set(KINDS)
+    for path in MODULES:
+        if place(path) == ("engines", "registry"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute) and node.left.attr == "kind":
+                named = {
+                    inner.value for side in node.comparators for inner in ast.walk(side) if isinstance(inner, ast.Constant)
+                }
+                assert not named & kinds, f"{path}:{node.lineno}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("hasattr", "getattr"):
+                looked_at = ast.unparse(node.args[0])
+                asked = isinstance(node.args[1], ast.Constant)  # a verb that the kind promises is asked for by its name
+                assert not (looked_at.endswith("engine") and asked), f"{path}:{node.lineno}"
+
+
+def test_nobody_knows_a_stage_by_its_name():
+    families = "|".join(sorted(path.stem for path in (SRC / "stages").iterdir()))
+    name = re.compile(rf"(stages\.)?({families})\.\w*(\.\w*)*")
+    for path in MODULES:
+        if place(path)[0] in ("runtime", "recipes", "outputs", "api", "cli"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    assert not name.fullmatch(node.value), f"{path}:{node.lineno} {node.value!r}"

@@ -8,7 +8,6 @@ from typing import Any
 
 from attar.core.errors import RecipeError
 from attar.core.stage import stage_name
-from attar.engines.base import Spec
 from attar.engines.prices import price_of
 from attar.engines.registry import kind_of
 from attar.outputs.dataset.write import MARK, has_data, write_dataset
@@ -96,8 +95,7 @@ def _record(file: RunFile, trace: Trace) -> dict[str, Any]:
 
 
 def _step(step: Step, file: RunFile) -> dict[str, Any]:
-    engine = step.engine
-    roles = [role for role, spec in file.engines.items() if spec == engine]
+    roles = [role for role, spec in file.engines.items() if spec == step.engine]
     return {
         "role": roles[0] if roles else None,
         "name": step.name,
@@ -105,7 +103,7 @@ def _step(step: Step, file: RunFile) -> dict[str, Any]:
         "marks": step.marks.plain(),
         "folder": step.folder,
         "inputs": [before.name for before in step.inputs],
-        "engine": engine.model if isinstance(engine, Spec) else engine.name if engine else None,
+        "engine": step.engine_name,
     }
 
 

@@ -65,7 +65,7 @@ def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
         {
             "step": estimate.step.name,
             "stage": estimate.step.title,
-            "engine": getattr(estimate.step.engine, "model", getattr(estimate.step.engine, "name", None)),
+            "engine": estimate.step.engine_name,
             "done": estimate.done,
             "rows": estimate.rows,
             "calls": estimate.calls,

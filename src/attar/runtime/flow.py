@@ -86,6 +86,11 @@ class Step:
         """The name of the folder that its output lies in."""
         return f"{self.title.rpartition('.')[0].rpartition('.')[2]}.{self.stage.__name__}-{self.fingerprint}"
 
+    @property
+    def engine_name(self) -> str | None:
+        """Its engine as a record names it: the model, or the step that trains one."""
+        return self.engine.name if isinstance(self.engine, Step) else self.engine.model if self.engine else None
+
     def spec(self, steps: Path) -> Spec | None:
         """Its engine as plain data; a model that a step trains lies in that step's folder, and is run as its base is."""
         if not isinstance(self.engine, Step):
