@@ -122,7 +122,10 @@ def test_reading_that_was_stopped_begins_anew_and_no_row_comes_twice(attar, pool
 def test_what_is_kept_is_written_once_and_the_pool_not_again(attar, pool):
     attar("select", pool, "--keep", "4", "-o", "out.jsonl", "-q")
     attar("score", pool, "--with", "g", "--kind", "fake", "--what", "quality", "-o", "scored.jsonl", "-q")
-    assert not list(Path(".attar/runs").glob("*.dataset"))
+    assert [len(Path(name).read_text().splitlines()) for name in ("out.jsonl", "scored.jsonl")] == [4, 10]
+    runs = Path(".attar/runs")
+    assert {path.stem.split("-")[0] for path in runs.glob("*.json")} == {"selection", "scoring"}
+    assert not list(runs.glob("*.dataset"))
 
 
 def test_a_rows_story_tells_where_it_was_dropped(attar, pool):

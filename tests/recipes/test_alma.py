@@ -28,7 +28,9 @@ def test_no_prompt_is_picked_twice_and_none_is_of_the_exam(whole):
     ids = [name for table in picked for name in table["id"]]
     assert len(ids) == len(set(ids)) == 36
     assert all(table["cluster"].n_unique() == 12 for table in picked)
-    assert not any(held_out(task) for table in picked for prompt in table["prompt"] if (task := parse(prompt)))
+    tasks = [task for table in picked for prompt in table["prompt"] if (task := parse(prompt))]
+    assert len(tasks) > 20
+    assert not any(held_out(task) for task in tasks)
 
 
 def test_the_best_rated_of_all_writers_answers_is_trained_on(whole):

@@ -72,9 +72,12 @@ def test_the_score_is_complexity_times_quality_of_scorers_that_were_trained(whol
 
 
 def test_no_conversation_is_scored_twice_and_none_states_a_task_of_the_exam(whole):
-    told = table(whole[0], "scorer.evol")
-    assert told["conversation"].is_duplicated().sum() == 0
-    assert not any(held_out(task) for prompt in told["prompt"] if (task := parse(prompt)))
+    scored, pool = table(whole[0], "scorer.evol"), table(whole[0], "pocket_data.pool")
+    assert 100 < len(scored) < len(pool) == 200  # a fifth of the pool is there twice
+    assert scored["conversation"].n_unique() == len(scored)
+    tasks = [parse(prompt) for prompt in scored["prompt"]]
+    assert None not in tasks
+    assert not any(held_out(task) for task in tasks)
 
 
 def test_every_arm_has_as_many_rows_and_a_student_that_sat_the_exam(whole):

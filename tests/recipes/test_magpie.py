@@ -116,9 +116,11 @@ def test_every_arms_marked_answers_are_a_result_the_main_ones_first(whole):
 
 
 def test_a_second_run_asks_no_model_anything(whole):
-    place, home, _, _ = whole
+    place, home, before, results = whole
     again = Cards()
-    run(read_run_file(place / "pocket.yaml").trace(), home, again)
+    assert run(read_run_file(place / "pocket.yaml").trace(), home, again) == results
+    assert again.cards == before
+    assert len(before) > 40
     assert again.fresh == []
 
 

@@ -35,8 +35,11 @@ def test_the_key_of_the_named_variable_is_sent(server, monkeypatch):
 def test_no_key_is_sent_that_was_not_named(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     served = server(echo)
-    answer(http(served.url))
-    assert "Authorization" not in served.headers[0]
+    assert answer(http(served.url)).text == "say 0"
+    [headers] = served.headers
+    assert "Authorization" not in headers
+    assert headers["Content-Type"] == "application/json"
+    assert SECRET not in str(headers)
 
 
 def test_openai_s_own_key_is_used_with_openai_only(monkeypatch):

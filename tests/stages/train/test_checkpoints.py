@@ -88,6 +88,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_in_the_same_weights(stopped
 @pytest.mark.parametrize("change", [{"rows": ROWS - 1}, {"lr": 1e-3}])
 def test_another_training_starts_from_the_beginning(change, stopped, talks):
     key = checkpoints.key_of(talks(change.get("rows", ROWS)), change)
+    assert checkpoints.last(stopped / "trainer").name == "checkpoint-20"
     checkpoints.prepare(stopped / "trainer", key)
     assert checkpoints.last(stopped / "trainer") is None
 

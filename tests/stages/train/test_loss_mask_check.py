@@ -165,7 +165,9 @@ def test_a_document_that_was_cut_passes_up_to_its_cut(document, data):
     length = data.draw(st.integers(1, len(document.ids)))
     cut = replace(document, ids=document.ids[:length], bears=document.bears[:length], cut=True)
     if any(cut.bears):
-        loss_mask_check.check([cut], Letters(), None, "model")
+        assert loss_mask_check.check([cut], Letters(), None, "model") == ord("$")
+        with pytest.raises(EngineError, match="bear"):
+            loss_mask_check.check([replace(cut, bears=[True, *cut.bears[1:]])], Letters(), None, "model")
 
 
 def test_a_turn_after_the_last_answer_may_not_bear_loss():
