@@ -1,12 +1,11 @@
-"""Best of n without holding them: 10,000 prompts x 200 scored answers of a kilobyte go to disk in parts, and few are kept.
+"""Memory of best of n: 10,000 prompts x 200 scored answers of a kilobyte are written in parts, then the best are kept.
 
-    python bench/best_of_n.py [PROMPTS] [ANSWERS]
+    python bench/best_of_n_memory.py [PROMPTS] [ANSWERS]     (10,000 x 200: two minutes)
 
-Prints the seconds and the most memory of the step that makes the answers, and of the fold that keeps of each prompt its best
-and eight others. Each runs in a process of its own, through the same code as any run.
+Prints the seconds and the peak memory of the step that makes the answers, and of the fold that keeps the best answer of each
+prompt and eight others. Each runs in a process of its own, through the same code as any run.
 """
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from attar.runtime.home import Home
 from attar.runtime.progress import Quiet
 from attar.runtime.runner import Settings, run
 from attar.stages.select import best_of_n
+from measure import peak_megabytes
 
 
 def prompts(*, count: int) -> Table:
@@ -31,7 +31,7 @@ def prompts(*, count: int) -> Table:
 
 
 @rowwise
-def answered(table: Table, *, answers: int) -> Table:
+def make_answers(table: Table, *, answers: int) -> Table:
     """id -> parent, response (a kilobyte that does not compress well), rating."""
     dice, lines = Random(table["id"][0]), []
     for parent in table["id"]:
@@ -40,20 +40,20 @@ def answered(table: Table, *, answers: int) -> Table:
 
 
 @recipe()
-def best(flow: Flow, *, count: int, answers: int, fold: bool):
-    """The answers, and with `fold` the few of each prompt."""
-    made = flow(answered, flow(prompts, count=count), answers=answers)
-    return {"out": flow(best_of_n.of_each, made, by="rating") if fold else made}
+def best_answers(flow: Flow, *, count: int, answers: int, fold: bool):
+    """The answers, or with `fold` the best of each prompt."""
+    answers_table = flow(make_answers, flow(prompts, count=count), answers=answers)
+    return {"out": flow(best_of_n.of_each, answers_table, by="rating") if fold else answers_table}
 
 
-def child(home: Path, count: int, answers: int, fold: bool) -> None:
-    """One step in this process."""
+def run_step(home: Path, count: int, answers: int, fold: bool) -> None:
+    """Run to one step in this process; print its rows, seconds and peak memory."""
     started = time.perf_counter()
-    steps = trace(best, {}, {"count": count, "answers": answers, "fold": fold})
+    steps = trace(best_answers, {}, {"count": count, "answers": answers, "fold": fold})
     out = run(steps, Home(home), Quiet(), Settings(bulk=50))["out"]
-    seconds, most = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds, peak = time.perf_counter() - started, peak_megabytes()
     rows = len(read(out, ["id"]))
-    print(f"{'fold to ' if fold else 'answers '} {rows:>10,} rows  {seconds:6.1f} s  {most:6,.0f} MB")
+    print(f"{'fold to ' if fold else 'answers '} {rows:>10,} rows  {seconds:6.1f} s  {peak:6,.0f} MB")
 
 
 def main() -> None:
@@ -61,9 +61,12 @@ def main() -> None:
     count, answers = (int(value) for value in (sys.argv[1:3] + ["10000", "200"][len(sys.argv) - 1 :]))
     with tempfile.TemporaryDirectory() as home:
         for fold in (False, True):
-            script = f"import best_of_n; from pathlib import Path; best_of_n.child(Path({home!r}), {count}, {answers}, {fold})"
-            subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parent)
+            subprocess.run([sys.executable, __file__, "--step", home, str(count), str(answers), str(int(fold))], check=True)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--step"]:
+        count, answers, fold = map(int, sys.argv[3:])
+        run_step(Path(sys.argv[2]), count, answers, bool(fold))
+    else:
+        main()

@@ -1,8 +1,9 @@
-"""`kill -9` at random moments of a pocket run, resumed each time: are the tables the same, and was any reply asked twice?
+"""`kill -9` at random moments of a pocket run, resumed each time: are the tables the same, was any reply asked twice?
 
-python bench/kill.py [KILLS] [SEED] [RUN.yaml] [KNOB=VALUE ...]   (eight kills: six minutes; examples/pocket.yaml unless named)
+    python bench/kill_and_resume.py [KILLS] [SEED] [RUN.yaml] [KNOB=VALUE ...]
 
-Epochs are cut to 1, so that kills fall on every step.
+Defaults: 20 kills, seed 0, examples/pocket.yaml. Eight kills take six minutes. Epochs are reduced to 1, so that kills hit every
+step and not the training alone. A reply may be asked twice only if it arrived in the last second before a kill.
 """
 
 import json
@@ -37,30 +38,30 @@ start(read_run_file(Path(sys.argv[1])), Home(Path(sys.argv[2])), Quiet())
 """
 
 
-def begin(file: Path, home: Path) -> subprocess.Popen:
-    """A run in a process of its own that logs each reply as it arrives."""
+def start(file: Path, home: Path) -> subprocess.Popen:
+    """Start a run in a process of its own that logs each reply as it arrives."""
     command = [sys.executable, "-c", CHILD, str(file), str(home), str(home) + ".log"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def tables(home: Path, name: str) -> dict[str, list[bytes]]:
-    """Every step's parts, byte by byte, and the weights of what was trained."""
+def read_tables(home: Path, name: str) -> dict[str, list[bytes]]:
+    """Of each step the bytes of its parts, and of its weights if it trains."""
     record = json.loads((home / "runs" / f"{name}.json").read_text())
     folders = {step["name"]: home / "steps" / step["folder"] for step in record["steps"]}
     files = {name: [*sorted(folder.glob("*.parquet")), *folder.glob("model/*.safetensors")] for name, folder in folders.items()}
-    return {name: [file.read_bytes() for file in found] for name, found in files.items()}
+    return {name: [file.read_bytes() for file in paths] for name, paths in files.items()}
 
 
-def trial(file: Path, place: Path, kills: int, dice: random.Random) -> tuple[list[float], list[str], dict[str, list[float]]]:
-    """Run whole, run killed: when the kills were, which steps differ, and when each reply arrived."""
+def compare(file: Path, place: Path, kills: int, dice: random.Random) -> tuple[list[float], list[str], dict[str, list[float]]]:
+    """Run whole, run killed: the times of the kills, the steps that differ, the times at which each reply arrived."""
     started = time.time()
-    if begin(file, place / "whole").wait():
+    if start(file, place / "whole").wait():
         sys.exit("the uninterrupted run failed")
     length = time.time() - started
     print(f"uninterrupted: {length:.0f} s", flush=True)
-    deaths = []
+    kill_times = []
     for _ in range(kills):
-        child = begin(file, place / "killed")
+        child = start(file, place / "killed")
         wait = dice.uniform(1.5, max(3.0, 2.0 * length / kills))
         try:
             child.wait(wait)
@@ -68,29 +69,29 @@ def trial(file: Path, place: Path, kills: int, dice: random.Random) -> tuple[lis
         except subprocess.TimeoutExpired:
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
-            deaths.append(time.time())
-    if begin(file, place / "killed").wait():
+            kill_times.append(time.time())
+    if start(file, place / "killed").wait():
         sys.exit("the killed run did not finish")
-    whole, killed = tables(place / "whole", file.stem), tables(place / "killed", file.stem)
+    whole, killed = read_tables(place / "whole", file.stem), read_tables(place / "killed", file.stem)
     arrivals = defaultdict(list)
     for line in Path(str(place / "killed") + ".log").read_text().splitlines():
         key, at = line.split()
         arrivals[key].append(float(at))
-    return deaths, [name for name in whole if whole[name] != killed[name]], arrivals
+    return kill_times, [name for name in whole if whole[name] != killed[name]], arrivals
 
 
-def report(deaths: list[float], differ: list[str], arrivals: dict[str, list[float]]) -> None:
-    """What the kills did."""
+def print_report(kill_times: list[float], differ: list[str], arrivals: dict[str, list[float]]) -> None:
+    """Print what the kills did."""
     twice = [times for times in arrivals.values() if len(times) > 1]
-    late = [times for times in twice if not any(0 <= death - times[0] <= 1.0 for death in deaths)]
-    print(f"{len(deaths)} kills; steps that differ: {differ or 'none'}")
+    late = [times for times in twice if not any(0 <= killed - times[0] <= 1.0 for killed in kill_times)]
+    print(f"{len(kill_times)} kills; steps that differ: {differ or 'none'}")
     print(
         f"{len(arrivals):,} replies; {len(twice)} asked twice, of those not within the last second before a kill: {len(late)}"
     )
 
 
 def main() -> None:
-    """The run, its epochs cut to 1."""
+    """Run, kill, compare."""
     kills, dice = int(sys.argv[1]) if len(sys.argv) > 1 else 20, random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     place = Path(tempfile.mkdtemp(prefix="attar-kill-"))
     content = yaml.safe_load((Path(sys.argv[3]) if len(sys.argv) > 3 else EXAMPLE).read_text())
@@ -98,7 +99,7 @@ def main() -> None:
     content["knobs"] |= {knob: yaml.safe_load(value) for knob, _, value in (given.partition("=") for given in sys.argv[4:])}
     file = place / "pocket.yaml"
     file.write_text(yaml.safe_dump(content))
-    report(*trial(file, place, kills, dice))
+    print_report(*compare(file, place, kills, dice))
 
 
 if __name__ == "__main__":

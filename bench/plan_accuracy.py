@@ -1,8 +1,8 @@
-"""What `attar plan` said before a run against what the run then used: calls and tokens of each step that asks a model.
+"""The estimates of `attar plan` compared with what the run then used: calls and tokens of each step that calls a model.
 
-.venv/bin/python bench/plan.py examples/pocket.yaml      (prints each step, and the furthest off)
+    python bench/plan_accuracy.py RUN.yaml     (as long as the run: five minutes for examples/pocket.yaml)
 
-Plan and run have a home each: in one, the run would be spared what the probe has asked.
+Prints each step and the largest error. Plan and run have a home each: in one home the run would not repeat the plan's calls.
 """
 
 import json
@@ -27,21 +27,21 @@ def main() -> None:
     home = Home(place / "run")
     planned = {line["step"]: line for line in json.loads(attar("plan", file, "--home", place / "plan", "--json"))}
     attar("run", file, "--home", home.root, "--quiet")
-    furthest = 0.0
+    worst = 0.0
     for step in run_record(home, file.stem)["steps"]:
-        found, said = card(home.steps / step["folder"]), planned[step["name"]]
-        if not found or not step["engine"] or not found["asked"] + found["recalled"]:
+        actual, estimate = card(home.steps / step["folder"]), planned[step["name"]]
+        if not actual or not step["engine"] or not actual["asked"] + actual["recalled"]:
             continue
-        spent = found["spent"]
-        used = {"calls": found["asked"] + found["recalled"], "tokens_in": spent["tokens_in"], "tokens_out": spent["tokens_out"]}
-        off = {}
+        spent = actual["spent"]
+        used = {"calls": actual["asked"] + actual["recalled"]} | {name: spent[name] for name in ("tokens_in", "tokens_out")}
+        errors = {}
         for name, amount in used.items():
             if amount:
-                off[name] = float("nan") if said[name] is None else said[name] / amount - 1
-        furthest = max([furthest, *map(abs, off.values())])
-        told = "  ".join(f"{name} {said[name]} for {used[name]} ({gap:+.1%})" for name, gap in off.items())
-        print(f"{step['name']:16} {told}")
-    print(f"furthest off: {furthest:.1%}")
+                errors[name] = float("nan") if estimate[name] is None else estimate[name] / amount - 1
+        worst = max([worst, *map(abs, errors.values())])
+        line = "  ".join(f"{name} {estimate[name]} for {used[name]} ({error:+.1%})" for name, error in errors.items())
+        print(f"{step['name']:16} {line}")
+    print(f"largest error: {worst:.1%}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Ten million rows of 2 KB through row-wise and select stages: peak memory, with the columns that a stage reads set apart.
+"""Peak memory of row-wise and select stages on many rows of 2 KB, less the columns that each stage reads.
 
-python bench/ten_million.py [ROWS] [FOLDER]     (10,000,000 rows take about seven minutes)
+    python bench/stage_memory.py [ROWS] [FOLDER]     (1,000,000 by default; 10,000,000: seven minutes, 3 GB of disk)
+
+The promise is 2,048 MB beyond those columns, whatever the number of rows.
 """
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,17 +21,18 @@ from attar.runtime.progress import Quiet
 from attar.runtime.runner import run
 from attar.stages.annotate import lengths
 from attar.stages.select import dedup, keep, rank, where
+from measure import peak_megabytes, run_script
 
 PART = 50_000
 
 
 def pool(*, count: int) -> pl.DataFrame:
-    """Stands for the pool that `make_pool` writes; never called, since its step is complete."""
-    raise RuntimeError(f"the pool of {count} rows is written beforehand")
+    """Stands for the pool that `make_pool` writes. Never called, since its step is complete."""
+    raise RuntimeError(f"the pool of {count} rows must be written beforehand")
 
 
 def make_pool(folder: Path, count: int) -> None:
-    """Rows of about 2 KB, whose prompts repeat now and then."""
+    """Write rows of about 2 KB; one prompt in ten repeats an earlier one."""
     texts = pl.DataFrame({"k": range(997), "response": [f"{i} " * (1900 // len(f"{i} ")) for i in range(10_000, 10_997)]})
     for start in range(0, count, PART):
         stop = min(start + PART, count)
@@ -50,8 +52,8 @@ def make_pool(folder: Path, count: int) -> None:
     write_json(folder / "card.json", {"stage": "pool", "rows": count, "failed": 0, "errors": {}, "asked": 0, "recalled": 0})
 
 
-def measure(root: Path, stage_name: str, count: int) -> None:
-    """One step, in a process of its own: print its seconds, and the megabytes by which its peak lies above the idle process."""
+def run_stage(root: Path, stage_name: str, count: int) -> None:
+    """Run one stage in this process; print its seconds, and the megabytes of its peak above the idle process."""
     flow = Trace()
     rows = flow(pool, count=count)
     measured = flow(lengths.measure, rows)
@@ -68,14 +70,8 @@ def measure(root: Path, stage_name: str, count: int) -> None:
     print(json.dumps({"seconds": time.perf_counter() - started, "grown": peak_megabytes() - idle}))
 
 
-def peak_megabytes() -> float:
-    """The most that this process ever held; `getrusage` would count its parent's too."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
 def column_bytes(folder: Path, columns: list[str]) -> int:
-    """How large these columns are in memory, from a sample."""
+    """The size of these columns in memory, estimated from the first part."""
     rows = rows_of(folder)
     sample = pl.read_parquet(rows.paths[0], columns=columns)
     return int(sample.estimated_size() / len(sample) * rows.count)
@@ -93,15 +89,14 @@ def main() -> None:
     reads = {"measure": [], "where": ["id", "reward"], "keep": [], "dedup": ["id", "prompt"], "rank": ["id", "reward"]}
     for name, columns in reads.items():
         size = column_bytes(pool_folder, columns) / 2**20 if columns else 0.0
-        command = [sys.executable, __file__, "--step", name, str(count), str(root)]
-        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        print(f"{name:<8} {found['grown'] - size:>8,.0f} MB {size:>8,.0f} MB {found['seconds']:>8.1f} s", flush=True)
+        used = run_script(sys.executable, Path(__file__), "--step", name, count, root)
+        print(f"{name:<8} {used['grown'] - size:>8,.0f} MB {size:>8,.0f} MB {used['seconds']:>8.1f} s", flush=True)
     if len(sys.argv) <= 2:
         shutil.rmtree(root)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--step"]:
-        measure(Path(sys.argv[4]), sys.argv[2], int(sys.argv[3]))
+        run_stage(Path(sys.argv[4]), sys.argv[2], int(sys.argv[3]))
     else:
         main()

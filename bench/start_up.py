@@ -1,6 +1,6 @@
-"""How long `attar --help` takes, and what importing Attar pulls in.
+"""The time of `attar --help`, and the heavy modules that importing Attar loads.
 
-python bench/start_up.py
+python bench/start_up.py     (a few seconds)
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from statistics import median
 
 
 def main() -> None:
-    """Print the median of ten calls, and the heavy modules that came along."""
+    """Print the median of ten calls, and the heavy modules that were imported."""
     attar = str(Path(sys.executable).parent / "attar")
     subprocess.run([attar, "--help"], capture_output=True, check=True)
     times = []

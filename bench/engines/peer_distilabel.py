@@ -1,8 +1,8 @@
-"""distilabel: LoadDataFromDicts, then TextGeneration through its OpenAILLM, as its documentation has it; no cache.
+"""distilabel: LoadDataFromDicts, then TextGeneration through its OpenAILLM, as in its documentation; no cache.
 
-    /tmp/peers/distilabel/bin/python bench/engines/peer_distilabel.py URL N [CONCURRENCY]     (500 at once unless told)
+    /tmp/peers/distilabel/bin/python bench/engines/peer_distilabel.py URL N [CONCURRENCY]     (500 at once by default)
 
-It sends one batch, waits for all of it and goes on to the next, so the batch's size is what is under way at once.
+It sends one batch, waits for all of it and goes on to the next, so the batch size is the concurrency.
 """
 
 import logging
@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from contextlib import redirect_stdout
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DISTILABEL_LOG_LEVEL"] = "ERROR"
@@ -18,10 +19,12 @@ from distilabel.models import OpenAILLM
 from distilabel.pipeline import Pipeline
 from distilabel.steps import LoadDataFromDicts
 from distilabel.steps.tasks import TextGeneration
-from meter import Meter, arguments, questions
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from measure import Meter, questions, read_request_options
 
 
-def ask(url: str, asked: list[str], batch: int) -> list[str | None]:
+def send_all(url: str, asked: list[str], batch: int) -> list[str | None]:
     """All the answers, in the order of the questions."""
     with tempfile.TemporaryDirectory(prefix="peer-distilabel-") as folder:
         with Pipeline(name="peer", cache_dir=folder) as pipeline:
@@ -34,14 +37,14 @@ def ask(url: str, asked: list[str], batch: int) -> list[str | None]:
 
 
 def main() -> None:
-    """Ask, and say what it cost."""
-    told = arguments(__doc__, 500)
+    """Send all, print the cost."""
+    options = read_request_options(__doc__, 500)
     logging.disable(logging.WARNING)
-    asked = questions(told.count)
+    asked = questions(options.count)
     meter = Meter("distilabel", "distilabel")
     with redirect_stdout(sys.stderr):
-        answers = ask(told.url, asked, told.concurrency)
-    meter.done(asked, answers)
+        answers = send_all(options.url, asked, options.concurrency)
+    meter.check_and_print_cost(asked, answers)
 
 
 if __name__ == "__main__":

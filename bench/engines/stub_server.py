@@ -1,9 +1,9 @@
-"""An OpenAI-compatible server that answers every request after the same delay, for measuring the drivers in front of it.
+"""An OpenAI-compatible server that answers every request after the same delay, to measure the drivers that call it.
 
-    python bench/engines/stub.py [PORT] [DELAY]      (port 0, the default, is any free one; 0.05 seconds; prints the port)
+    python bench/engines/stub_server.py [PORT] [DELAY]      (default: any free port, which it prints; 0.05 s)
 
-The answer is two hashes: of the last message's text (or the prompt) as it stands in the JSON, and of the whole body, so
-that a mix-up shows. GET /count: how many requests came, and the most at once. No chunked requests, no streamed answers.
+The answer is two hashes: of the last message's text (or the prompt) as it is in the JSON, and of the whole body, so that a
+mix-up shows. GET /count returns the number of requests and the most at once. No chunked requests, no streamed answers.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)")
 HEAD = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 MODELS = b'{"object":"list","data":[{"id":"stub","object":"model","created":0,"owned_by":"stub"}]}'
 COUNT, NONE = b'{"requests":%d,"most_in_flight":%d}', b'{"error":{"message":"no such path"}}'
-SPOKEN = {
+ENDPOINTS = {
     b"POST /v1/chat/completions": (b"chat.completion", b'"message":{"role":"assistant","content":"%b %b"}'),
     b"POST /v1/completions": (b"text_completion", b'"text":"%b %b"'),
 }
@@ -40,7 +40,7 @@ def answer(kind: bytes, choice: bytes, number: int, body: bytes) -> bytes:
 
 
 class Desk:
-    """What was asked and is not yet due: every answer waits as long, so a queue and one timer keep them in order."""
+    """Answers that are not yet due. All wait equally long, so a queue and one timer keep them in order."""
 
     def __init__(self, delay: float) -> None:
         self.delay, self.loop = delay, asyncio.get_running_loop()
@@ -48,21 +48,21 @@ class Desk:
         self.requests = self.most = 0
 
     def reply(self, request: bytes, body: bytes) -> tuple[float, bytes, bytes]:
-        """After how long to respond to a request, and with what."""
-        if spoken := SPOKEN.get(request):
+        """The delay, the status and the content for a request."""
+        if endpoint := ENDPOINTS.get(request):
             self.requests += 1
             self.most = max(self.most, len(self.waiting) + 1)
-            return self.delay, b"200 OK", answer(*spoken, self.requests, body)
+            return self.delay, b"200 OK", answer(*endpoint, self.requests, body)
         fixed = {b"GET /v1/models": MODELS, b"GET /count": COUNT % (self.requests, self.most)}.get(request)
         return 0, b"200 OK" if fixed else b"404 Not Found", fixed or NONE
 
-    def keep(self, connection: "Connection", response: bytes, last: bool) -> None:
-        """Let a response wait until it is due."""
+    def hold(self, connection: "Connection", response: bytes, last: bool) -> None:
+        """Hold a response back until it is due."""
         if not self.waiting:
-            self.loop.call_later(self.delay, self.give)
+            self.loop.call_later(self.delay, self.send_due)
         self.waiting.append((self.loop.time() + self.delay, connection, response, last))
 
-    def give(self) -> None:
+    def send_due(self) -> None:
         """Send all that is due."""
         waiting, now = self.waiting, self.loop.time()
         while waiting and waiting[0][0] <= now:
@@ -70,7 +70,7 @@ class Desk:
             connection.owed -= 1
             connection.send(response, last)
         if waiting:
-            self.loop.call_at(waiting[0][0], self.give)
+            self.loop.call_at(waiting[0][0], self.send_due)
 
 
 class Connection(asyncio.Protocol):
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
             response, last = HEAD % (status, len(content), content), b"\r\nconnection: close" in head
             if delay or self.owed:
                 self.owed += 1
-                self.desk.keep(self, response, last)
+                self.desk.hold(self, response, last)
             else:
                 self.send(response, last)
         self.rest = data[at:]

@@ -1,20 +1,20 @@
-"""k-means, k-center and facility location against other libraries': CPU seconds of one thread, and how good what comes out is.
+"""k-means, k-center and facility location compared with other libraries: CPU seconds of one thread, and quality.
 
-    PYTHONPATH=src VENV/bin/python bench/selection/clusters.py ROWS.npy [CLUSTERS]
+    PYTHONPATH=src VENV/bin/python bench/selection/clustering.py ROWS.npy [CLUSTERS]
 
-VENV needs numpy, polars, scikit-learn, faiss-cpu and apricot-select; ROWS.npy is a matrix of float32 rows, as `pool.py` makes.
-Each k-means runs with two seeds. Inertia is the mean squared distance of a row to the mean of its cluster, reckoned anew in 64
-bits from the labels alone. Ours and faiss find centres on 256 rows a cluster, scikit-learn on all of them.
+VENV needs numpy, polars, scikit-learn, faiss-cpu and apricot-select; ROWS.npy is a matrix of float32 rows, as make_vectors.py
+makes. Each k-means runs with two seeds. Inertia is the mean squared distance of a row to the mean of its cluster, computed in
+64 bits from the labels alone. Ours and faiss find centres on 256 rows a cluster, scikit-learn on all.
 """
 
 import os
-
-os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")})
-
 import sys
-import time
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from measure import ONE_THREAD, timed
+
+os.environ.update(ONE_THREAD)
 
 import numpy as np
 
@@ -22,12 +22,12 @@ from attar.similarity.matrix import unit
 from attar.stages.select import cluster, coreset
 
 ITERATIONS = 20
-FEW, CHOSEN = 5000, 500
+FEW, CHOSEN = 5000, 500  # of facility location: apricot needs all pairs of rows
 
 
 def ours(rows: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    drawn = np.random.default_rng(seed).permutation(len(rows))[: 256 * clusters]
-    return cluster.nearest(rows, cluster.centres(rows[drawn], clusters, iterations=ITERATIONS, seed=seed))[0]
+    sample = np.random.default_rng(seed).permutation(len(rows))[: 256 * clusters]
+    return cluster.nearest(rows, cluster.centres(rows[sample], clusters, iterations=ITERATIONS, seed=seed))[0]
 
 
 def with_faiss(rows: np.ndarray, clusters: int, seed: int) -> np.ndarray:
@@ -58,14 +58,8 @@ def inertia(rows: np.ndarray, labels: np.ndarray) -> float:
     return total / len(rows)
 
 
-def clocked(work: Callable[..., Any], *given: Any) -> tuple[float, Any]:
-    started = time.process_time()
-    made = work(*given)
-    return time.process_time() - started, made
-
-
-def in_a_row(rows: np.ndarray, keep: int) -> list[int]:
-    """k-center as it is usually written: one product with all rows for each that is kept."""
+def one_by_one(rows: np.ndarray, keep: int) -> list[int]:
+    """k-center as it is usually written: one product with all rows for each kept row."""
     near, kept = np.full(len(rows), -2, dtype=np.float32), [0]
     while len(kept) < keep:
         near = np.maximum(near, rows @ rows[kept[-1]])
@@ -76,11 +70,11 @@ def in_a_row(rows: np.ndarray, keep: int) -> list[int]:
 def with_apricot(rows: np.ndarray, keep: int) -> list[int]:
     from apricot import FacilityLocationSelection
 
-    alike = np.maximum(rows.astype(np.float64) @ rows.T.astype(np.float64), 0)
-    return FacilityLocationSelection(keep, metric="precomputed", optimizer="lazy").fit(alike).ranking.tolist()
+    similarity = np.maximum(rows.astype(np.float64) @ rows.T.astype(np.float64), 0)
+    return FacilityLocationSelection(keep, metric="precomputed", optimizer="lazy").fit(similarity).ranking.tolist()
 
 
-def covered(rows: np.ndarray, kept: list[int]) -> float:
+def coverage(rows: np.ndarray, kept: list[int]) -> float:
     return float(np.maximum(rows @ rows[kept].T, 0).max(axis=1).mean())
 
 
@@ -90,17 +84,17 @@ def main() -> None:
     print(f"{len(rows):,} rows of {rows.shape[1]}, {clusters} clusters")
     for work in (ours, with_faiss, with_batches, with_lloyd):
         for seed in (0, 1):
-            took, labels = clocked(work, rows, clusters, seed)
-            print(f"  {work.__name__:14}{took:8.2f} CPU s   inertia {inertia(rows, labels):.5f}", flush=True)
-    took, chosen = clocked(coreset.farthest, rows, 1000)
-    slow, same = clocked(in_a_row, rows, 1000)
-    print(f"k-center, 1,000: {took:.2f} CPU s; one after the other {slow:.2f}; the same rows: {chosen.kept == same}")
+            labels, seconds = timed(work, rows, clusters, seed)
+            print(f"  {work.__name__:14}{seconds:8.2f} CPU s   inertia {inertia(rows, labels):.5f}", flush=True)
+    chosen, seconds = timed(coreset.farthest, rows, 1000)
+    same, slow = timed(one_by_one, rows, 1000)
+    print(f"k-center, 1,000: {seconds:.2f} CPU s; row by row {slow:.2f}; the same rows: {chosen.kept == same}")
     few = rows[:FEW]
-    clocked(with_apricot, few[:100], 5)  # it compiles first
-    took, chosen = clocked(coreset.representative, few, CHOSEN)
-    slow, theirs = clocked(with_apricot, few, CHOSEN)
-    print(f"facility, {CHOSEN} of {FEW:,}: {took:.2f} CPU s, covers {covered(few, chosen.kept):.6f}")
-    print(f"  apricot {slow:.2f} CPU s, covers {covered(few, theirs):.6f}; the same rows: {chosen.kept == theirs}")
+    with_apricot(few[:100], 5)  # it compiles on the first call
+    chosen, seconds = timed(coreset.representative, few, CHOSEN)
+    theirs, slow = timed(with_apricot, few, CHOSEN)
+    print(f"facility, {CHOSEN} of {FEW:,}: {seconds:.2f} CPU s, covers {coverage(few, chosen.kept):.6f}")
+    print(f"  apricot {slow:.2f} CPU s, covers {coverage(few, theirs):.6f}; the same rows: {chosen.kept == theirs}")
 
 
 if __name__ == "__main__":

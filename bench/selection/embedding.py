@@ -1,10 +1,10 @@
-"""Attar's embedders against sentence-transformers' `encode`: texts a second of one thread's processor time, and the vectors.
+"""Attar's embedders compared with sentence-transformers' `encode`: texts a CPU-second of one thread, and the vectors.
 
     .venv/bin/python bench/selection/embedding.py POOL.parquet [--column output] [--rows 512] [--cut 256] [--peer PYTHON]
 
-PYTHON is one with sentence-transformers. The model has MiniLM's shape (6 layers, 384 wide, 12 heads, 30,522 words) and random
-weights, its words are learnt from the pool: speed and equality need no more. A text's cost is its tokens', so those are told.
-The rerun goes through the journal; the letters are of all rows of the column.
+PYTHON has sentence-transformers. The model has MiniLM's shape (6 layers, 384 wide, 12 heads, 30,522 tokens), random weights and
+a tokenizer trained on the pool: speed and equality need no more. A text's cost depends on its tokens, so they are printed. The
+rerun is answered by the journal; the character n-gram hashes (`letters`) are of all rows of the column.
 """
 
 import argparse
@@ -13,35 +13,39 @@ import sys
 import tempfile
 from pathlib import Path
 
-import cost
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from measure import print_vector_cost, run_on_one_thread, timed
 
 PEERS = Path(os.environ.get("PEERS", "/tmp/peers"))
 
 
-def texts(pool: str, column: str, rows: int | None) -> list[str]:
-    """Some of a pool's texts, or all."""
+def read_texts(pool: str, column: str, rows: int | None) -> list[str]:
+    """Read a sample of a pool's texts, or all."""
     import polars as pl
 
-    found = pl.read_parquet(pool, columns=[column])[column].drop_nulls()
-    found = found.filter(found.str.strip_chars() != "")
-    return (found.sample(rows, seed=5) if rows else found).to_list()
+    texts = pl.read_parquet(pool, columns=[column])[column].drop_nulls()
+    texts = texts.filter(texts.str.strip_chars() != "")
+    return (texts.sample(rows, seed=5) if rows else texts).to_list()
 
 
-def make(folder: Path, learnt: list[str], cut: int) -> None:
-    """A sentence-transformers folder of a model that knows nothing."""
+def make_model(folder: Path, texts: list[str], cut: int) -> None:
+    """Write a sentence-transformers folder of an untrained model."""
     import json
 
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    words.normalizer, words.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
-    words.train_from_iterator(learnt, trainers.WordPieceTrainer(vocab_size=30_522, special_tokens=special, show_progress=False))
-    words.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=30_522, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    ends = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     named = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
-    PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=512, **named).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **named).save_pretrained(folder)
     shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
     BertModel(BertConfig(vocab_size=30_522, **shape)).save_pretrained(folder)
     kinds = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
@@ -51,11 +55,12 @@ def make(folder: Path, learnt: list[str], cut: int) -> None:
     ]
     (folder / "1_Pooling").mkdir()
     pooling = {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": True}
-    for name, said in [("modules", modules), ("sentence_bert_config", {"max_seq_length": cut}), ("1_Pooling/config", pooling)]:
-        (folder / f"{name}.json").write_text(json.dumps(said))
+    files = {"modules": modules, "sentence_bert_config": {"max_seq_length": cut}, "1_Pooling/config": pooling}
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
 
 
-def ours(given: list[str], told: argparse.Namespace) -> None:
+def embed_ours(texts: list[str], options: argparse.Namespace) -> None:
     """Embed through a journal, twice."""
     import torch
 
@@ -65,61 +70,63 @@ def ours(given: list[str], told: argparse.Namespace) -> None:
     from attar.engines.local.engine import Local
 
     torch.set_num_threads(1)
-    local = Local(Spec("local", told.model, {"dtype": told.dtype, "threads": 1}))
+    local = Local(Spec("local", options.model, {"dtype": options.dtype, "threads": 1}))
     list(local.embed([Request(0, text="warm")]))
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.sqlite")
 
-        def embedded() -> list:
-            return in_order(Journaled(local, journal).embed(Request(i, text=text) for i, text in enumerate(given)), len(given))
+        def embed_all() -> list:
+            return in_order(Journaled(local, journal).embed(Request(i, text=text) for i, text in enumerate(texts)), len(texts))
 
-        replies, seconds = cost.spent(embedded)
-        _, again = cost.spent(embedded)
+        replies, seconds = timed(embed_all)
+        _, again = timed(embed_all)
         journal.close()
     rows = np.array([reply.vector for reply in replies], dtype=np.float32)
-    np.save(told.out, rows)
-    cost.tell(f"attar {told.dtype}", rows, seconds, again=again, tokens=sum(reply.tokens_in for reply in replies) / len(rows))
+    np.save(options.out, rows)
+    tokens = sum(reply.tokens_in for reply in replies) / len(rows)
+    print_vector_cost(f"attar {options.dtype}", rows, seconds, again=again, tokens=tokens)
 
 
-def theirs(given: list[str], told: argparse.Namespace) -> None:
-    """Their own `encode`, at its default batch."""
+def embed_theirs(texts: list[str], options: argparse.Namespace) -> None:
+    """Embed by their own `encode`, at its default batch."""
     import torch
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(1)
-    model = SentenceTransformer(told.model, device="cpu", model_kwargs={"dtype": getattr(torch, told.dtype)})
+    model = SentenceTransformer(options.model, device="cpu", model_kwargs={"dtype": getattr(torch, options.dtype)})
     model.encode(["warm"])
-    rows, seconds = cost.spent(lambda: model.encode(given, normalize_embeddings=True, show_progress_bar=False))
-    np.save(told.out, rows)
-    cost.tell(f"sentence-transformers {told.dtype}", rows, seconds)
+    rows, seconds = timed(lambda: model.encode(texts, normalize_embeddings=True, show_progress_bar=False))
+    np.save(options.out, rows)
+    print_vector_cost(f"sentence-transformers {options.dtype}", rows, seconds)
 
 
-def letters(given: list[str]) -> None:
-    """The whole pool by its letters."""
+def embed_letters(texts: list[str]) -> None:
+    """Embed all texts by their character n-grams."""
     import polars as pl
 
     from attar.stages.annotate import embed
 
-    table = pl.DataFrame({"id": [str(i) for i in range(len(given))], "prompt": given})
-    made, seconds = cost.spent(lambda: embed.letters(table))
+    table = pl.DataFrame({"id": [str(i) for i in range(len(texts))], "prompt": texts})
+    embedded, seconds = timed(lambda: embed.letters(table))
     characters = table["prompt"].str.len_chars().mean()
-    cost.tell("attar letters", np.stack(made["embedding"].to_numpy()), seconds, characters=characters)
+    print_vector_cost("attar letters", np.stack(embedded["embedding"].to_numpy()), seconds, characters=characters)
 
 
-def compared(told: argparse.Namespace) -> None:
-    """Each in a process of its own, and how far their vectors are apart."""
-    shared = (told.pool, "--column", told.column)
-    line = cost.child(sys.executable, "embedding.py", *shared, "--role", "letters")
+def compare(options: argparse.Namespace) -> None:
+    """Run each in a process of its own; print its speed, and how far the vectors are apart."""
+    script, shared = Path(__file__), (options.pool, "--column", options.column)
+    line = run_on_one_thread(sys.executable, script, *shared, "--role", "letters")
     print(f"letters: {line['rows']:,} texts of {line['characters']:,.0f} characters in {line['seconds']:.1f} s", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         model.mkdir()
-        make(model, texts(told.pool, told.column, 3_000), told.cut)
+        make_model(model, read_texts(options.pool, options.column, 3_000), options.cut)
         for dtype in ("bfloat16", "float32"):
-            more = (*shared, "--rows", told.rows, "--model", model, "--dtype", dtype, "--out")
-            own = cost.child(sys.executable, "embedding.py", *more, f"{folder}/ours.npy", "--role", "ours", rounds=told.rounds)
-            peer = cost.child(told.peer, "embedding.py", *more, f"{folder}/theirs.npy", "--role", "theirs", rounds=told.rounds)
-            apart = np.abs(np.load(f"{folder}/ours.npy") - np.load(f"{folder}/theirs.npy")).max()
+            more = (*shared, "--rows", options.rows, "--model", model, "--dtype", dtype, "--out")
+            rounds, files = options.rounds, (f"{folder}/ours.npy", f"{folder}/theirs.npy")
+            own = run_on_one_thread(sys.executable, script, *more, files[0], "--role", "ours", rounds=rounds)
+            peer = run_on_one_thread(options.peer, script, *more, files[1], "--role", "theirs", rounds=rounds)
+            apart = np.abs(np.load(files[0]) - np.load(files[1])).max()
             for one in (own, peer):
                 print(f"{one['name']:<32} {one['rows'] / one['seconds']:>6.1f} texts/s, {one['peak_mb']:>6,} MB", flush=True)
             print(
@@ -130,25 +137,26 @@ def compared(told: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Compare, or play one of the parts."""
+    """Compare; or, in a child process, embed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pool")
     parser.add_argument("--column", default="output")
     parser.add_argument("--rows", type=int, default=512)
-    parser.add_argument("--cut", type=int, default=256, help="tokens that are read of each text")
+    parser.add_argument("--cut", type=int, default=256, help="tokens read of each text")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument(
         "--peer", type=Path, default=PEERS / "embed/.venv/bin/python", help="a python with sentence-transformers"
     )
     for part in ("role", "model", "dtype", "out"):
         parser.add_argument(f"--{part}", help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.role is None:
-        compared(told)
-    elif told.role == "letters":
-        letters(texts(told.pool, told.column, None))
+    options = parser.parse_args()
+    if options.role is None:
+        compare(options)
+    elif options.role == "letters":
+        embed_letters(read_texts(options.pool, options.column, None))
     else:
-        (ours if told.role == "ours" else theirs)(texts(told.pool, told.column, told.rows), told)
+        texts = read_texts(options.pool, options.column, options.rows)
+        embed_ours(texts, options) if options.role == "ours" else embed_theirs(texts, options)
 
 
 if __name__ == "__main__":

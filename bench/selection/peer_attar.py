@@ -1,9 +1,11 @@
-"""Attar's filter, or its nearest neighbours.
+"""Attar's diversity filter, nearest neighbours (exact or approximate) or semantic duplicates, on one file of vectors.
 
-.venv/bin/python bench/selection/ours.py VECTORS [--work filter] [--rows N] [--keep K] [--mapped]
+.venv/bin/python bench/selection/peer_attar.py VECTORS [--work filter] [--rows N] [--keep K] [--mapped]
 """
 
-import cost
+import sys
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
@@ -13,10 +15,13 @@ from attar.stages.annotate import approximate_neighbours
 from attar.stages.select import dedup
 from attar.stages.select.diverse import repr_filter
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from measure import print_vector_cost, read_vector_options, read_vectors, timed
+
 
 def main() -> None:
-    """One piece of work, measured."""
-    told = cost.arguments(
+    """Do one piece of work, print its cost."""
+    options = read_vector_options(
         __doc__,
         work={"default": "filter", "choices": ["filter", "neighbours", "approximate", "semantic"]},
         keep={"type": int},
@@ -25,30 +30,30 @@ def main() -> None:
         backend={"default": "auto"},
         mapped={"action": "store_true"},
     )
-    rows = cost.vectors(told.vectors, told.rows, mapped=told.mapped)
-    if told.work == "neighbours":
-        least, by = 1 - told.near / 2, arithmetic(told.backend)  # of unit vectors: a squared distance as a cosine
+    rows = read_vectors(options.vectors, options.rows, mapped=options.mapped)
+    if options.work == "neighbours":
+        least, by = 1 - options.near / 2, arithmetic(options.backend)  # of unit vectors: squared distance d = 2 - 2 cosine
         nearest(np.array(rows[:64]), 1, least, by)
-        found, seconds = cost.spent(lambda: nearest(rows, 1, least, by))
-        if told.out:
-            np.savez(told.out, distance=2 - 2 * found.cosine[:, 0], count=found.count)
-        return cost.tell("attar", rows, seconds)
-    if told.work in ("semantic", "approximate"):
+        found, seconds = timed(lambda: nearest(rows, 1, least, by))
+        if options.out:
+            np.savez(options.out, distance=2 - 2 * found.cosine[:, 0], count=found.count)
+        return print_vector_cost("attar", rows, seconds)
+    if options.work in ("semantic", "approximate"):
         lists = pl.Series("embedding", rows).cast(pl.List(pl.Float32))
         table = pl.DataFrame({"id": [f"r{i:07d}" for i in range(len(rows))], "embedding": lists})
-        if told.work == "approximate":
+        if options.work == "approximate":
             approximate_neighbours.measure(table.head(64))
-            out, seconds = cost.spent(lambda: approximate_neighbours.measure(table))
-            return cost.tell("attar, approximate", rows, seconds, recall=out["neighbour_recall"][0])
+            out, seconds = timed(lambda: approximate_neighbours.measure(table))
+            return print_vector_cost("attar, approximate", rows, seconds, recall=out["neighbour_recall"][0])
         dedup.semantic(table.head(64))
-        verdicts, seconds = cost.spent(lambda: dedup.semantic(table))
-        return cost.tell("attar, semantic repeats", rows, seconds, kept=int(verdicts["kept"].sum()))
-    knobs = {"threshold": told.threshold, "keep": told.keep, "backend": told.backend}
+        verdicts, seconds = timed(lambda: dedup.semantic(table))
+        return print_vector_cost("attar, semantic duplicates", rows, seconds, kept=int(verdicts["kept"].sum()))
+    knobs = {"threshold": options.threshold, "keep": options.keep, "backend": options.backend}
     repr_filter(np.array(rows[:64]), **knobs)
-    found, seconds = cost.spent(lambda: repr_filter(rows, **knobs))
-    if told.out:
-        np.save(told.out, found.kept)
-    return cost.tell("attar", rows, seconds, kept=len(found.kept))
+    found, seconds = timed(lambda: repr_filter(rows, **knobs))
+    if options.out:
+        np.save(options.out, found.kept)
+    return print_vector_cost("attar", rows, seconds, kept=len(found.kept))
 
 
 if __name__ == "__main__":

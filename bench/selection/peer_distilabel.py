@@ -2,33 +2,37 @@
 
     DISTILABEL_VENV/bin/python bench/selection/peer_distilabel.py VECTORS [--rows N] [--distance 0.9]
 
-Its threshold is a distance, 0.9 unless told, and it holds each row against the whole pool instead of against what is kept.
+Its threshold is a distance, 0.9 by default, and it compares each row with the whole pool instead of with the kept rows.
 """
 
 import logging
+import sys
+from pathlib import Path
 
-import cost
 import numpy as np
 from distilabel.steps import DeitaFiltering
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from measure import print_vector_cost, read_vector_options, read_vectors, timed
+
 
 def main() -> None:
-    """All rows, without a budget."""
-    told = cost.arguments(__doc__, distance={"type": float})
+    """Filter all rows, without a budget."""
+    options = read_vector_options(__doc__, distance={"type": float})
     logging.disable(logging.WARNING)
-    rows = cost.vectors(told.vectors, told.rows)
-    distance = {} if told.distance is None else {"diversity_threshold": told.distance}
+    rows = read_vectors(options.vectors, options.rows)
+    distance = {} if options.distance is None else {"diversity_threshold": options.distance}
     step = DeitaFiltering(data_budget=len(rows), **distance)
     step.load()
     scores = np.linspace(6, 1, len(rows))
-    asked = [
+    pool = [
         {"row": number, "evol_instruction_score": score, "evol_response_score": 1.0, "embedding": row}
         for number, (score, row) in enumerate(zip(scores.tolist(), rows.tolist(), strict=True))
     ]
-    kept, seconds = cost.spent(lambda: next(step.process(asked)))
-    if told.out:
-        np.save(told.out, np.array([row["row"] for row in kept], dtype=np.int64))
-    cost.tell(f"distilabel, distance {step.diversity_threshold}", rows, seconds, kept=len(kept))
+    kept, seconds = timed(lambda: next(step.process(pool)))
+    if options.out:
+        np.save(options.out, np.array([row["row"] for row in kept], dtype=np.int64))
+    print_vector_cost(f"distilabel, distance {step.diversity_threshold}", rows, seconds, kept=len(kept))
 
 
 if __name__ == "__main__":

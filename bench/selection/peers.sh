@@ -3,7 +3,7 @@
 #
 #     sh bench/selection/peers.sh [NAME ...]      (faiss distilabel; both)
 #
-# `faiss` also makes the vectors (pool.py) and the plot. Deita has no package: git clone https://github.com/hkust-nlp/deita
+# `faiss` also runs make_vectors.py and plot_filter.py. Deita has no package: git clone https://github.com/hkust-nlp/deita
 set -eu
 PEERS=${PEERS:-/tmp/peers}
 PYTHON=${PYTHON:-python3}

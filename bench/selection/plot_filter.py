@@ -1,9 +1,9 @@
-"""Processor time and memory against the size of the pool, on logarithmic axes, as one small SVG.
+"""Plot the filter's CPU seconds and memory by the size of the pool, on logarithmic axes, as one small SVG.
 
-    FAISS_VENV/bin/python bench/selection/plot.py LINES.jsonl docs/selection.svg [--set mini]     (matplotlib)
+    FAISS_VENV/bin/python bench/selection/plot_filter.py LINES.jsonl docs/selection.svg [--set mini]     (matplotlib)
 
-LINES is what filter.py wrote with -o; only what was measured is drawn, the last measurement of each size. Dotted lines go on
-from the last point by the square of the rows, as far as the largest pool that was filtered.
+LINES is what filter.py wrote with -o. Only measured points are drawn, the last measurement of each size. Dotted lines
+extrapolate by the square of the rows, up to the largest pool.
 """
 
 import argparse
@@ -24,29 +24,29 @@ LOOK = {
 PARTS = ("deita", "sizes", "brute", "million")
 
 
-def measured(path: Path, name: str) -> dict[str, dict[int, dict]]:
-    """Of each filter the last line of each size."""
-    found: dict[str, dict[int, dict]] = {look: {} for look in LOOK}
+def read_lines(path: Path, name: str) -> dict[str, dict[int, dict]]:
+    """For each filter the last line of each size."""
+    lines: dict[str, dict[int, dict]] = {look: {} for look in LOOK}
     for line in map(json.loads, path.read_text().splitlines()):
-        if line["part"] in PARTS and line["set"].startswith(name) and line["name"] in found:
-            found[line["name"]][line["rows"]] = line
-    return found
+        if line["part"] in PARTS and line["set"].startswith(name) and line["name"] in lines:
+            lines[line["name"]][line["rows"]] = line
+    return lines
 
 
 def main() -> None:
-    """Two panels."""
+    """Draw two panels: seconds and memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lines", type=Path)
     parser.add_argument("to", type=Path)
     parser.add_argument("--set", default="mini")
-    told = parser.parse_args()
-    found = {name: dict(sorted(sizes.items())) for name, sizes in measured(told.lines, told.set).items() if sizes}
-    largest = max(rows for sizes in found.values() for rows in sizes)
+    options = parser.parse_args()
+    filters = {name: dict(sorted(sizes.items())) for name, sizes in read_lines(options.lines, options.set).items() if sizes}
+    largest = max(rows for sizes in filters.values() for rows in sizes)
     ticks = [tick for tick in (2_000, 10_000, 52_000, 300_000, 1_000_000) if tick <= largest]
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "attar", "font.size": 9})
     figure, panels = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
-    for panel, what, says in zip(panels, ("seconds", "peak_mb"), ("seconds of one thread", "peak memory, MB"), strict=True):
-        for name, sizes in found.items():
+    for panel, what, title in zip(panels, ("seconds", "peak_mb"), ("seconds of one thread", "peak memory, MB"), strict=True):
+        for name, sizes in filters.items():
             label, colour, mark = LOOK[name]
             rows, values = list(sizes), [line[what] for line in sizes.values()]
             panel.loglog(rows, values, color=colour, marker=mark, markersize=4, label=label)
@@ -57,10 +57,10 @@ def main() -> None:
         panel.set_xticks(ticks, [f"{tick // 1_000}K" if tick < 1_000_000 else "1M" for tick in ticks])
         panel.yaxis.set_major_formatter("{x:g}")
         panel.set_xlabel("rows in the pool")
-        panel.set_title(says, fontsize=9)
+        panel.set_title(title, fontsize=9)
         panel.grid(alpha=0.25)
     panels[0].legend(fontsize=8, frameon=False)
-    figure.savefig(told.to, metadata={"Date": None})
+    figure.savefig(options.to, metadata={"Date": None})
 
 
 if __name__ == "__main__":

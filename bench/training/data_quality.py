@@ -1,6 +1,8 @@
-"""Does the wind tunnel tell data apart? The pocket base, trained on more, cleaner and harder rows, in verified accuracy.
+"""Does the pocket world show differences in data? Verified accuracy of the pocket base trained on more, cleaner, harder rows.
 
-python bench/tunnel.py      (about eight minutes on two cores; one seed; rows written by the world itself)
+    python bench/training/data_quality.py [ARM ...]     (eight minutes on two cores)
+
+One seed. The rows are tasks of the pocket world with its own answers; 600 held-out tasks are the exam.
 """
 
 import sys
@@ -33,23 +35,24 @@ ARMS = {
 }
 
 
-def rows(count: int, levels: tuple[int, ...], wrong: float) -> Table:
-    """Tasks of the training side with true answers, some of them corrupted."""
-    rng, talks = Random(7), []
-    while len(talks) < count:
+def make_rows(count: int, levels: tuple[int, ...], wrong: float) -> Table:
+    """Training tasks with true answers, a share of them corrupted."""
+    rng, conversations = Random(7), []
+    while len(conversations) < count:
         task = draw(rng)
         if level(task) in levels:
-            said = corrupt(task, rng) if rng.random() < wrong else answer(task)
-            talks.append([{"role": "user", "content": instruct(task, rng)}, {"role": "assistant", "content": said}])
-    columns = {"messages": pl.Series(talks, dtype=COLUMNS["messages"]), "response": [talk[1]["content"] for talk in talks]}
-    return pl.DataFrame({"id": [str(i) for i in range(count)], **columns})
+            response = corrupt(task, rng) if rng.random() < wrong else answer(task)
+            conversations.append([{"role": "user", "content": instruct(task, rng)}, {"role": "assistant", "content": response}])
+    messages = pl.Series(conversations, dtype=COLUMNS["messages"])
+    responses = [conversation[1]["content"] for conversation in conversations]
+    return pl.DataFrame({"id": [str(i) for i in range(count)], "messages": messages, "response": responses})
 
 
-def arm(name: str) -> str:
-    """Train and examine one student."""
+def train_and_examine(name: str) -> str:
+    """Train and examine one student; return its line."""
     into = Path(tempfile.mkdtemp()) / "model"
     base = Spec("local", "pocket:base", {"threads": 1})
-    sft.train(rows(*ARMS[name]), engine=base, into=into, epochs=6, lr=4e-3, batch=16, max_length=256)
+    sft.train(make_rows(*ARMS[name]), engine=base, into=into, epochs=6, lr=4e-3, batch=16, max_length=256)
     engine = Local(Spec("local", str(into), {"threads": 1}))
     marked = pocket_exam.check(respond.sample(pocket_exam.tasks(count=600), engine=engine, max_tokens=120, whole=False))
     right = int(marked["correct"].sum())
@@ -62,7 +65,7 @@ def arm(name: str) -> str:
 def main() -> None:
     """Print a line for each arm."""
     with ProcessPoolExecutor(2) as pool:
-        for line in pool.map(arm, sys.argv[1:] or ARMS):
+        for line in pool.map(train_and_examine, sys.argv[1:] or ARMS):
             print(line, flush=True)
 
 

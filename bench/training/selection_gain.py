@@ -1,8 +1,9 @@
-"""What selection was worth to the pocket student: base, random rows, selected rows, over several seeds, with 95% intervals.
+"""What selection is worth to the pocket student: accuracy of the base, of random rows and of selected rows, over several seeds.
 
-    python bench/students.py [SEEDS] [HOME] [RUN.yaml]     (five to eight minutes a seed; examples/pocket.yaml unless named)
+    python bench/training/selection_gain.py [SEEDS] [HOME] [RUN.yaml]     (five to eight minutes a seed)
 
-Every seed draws, selects, trains and examines anew. The interval over seeds is Student's t on the seeds' means.
+Defaults: three seeds, a temporary home, examples/pocket.yaml. Every seed is a whole run: it samples, selects, trains and
+examines. 95% intervals; over seeds Student's t on the seeds' means.
 """
 
 import sys
@@ -18,11 +19,11 @@ from attar.core.table import read
 from attar.runtime.home import Home, run_record
 from attar.statistics.intervals import over_runs
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "pocket.yaml"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "pocket.yaml"
 
 
-def scores(seed: int, home: Path, example: Path) -> pl.DataFrame:
-    """One seed's run, and its scores."""
+def run_seed(seed: int, home: Path, example: Path) -> pl.DataFrame:
+    """Run one seed; return its scores."""
     content = yaml.safe_load(example.read_text())
     content["knobs"]["seed"] = seed
     file = home / f"seed-{seed}.yaml"
@@ -35,11 +36,11 @@ def scores(seed: int, home: Path, example: Path) -> pl.DataFrame:
 def main() -> None:
     """Print a line for each seed and arm, and one for each arm over all seeds."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    home = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="attar-students-"))
+    home = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="attar-selection-gain-"))
     example = Path(sys.argv[3]) if len(sys.argv) > 3 else EXAMPLE
     home.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
-        table = pl.concat(pool.map(lambda seed: scores(seed, home, example), range(count))).filter(pl.col("level") == "all")
+        table = pl.concat(pool.map(lambda seed: run_seed(seed, home, example), range(count))).filter(pl.col("level") == "all")
     for row in table.to_dicts():
         interval = f"({100 * row['low']:.1f} to {100 * row['high']:.1f})"
         print(f"seed {row['seed']}  {row['arm']:<9} {100 * row['accuracy']:5.1f}  {interval}")
