@@ -1,4 +1,4 @@
-"""Battles as AlpacaEval has them, of which the true win rate is known."""
+"""Battles like those of AlpacaEval, with a win rate that is known."""
 
 import numpy as np
 import polars as pl

@@ -105,7 +105,7 @@ def test_a_column_that_comes_up_late_is_there_from_the_first_row(attar, tmp_path
     assert pl.read_parquet("out.parquet").select("id", "late").rows() == [("p:4", None), ("p:20501", "yes")]
 
 
-def test_reading_that_was_stopped_begins_anew_and_no_row_comes_twice(attar, pool, monkeypatch):
+def test_reading_that_was_stopped_begins_again_and_no_row_comes_twice(attar, pool, monkeypatch):
     from attar.stages.pool import pieces
 
     def stopped(**knobs):

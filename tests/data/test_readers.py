@@ -196,7 +196,7 @@ def test_a_row_keeps_its_id_or_gets_its_place(tmp_path):
     assert batch.table["id"].to_list() == ["x", "7", "a:3", "a:4", "a:5"]
 
 
-def test_batches_hold_at_most_so_many_rows_the_bad_ones_too(tmp_path):
+def test_batches_hold_no_more_rows_than_the_size_the_bad_ones_too(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n".join([*GOOD[:3], "oops", GOOD[3]]))
     batches = list(load(tmp_path / "a.jsonl", size=2))
     assert [(b.table.height, len(b.bad)) for b in batches] == [(2, 0), (1, 1), (1, 0)]

@@ -112,7 +112,7 @@ def test_a_task_without_one_answer_is_not_valid(task):
         (Task("fact", keys=("food",), capital="Belton"), 3),
     ],
 )
-def test_a_level_is_told_by_the_size_of_the_task(task, expected):
+def test_a_level_is_known_by_the_size_of_the_task(task, expected):
     assert level(task) == expected
 
 
@@ -135,7 +135,7 @@ def test_about_a_tenth_of_many_tasks_is_held_out():
     assert 0.08 < sum(map(held_out, tasks)) / len(tasks) < 0.12
 
 
-def test_the_split_hangs_on_every_field_of_a_task():
+def test_the_split_depends_on_every_field_of_a_task():
     task = Task("add", numbers=(1, 2))
     sides = {held_out(replace(task, numbers=(1, n))) for n in range(60)}
     assert sides == {True, False}

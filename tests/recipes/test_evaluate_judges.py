@@ -65,7 +65,7 @@ def test_a_reward_model_stands_in_for_a_judge(tmp_path):
     assert odds.to_list() == pytest.approx((rows["reward"] - rows["against_reward"]).to_list())
 
 
-def steps(tmp_path, **engines):
+def trace_steps(tmp_path, **engines):
     knobs = {"benchmark": "alpaca_eval", "questions": written(tmp_path, *ASKED), "controls": []}
     engines = {"model": says(LONG, model="m"), "opponent": says(SHORT, model="o"), **engines}
     content = {"recipe": "evaluate", "engines": engines, "knobs": knobs}
@@ -73,19 +73,21 @@ def steps(tmp_path, **engines):
 
 
 def test_a_judge_who_is_also_a_player_is_watched_for_favouring_its_own(tmp_path):
-    own = steps(tmp_path, judge=says("m", model="m"), second_judge=says("m", model="j"))
+    own = trace_steps(tmp_path, judge=says("m", model="m"), second_judge=says("m", model="j"))
     assert own["own-bias"].knobs["own"] == ["m", None]
     assert [one.name for one in own["own-bias"].inputs] == ["judged-judge", "judged-second-judge"]
-    others = steps(tmp_path, judge=says("m", model="i"), second_judge=says("m", model="j"))
+    others = trace_steps(tmp_path, judge=says("m", model="i"), second_judge=says("m", model="j"))
     assert "own-bias" not in others
     assert "jury-agreement" in others
 
 
 def test_one_judge_alone_is_no_jury_and_three_vote_together(tmp_path):
-    alone = steps(tmp_path, judge=says("m", model="i"))
+    alone = trace_steps(tmp_path, judge=says("m", model="i"))
     assert {"judged-judge", "judge-place", "length-bias"} <= set(alone)
     assert "jury-agreement" not in alone
-    jury = steps(tmp_path, judge=says("m", model="i"), second_judge=says("m", model="j"), third_judge=says("m", model="k"))
+    jury = trace_steps(
+        tmp_path, judge=says("m", model="i"), second_judge=says("m", model="j"), third_judge=says("m", model="k")
+    )
     names = ["judge", "second-judge", "third-judge"]
     assert jury["judged"].knobs["names"] == names
     assert [one.name for one in jury["judged"].inputs] == [f"judged-{name}" for name in names]

@@ -251,7 +251,7 @@ def test_the_air_filter_keeps_the_longest_of_what_beats_the_base_s_own_answer_to
     assert set(read(results["sft"])["id"]) == {row["id"] for row in longest}
 
 
-def test_where_the_base_says_nothing_that_row_is_not_kept_and_its_reason_is_told(run_file, home):
+def test_where_the_base_says_nothing_that_row_is_not_kept_and_its_reason_is_given(run_file, home):
     text = TAGGED.replace("JSON", GOOD).replace("KNOBS", "rule: reward > base_reward, by: null, control: false")
     cards = Cards()
     run(untrained(read_run_file(run_file(text.replace("model: base}", "model: base, faults: 0.1}"))).trace()), home, cards)

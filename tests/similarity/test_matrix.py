@@ -6,16 +6,16 @@ from attar.core.errors import DataError
 from attar.similarity.matrix import cosines, lengths, matrix, unit, units
 
 
-def column(*rows):
+def make_column(*rows):
     values = pl.Series(rows, dtype=pl.List(pl.Float64))
     return pl.DataFrame({"id": [f"r{i}" for i in range(len(rows))], "v": values})
 
 
 def test_a_column_of_lists_becomes_one_row_for_each():
-    found = matrix(column([3, 4], [-1, 2]), "v")
+    found = matrix(make_column([3, 4], [-1, 2]), "v")
     assert found.dtype == np.float32
     assert found.tolist() == [[3, 4], [-1, 2]]
-    assert matrix(column(), "v").shape == (0, 1)
+    assert matrix(make_column(), "v").shape == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_column_of_lists_becomes_one_row_for_each():
 )
 def test_what_has_no_direction_to_compare_is_named_by_its_row(rows, why):
     with pytest.raises(DataError, match=why):
-        matrix(column(*rows), "v")
+        matrix(make_column(*rows), "v")
 
 
 def test_no_finite_vector_is_too_long_or_too_short_to_be_brought_to_length_one():

@@ -23,9 +23,9 @@ def test_a_product_is_off_by_no_more_than_is_said(kind):
     by = KINDS[kind]
     rows = np.random.default_rng(0).standard_normal((300, 96))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    kept, gone = by.rows(rows.astype(np.float32))
+    kept, missing = by.rows(rows.astype(np.float32))
     exact = rows @ rows.T
-    slack = by.rounding(96) + 2 * gone.error + gone.error**2
+    slack = by.rounding(96) + 2 * missing.error + missing.error**2
     for least in (0.1, -0.1):
         found = np.zeros(exact.shape, dtype=bool)
         found[by.above(by.asking(kept, least), kept)] = True

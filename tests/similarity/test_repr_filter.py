@@ -11,7 +11,7 @@ from attar.similarity.int8 import exact
 BACKENDS = ("numpy", "torch", "bfloat16", *(["int8"] if exact() else []))
 
 
-def filtered(rows, *, threshold=0.9, keep=None, backend="auto", block=None):
+def filter_rows(rows, *, threshold=0.9, keep=None, backend="auto", block=None):
     return repr_filter.filtered(rows, threshold, keep, arithmetic(backend), block)
 
 
@@ -55,7 +55,7 @@ def always_sieved(monkeypatch):
 def test_the_same_rows_are_kept_as_by_walking_one_by_one_ties_and_duplicates_among_them(rows, threshold, keep, block):
     matrix = np.array(rows, dtype=np.float32).reshape(len(rows), 4)
     kept, by = one_by_one(matrix, threshold, keep)
-    found = filtered(matrix, threshold=threshold, keep=keep, block=block, backend="numpy")
+    found = filter_rows(matrix, threshold=threshold, keep=keep, block=block, backend="numpy")
     assert (found.kept.tolist(), found.by.tolist()) == (kept, by)
 
 
@@ -95,7 +95,7 @@ def test_hard_cases_are_decided_as_in_64_bits_in_any_block_and_arithmetic(name, 
     for threshold, keep in ((0.9, None), (0.7, None), (0.99, 137), (0.9, 1)):
         expected = one_by_one(HARD[name], threshold, keep)
         for block in (64, 1024):
-            found = filtered(HARD[name], threshold=threshold, keep=keep, backend=backend, block=block)
+            found = filter_rows(HARD[name], threshold=threshold, keep=keep, backend=backend, block=block)
             assert (found.kept.tolist(), found.by.tolist()) == expected, (threshold, keep, block)
 
 
@@ -103,7 +103,7 @@ def test_hard_cases_are_decided_as_in_64_bits_in_any_block_and_arithmetic(name, 
 def test_whole_rows_are_multiplied_where_the_short_ones_let_too_many_through(backend, always_sieved, monkeypatch):
     monkeypatch.setattr(repr_filter, "_TOO_MANY", 10**9)
     rows = HARD["clusters"]
-    found = filtered(rows, threshold=0.9, backend=backend)
+    found = filter_rows(rows, threshold=0.9, backend=backend)
     assert found.kept.tolist() == one_by_one(rows, 0.9)[0]
 
 
@@ -111,13 +111,13 @@ def test_a_large_matrix_is_filtered_from_a_memory_map_as_from_memory(tmp_path):
     rows = clustered(5000, 128, 2500, 0.35, 9)
     np.save(tmp_path / "rows.npy", rows)
     kept, by = one_by_one(rows, 0.85)
-    found = filtered(np.load(tmp_path / "rows.npy", mmap_mode="r"), threshold=0.85)
+    found = filter_rows(np.load(tmp_path / "rows.npy", mmap_mode="r"), threshold=0.85)
     assert (found.kept.tolist(), found.by.tolist()) == (kept, by)
     assert 1000 < len(kept) < 4900
 
 
 def test_a_dropped_row_has_its_cosine_with_the_row_that_crowded_it_out():
-    found = filtered(np.array([[1, 0], [4, 3], [24, 7], [0, 1]], dtype=np.float32), threshold=0.9)
+    found = filter_rows(np.array([[1, 0], [4, 3], [24, 7], [0, 1]], dtype=np.float32), threshold=0.9)
     assert found.kept.tolist() == [0, 1, 3]
     assert found.by.tolist() == [-1, -1, 0, -1]
     assert found.cosine[2] == pytest.approx(0.96, abs=1e-15)  # 24/25, and the same with (4, 3): the first kept one counts
@@ -127,7 +127,7 @@ def test_a_dropped_row_has_its_cosine_with_the_row_that_crowded_it_out():
 def test_rows_behind_the_last_that_was_needed_are_not_looked_at():
     rows = np.eye(6, dtype=np.float32)
     rows[1] = rows[0]
-    found = filtered(rows, keep=2)
+    found = filter_rows(rows, keep=2)
     assert (found.kept.tolist(), found.by.tolist(), found.seen) == ([0, 2], [-1, 0, -1, -1, -1, -1], 3)
 
 
@@ -136,4 +136,4 @@ def test_a_row_without_direction_is_an_error_that_names_it(bad):
     rows = np.ones((3000, 8), dtype=np.float32)
     rows[2999] = bad
     with pytest.raises(DataError, match="row 2999 is a vector"):
-        filtered(rows)
+        filter_rows(rows)

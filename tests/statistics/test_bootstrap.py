@@ -35,7 +35,7 @@ def test_rows_of_one_question_count_as_one_question():
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.floats(0, 1)), min_size=2, max_size=20), st.randoms())
-def test_an_interval_does_not_hang_on_the_order_of_rows(rows, random):
+def test_an_interval_does_not_depend_on_the_order_of_rows(rows, random):
     def interval(rows):
         return bootstrap.mean([value for _, value in rows], [name for name, _ in rows], draws=50)
 

@@ -20,7 +20,7 @@ LEDGER = pl.DataFrame(
 )
 
 
-def poured(folder, *rows, turns=2):
+def pour(folder, *rows, turns=2):
     """A pool in a step's folder, in two parts."""
     talk = [{"role": role, "content": "x"} for role in ("user", "assistant") * (turns // 2)]
     table = pl.DataFrame({"id": [row[0] for row in rows], "score": [row[1] for row in rows]}).with_columns(
@@ -51,7 +51,7 @@ def test_verdicts_have_a_row_for_every_row_of_the_pool_and_appear_whole(tmp_path
 
 def test_kept_rows_are_written_some_at_a_time_with_what_the_steps_have_added(tmp_path, monkeypatch):
     monkeypatch.setattr(output, "_AT_ONCE", 2)
-    pool = poured(tmp_path / "pool", ("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5))
+    pool = pour(tmp_path / "pool", ("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5))
     added = tmp_path / "added"
     write_part(pl.DataFrame({"id": ["a", "d", "e"], "score": [9, 8, 7], "new": [0.1, 0.2, 0.3]}), added, 0, 3)
     kept = pl.Series([True, False, False, True, True])
@@ -62,7 +62,7 @@ def test_kept_rows_are_written_some_at_a_time_with_what_the_steps_have_added(tmp
 
 
 def test_rows_that_the_format_cannot_say_lie_beside_and_an_old_file_of_them_is_removed(tmp_path):
-    pool, out = poured(tmp_path / "pool", ("a", 1), ("b", 2), ("c", 3), turns=4), Target(tmp_path / "out.jsonl", "prompt")
+    pool, out = pour(tmp_path / "pool", ("a", 1), ("b", 2), ("c", 3), turns=4), Target(tmp_path / "out.jsonl", "prompt")
     summary = output.write_rows(pool, None, pl.Series([True, False, True]), out)
     aside = tmp_path / "out.jsonl.rejected.jsonl"
     assert [json.loads(line)["id"] for line in aside.read_text().splitlines()] == ["a", "c"]

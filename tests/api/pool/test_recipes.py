@@ -9,20 +9,20 @@ SOURCE = {"source": "pool.jsonl", "content": "c0ffee", "form": None}
 FAKE = Spec("fake", "m")
 
 
-def steps(recipe, engines=None, **knobs):
+def trace_steps(recipe, engines=None, **knobs):
     return {step.name: step for step in trace(recipe, engines or {}, {"source": SOURCE, **knobs}).steps}
 
 
-def judging(**knobs):
+def list_judging(**knobs):
     """The steps of a selection that judge rows, in order, with their stages."""
-    made = steps(selection, **knobs)
+    made = trace_steps(selection, **knobs)
     judged = [name.removeprefix("after-") for name in made if name.startswith("after-")]
     return {name: made[name].title for name in judged}
 
 
 def test_rows_are_judged_from_the_cheapest_question_to_the_dearest_and_the_budget_comes_last():
     dedups = {"exact": None, "near": 0.7, "semantic": 0.95}
-    assert judging(rule="score > 1", by="score", dedups=dedups, diverse_at=0.9, count=5) == {
+    assert list_judging(rule="score > 1", by="score", dedups=dedups, diverse_at=0.9, count=5) == {
         "where": "select.where.holds",
         "by": "select.ledger.has",
         "exact": "select.dedup.exact",
@@ -35,23 +35,23 @@ def test_rows_are_judged_from_the_cheapest_question_to_the_dearest_and_the_budge
 
 
 def test_a_budget_of_rows_in_the_pools_order_of_ranks_or_of_tokens_is_another_stage():
-    assert judging(count=5) == {"budget": "select.ledger.first"}
-    assert judging(count=5, per="lang") == {"budget": "select.rank.top"}
-    assert judging(tokens=100.0, by="score") == {"by": "select.ledger.has", "budget": "select.budget.fill"}
-    assert steps(selection, tokens=100.0)["budget"].knobs["cost"] == "conversation_chars / 4"
+    assert list_judging(count=5) == {"budget": "select.ledger.first"}
+    assert list_judging(count=5, per="lang") == {"budget": "select.rank.top"}
+    assert list_judging(tokens=100.0, by="score") == {"by": "select.ledger.has", "budget": "select.budget.fill"}
+    assert trace_steps(selection, tokens=100.0)["budget"].knobs["cost"] == "conversation_chars / 4"
 
 
 def test_letters_are_hashed_for_the_whole_pool_and_a_model_embeds_only_what_is_left():
-    letters = steps(selection, rule="score > 1", diverse_at=0.9)
+    letters = trace_steps(selection, rule="score > 1", diverse_at=0.9)
     assert letters["letters"].inputs[0].name == "texts"
-    assert letters["letters"].fingerprint == steps(selection, diverse_at=0.5)["letters"].fingerprint
-    model = steps(selection, {"embedder": FAKE}, rule="score > 1", diverse_at=0.9)
+    assert letters["letters"].fingerprint == trace_steps(selection, diverse_at=0.5)["letters"].fingerprint
+    model = trace_steps(selection, {"embedder": FAKE}, rule="score > 1", diverse_at=0.9)
     assert model["embed"].inputs[0].title == "select.ledger.left"
     assert model["embed"].engine == FAKE
 
 
 def test_vectors_that_the_pool_has_are_compared_and_nothing_is_embedded():
-    made = steps(selection, vectors="mini", diverse_at=0.9)
+    made = trace_steps(selection, vectors="mini", diverse_at=0.9)
     assert made["diverse"].knobs["column"] == "mini"
     assert made["given"].title == "pool.vectors"
     assert [name for name in made if "embed" in name or name == "letters"] == []
@@ -67,22 +67,22 @@ def test_vectors_that_the_pool_has_are_compared_and_nothing_is_embedded():
 )
 def test_knobs_that_exclude_each_other_are_refused(knobs, engines, why):
     with pytest.raises(RecipeError, match=why):
-        steps(selection, engines, **knobs)
+        trace_steps(selection, engines, **knobs)
 
 
 def test_each_score_has_its_grader_and_complexity_and_quality_together_give_a_third():
     engines = {"complexity": FAKE, "quality": Spec("fake", "other")}
-    made = steps(scoring, engines, trained={"complexity": None, "quality": "q"})
+    made = trace_steps(scoring, engines, trained={"complexity": None, "quality": "q"})
     assert {name: made[name].engine for name in engines} == engines
     assert made["quality"].knobs["question"] == "q"
     assert "annotate.scorer.evol" in {step.title for step in made.values()}
-    judged = steps(scoring, {"helpfulness": FAKE}, trained={})
+    judged = trace_steps(scoring, {"helpfulness": FAKE}, trained={})
     assert (judged["helpfulness"].title, judged["helpfulness"].knobs["rubric"]) == ("annotate.judge.score", "helpfulness")
 
 
 def test_without_an_embedder_every_row_of_the_pool_is_embedded_by_its_letters():
-    assert steps(embedding)["letters"].title == "annotate.embed.letters"
-    assert steps(embedding, {"embedder": FAKE})["embed"].engine == FAKE
+    assert trace_steps(embedding)["letters"].title == "annotate.embed.letters"
+    assert trace_steps(embedding, {"embedder": FAKE})["embed"].engine == FAKE
 
 
 def test_one_model_grades_all_or_each_has_its_own():

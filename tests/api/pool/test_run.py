@@ -70,7 +70,7 @@ def test_an_expression_over_a_column_that_the_pool_has_not_is_refused_as_the_use
     assert choose(by="score * 2", count=2, rules={"--by": "score * 2", "--where": None})["kept"] == 2
 
 
-def test_a_pool_of_which_no_row_can_be_read_says_why_and_leaves_nothing(choose, home):
+def test_a_pool_without_a_row_that_can_be_read_says_why_and_leaves_nothing(choose, home):
     with pytest.raises(DataError, match="no row could be read; the first reason: the key 'instruction' is missing"):
         choose(form="alpaca", count=2)
     assert list(home.steps.glob("pool.read-*/*.parquet")) == []

@@ -13,15 +13,15 @@ from attar.engines.doctor.engine import examine
 from attar.engines.local.engine import Local
 
 
-def findings(spec, rows=4):
+def examine_all(spec, rows=4):
     return {finding.what: finding for finding in examine(spec, rows)}
 
 
-def good(found):
+def list_good(found):
     return [what for what, finding in found.items() if finding.good]
 
 
-def results_of(checks):
+def run_checks(checks):
     """What each check says, or why it fails."""
     said = {}
     for what, check in checks:
@@ -36,8 +36,8 @@ def results_of(checks):
 
 
 def test_an_engine_of_any_kind_is_tried_with_every_verb_that_its_kind_has():
-    found = findings(Spec("fake", "m"))
-    assert good(found) == list(found)
+    found = examine_all(Spec("fake", "m"))
+    assert list_good(found) == list(found)
     assert list(found) == [
         *("identity", "chat template", "magpie prefix", "writing", "label log-probs", "embeddings", "rewards"),
     ]
@@ -46,8 +46,8 @@ def test_an_engine_of_any_kind_is_tried_with_every_verb_that_its_kind_has():
 
 
 def test_a_verb_that_fails_has_its_reason_and_the_others_are_still_tried():
-    found = findings(Spec("fake", "m", {"faults": 1.0}))
-    assert good(found) == ["identity", "chat template", "magpie prefix"]
+    found = examine_all(Spec("fake", "m", {"faults": 1.0}))
+    assert list_good(found) == ["identity", "chat template", "magpie prefix"]
     assert {found[what].told for what in ("writing", "label log-probs", "embeddings", "rewards")} == {"fault on demand"}
     assert all(finding.needed for finding in found.values())
 
@@ -63,8 +63,8 @@ def test_one_request_has_one_reply(count):
 
 
 def test_a_writer_in_this_process_shows_its_prefix_token_by_token_and_draws_from_nothing():
-    found = findings(Spec("local", "pocket:teacher", {"threads": 1}), rows=8)
-    assert good(found) == [
+    found = examine_all(Spec("local", "pocket:teacher", {"threads": 1}), rows=8)
+    assert list_good(found) == [
         *("identity", "chat template", "magpie prefix", "training marks", "writing", "label log-probs", "embeddings"),
     ]
     assert "'<|im_start|>user\\n' = [2, 605, 202], no BOS (the model has none)" in found["magpie prefix"].told
@@ -73,14 +73,14 @@ def test_a_writer_in_this_process_shows_its_prefix_token_by_token_and_draws_from
 
 
 def test_a_reward_model_is_asked_for_rewards_and_not_to_write():
-    found = findings(Spec("local", "pocket:rewarder", {"threads": 1}))
-    assert good(found)[:3] == ["identity", "chat template", "rewards"]
+    found = examine_all(Spec("local", "pocket:rewarder", {"threads": 1}))
+    assert list_good(found)[:3] == ["identity", "chat template", "rewards"]
     assert "writing" not in found
     assert float(found["rewards"].told.partition(" ")[0]) < 0  # a greeting is no answer of its world
 
 
 def test_a_base_that_never_ends_a_draw_is_no_teacher():
-    found = results_of(local.checks(Local(Spec("local", "pocket:base", {"threads": 1})), 4))
+    found = run_checks(local.checks(Local(Spec("local", "pocket:base", {"threads": 1})), 4))
     assert found["writing"].startswith("fails: none of 4 draws from nothing ended by itself: this is a base model")
     assert found["embeddings"].endswith(" dimensions")
 
@@ -110,9 +110,11 @@ def served():
 
 
 def test_a_server_is_tried_check_by_check_and_what_it_lacks_is_not_needed(served):
-    found = findings(Spec("http", "m", {"url": served.url, "tries": 1}), rows=2)
+    found = examine_all(Spec("http", "m", {"url": served.url, "tries": 1}), rows=2)
     assert [what for what, finding in found.items() if finding.needed] == ["identity", "server"]
-    assert {"identity", "server", "chat", "raw prompts", "label log-probs", "structured output", "speed"} <= set(good(found))
+    assert {"identity", "server", "chat", "raw prompts", "label log-probs", "structured output", "speed"} <= set(
+        list_good(found)
+    )
     assert found["chat"].told == "answers '7' (stop); a greeting is 11 tokens"
     assert found["raw prompts"].told == "go as text and are not re-templated ('Hi' is 2 tokens, 11 in chat)"
     assert found["label log-probs"].told.partition(" of ")[2].startswith("2 of nine labels")
@@ -126,13 +128,13 @@ def test_raw_prompts_that_cost_as_much_as_chat_are_found_to_be_re_templated(serv
         return await speak({"messages": [{"content": asked["prompt"]}]} if "prompt" in asked else asked)
 
     served._speak = templated
-    assert "the server re-templates raw prompts" in results_of(server.checks(http(served.url, tries=1), 2))["raw prompts"]
+    assert "the server re-templates raw prompts" in run_checks(server.checks(http(served.url, tries=1), 2))["raw prompts"]
 
 
 def test_where_nobody_listens_there_is_nothing_more_to_try(served):
     url = served.url
     served.stop()
-    found = findings(Spec("http", "m", {"url": url, "patience": 0}))
+    found = examine_all(Spec("http", "m", {"url": url, "patience": 0}))
     assert list(found)[-1] == "server"
     assert not found["server"].good
     assert "nothing answers on 127.0.0.1" in found["server"].told

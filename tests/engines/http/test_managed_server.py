@@ -61,7 +61,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert ended(pid)
 
 
-def test_a_server_that_dies_at_the_start_is_told_with_its_last_words():
+def test_a_server_that_dies_at_the_start_is_reported_with_its_last_words():
     command = [sys.executable, "-c", "print('loading'); raise SystemExit('no room on the GPU')"]
     engine = Served(Spec("vllm", "pocket:teacher", {"command": command}))
     with pytest.raises(EngineError, match=r"ended by itself \(code 1\).*said last: loading \| no room on the GPU"):

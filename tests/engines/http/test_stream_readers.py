@@ -57,7 +57,7 @@ class Reading:
             yield reply
 
     def rest(self):
-        """Wait until all that was taken is answered, and the loop has told all that it had to tell."""
+        """Wait until all that was taken is answered, and the loop has handed over all replies."""
         with self._moved:
             assert self._moved.wait_for(lambda: self.ended == self.taken, HANGS)
         wait_for(asyncio.sleep(3 * stream._FLUSH))  # its timers that were set before this one are due before it

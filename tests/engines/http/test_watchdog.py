@@ -33,13 +33,13 @@ def watched():
         dog.wait(30)
 
 
-def pids(dog):
+def read_pids(dog):
     return [int(word) for word in dog.stdout.readline().split()[:2]]
 
 
 def test_a_server_and_its_workers_end_when_the_other_end_of_the_pipe_is_closed(watched):
     dog = watched(SERVER.format("", False))
-    server, worker = pids(dog)
+    server, worker = read_pids(dog)
     assert alive(server)
     assert alive(worker)
     dog.stdin.close()
@@ -57,7 +57,7 @@ def test_a_server_that_does_not_heed_the_signal_is_killed_after_its_time(watched
     dog = subprocess.Popen(
         [sys.executable, quick, sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    server, worker = pids(dog)
+    server, worker = read_pids(dog)
     dog.stdin.close()
     assert dog.wait(30) == 0
     assert ended(server)
@@ -71,7 +71,7 @@ def test_how_a_server_ended_by_itself_is_how_the_watchdog_ends(watched, code, st
 
 def test_the_server_reads_nothing_of_the_pipe_and_ctrl_c_is_left_to_the_parent(watched):
     dog = watched(SERVER.format("", True))
-    server, _ = pids(dog)  # it has read to the end of its own input, which is empty
+    server, _ = read_pids(dog)  # it has read to the end of its own input, which is empty
     dog.send_signal(signal.SIGINT)
     assert alive(server)
     assert dog.poll() is None

@@ -33,7 +33,7 @@ def test_heaps_that_lie_apart_are_found(seed):
     assert same_groups(found["cluster"].to_list(), which.tolist())
 
 
-def test_groups_hang_on_ids_and_seed_and_not_on_the_order_of_rows():
+def test_groups_depend_on_ids_and_seed_and_not_on_the_order_of_rows():
     rows = unit(np.random.default_rng(0).standard_normal((300, 8)))
     table = table_of(rows)
     straight, back = cluster.group(table, clusters=9, seed=1), cluster.group(table.reverse(), clusters=9, seed=1)
@@ -65,7 +65,7 @@ def test_the_nearest_centre_is_found_whatever_the_block(clusters, count, seed, b
     np.testing.assert_allclose((rows.astype(np.float64) ** 2).sum(axis=1) - 2 * near, distances.min(axis=1), atol=1e-4)
 
 
-def test_an_empty_cluster_begins_anew_at_the_farthest_row():
+def test_an_empty_cluster_starts_again_at_the_farthest_row():
     rows = unit(np.array([[1, 0], [1, 0.1], [1, 0.2], [-1, 0]]))
     centres = np.array([[1, 0], [0, -9]], dtype=np.float32)  # nobody is near the second
     label, near = cluster.nearest(rows, centres)
@@ -145,7 +145,7 @@ def test_rounds_use_every_row_once_and_every_cluster_before_any_twice():
     assert told == {"id": "coverage", "rows": 100, "used": 100, "clusters": 12, "touched": 12, "share": 1.0}
 
 
-def test_which_are_picked_hangs_on_ids_and_seed_and_not_on_the_order_of_rows():
+def test_which_are_picked_depend_on_ids_and_seed_and_not_on_the_order_of_rows():
     table = pl.DataFrame({"id": [f"r{i}" for i in range(60)], "cluster": [i % 20 for i in range(60)]})
     picks = [set(kept(cluster.pick(table, keep=10, seed=seed))) for seed in (1, 2)]
     assert set(kept(cluster.pick(table.reverse(), keep=10, seed=1))) == picks[0] != picks[1]

@@ -68,7 +68,7 @@ def test_a_failed_try_stays_with_its_reason_and_the_next_goes_on_from_the_last_g
     assert [shown(request) for request in engine.asked][1:] == [chain[1]["prompt"]] * 3
 
 
-def test_a_row_of_which_nothing_held_is_a_failure_and_one_without_a_prompt_is_not_asked_about():
+def test_a_row_whose_tries_all_failed_is_a_failure_and_one_without_a_prompt_is_not_asked_about():
     engine = said("", SEED, "", GROWN, "", "")
     out = evolve.prompts(rows(SEED, None, SEED, "  "), engine=engine, rounds=3)
     assert len(engine.asked) == 6
@@ -93,7 +93,7 @@ def ways_of(table):
     return [[one["way"] for one in chain[1:]] for chain in table["variants"].to_list()]
 
 
-def test_a_rows_ways_hang_on_its_name_and_the_seed_and_on_no_other_row():
+def test_a_rows_ways_depend_on_its_name_and_the_seed_and_on_no_other_row():
     many = rows(*[f"Number {i}." for i in range(60)])
     whole, again, other = (evolve.prompts(many, engine=Scripted(grow), seed=seed) for seed in (3, 3, 4))
     assert ways_of(whole) == ways_of(again) != ways_of(other)
@@ -191,7 +191,7 @@ def evolved(flow, *, teacher, count=60, rounds=3):
 FAKE = Spec("fake", "m", {"cut": 0.4})
 
 
-def test_the_rows_do_not_hang_on_the_parts_and_a_rerun_asks_nothing(do, home):
+def test_the_rows_do_not_depend_on_the_parts_and_a_rerun_asks_nothing(do, home):
     first = do(evolved, teacher=FAKE, settings=Settings(shard=7, bulk=7))
     tables = {name: read(folder) for name, folder in first.items()}
     direct = evolve.prompts(begun(count=60), engine=Fake(FAKE), rounds=3, ways=(*DEPTH, *BREADTH))

@@ -31,7 +31,7 @@ def test_what_was_cut_off_refused_or_empty_is_a_failure_of_its_row():
     assert out["prompt"].null_count() == 3
 
 
-def test_facets_hang_on_the_rows_name_and_are_told_to_the_model():
+def test_facets_depend_on_the_rows_name_and_are_shown_to_the_model():
     many = pl.DataFrame({"id": [f"p{i}" for i in range(200)], "persona": ["x"] * 200})
     engine = Scripted(lambda _: "So?")
     out = expert.ask(many, engine=engine, facets=True)

@@ -27,7 +27,7 @@ def test_a_text_goes_on_from_its_first_token_which_is_drawn_hotter():
     assert (rest.sampling.temperature, rest.sampling.max_tokens, rest.text) == (1.0, 39, "<user> What")
 
 
-def test_a_forbidden_first_token_is_drawn_anew_until_it_is_another():
+def test_a_forbidden_first_token_is_drawn_again_until_it_is_another():
     drawn = iter(["#", "##", "Why"])
 
     def say(request):
@@ -44,7 +44,7 @@ def test_where_nothing_but_forbidden_tokens_come_the_row_fails_with_its_reason()
     assert (answer.text, answer.error) == (None, "begins with a forbidden token")
 
 
-def test_an_end_as_first_token_and_a_cut_off_rest_are_told_apart():
+def test_an_end_as_first_token_and_a_cut_off_rest_are_kept_apart():
     def say(request):
         if request.sampling.max_tokens == 1:
             return "" if request.seed % 2 else "So"

@@ -47,7 +47,7 @@ def test_a_system_turn_steers():
     assert [request.text for request in spy.requests] == ["<system>Be French.<end><user>", "<user>"]
 
 
-def test_every_draw_has_a_seed_of_its_own_that_hangs_on_its_id_alone():
+def test_every_draw_has_a_seed_of_its_own_that_depends_on_its_id_alone():
     whole, part = Spy(), Spy()
     plan = magpie.draws(count=20)
     magpie.ask(plan, engine=whole)

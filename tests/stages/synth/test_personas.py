@@ -86,7 +86,7 @@ def test_a_persona_stands_beside_its_text_and_a_failure_beside_its_reason():
     assert [("On yeast." in request.messages[-1]["content"]) for request in spy.requests] == [True, False, False]
 
 
-def test_each_text_has_a_seed_of_its_own_that_hangs_on_its_id_alone():
+def test_each_text_has_a_seed_of_its_own_that_depends_on_its_id_alone():
     whole, part = Spy(*["A."] * 6), Spy(*["A."] * 2)
     table = texts(*"abcdef")
     personas.from_text(table, engine=whole)

@@ -114,7 +114,7 @@ def test_a_checkpoint_with_any_file_cut_in_half_is_removed(name, stopped):
     assert checkpoints.last(folder) is None
 
 
-def test_checkpoints_are_gone_on_from_in_order_of_their_steps(tmp_path):
+def test_checkpoints_are_resumed_in_order_of_their_steps(tmp_path):
     for step in (2, 10, 9):
         (tmp_path / f"checkpoint-{step}").mkdir()
     assert checkpoints.last(tmp_path).name == "checkpoint-10"

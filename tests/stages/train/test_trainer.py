@@ -52,16 +52,16 @@ def test_a_batch_may_be_taken_in_portions(talks, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-def test_of_a_step_on_a_gpu_as_few_portions_are_made_as_hold_so_many_tokens():
-    def portions(batch, processes=1, max_length=2048, on_cpu=False):
+def test_a_step_on_a_gpu_is_taken_in_as_few_portions_as_hold_the_most_tokens_at_once():
+    def count_portions(batch, processes=1, max_length=2048, on_cpu=False):
         settings = trainer.Settings(1, 1e-4, batch, None, max_length, 0, "linear", 0)
         return trainer._portions(settings, processes, on_cpu)
 
     assert trainer._TOKENS_AT_ONCE == 16 * 2048
-    assert [portions(batch) for batch in (1, 16, 17, 32, 36, 128)] == [1, 1, 17, 2, 3, 8]
-    assert portions(128, processes=4) == 2
-    assert portions(128, on_cpu=True) == 1
-    assert portions(4, max_length=10**6) == 4
+    assert [count_portions(batch) for batch in (1, 16, 17, 32, 36, 128)] == [1, 1, 17, 2, 3, 8]
+    assert count_portions(128, processes=4) == 2
+    assert count_portions(128, on_cpu=True) == 1
+    assert count_portions(4, max_length=10**6) == 4
 
 
 def test_only_rows_with_all_columns_and_no_empty_text_are_answered():

@@ -34,7 +34,7 @@ def test_annotations_are_read_from_whatever_file_they_are_in(tmp_path):
     assert figures(tables[3], bootstrap=10).equals(figures(tables[0], bootstrap=10))
 
 
-def test_several_models_in_one_file_are_told_apart_and_one_model_in_two_files_is_refused(tmp_path):
+def test_several_models_in_one_file_are_kept_apart_and_one_model_in_two_files_is_refused(tmp_path):
     one, two = tmp_path / "one.json", tmp_path / "two.json"
     one.write_text(json.dumps([official(i, generator_2=f"model {i % 2}") for i in range(6)]))
     two.write_text(json.dumps([official(i, generator_1="weak") for i in range(3)]))

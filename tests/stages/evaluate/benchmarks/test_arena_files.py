@@ -52,7 +52,7 @@ def test_the_older_form_names_no_baseline_and_no_category(tmp_path):
     assert (out["opponent"][0], line(arena_scores.figures(out), "all/m/score")["value"]) == ("gpt", pytest.approx(87.5))
 
 
-def test_files_that_are_no_judgments_are_told_apart(tmp_path):
+def test_files_that_are_no_judgments_are_kept_apart(tmp_path):
     cases = [
         ([record(games=[])], "no two games"),
         ([{"model": "m"}], "no 'uid' or 'question_id'"),

@@ -53,7 +53,7 @@ def test_how_many_votes_much_better_counts_is_a_knob():
         asked("[[B>>A]]", "[[B>A]]", strong=0)
 
 
-def test_a_preference_is_also_told_by_the_place_of_ours():
+def test_a_preference_is_also_given_by_the_place_of_ours():
     row = asked("[[B>>A]]", "[[A=B]]")
     assert (row["preference_first"], row["preference_second"]) == (0.5, 1.0)
     failed = asked("none", "[[A>B]]")

@@ -93,7 +93,7 @@ def test_no_text_is_too_strange_to_be_judged(text, constraint):
     assert why is None or why.startswith(constraint["kind"] + ": ")
 
 
-def test_a_language_is_told_and_capitals_do_not_hide_it():
+def test_a_language_is_detected_and_capitals_do_not_hide_it():
     pytest.importorskip("py3langid")
     english, german = "The weather in the mountains is fine today.", "Das Wetter in den Bergen ist heute sehr schön."
     assert missed(german, {"kind": "language", "language": "de"}) is None

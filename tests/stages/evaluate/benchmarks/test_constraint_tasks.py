@@ -33,7 +33,7 @@ def test_no_question_demands_what_its_other_constraints_exclude():
         assert len(kinds & {"quoted", "ends", "postscript"}) <= 1
 
 
-def test_an_exam_hangs_on_its_seed_and_a_longer_one_begins_with_a_shorter():
+def test_an_exam_depends_on_its_seed_and_a_longer_one_begins_with_a_shorter():
     assert tasks(count=60, seed=1).head(30).equals(tasks(count=30, seed=1))
     assert len(set(tasks(count=60, seed=1)["prompt"]) & set(tasks(count=60, seed=2)["prompt"])) < 6
 

@@ -59,7 +59,7 @@ def test_questions_that_are_asked_four_times_are_no_more_questions():
 
 @settings(max_examples=20)
 @given(st.randoms())
-def test_ratings_hang_on_neither_the_order_of_battles_nor_of_sides(random):
+def test_ratings_depend_on_neither_the_order_of_battles_nor_of_sides(random):
     rng = np.random.default_rng(3)
     rows = [
         (f"m{i}", f"m{j}", float(rng.random() < 0.5), float(rng.normal())) for i in range(4) for j in range(i) for _ in range(5)
@@ -106,7 +106,7 @@ def test_models_that_never_met_are_an_error_that_names_them():
         bradley_terry.ratings(battles(*rows), anchor="a")
 
 
-def test_groups_of_which_one_always_won_are_an_error():
+def test_groups_where_one_always_won_are_an_error():
     rows = [("a", "b", i % 2) for i in range(4)] + [("c", "d", i % 2) for i in range(4)] + [("a", "c", 1)]
     with pytest.raises(DataError, match="'c', 'd' and the anchor 'a'"):
         bradley_terry.ratings(battles(*rows), anchor="a")
@@ -122,7 +122,7 @@ def test_groups_of_which_one_always_won_are_an_error():
         ([("new", "old", 1)], {"anchor": "old", "ridge": -1}, "not be negative"),
     ],
 )
-def test_a_mistake_is_told_by_what_is_wrong(rows, knobs, match):
+def test_a_mistake_is_named_by_what_is_wrong(rows, knobs, match):
     with pytest.raises((DataError, RecipeError), match=match):
         bradley_terry.ratings(battles(*rows), **knobs)
 

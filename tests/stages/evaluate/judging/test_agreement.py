@@ -39,7 +39,7 @@ def test_without_prompts_pairs_are_made_of_all_rows_and_there_is_no_best():
     assert line(out, "best") == {"id": "best", "value": None, "low": None, "high": None, "count": 0}
 
 
-def test_what_has_no_score_or_no_label_is_left_out_and_what_has_no_score_is_told():
+def test_what_has_no_score_or_no_label_is_left_out_and_what_has_no_score_is_counted():
     more = table(("p", None, 9), ("q", float("nan"), 0), ("q", 7, None)).with_columns(id="x" + pl.col("id"))
     out = agreement.measure(pl.concat([HAND, more]))
     same = agreement.measure(HAND)
@@ -158,7 +158,7 @@ def test_of_rows_that_stand_alone_a_mean_has_its_normal_interval():
     )
 
 
-def test_over_all_rows_the_interval_of_pairs_is_that_of_drawing_rows_anew():
+def test_over_all_rows_the_interval_of_pairs_is_that_of_drawing_rows_again():
     rows = crowd(150, 1)
     score, gold = rows["score"].to_numpy(), rows["label"].to_numpy()
     right, able = (score[:, None] > score) & (gold[:, None] > gold), gold[:, None] > gold

@@ -8,32 +8,30 @@ from attar.stages.evaluate.judging import prompts
 OWN = prompts.ours("You judge.", prompts.HISTORY + prompts.REQUEST + prompts.between("The answer", "response") + "Good?")
 
 
-def content(wording, kind=None, **places):
+def fill(wording, kind=None, **places):
     return wording.fill({"history": None, **places}, kind)[-1]["content"]
 
 
 def test_places_are_filled_in_one_pass_and_no_text_fills_another():
     wording = prompts.read("{instruction} | {output} | {unknown} | {json: 1}", OWN, ("prompt", "response"))
-    assert (
-        content(wording, prompt="say {response}", response="{prompt}!") == "say {response} | {prompt}! | {unknown} | {json: 1}"
-    )
+    assert fill(wording, prompt="say {response}", response="{prompt}!") == "say {response} | {prompt}! | {unknown} | {json: 1}"
 
 
 def test_what_published_prompts_call_the_answers_are_our_places():
     for text in ("{output_1}-{output_2}", "{answer_a}-{answer_b}", "{candidate_A}-{$candidate_B}", "{first}-{second}"):
-        assert content(prompts.read(text, OWN, ("first", "second")), first="one", second="two") == "one-two"
+        assert fill(prompts.read(text, OWN, ("first", "second")), first="one", second="two") == "one-two"
 
 
 def test_our_own_words_leave_out_a_paragraph_about_what_a_row_lacks():
-    said = content(OWN, prompt="Why?", response="So.")
+    said = fill(OWN, prompt="Why?", response="So.")
     assert said == (
         "The request, between the lines:\n-----\nWhy?\n-----\n\nThe answer, between the lines:\n-----\nSo.\n-----\n\nGood?"
     )
-    assert content(OWN, prompt="Why?", response="So.", history="Hi").startswith("What was said before, between the lines:")
+    assert fill(OWN, prompt="Why?", response="So.", history="Hi").startswith("What was said before, between the lines:")
 
 
 def test_the_line_about_a_text_is_longer_than_any_in_it():
-    said = content(OWN, prompt="-" * 9, response="So.")
+    said = fill(OWN, prompt="-" * 9, response="So.")
     assert said.count("\n" + "-" * 10 + "\n") == 4
 
 
@@ -74,7 +72,7 @@ def test_each_kind_of_row_has_its_own_prompt_of_a_file_in_fastchats_form():
     book = [{"name": name, "system_prompt": name, "prompt_template": f"{name}: {{question}}"} for name in ("plain", "math-v1")]
     kinds = {"": "plain", "math": "math-v1"}
     wording = prompts.read("\n".join(map(json.dumps, book)), OWN, ("prompt",), kinds)
-    assert [content(wording, kind, prompt="1+1?") for kind in ("math", "other", None)] == [
+    assert [fill(wording, kind, prompt="1+1?") for kind in ("math", "other", None)] == [
         "math-v1: 1+1?",
         "plain: 1+1?",
         "plain: 1+1?",
