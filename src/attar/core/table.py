@@ -3,7 +3,6 @@
 On disk a table is a folder of parquet parts, each named by the rows it was made of. A part appears whole or not at all.
 """
 
-import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from attar.core.atomic import replace_file
 from attar.core.errors import DataError
 
 Table = pl.DataFrame
@@ -32,7 +32,7 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "origin": ORIGIN,  # what made the row, and from which rows
     "system": pl.String,  # a system turn that steers, where it is not part of the conversation
 }
-_HASHED = 10_000
+_HASH_BLOCK = 10_000
 """Rows that are hashed at once."""
 VERDICTS: dict[str, type[pl.DataType]] = {"id": pl.String, "kept": pl.Boolean, "reason": pl.String, "because": pl.String}
 
@@ -66,11 +66,11 @@ def turns(*pairs: tuple[str, str | None]) -> list[dict[str, str]]:
     return [{"role": role, "content": content} for role, content in pairs if content is not None]
 
 
-def digest(table: Table) -> str:
+def table_hash(table: Table) -> str:
     """A hash of all that a table holds, its columns' names and kinds with it."""
     hashed = blake2b(digest_size=16)
-    for start in range(0, max(1, len(table)), _HASHED):
-        table[start : start + _HASHED].rechunk().write_ipc_stream(pipe := BytesIO(), compat_level=pl.CompatLevel.oldest())
+    for start in range(0, max(1, len(table)), _HASH_BLOCK):
+        table[start : start + _HASH_BLOCK].rechunk().write_ipc_stream(pipe := BytesIO(), compat_level=pl.CompatLevel.oldest())
         hashed.update(pipe.getvalue())
     return hashed.hexdigest()
 
@@ -93,13 +93,8 @@ def parts(folder: Path) -> list[Path]:
 
 def write_part(table: Table, folder: Path, start: int, stop: int) -> None:
     """Write one part; it appears complete or not at all, whatever happens meanwhile."""
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / part_name(start, stop)
-    partial = target.with_suffix(f".{os.getpid()}.partial")
-    table.write_parquet(partial, compression="zstd", statistics=False)
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    partial.replace(target)
+    with replace_file(folder / part_name(start, stop)) as partial:
+        table.write_parquet(partial, compression="zstd", statistics=False)
 
 
 def read(folder: Path, columns: Sequence[str] | None = None) -> Table:
@@ -107,10 +102,10 @@ def read(folder: Path, columns: Sequence[str] | None = None) -> Table:
     found = parts(folder)
     if not found:
         raise DataError(f"{folder} holds no table")
-    return _sound(folder, lambda: pl.read_parquet(found, columns=list(columns) if columns is not None else None))
+    return _load(folder, lambda: pl.read_parquet(found, columns=list(columns) if columns is not None else None))
 
 
-def _sound(where: Path, load: Callable[[], Table]) -> Table:
+def _load(where: Path, load: Callable[[], Table]) -> Table:
     """What was loaded; a file that cannot be read is the user's to remove."""
     try:
         return load()
@@ -121,7 +116,7 @@ def _sound(where: Path, load: Callable[[], Table]) -> Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TableParts:
     """A table on disk as one line of rows: its parts, and the row at which each starts (the last number is the end)."""
 
     paths: tuple[Path, ...]
@@ -133,7 +128,7 @@ class Rows:
         return self.starts[-1]
 
 
-def rows_of(folder: Path) -> Rows:
+def index_parts(folder: Path) -> TableParts:
     """Where the rows of a table on disk lie, from the parts' footers alone."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -142,12 +137,12 @@ def rows_of(folder: Path) -> Rows:
     if not found:
         raise DataError(f"{folder} holds no table")
     try:
-        return Rows(tuple(found), tuple(accumulate((pq.read_metadata(path).num_rows for path in found), initial=0)))
+        return TableParts(tuple(found), tuple(accumulate((pq.read_metadata(path).num_rows for path in found), initial=0)))
     except pa.ArrowInvalid as error:
         raise DataError(f"{folder} is damaged ({error}): remove that folder and run again") from error
 
 
-def read_rows(rows: Rows, start: int, stop: int, columns: Sequence[str] | None = None) -> Table:
+def read_rows(rows: TableParts, start: int, stop: int, columns: Sequence[str] | None = None) -> Table:
     """Rows start to stop, opening only the parts that hold them."""
     pieces = []
     for i in range(min(bisect_right(rows.starts, start), len(rows.paths)) - 1, len(rows.paths)):
@@ -156,5 +151,5 @@ def read_rows(rows: Rows, start: int, stop: int, columns: Sequence[str] | None =
             break
         part = pl.scan_parquet(rows.paths[i]).slice(max(0, start - first), max(0, min(last, stop) - max(first, start)))
         wanted = part if columns is None else part.select(columns)
-        pieces.append(_sound(rows.paths[i], wanted.collect))
+        pieces.append(_load(rows.paths[i], wanted.collect))
     return pl.concat(pieces)

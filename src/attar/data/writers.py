@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from attar.core.atomic import move_into_place, partial_path
 from attar.core.errors import DataError, MissingExtraError, did_you_mean
 from attar.core.table import Table
-from attar.data.formats import FORMATS, OURS, Row, express
+from attar.data.formats import FORMATS, CONVERSATION_COLUMNS, Row, format_row
 
 
 class Sink:
@@ -20,19 +21,18 @@ class Sink:
             raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
         if path.suffix not in (".jsonl", ".json", ".parquet"):
             raise DataError(f"{path}: cannot write {path.suffix or 'a file without a suffix'}; use .jsonl, .json or .parquet")
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.form, self.count = path, form, 0
-        self._partial = path.with_name(path.name + ".partial")
+        self._partial = partial_path(path)
         self._text = None if path.suffix == ".parquet" else self._partial.open("w", encoding="utf-8")
         self._parquet: Any = None
 
     def write(self, table: Table) -> list[str | None]:
         """Write a table's rows; of each, the reason why it could not be written, or None."""
-        extras = [name for name in table.columns if name not in OURS]
+        extras = [name for name in table.columns if name not in CONVERSATION_COLUMNS]
         out, reasons = [], []
         for row in table.iter_rows(named=True):
             try:
-                said = express(row, self.form)
+                said = format_row(row, self.form)
                 out.append({"id": row["id"], **said, **{name: row[name] for name in extras if name not in said}})
                 reasons.append(None)
             except ValueError as error:
@@ -69,7 +69,7 @@ class Sink:
 
         if not out:
             return
-        schema = self._parquet.schema if self._parquet else _schema(out, extras)
+        schema = self._parquet.schema if self._parquet else _infer_schema(out, extras)
         batch = pa.Table.from_pylist(out, schema=schema)
         self._parquet = self._parquet or pq.ParquetWriter(self._partial, batch.schema, compression="zstd")
         self._parquet.write_table(batch)
@@ -82,12 +82,12 @@ class Sink:
         elif self._parquet is not None:
             self._parquet.close()
         if self.count:
-            self._partial.replace(self.path)
+            move_into_place(self._partial, self.path)
         else:
             self._partial.unlink(missing_ok=True)
 
 
-def _schema(out: list[Row], extras: Table) -> Any:
+def _infer_schema(out: list[Row], extras: Table) -> Any:
     """The kinds of the first rows' columns; of one that holds nothing yet, or lists, as the table has it."""
     import pyarrow as pa
 
@@ -104,9 +104,8 @@ class FolderSink:
         if path.exists():
             raise DataError(f"{path} exists already: name a new folder")
         self.path, self.form, self.datasets, self.count, self.files = path, form, datasets, 0, 0
-        self._partial = path.with_name(path.name + ".partial")
+        self._partial = partial_path(path)
         shutil.rmtree(self._partial, ignore_errors=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, table: Table) -> list[str | None]:
         """Write a table's rows; of each, the reason why it could not be written, or None."""
@@ -125,7 +124,7 @@ class FolderSink:
             self._save()
             shutil.rmtree(self._partial)
         else:
-            self._partial.replace(self.path)
+            move_into_place(self._partial, self.path)
 
     def _save(self) -> None:
         try:
@@ -142,7 +141,7 @@ class FolderSink:
             reason = f"{error.__cause__ or error}".splitlines()[0]
             raise DataError(f"{self.path}: the rows do not share their columns, as `datasets` wants: {reason}") from error
         found.save_to_disk(str(saved))  # type: ignore[union-attr] # a list of files without a split is one Dataset
-        saved.replace(self.path)
+        move_into_place(saved, self.path)
 
 
 def open_sink(path: Path, form: str, layout: str | None = None) -> Sink | FolderSink:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attar.core.atomic import replace_file
 from attar.core.errors import DataError, did_you_mean
 from attar.core.table import part_span, parts
 from attar.runtime.flow import Step
@@ -79,12 +80,8 @@ def read_json(file: Path) -> dict[str, Any]:
 
 def write_json(file: Path, value: Any) -> None:
     """Write a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    with replace_file(file) as partial:
+        partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from typing import Any
 
 import polars as pl
 
+from attar.core.atomic import replace_file
 from attar.core.errors import DataError, did_you_mean
-from attar.core.table import Rows, Table, read_rows, rows_of
+from attar.core.table import Table, TableParts, index_parts, read_rows
 from attar.data.formats import FORMATS
 from attar.data.writers import open_sink
 
@@ -73,10 +74,8 @@ def told(ledger: Table, chars: pl.Series, steps: list[str]) -> dict[str, Any]:
 
 def write_verdicts(ledger: Table, path: Path) -> None:
     """The verdicts: a row for every row of the pool, in its order."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    _WRITERS[path.suffix](ledger.select(COLUMNS), partial)
-    partial.replace(path)
+    with replace_file(path) as partial:
+        _WRITERS[path.suffix](ledger.select(COLUMNS), partial)
 
 
 def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) 
     out, to = target.out or Path(), target.to
     sink, aside = open_sink(out, to), out.with_name(out.name + ".rejected.jsonl")
     refused: list[dict[str, str]] = []
-    rows, more = rows_of(pool), rows_of(added) if added else None
+    rows, more = index_parts(pool), index_parts(added) if added else None
     own, new = (set(pl.read_parquet_schema(table.paths[0])) if table else set() for table in (rows, more))
     for table in _kept(rows, kept, more):
         said = zip(table["id"], sink.write(table), strict=True)
@@ -101,7 +100,7 @@ def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) 
     }
 
 
-def _kept(rows: Rows, kept: pl.Series, more: Rows | None) -> Iterator[Table]:
+def _kept(rows: TableParts, kept: pl.Series, more: TableParts | None) -> Iterator[Table]:
     """The rows that are kept, some at a time, with their further columns."""
     at = 0
     for first in range(0, rows.count, _AT_ONCE):

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from attar.core.atomic import move_into_place, partial_path
 from attar.core.errors import DataError
 from attar.core.table import Table, parts
 from attar.outputs.dataset import lineage
@@ -72,7 +73,7 @@ def write_dataset(
     target = out or home.runs / f"{run}.dataset"
     _may_write(target)
     sources = _sources(home, record)
-    partial = target.with_name(target.name + ".partial")
+    partial = partial_path(target)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
@@ -113,10 +114,10 @@ def _place(partial: Path, target: Path) -> None:
         before = target.with_name(target.name + ".before")
         shutil.rmtree(before, ignore_errors=True)
         target.replace(before)
-        partial.replace(target)
+        move_into_place(partial, target)
         shutil.rmtree(before)
     else:
-        partial.replace(target)
+        move_into_place(partial, target)
 
 
 def _sources(home: Home, record: Mapping[str, Any]) -> dict[str, Source]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from attar.core.atomic import replace_file
 from attar.core.errors import AttarError, EngineError
 from attar.stages.train import preference, sft
 from attar.stages.train.distributed import read_job
@@ -29,9 +30,8 @@ def main(file: Path) -> None:
             raise EngineError(f"{job.engine.model}: {wanted} processes were asked for and accelerate started {processes}")
         curve = fit(job, rows, build, int(os.environ.get("LOCAL_RANK", "0")), processes)
     except AttarError as error:
-        own = place / f"error-{rank}.partial"
-        own.write_text(json.dumps({"kind": type(error).__name__, "text": str(error)}))
-        own.replace(place / "error.json")
+        with replace_file(place / "error.json") as partial:
+            partial.write_text(json.dumps({"kind": type(error).__name__, "text": str(error)}))
         raise SystemExit(1) from error
     if rank == 0:
         curve.write_parquet(place / "curve.parquet")
