@@ -53,7 +53,7 @@ def generate(model: Any, tokenizer: Any, requests: list[Request], batch: int) ->
 def write_with_journal(engine: Local, requests: list[Request]) -> None:
     """Generate through a fresh journal, to its last commit."""
     journal = Journal(Path(tempfile.mkdtemp()) / "journal.sqlite")
-    in_order(Journaled(engine, journal).write(requests), COUNT)
+    in_order(Journaled(engine, journal).generate(requests), COUNT)
     journal.close()
 
 
@@ -64,12 +64,12 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(POCKET / "base")
     model = AutoModelForCausalLM.from_pretrained(POCKET / "base", dtype=torch.float32).eval()
     requests = make_requests()
-    in_order(engine.write(requests), COUNT)  # warm
+    in_order(engine.generate(requests), COUNT)  # warm
     times: dict[str, list[float]] = {}
     texts: dict[str, list[str]] = {}
     tokens = 0
     for _ in range(ROUNDS):
-        replies, seconds = timed(lambda: in_order(engine.write(requests), COUNT))
+        replies, seconds = timed(lambda: in_order(engine.generate(requests), COUNT))
         times.setdefault("slots", []).append(seconds)
         texts["slots"] = [reply.text for reply in replies]
         tokens = sum(reply.tokens_out for reply in replies)

@@ -32,7 +32,7 @@ class Scripted:
             else:
                 yield made["reply"](request, found)
 
-    def write(self, requests):
+    def generate(self, requests):
         def reply(request, text):
             cut = text.endswith("...")
             return Reply(request.index, text, "length" if cut else "stop", tokens_in=7, tokens_out=len(text.split()))

@@ -33,7 +33,7 @@ def double(table, *, factor=2):
 @rowwise
 def say(table, *, engine):
     requests = (Request(i, text=f"say {n}") for i, n in enumerate(table["n"]))
-    replies = in_order(engine.write(requests), len(table))
+    replies = in_order(engine.generate(requests), len(table))
     return put(table, "said", [reply.text for reply in replies], [reply.error for reply in replies], dtype=pl.String)
 
 

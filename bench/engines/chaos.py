@@ -33,7 +33,7 @@ def send_all(port: int, journal: Journal, count: int) -> tuple[list[Reply], Jour
     engine = Journaled(Http(Spec("http", "m", options)), journal)
     sampling = Sampling(max_tokens=32)
     requests = (Request(i, messages=({"role": "user", "content": text_of(i)},), sampling=sampling) for i in range(count))
-    return list(engine.write(requests)), engine
+    return list(engine.generate(requests)), engine
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def main() -> None:
     requests = (Request(i, messages=({"role": "user", "content": text},), sampling=SAMPLING) for i, text in enumerate(texts))
     answers: list[str | None] = [None] * len(asked)
     count = 0
-    for reply in driver.write(requests):
+    for reply in driver.generate(requests):
         count += 1
         if asked:
             answers[reply.index] = reply.text

@@ -10,11 +10,11 @@ ASKS = [Request(i, text=f"ask {i}") for i in range(400)]
 
 
 def write(**options):
-    return [reply for reply in Fake(Spec("fake", "m", options)).write(ASKS)]
+    return [reply for reply in Fake(Spec("fake", "m", options)).generate(ASKS)]
 
 
 def test_the_same_request_gets_the_same_reply_wherever_it_stands():
-    alone = next(iter(Fake(Spec("fake", "m")).write([Request(0, text="ask 7")])))
+    alone = next(iter(Fake(Spec("fake", "m")).generate([Request(0, text="ask 7")])))
     assert write()[7].text == alone.text
 
 

@@ -30,16 +30,16 @@ def journaled(journal, **options):
 
 def test_a_rerun_asks_nothing_and_gets_the_same(journal):
     first, second = journaled(journal), journaled(journal)
-    before = in_order(first.write(asks(50)), 50)
-    after = in_order(second.write(asks(50)), 50)
+    before = in_order(first.generate(asks(50)), 50)
+    after = in_order(second.generate(asks(50)), 50)
     assert before == after
     assert (first.asked, second.asked, second.recalled) == (50, 0, 50)
 
 
 def test_a_hundred_added_rows_cost_a_hundred_calls(journal):
     engine = journaled(journal)
-    in_order(engine.write(asks(20)), 20)
-    in_order(engine.write(asks(120)), 120)
+    in_order(engine.generate(asks(20)), 20)
+    in_order(engine.generate(asks(120)), 120)
     assert engine.asked == 120
 
 
@@ -55,41 +55,41 @@ def test_a_hundred_added_rows_cost_a_hundred_calls(journal):
 )
 def test_whatever_decides_an_answer_decides_its_key(journal, other):
     engine = journaled(journal)
-    list(engine.write([Request(0, text="say 0", sampling=HOT, seed=0)]))
-    list(engine.write([other]))
+    list(engine.generate([Request(0, text="say 0", sampling=HOT, seed=0)]))
+    list(engine.generate([other]))
     assert engine.asked == 2
 
 
 def test_another_model_is_asked_again(journal):
-    list(journaled(journal).write(asks(3)))
+    list(journaled(journal).generate(asks(3)))
     other = Journaled(Fake(Spec("fake", "another")), journal)
-    list(other.write(asks(3)))
+    list(other.generate(asks(3)))
     assert other.asked == 3
 
 
 def test_a_greedy_request_is_the_same_whatever_its_seed(journal):
     engine = journaled(journal)
     cold = Sampling(temperature=0.0)
-    replies = in_order(engine.write([Request(i, text="same", sampling=cold, seed=i) for i in range(5)]), 5)
+    replies = in_order(engine.generate([Request(i, text="same", sampling=cold, seed=i) for i in range(5)]), 5)
     assert engine.asked == 1
     assert {reply.text for reply in replies} == {replies[0].text}
 
 
 def test_equal_requests_under_way_are_asked_once_and_all_answered(journal):
     engine = journaled(journal)
-    replies = in_order(engine.write([Request(i, text="twin", sampling=HOT, seed=9) for i in range(8)]), 8)
+    replies = in_order(engine.generate([Request(i, text="twin", sampling=HOT, seed=9) for i in range(8)]), 8)
     assert [reply.index for reply in replies] == list(range(8))
     assert engine.asked == 1
 
 
 def test_equal_requests_are_asked_once_of_an_engine_that_takes_all_before_it_answers(journal):
     class Batching(Fake):
-        def write(self, requests):
-            yield from super().write(list(requests))
+        def generate(self, requests):
+            yield from super().generate(list(requests))
 
     engine = Journaled(Batching(Spec("fake", "m")), journal)
     mixed = [Request(i, text=f"say {i % 3}", sampling=HOT, seed=i % 3) for i in range(9)]
-    replies = in_order(engine.write(mixed), 9)
+    replies = in_order(engine.generate(mixed), 9)
     assert engine.asked == 3
     assert [reply.text for reply in replies] == [replies[i % 3].text for i in range(9)]
     assert len({reply.text for reply in replies}) == 3
@@ -97,9 +97,9 @@ def test_equal_requests_are_asked_once_of_an_engine_that_takes_all_before_it_ans
 
 def test_a_failure_is_asked_again_never_replayed(journal):
     broken = journaled(journal, faults=1.0)
-    assert all(reply.error for reply in broken.write(asks(4)))
+    assert all(reply.error for reply in broken.generate(asks(4)))
     again = journaled(journal, faults=1.0)
-    list(again.write(asks(4)))
+    list(again.generate(asks(4)))
     assert again.asked == 4
     assert journal.size() == 0
 
@@ -132,8 +132,8 @@ def test_a_nought_comes_back_as_a_nought(journal):
 
 def test_text_that_is_no_valid_unicode_is_kept_too(journal):
     engine = journaled(journal, replies=["half a pair \ud83d"])
-    first = list(engine.write([Request(0, text="\udcff")]))
-    assert list(engine.write([Request(0, text="\udcff")])) == first
+    first = list(engine.generate([Request(0, text="\udcff")]))
+    assert list(engine.generate([Request(0, text="\udcff")])) == first
 
 
 def test_replies_survive_kill_9_but_for_the_last_second(tmp_path):
@@ -144,7 +144,7 @@ from attar.engines.fake import Fake
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
 engine = Journaled(Fake(Spec("fake", "m", {{"delay": 0.002}})), Journal(Path({str(tmp_path / "j.sqlite")!r})))
-for reply in engine.write(Request(i, text=str(i)) for i in range(100000)):
+for reply in engine.generate(Request(i, text=str(i)) for i in range(100000)):
     print(reply.index, time.time(), flush=True)
 """
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -172,7 +172,7 @@ from attar.engines.journaling import Journaled
 journal = Journal(Path({str(tmp_path / "j.sqlite")!r}))
 engine = Journaled(Fake(Spec("fake", "m")), journal)
 for _ in range(5):
-    list(engine.write(Request(i, text=str(i)) for i in range(2000)))
+    list(engine.generate(Request(i, text=str(i)) for i in range(2000)))
     journal.commit()
 journal.close()
 """
@@ -185,7 +185,7 @@ journal.close()
 
 
 def test_a_reply_out_of_place_is_a_fault_not_an_answer():
-    replies = list(Fake(Spec("fake", "m")).write(asks(2)))
+    replies = list(Fake(Spec("fake", "m")).generate(asks(2)))
     with pytest.raises(RuntimeError, match="twice"):
         in_order([replies[0], replies[0]], 2)
     with pytest.raises(RuntimeError, match="unanswered"):
@@ -200,15 +200,15 @@ def test_a_journal_that_cannot_be_opened_says_so(tmp_path):
 
 def test_a_journal_that_can_no_longer_be_written_stops_the_run(journal):
     engine = journaled(journal)
-    list(engine.write(asks(1)))
+    list(engine.generate(asks(1)))
     journal.commit()
     journal._base.execute("DROP TABLE replies")  # stands for a full disk
     journal._base.execute("CREATE VIEW replies AS SELECT 1 AS key, 2 AS reply")
-    list(engine.write(asks(3)))
+    list(engine.generate(asks(3)))
     time.sleep(1.2)
     later = Request(0, text="later")
     with pytest.raises(EngineError, match="cannot be written, so replies would be lost"):
-        list(engine.write([later]))
+        list(engine.generate([later]))
     journal._base.execute("DROP VIEW replies")  # there is room again
     journal._base.execute("CREATE TABLE replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID")
     journal.commit()

@@ -28,17 +28,17 @@ class Gated(Fake):
         super().__init__(Spec("fake", "m"))
         self.taken, self.leave, self.fails, self.calls = threading.Event(), threading.Event(), fails, 0
 
-    def write(self, requests):
+    def generate(self, requests):
         self.calls += 1
         if self.calls > 1:
-            yield from super().write(requests)
+            yield from super().generate(requests)
             return
         taken = list(requests)
         self.taken.set()
         assert self.leave.wait(20)
         if self.fails:
             raise self.fails
-        yield from super().write(taken)
+        yield from super().generate(taken)
 
 
 def in_thread(work):
@@ -62,7 +62,7 @@ def and_then(requests, event):
 
 def plain(count, start=0):
     """What the engine says when nobody shares it."""
-    return {reply.index: reply.text for reply in Fake(Spec("fake", "m")).write(asks(count, start))}
+    return {reply.index: reply.text for reply in Fake(Spec("fake", "m")).generate(asks(count, start))}
 
 
 def texts(replies):
@@ -73,27 +73,27 @@ def texts(replies):
 
 def test_what_another_thread_asks_already_is_waited_for(journal):
     engine = Journaled(gate := Gated(), journal)
-    first = in_thread(lambda: texts(engine.write(asks(30))))
+    first = in_thread(lambda: texts(engine.generate(asks(30))))
     assert gate.taken.wait(20)
-    second = in_thread(lambda: texts(engine.write(and_then(asks(30), gate.leave))))
+    second = in_thread(lambda: texts(engine.generate(and_then(asks(30), gate.leave))))
     assert first.get(timeout=20) == second.get(timeout=20) == plain(30)
     assert engine.asked == gate.asked == 30
 
 
 def test_a_reply_shared_between_threads_has_each_one_s_own_index(journal):
     engine = Journaled(gate := Gated(), journal)
-    first = in_thread(lambda: texts(engine.write(asks(3))))
+    first = in_thread(lambda: texts(engine.generate(asks(3))))
     assert gate.taken.wait(20)
     moved = [Request(100 + request.index, text=request.text, sampling=HOT, seed=request.seed) for request in asks(3)]
-    second = in_thread(lambda: texts(engine.write(and_then(moved, gate.leave))))
+    second = in_thread(lambda: texts(engine.generate(and_then(moved, gate.leave))))
     assert second.get(timeout=20) == {100 + index: text for index, text in first.get(timeout=20).items()}
 
 
 def test_a_thread_that_fails_gives_its_requests_to_those_who_wait_for_them(journal):
     engine = Journaled(gate := Gated(fails=EngineError("the server is gone")), journal)
-    first = in_thread(lambda: texts(engine.write(asks(30))))
+    first = in_thread(lambda: texts(engine.generate(asks(30))))
     assert gate.taken.wait(20)
-    second = in_thread(lambda: texts(engine.write(and_then(asks(40), gate.leave))))
+    second = in_thread(lambda: texts(engine.generate(and_then(asks(40), gate.leave))))
     assert isinstance(first.get(timeout=20), EngineError)
     assert second.get(timeout=20) == plain(40)
     assert engine.asked == gate.asked == 40
@@ -104,10 +104,10 @@ def test_a_thread_that_fails_gives_its_requests_to_those_who_wait_for_them(journ
 
 def test_a_reader_that_stops_in_the_middle_gives_its_requests_back_too(journal):
     engine = Journaled(Fake(Spec("fake", "m")), journal)
-    reading = engine.write(asks(5))
+    reading = engine.generate(asks(5))
     next(reading)
     reading.close()
-    assert in_thread(lambda: texts(engine.write(asks(5)))).get(timeout=20) == plain(5)
+    assert in_thread(lambda: texts(engine.generate(asks(5)))).get(timeout=20) == plain(5)
 
 
 def test_many_threads_ask_each_thing_once_and_each_gets_its_own(journal):
@@ -118,7 +118,7 @@ def test_many_threads_ask_each_thing_once_and_each_gets_its_own(journal):
         Random(seed).shuffle(requests)
         return requests
 
-    outs = [in_thread(lambda seed=seed: texts(engine.write(mixed(seed)))) for seed in range(4)]
+    outs = [in_thread(lambda seed=seed: texts(engine.generate(mixed(seed)))) for seed in range(4)]
     for seed, out in enumerate(outs):
         assert out.get(timeout=30) == plain(200, start=50 * seed)
     assert engine.engine.asked == engine.asked == 350
@@ -131,9 +131,9 @@ def test_failures_reach_all_who_wait_and_none_is_kept(journal):
             yield from ((request, None) for request in requests)
 
     engine = Journaled(gate := Failing(), journal)
-    first = in_thread(lambda: [reply.error for reply in engine.write(asks(3))])
+    first = in_thread(lambda: [reply.error for reply in engine.generate(asks(3))])
     assert gate.taken.wait(20)
-    second = in_thread(lambda: [reply.error for reply in engine.write(and_then(asks(3), gate.leave))])
+    second = in_thread(lambda: [reply.error for reply in engine.generate(and_then(asks(3), gate.leave))])
     assert first.get(timeout=20) == second.get(timeout=20) == ["fault on demand"] * 3
     assert (engine.asked, engine.meter.now.failed, engine.recalled) == (3, 3, 3)
     journal.commit()
@@ -144,12 +144,12 @@ def test_failures_reach_all_who_wait_and_none_is_kept(journal):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_s_words_that_are_no_unicode_cost_no_other_reply(tmp_path):
     class Odd(Fake):
-        def write(self, requests):
-            for reply in super().write(requests):
+        def generate(self, requests):
+            for reply in super().generate(requests):
                 yield replace(reply, text=None, error="half a pair \ud83d") if reply.index == 1 else reply
 
     journal = Journal(tmp_path / "odd.sqlite")
-    list(Journaled(Odd(Spec("fake", "m")), journal).write(asks(3)))
+    list(Journaled(Odd(Spec("fake", "m")), journal).generate(asks(3)))
     with suppress(EngineError, sqlite3.Error, UnicodeError):
         journal.close()
     again = Journal(tmp_path / "odd.sqlite")
@@ -170,15 +170,15 @@ def test_what_another_gave_up_over_the_limit_drops_nothing_that_is_under_way(jou
     give_up = another_asks(engine, shared)
 
     class Slow(Fake):
-        def write(self, requests):
+        def generate(self, requests):
             taken = list(requests)
             engine.meter.stop("the run's limit is reached")
             give_up()
-            yield from super().write(taken)
+            yield from super().generate(taken)
 
     engine.engine = Slow(Spec("fake", "m"))
     with suppress(LimitError):
-        list(engine.write([shared, *own]))
+        list(engine.generate([shared, *own]))
     journal.commit()
     assert journal.size() == len(own)
 
@@ -189,8 +189,8 @@ def test_what_another_gave_up_and_is_asked_here_again_is_not_waited_for_for_ever
     give_up = another_asks(engine, shared)
 
     class Batching(Fake):
-        def write(self, requests):
-            yield from super().write(list(requests))
+        def generate(self, requests):
+            yield from super().generate(list(requests))
 
     def requests():
         yield shared
@@ -199,7 +199,7 @@ def test_what_another_gave_up_and_is_asked_here_again_is_not_waited_for_for_ever
         yield Request(2, text=shared.text, sampling=HOT, seed=shared.seed)
 
     engine.engine = Batching(Spec("fake", "m"))
-    found = in_thread(lambda: texts(engine.write(requests()))).get(timeout=1)
+    found = in_thread(lambda: texts(engine.generate(requests()))).get(timeout=1)
     assert found == {**plain(2), 2: plain(2)[0]}
 
 
@@ -207,9 +207,9 @@ def test_what_another_thread_is_asking_counts_as_recalled_and_is_paid_for_once(j
     noted = []
     meter = Meter(note=lambda step, engine, spent: noted.append(replace(spent)))
     engine = Journaled(gate := Gated(), journal, meter)
-    first = in_thread(lambda: texts(engine.write(asks(30))))
+    first = in_thread(lambda: texts(engine.generate(asks(30))))
     assert gate.taken.wait(20)
-    second = in_thread(lambda: texts(engine.write(and_then(asks(30), gate.leave))))
+    second = in_thread(lambda: texts(engine.generate(and_then(asks(30), gate.leave))))
     told = first.get(timeout=20)
     assert second.get(timeout=20) == told
     assert (engine.asked, engine.recalled, meter.now.failed) == (30, 30, 0)
@@ -220,5 +220,5 @@ def test_what_another_thread_is_asking_counts_as_recalled_and_is_paid_for_once(j
 def test_of_equal_requests_in_one_call_the_first_is_asked_and_the_rest_are_recalled(journal):
     engine = Journaled(Fake(Spec("fake", "m")), journal)
     twins = [Request(i, text=f"say {i % 3}", sampling=HOT, seed=i % 3) for i in range(12)]
-    assert texts(engine.write(twins)) == {i: plain(3)[i % 3] for i in range(12)}
+    assert texts(engine.generate(twins)) == {i: plain(3)[i % 3] for i in range(12)}
     assert (engine.asked, engine.recalled) == (3, 9)

@@ -21,13 +21,13 @@ class Taking(Fake):
         super().__init__(Spec("fake", "m", {"replies": ["two words"]}))
         self.places = places
 
-    def write(self, requests):
+    def generate(self, requests):
         waiting = []
         for request in requests:
             waiting.append(request)
             if len(waiting) == self.places:
-                yield from super().write([waiting.pop(0)])
-        yield from super().write(waiting)
+                yield from super().generate([waiting.pop(0)])
+        yield from super().generate(waiting)
 
 
 class Clock:
@@ -52,7 +52,7 @@ def asks(count):
 def until_stopped(engine, requests):
     got = []
     with pytest.raises(LimitError) as told:
-        got.extend(engine.write(requests))
+        got.extend(engine.generate(requests))
     return got, str(told.value)
 
 
@@ -100,7 +100,7 @@ def test_what_is_under_way_is_counted_in_so_that_a_limit_is_not_overrun(journal,
 def test_a_rerun_goes_on_where_the_limit_stopped_it(journal):
     until_stopped(Journaled(Taking(), journal, metered(Limits(tokens=100))), asks(30))
     again = Journaled(Taking(), journal, metered(Limits(tokens=1000), before=Spent(asked=10, tokens_in=80, tokens_out=20)))
-    assert len(list(again.write(asks(30)))) == 30
+    assert len(list(again.generate(asks(30)))) == 30
     assert (again.asked, again.recalled, again.meter.total.tokens) == (20, 10, 300)
 
 
@@ -111,9 +111,9 @@ def test_what_earlier_tries_spent_counts(journal):
 
 
 def test_what_the_journal_knows_is_had_even_over_the_limit(journal):
-    list(Journaled(Taking(), journal).write(asks(5)))
+    list(Journaled(Taking(), journal).generate(asks(5)))
     engine = Journaled(Taking(), journal, metered(Limits(tokens=1), before=Spent(tokens_in=5)))
-    assert len(list(engine.write(asks(5)))) == 5
+    assert len(list(engine.generate(asks(5)))) == 5
     assert (engine.asked, engine.recalled) == (0, 5)
 
 
@@ -169,7 +169,7 @@ def test_counts_survive_in_the_journal_and_add_up_over_tries(tmp_path):
     for attempt in (1, 2):
         journal = Journal(tmp_path / "journal.sqlite")
         meter = metered(Limits(), note=partial(journal.note, "run"))
-        list(Journaled(Taking(), journal, meter).write(asks(3 * attempt)))
+        list(Journaled(Taking(), journal, meter).generate(asks(3 * attempt)))
         journal.close()
     journal = Journal(tmp_path / "journal.sqlite")
     spent = journal.spent("run")[("step", "m")]

@@ -28,12 +28,12 @@ class Echo:
     def close(self):
         pass
 
-    def write(self, requests):
+    def generate(self, requests):
         for request in requests:
             yield Reply(request.index, f"{self.spec.model}: " + request.messages[-1]["content"], "stop")
 
 
-KIND = Kind(open=Echo, verbs=("write",), ahead=2, shard=3)
+KIND = Kind(open=Echo, verbs=("generate",), ahead=2, shard=3)
 """
 RECIPE = """
 import polars as pl
@@ -102,15 +102,15 @@ def test_replies_of_changed_code_are_not_replayed_and_those_of_the_same_version_
 def test_a_doctor_tries_what_the_kind_promises_and_is_content_with_that(place):
     done = attar(place, "doctor", "try.yaml:teacher")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "writing" in done.stdout
+    assert "generation" in done.stdout
     assert "embeddings" not in done.stdout
     findings = list(examine(Spec(find_kind("echo.py", place), "parrot")))
-    assert [(finding.what, finding.good) for finding in findings] == [("identity", True), ("writing", True)]
+    assert [(finding.what, finding.good) for finding in findings] == [("identity", True), ("generation", True)]
 
 
 def test_what_an_engine_cannot_do_is_one_line(place, tmp_path):
     engine = Journaled(open_engine(Spec(find_kind("echo.py", place), "parrot")), Journal(tmp_path / "j.sqlite"))
-    with pytest.raises(EngineError, match="parrot cannot embed: engines of this kind write"):
+    with pytest.raises(EngineError, match="parrot cannot embed: engines of this kind generate"):
         list(engine.embed([Request(0, text="a")]))
     with pytest.raises(EngineError, match="no chat template"):
         _ = engine.template
@@ -119,7 +119,10 @@ def test_what_an_engine_cannot_do_is_one_line(place, tmp_path):
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (ECHO.replace('verbs=("write",)', 'verbs=("write", "embed")'), "Echo has no 'embed'"),
+        (ECHO.replace('verbs=("generate",)', 'verbs=("generate", "embed")'), "Echo has no 'embed'"),
+        (ECHO.replace('verbs=("generate",)', 'verbs=("write",)'), "unknown verb 'write' in a Kind's verbs; .*'generate' now"),
+        (ECHO.replace('verbs=("generate",)', 'verbs=("weight",)'), "unknown verb 'weight' .*did you mean 'weigh'"),
+        (ECHO.replace("def generate", "def write"), "Echo has no 'generate'"),
         (ECHO.replace("def close", "def shut"), "Echo has no 'close'"),
         ("KIND = 1\n", "has 0 engine kinds"),
         (ECHO + "OTHER = KIND\n", "has 2 engine kinds .*name one as"),
@@ -144,9 +147,9 @@ def test_a_kind_is_added_in_a_program_under_a_name_of_its_own(monkeypatch):
     from attar.engines.fake import Fake
 
     monkeypatch.setattr("attar.engines.registry.KINDS", dict(KINDS))
-    register("mine", Kind(open=Fake, verbs=("write",), version="1"))
+    register("mine", Kind(open=Fake, verbs=("generate",), version="1"))
     engine = open_engine(Spec("mine", "m"))
-    assert in_order(engine.write([Request(0, text="a")]), 1)[0].error is None
+    assert in_order(engine.generate([Request(0, text="a")]), 1)[0].error is None
     assert identity_of(engine) != engine.identity()
     with pytest.raises(EngineError, match="already"):
         register("fake", Kind(open=Fake))

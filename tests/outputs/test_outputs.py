@@ -12,7 +12,7 @@ from attar.outputs.report import lineage
 from attar.outputs.report.examples import examples
 from attar.outputs.report.losses import losses
 from attar.outputs.report.round_costs import by_round
-from attar.runtime.home import Home, card
+from attar.runtime.home import Home, read_card
 from attar.runtime.plan import plan
 from attar.runtime.progress import Quiet
 from attar.runtime.run_file import read_run_file
@@ -37,7 +37,7 @@ def words(*, count):
 @role("answers")
 @rowwise
 def speak(table, *, engine):
-    replies = in_order(engine.write(Request(i, text=text) for i, text in enumerate(table["prompt"])), len(table))
+    replies = in_order(engine.generate(Request(i, text=text) for i, text in enumerate(table["prompt"])), len(table))
     talks = [[*talk, {"role": "assistant", "content": reply.text}] for talk, reply in zip(table["messages"], replies)]
     return table.with_columns(messages=pl.Series(talks), response=pl.Series([reply.text for reply in replies]))
 
@@ -110,7 +110,7 @@ def test_its_exam_is_no_data_and_its_answers_are(run):
 def test_a_round_counts_its_answers_its_scores_and_its_training(run):
     _, home, _ = run
     record = finished(home, "try")
-    cards = {step["name"]: card(home.steps / step["folder"]) for step in record["steps"]}
+    cards = {step["name"]: read_card(home.steps / step["folder"]) for step in record["steps"]}
     (first,) = by_round(record["steps"], cards)
     assert (first.answers, first.tokens) == (12, cards["round-1-speak"]["spent"]["tokens_out"])
     assert first.training == cards["round-1-teach"]["seconds"]

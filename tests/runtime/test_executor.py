@@ -9,13 +9,13 @@ from stages_for_tests import numbers, say
 
 from attar.core.errors import AttarError, LimitError
 from attar.core.stage import rowwise
-from attar.core.table import parts, read, rows_of, write_part
+from attar.core.table import index_parts, parts, read, write_part
 from attar.engines.base import Spec
 from attar.engines.fake import Fake
 from attar.engines.registry import Kind
-from attar.runtime.executor import Job, in_process
+from attar.runtime.executor import StageJob, run_in_process
 from attar.runtime.flow import recipe
-from attar.runtime.home import card
+from attar.runtime.home import read_card
 from attar.runtime.runner import Settings
 
 
@@ -34,12 +34,12 @@ class Ahead(Fake):
     def stop(self, reason):
         self.stopped = reason
 
-    def write(self, requests):
+    def generate(self, requests):
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(0.05)
-        yield from super().write(requests)
+        yield from super().generate(requests)
         with self.lock:
             self.now -= 1
 
@@ -47,7 +47,7 @@ class Ahead(Fake):
 @pytest.fixture
 def job(tmp_path):
     write_part(numbers(count=100), tmp_path / "in", 0, 100)
-    return Job(say, (rows_of(tmp_path / "in"),), {}, tmp_path / "out")
+    return StageJob(say, (index_parts(tmp_path / "in"),), {}, tmp_path / "out")
 
 
 SPANS = [(start, start + 10) for start in range(0, 100, 10)]
@@ -55,7 +55,7 @@ SPANS = [(start, start + 10) for start in range(0, 100, 10)]
 
 def test_as_many_parts_are_under_way_as_the_engine_takes_and_all_rows_are_there(job):
     engine = Ahead()
-    done = list(in_process(job, engine, SPANS, lambda _: None))
+    done = list(run_in_process(job, engine, SPANS, lambda _: None))
     assert engine.most == 3
     assert sorted((one.start, one.stop) for one in done) == SPANS
     assert read(job.out)["n"].to_list() == list(range(100))
@@ -72,13 +72,13 @@ class Slow(Ahead):
         self.stopped = reason
         self.over.set()
 
-    def write(self, requests):
+    def generate(self, requests):
         with self.lock:
             self.began += 1
             late = self.began > 2
         if late:
             assert self.over.wait(10)
-        yield from Fake.write(self, requests)
+        yield from Fake.generate(self, requests)
 
 
 def test_a_part_that_is_refused_stops_the_others_from_asking_and_keeps_what_was_written(job):
@@ -89,7 +89,7 @@ def test_a_part_that_is_refused_stops_the_others_from_asking_and_keeps_what_was_
             raise AttarError("too many failures")
 
     with pytest.raises(AttarError, match="too many failures"):
-        list(in_process(job, engine, SPANS, accept))
+        list(run_in_process(job, engine, SPANS, accept))
     assert engine.stopped == "another part of the step failed"
     assert len(parts(job.out)) == 1
 
@@ -102,7 +102,7 @@ def test_parts_are_not_read_before_there_is_room_for_them(job):
             taken.append(span)
             yield span
 
-    next(in_process(job, engine, spans(), lambda _: None))
+    next(run_in_process(job, engine, spans(), lambda _: None))
     assert len(taken) <= 6
 
 
@@ -138,14 +138,14 @@ def test_rows_over_http_are_the_same_whatever_the_parts(do, url, shard):
 def test_equal_requests_of_different_parts_are_asked_once(do, url, home):
     out = do(same, engine=Spec("http", "m", {"url": url}), settings=Settings(shard=10))["out"]
     assert set(read(out)["said"]) == {"SAY THE SAME"}
-    assert card(out)["asked"] == 1
+    assert read_card(out)["asked"] == 1
 
 
 @rowwise
 def say_the_same(table, *, engine):
     from attar.engines.base import Request, in_order
 
-    replies = in_order(engine.write(Request(i, text="say the same") for i in range(len(table))), len(table))
+    replies = in_order(engine.generate(Request(i, text="say the same") for i in range(len(table))), len(table))
     return table.with_columns(pl.Series("said", [reply.text for reply in replies]))
 
 
@@ -165,4 +165,4 @@ def test_a_token_limit_stops_between_requests_and_the_run_goes_on_once_it_is_rai
         run(steps, home, Quiet(), Settings(shard=10), Limits(tokens=1000), "r")
     out = run(steps, home, Quiet(), Settings(shard=10), Limits(tokens=2000), "r")["out"]
     assert read(out)["said"].null_count() == 0
-    assert card(out)["spent"]["tokens_in"] + card(out)["spent"]["tokens_out"] == 2000
+    assert read_card(out)["spent"]["tokens_in"] + read_card(out)["spent"]["tokens_out"] == 2000

@@ -15,7 +15,7 @@ from attar.core.errors import DataError, RecipeError, ReplyError
 from attar.core.table import parts, read
 from attar.engines.base import Spec
 from attar.runtime.flow import recipe, trace
-from attar.runtime.home import card, collect_garbage, locked
+from attar.runtime.home import collect_garbage, lock_step, read_card
 from attar.runtime.progress import Quiet
 from attar.runtime.runner import Settings, run
 from attar.stages.synth.pocket_data import questions as asked
@@ -48,7 +48,7 @@ def _expected_words(count):
     from attar.engines.base import Request
     from attar.engines.fake import Fake
 
-    texts = [next(iter(Fake(FAKE).write([Request(0, text=f"say {n}")]))).text for n in range(count)]
+    texts = [next(iter(Fake(FAKE).generate([Request(0, text=f"say {n}")]))).text for n in range(count)]
     return hashlib.sha256("|".join(map(str, texts)).encode()).hexdigest()[:8]
 
 
@@ -124,7 +124,7 @@ def test_a_step_stops_before_money_is_burnt(do, home):
     with pytest.raises(ReplyError, match=r"fault on demand \(\d+\).*max_failures"):
         do(spoken, settings=Settings(shard=20), engine=Spec("fake", "m", {"faults": 0.9}), count=5000)
     step = next(path for path in home.steps.iterdir() if "say" in path.name)
-    assert card(step) is None
+    assert read_card(step) is None
     assert parts(step) == []
 
 
@@ -203,7 +203,7 @@ with locked(Path({str(home.root / "s")!r}), print):
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     said = []
-    with locked(home.root / "s", said.append):
+    with lock_step(home.root / "s", said.append):
         pass
     assert said == []
 

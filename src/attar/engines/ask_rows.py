@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from attar.chat.templates import Message
 from attar.core.replies import Weights
-from attar.engines.base import Grader, Reply, Request, Writer, in_order
+from attar.engines.base import Generator, Grader, Reply, Request, in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +17,10 @@ class Answer:
     reply: Reply | None = None
 
 
-def answers(engine: Writer, asks: Sequence[Request | None], *, whole: bool = True, absent: str = "no prompt") -> list[Answer]:
+def answers(engine: Generator, asks: Sequence[Request | None], *, whole: bool = True, absent: str = "no prompt") -> list[Answer]:
     """An answer for each ask, in order; a None asks nothing. Text that was cut off is none, unless `whole` is off."""
     able = [(place, ask) for place, ask in enumerate(asks) if ask is not None]
-    replies = in_order(engine.write(replace(ask, index=i) for i, (_, ask) in enumerate(able)), len(able))
+    replies = in_order(engine.generate(replace(ask, index=i) for i, (_, ask) in enumerate(able)), len(able))
     found = [Answer(None, absent)] * len(asks)
     for (place, _), reply in zip(able, replies, strict=True):
         found[place] = _answer(reply, whole)

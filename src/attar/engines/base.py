@@ -92,7 +92,7 @@ class Engine(Protocol):
         ...
 
 
-class Writer(Engine, Protocol):
+class Generator(Engine, Protocol):
     """Writes text."""
 
     @property
@@ -100,7 +100,7 @@ class Writer(Engine, Protocol):
         """The model's chat template."""
         ...
 
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, in any order, as they are done; requests are taken only as there is room for them."""
         ...
 

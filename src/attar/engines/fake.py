@@ -73,7 +73,7 @@ class Fake:
             dice = self._dice(verb, request)
             yield request, None if dice.random() < self.spec.options.get("faults", 0) else dice
 
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """A few words, or one of the given replies."""
         for request, dice in self._each("write", requests):
             if dice is None:

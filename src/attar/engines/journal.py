@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.core.errors import EngineError
-from attar.core.replies import clean
+from attar.core.replies import replace_surrogates
 from attar.engines.base import Reply
 from attar.engines.meter import Spent
 
@@ -102,7 +102,7 @@ class Journal:
             if reply.error is None:
                 self._waiting[key] = (text, now)
             else:
-                self._failed.append((key, clean(reply.error), now))
+                self._failed.append((key, replace_surrogates(reply.error), now))
         if not self._wake.is_set():
             self._wake.set()
         if len(self._waiting) > _MOST_WAITING:  # the disk is slower than the server

@@ -20,6 +20,8 @@ from attar.engines.meter import Meter
 from attar.engines.options import title
 from attar.engines.registry import Verb, identity_of, kind_of
 
+_KEY_NAMES = {"generate": "write"}
+"""What a verb is called in the journal's keys: an old name stays, so that replies of earlier versions are found."""
 _Answers = SimpleQueue[Reply | Request]
 """What others' asking brings: a reply, or the request itself where they gave it up."""
 
@@ -76,9 +78,9 @@ class Journaled:
         """Close the engine; the journal is its owner's."""
         self.engine.close()
 
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("write", requests)
+        return self._through("generate", requests)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
@@ -119,7 +121,7 @@ class Journaled:
         drawn = sampling is not None and sampling.temperature > 0
         parts = (
             self.identity(),
-            verb,
+            _KEY_NAMES.get(verb, verb),
             [dict(turn) for turn in request.messages],
             request.text,
             (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop, sampling.schema) if sampling else None,

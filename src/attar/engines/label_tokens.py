@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import exp, inf, log, log1p
 from typing import Any
 
-from attar.chat.templates import Template, answered
+from attar.chat.templates import Template, example_conversation
 from attar.core.errors import EngineError
 
 _NEAR = 32
@@ -106,7 +106,7 @@ def _sum(logs: Sequence[float]) -> float:
 @lru_cache(64)
 def lead(template: Template) -> str:
     """The space that a template itself writes between where an answer starts and its text."""
-    asked, said = answered()
+    asked, said = example_conversation()
     try:
         ask, full = template.render([asked], ask=True), template.render([asked, said])
     except EngineError:  # one that takes no such conversation, as a guard's may

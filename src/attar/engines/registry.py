@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attar.core.errors import EngineError, did_you_mean
 from attar.core.fingerprint import fingerprint
@@ -19,7 +19,7 @@ from attar.engines.base import Spec
 
 _log = logging.getLogger(__name__)
 
-Verb = Literal["write", "weigh", "embed", "reward"]
+Verb = Literal["generate", "weigh", "embed", "reward"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Kind:
     """A kind of engine; only `open` is needed."""
 
     open: Callable[[Spec], Any]
-    verbs: tuple[Verb, ...] = ("write", "weigh", "embed", "reward")
+    verbs: tuple[Verb, ...] = ("generate", "weigh", "embed", "reward")
     """What an engine of this kind may be asked; the model may know less."""
     template: bool = False
     """It has `template`, the chat template of its model."""
@@ -94,7 +94,7 @@ KINDS: dict[str, Kind] = {
     "llamacpp": _SERVED,
     "batch": Kind(
         open=_batch,
-        verbs=("write", "embed"),
+        verbs=("generate", "embed"),
         template=True,
         ahead=16,
         shard=5_000,  # so many go in one batch
@@ -145,7 +145,8 @@ def register(name: str, kind: Kind) -> None:
     """Add a kind for this process, as a notebook may; a name that is taken is refused."""
     if name in KINDS:
         raise EngineError(f"there is an engine kind {name!r} already")
-    KINDS[name] = _versioned(kind)
+    _check_verbs(name, kind)
+    KINDS[name] = _with_version(kind)
 
 
 def find_kind(name: str, beside: Path) -> str:
@@ -163,18 +164,29 @@ def find_kind(name: str, beside: Path) -> str:
 def _kind_in(name: str) -> Kind:
     """The kind in a user's file."""
     file, wanted = split_name(name)
-    found = {key: value for key, value in vars(import_file(Path(file), "engine")).items() if isinstance(value, Kind)}
-    if wanted and wanted not in found:
-        raise EngineError(f"{file} has no engine kind {wanted!r}; {did_you_mean(wanted, found)}")
-    if not wanted and len(found) != 1:
+    kinds = {key: value for key, value in vars(import_file(Path(file), "engine")).items() if isinstance(value, Kind)}
+    if wanted and wanted not in kinds:
+        raise EngineError(f"{file} has no engine kind {wanted!r}; {did_you_mean(wanted, kinds)}")
+    if not wanted and len(kinds) != 1:
         raise EngineError(
-            f"{file} has {len(found)} engine kinds ({', '.join(found) or 'none is a Kind'}); name one as {file}:NAME"
+            f"{file} has {len(kinds)} engine kinds ({', '.join(kinds) or 'none is a Kind'}); name one as {file}:NAME"
         )
-    return _versioned(found[wanted or next(iter(found))])
+    kind = kinds[wanted or next(iter(kinds))]
+    _check_verbs(file, kind)
+    return _with_version(kind)
 
 
-def _versioned(kind: Kind) -> Kind:
-    """A kind of the user's, known by its stated version or by the code of its file."""
+def _check_verbs(where: str, kind: Kind) -> None:
+    """Refuse a user's verb that no engine has; `write` is the name that `generate` had in earlier versions."""
+    known = get_args(Verb)
+    for verb in kind.verbs:
+        if verb not in known:
+            remedy = "it is called 'generate' now: rename the method too" if verb == "write" else did_you_mean(verb, known)
+            raise EngineError(f"{where}: unknown verb {verb!r} in a Kind's verbs; {remedy}")
+
+
+def _with_version(kind: Kind) -> Kind:
+    """The user's kind with its stated version, or with a hash of its file's code."""
     if kind.version is not None:
         return kind
     file = getattr(inspect.getmodule(kind.open), "__file__", None)

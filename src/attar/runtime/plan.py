@@ -8,19 +8,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from attar.core.table import Table, read_rows, rows_of
+from attar.core.table import Table, index_parts, read_rows
 from attar.engines.base import Request, Spec
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
 from attar.engines.prices import price_of
 from attar.engines.registry import kind_of, open_engine
 from attar.runtime.flow import Step, Trace
-from attar.runtime.home import Home, card
-from attar.runtime.plan_stand_in import Standin
+from attar.runtime.home import Home, read_card
+from attar.runtime.plan_stand_in import StandInEngine
 
-_LIKE = 64
+_LENGTH_SAMPLE = 64
 """Answers of the training rows that are looked at, to see how long a student will write."""
-_MOST = 5
+_MAX_GROWTH = 5
 """How many times the probe's rows a step may make of them, several answers to each, before they are cut."""
 
 
@@ -47,10 +47,10 @@ def plan(trace: Trace, home: Home, probe: int = 256) -> list[Estimate]:
     out = []
     try:
         for step in trace.steps:
-            found = card(home.folder(step))
+            found = read_card(home.folder(step))
             if found and not step.marks.trains:
-                samples[step.name] = read_rows(rows_of(home.folder(step)), 0, probe)
-            estimate = _from_card(step, found) if found else _guess(step, samples, rows, (journal, asked), probe)
+                samples[step.name] = read_rows(index_parts(home.folder(step)), 0, probe)
+            estimate = _from_card(step, found) if found else _estimate(step, samples, rows, (journal, asked), probe)
             rows[step.name] = estimate.rows
             out.append(estimate)
     finally:
@@ -65,17 +65,17 @@ def _from_card(step: Step, found: dict[str, Any]) -> Estimate:
     )
 
 
-def _guess(
+def _estimate(
     step: Step, samples: dict[str, Table], rows: dict[str, int | None], asking: tuple[Journal, set[bytes]], probe: int
 ) -> Estimate:
     """Run the step on the sample of its inputs, and scale what that took."""
     ins = [rows[before.name] for before in step.inputs]
     known = all(before.name in samples for before in step.inputs)
     if step.marks.trains or not known or (probe == 0 and step.inputs):
-        return _unseen(step, rows)
+        return _estimate_without_sample(step, rows)
     if isinstance(step.engine, Step):
-        return _behind(step, step.engine, samples, rows, asking[0])
-    engine = _Counted(Journaled(open_engine(step.engine), asking[0]), asking[1]) if step.engine else None
+        return _estimate_untrained(step, step.engine, samples, rows, asking[0])
+    engine = _CountingEngine(Journaled(open_engine(step.engine), asking[0]), asking[1]) if step.engine else None
     tables: list[Any] = [samples[before.name] for before in step.inputs]
     if step.marks.folds:
         tables = [[table] for table in tables]
@@ -86,15 +86,15 @@ def _guess(
     made: Table = step.stage(*tables, **given, **step.knobs)
     seconds = time.perf_counter() - started
     if not step.inputs:
-        samples[step.name] = _spread(made, probe)
+        samples[step.name] = _evenly_spaced(made, probe)
         return Estimate(step, False, len(made), seconds=seconds)
     if engine:
         engine.close()
     sent = max(1, len(samples[step.inputs[0].name]))
     scale = (ins[0] or 0) / sent
-    total = _rows_out(step, len(made) / sent, rows)
+    total = _estimate_rows(step, len(made) / sent, rows)
     if len(made) or not total:  # of a sample that is used up nothing is known
-        samples[step.name] = made.head(_MOST * probe)
+        samples[step.name] = made.head(_MAX_GROWTH * probe)
     if engine is None:
         return Estimate(step, False, total, seconds=seconds * scale)
     counts = engine.requests * scale * sent / (sent + 1)
@@ -108,12 +108,12 @@ def _guess(
     return Estimate(step, False, total, round(counts), tokens_in, tokens_out, seconds * scale, cost)
 
 
-def _spread(table: Table, count: int) -> Table:
+def _evenly_spaced(table: Table, count: int) -> Table:
     """So many rows from all over a table: what is drawn first is often drawn alike."""
     return table[[i * len(table) // count for i in range(count)]] if len(table) > count else table
 
 
-class _Counted:
+class _CountingEngine:
     """A journaled engine that notes how many requests it is given, and how many of them no step before has asked."""
 
     def __init__(self, engine: Journaled, asked: set[bytes]) -> None:
@@ -121,7 +121,7 @@ class _Counted:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._engine, name)
-        if name not in ("write", "weigh", "embed", "reward"):
+        if name not in ("generate", "weigh", "embed", "reward"):
             return found
         return lambda requests: found(self._noted(name, requests))
 
@@ -134,49 +134,49 @@ class _Counted:
             yield request
 
 
-def _unseen(step: Step, rows: dict[str, int | None]) -> Estimate:
+def _estimate_without_sample(step: Step, rows: dict[str, int | None]) -> Estimate:
     """A step of whose input no sample is at hand: as many rows and calls as there are to be asked."""
     start = rows[step.inputs[0].name] if step.inputs else None
     each = step.knobs.get("n", 1)
     if start is None or step.marks.trains or step.engine is None:
-        return Estimate(step, False, start if start is None or step.marks.trains else _rows_out(step, 1.0, rows))
+        return Estimate(step, False, start if start is None or step.marks.trains else _estimate_rows(step, 1.0, rows))
     return Estimate(step, False, start * each, start * each)
 
 
-def _behind(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal) -> Estimate:
+def _estimate_untrained(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal) -> Estimate:
     """A step behind a model that is not trained yet: as if it answered like the writer of the rows that it is trained on."""
     first = model
     while isinstance(first.engine, Step):
         first = first.engine
-    writer = _writer(first.inputs[0])
+    writer = _find_writer(first.inputs[0])
     known = first.inputs[0].name in samples
     if not known or not isinstance(first.engine, Spec) or not kind_of(first.engine).in_process or writer is None:
-        return _unseen(step, rows)
+        return _estimate_without_sample(step, rows)
     base, teacher = open_engine(first.engine), Journaled(open_engine(writer), journal)
-    engine = Standin(base, teacher)
+    engine = StandInEngine(base, teacher)
     tables = [samples[before.name] for before in step.inputs]
     made: Table = step.stage(*tables, engine=engine, **step.knobs)
     teacher.close()
     base.close()
-    samples[step.name] = made.head(_MOST * len(tables[0]))
+    samples[step.name] = made.head(_MAX_GROWTH * len(tables[0]))
     sent = max(1, len(tables[0]))
     scale = (rows[step.inputs[0].name] or 0) / sent
-    usual = [len(base.tokens(text)) for text in samples[first.inputs[0].name]["response"].drop_nulls().head(_LIKE)]
+    usual = [len(base.tokens(text)) for text in samples[first.inputs[0].name]["response"].drop_nulls().head(_LENGTH_SAMPLE)]
     # it writes what the question takes, and drifts towards what it was taught where that is longer
     written = max(engine.tokens_out, (engine.tokens_out + engine.asked * sum(usual) / max(1, len(usual))) / 2)
     counts = (round(count * scale) for count in (engine.asked, engine.tokens_in, written))
-    return Estimate(step, False, _rows_out(step, len(made) / sent, rows), *counts)
+    return Estimate(step, False, _estimate_rows(step, len(made) / sent, rows), *counts)
 
 
-def _writer(step: Step) -> Spec | None:
+def _find_writer(step: Step) -> Spec | None:
     """Who answered the rows of a step: the nearest engine before it that answers conversations."""
     if step.marks.role == "answers":
         return step.engine if isinstance(step.engine, Spec) else None
-    found = (_writer(before) for before in step.inputs)
+    found = (_find_writer(before) for before in step.inputs)
     return next((writer for writer in found if writer), None)
 
 
-def _rows_out(step: Step, share: float, rows: dict[str, int | None]) -> int | None:
+def _estimate_rows(step: Step, share: float, rows: dict[str, int | None]) -> int | None:
     """Rows that come out, when a share of the sample did; a step that keeps or makes a number does just that."""
     start = rows[step.inputs[0].name]
     if start is None:

@@ -11,7 +11,7 @@ from typing import Any
 from attar.engines.base import Reply, Request, Spec
 
 
-class Standin:
+class StandInEngine:
     """A writer's answers as if the student had given them."""
 
     def __init__(self, base: Any, writer: Any) -> None:
@@ -19,11 +19,11 @@ class Standin:
         self.spec: Spec = base.spec
         self.asked = self.tokens_in = self.tokens_out = 0
 
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """The writer's answers."""
         given = list(requests)
         by_index = {request.index: request for request in given}
-        for reply in self._writer.write(iter(given)):
+        for reply in self._writer.generate(iter(given)):
             self._count(by_index[reply.index], len(self._base.tokens(reply.text or "")))
             yield replace(reply, finish="stop") if reply.text else reply
 

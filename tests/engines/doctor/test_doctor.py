@@ -39,7 +39,7 @@ def test_an_engine_of_any_kind_is_tried_with_every_verb_that_its_kind_has():
     found = examine_all(Spec("fake", "m"))
     assert list_good(found) == list(found)
     assert list(found) == [
-        *("identity", "chat template", "magpie prefix", "writing", "label log-probs", "embeddings", "rewards"),
+        *("identity", "chat template", "magpie prefix", "generation", "label log-probs", "embeddings", "rewards"),
     ]
     assert found["embeddings"].told == "8 dimensions"
     assert found["magpie prefix"].told == "'<user>', stops at '<end>', '<assistant>', '<user>'"
@@ -48,7 +48,7 @@ def test_an_engine_of_any_kind_is_tried_with_every_verb_that_its_kind_has():
 def test_a_verb_that_fails_has_its_reason_and_the_others_are_still_tried():
     found = examine_all(Spec("fake", "m", {"faults": 1.0}))
     assert list_good(found) == ["identity", "chat template", "magpie prefix"]
-    assert {found[what].told for what in ("writing", "label log-probs", "embeddings", "rewards")} == {"fault on demand"}
+    assert {found[what].told for what in ("generation", "label log-probs", "embeddings", "rewards")} == {"fault on demand"}
     assert all(finding.needed for finding in found.values())
 
 
@@ -65,23 +65,23 @@ def test_one_request_has_one_reply(count):
 def test_a_writer_in_this_process_shows_its_prefix_token_by_token_and_draws_from_nothing():
     found = examine_all(Spec("local", "pocket:teacher", {"threads": 1}), rows=8)
     assert list_good(found) == [
-        *("identity", "chat template", "magpie prefix", "training marks", "writing", "label log-probs", "embeddings"),
+        *("identity", "chat template", "magpie prefix", "training marks", "generation", "label log-probs", "embeddings"),
     ]
     assert "'<|im_start|>user\\n' = [2, 605, 202], no BOS (the model has none)" in found["magpie prefix"].told
-    assert found["writing"].told.startswith("8 draws from nothing, ")
+    assert found["generation"].told.startswith("8 draws from nothing, ")
     assert found["training marks"].told.startswith("the template marks the assistant's turns")
 
 
 def test_a_reward_model_is_asked_for_rewards_and_not_to_write():
     found = examine_all(Spec("local", "pocket:rewarder", {"threads": 1}))
     assert list_good(found)[:3] == ["identity", "chat template", "rewards"]
-    assert "writing" not in found
+    assert "generation" not in found
     assert float(found["rewards"].told.partition(" ")[0]) < 0  # a greeting is no answer of its world
 
 
 def test_a_base_that_never_ends_a_draw_is_no_teacher():
     found = run_checks(local.checks(Local(Spec("local", "pocket:base", {"threads": 1})), 4))
-    assert found["writing"].startswith("fails: none of 4 draws from nothing ended by itself: this is a base model")
+    assert found["generation"].startswith("fails: none of 4 draws from nothing ended by itself: this is a base model")
     assert found["embeddings"].endswith(" dimensions")
 
 

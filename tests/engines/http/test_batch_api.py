@@ -30,7 +30,7 @@ def ask(api, tmp_path):
                 asked = [
                     Request(i, messages=({"role": "user", "content": t},), sampling=Sampling()) for i, t in enumerate(texts)
                 ]
-                return in_order(engine.write(asked), count), engine
+                return in_order(engine.generate(asked), count), engine
             finally:
                 journal.close()
 
@@ -75,7 +75,7 @@ def test_a_run_that_waits_for_a_batch_can_be_ended_and_picked_up(ask, api, tmp_p
         asked = [Request(i, messages=({"role": "user", "content": f"say {i}"},), sampling=Sampling()) for i in range(5)]
         threading.Timer(0.5, engine.close).start()
         with pytest.raises(EngineError, match="batch-0 is still at work; the same command picks it up"):
-            list(engine.write(asked))
+            list(engine.generate(asked))
         journal.close()
     time.sleep(1.2)
     replies, _ = ask(5)

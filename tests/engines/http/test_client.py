@@ -20,7 +20,7 @@ async def echo(asked):
 
 
 def answer(engine):
-    [reply] = engine.write(asks(1))
+    [reply] = engine.generate(asks(1))
     return reply
 
 
@@ -175,5 +175,5 @@ def test_requests_a_minute_are_spaced_evenly(server):
         times.append(time.monotonic())
         return good(asked)
 
-    list(http(server(speak).url, rpm=1200).write(asks(9)))
+    list(http(server(speak).url, rpm=1200).generate(asks(9)))
     assert times[-1] - times[0] >= 0.3

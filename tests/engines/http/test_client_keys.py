@@ -14,7 +14,7 @@ async def echo(asked):
 
 
 def answer(engine):
-    [reply] = engine.write(asks(1))
+    [reply] = engine.generate(asks(1))
     return reply
 
 

@@ -27,14 +27,14 @@ def choices(texts):
 
 
 def test_every_row_gets_its_own_reply(server):
-    replies = in_order(http(server(echo).url).write(asks(200)), 200)
+    replies = in_order(http(server(echo).url).generate(asks(200)), 200)
     assert replies == [Reply(i, f"say {i}", "stop", tokens_in=5, tokens_out=2) for i in range(200)]
 
 
 def test_a_chat_is_sent_as_it_is(server):
     served = server(echo)
     turns = ({"role": "system", "content": "be \u00e9"}, {"role": "user", "content": "half \ud83d"})
-    list(http(served.url).write([Request(0, messages=turns, sampling=Sampling(stop=("x",)))]))
+    list(http(served.url).generate([Request(0, messages=turns, sampling=Sampling(stop=("x",)))]))
     [sent] = served.posted
     assert sent.pop("messages") == [turns[0], {"role": "user", "content": "half ?"}]
     assert sent == {"model": "m", "temperature": 0.0, "max_tokens": 1024, "stop": ["x"]}
@@ -46,14 +46,14 @@ def test_raw_text_goes_to_completions_as_text_where_the_server_tells_no_tokens(s
         return web.json_response({"choices": [{"finish_reason": "length", "text": asked["prompt"] + "!"}]})
 
     served = server(speak)
-    [reply] = http(served.url).write([Request(0, text="go on", sampling=HOT)])
+    [reply] = http(served.url).generate([Request(0, text="go on", sampling=HOT)])
     assert (reply.text, reply.finish, served.paths) == ("go on!", "length", ["/v1/completions"])
 
 
 def test_a_wrong_model_is_found_at_the_first_look(server):
     served = server(echo, models=("Qwen/Qwen3-8B", "other"))
     with pytest.raises(EngineError) as told:
-        list(http(served.url, model="Qwen/Qwen3-8b").write(asks(3)))
+        list(http(served.url, model="Qwen/Qwen3-8b").generate(asks(3)))
     assert str(told.value) == (
         f"http engine Qwen/Qwen3-8b at {served.url}: the server has no model 'Qwen/Qwen3-8b'; did you mean 'Qwen/Qwen3-8B'?"
     )
@@ -65,7 +65,7 @@ def test_a_server_that_lists_no_models_is_asked_all_the_same(server, listed):
     async def models(request):
         return web.json_response(listed)
 
-    assert [reply.text for reply in http(server(echo, models=models).url).write(asks(1))] == ["say 0"]
+    assert [reply.text for reply in http(server(echo, models=models).url).generate(asks(1))] == ["say 0"]
 
 
 def test_a_server_is_looked_at_once(server):
@@ -77,7 +77,7 @@ def test_a_server_is_looked_at_once(server):
 
     engine = http(server(echo, models=models).url)
     for _ in range(3):
-        list(engine.write(asks(2)))
+        list(engine.generate(asks(2)))
     assert looks == ["/v1/models"]
 
 
@@ -87,7 +87,7 @@ def test_a_row_that_is_refused_fails_at_once_and_leaves_the_others_whole(server)
 
     served = server(speak)
     engine = http(served.url)
-    replies = in_order(engine.write(asks(20)), 20)
+    replies = in_order(engine.generate(asks(20)), 20)
     assert {reply.index: reply.error for reply in replies if reply.error} == dict.fromkeys((3, 7), "400: too long")
     assert all(reply.text == f"say {reply.index}" for reply in replies if not reply.error)
     assert len(served.posted) == 20
@@ -100,7 +100,7 @@ def test_what_any_row_would_meet_is_raised_and_the_server_not_asked_a_thousand_t
 
     served = server(speak)
     with pytest.raises(EngineError, match=r"no such model or endpoint \(404: no such model\)"):
-        list(http(served.url, concurrency=8).write(asks(1000)))
+        list(http(served.url, concurrency=8).generate(asks(1000)))
     assert len(served.posted) <= 8
 
 
@@ -111,7 +111,7 @@ def test_four_draws_of_one_prompt_are_one_call_and_only_what_is_missing_is_asked
         return choices({0: "second 0"})
 
     served = server(speak)
-    replies = in_order(http(served.url, n=4).write(draws(4)), 4)
+    replies = in_order(http(served.url, n=4).generate(draws(4)), 4)
     assert [reply.text for reply in replies] == ["first 0", "first 1", "second 0", "first 3"]
     assert [(sent.get("n"), sent["seed"]) for sent in served.posted] == [(4, 0), (None, 2)]
 
@@ -119,7 +119,7 @@ def test_four_draws_of_one_prompt_are_one_call_and_only_what_is_missing_is_asked
 def test_draws_go_together_only_where_nothing_but_the_seed_differs(server):
     served = server(echo)
     mixed = [*draws(6), *asks(2, start=6), *(Request(8 + i, messages=ONE, sampling=Sampling()) for i in range(2))]
-    assert len(in_order(http(served.url, n=4).write(mixed), 10)) == 10
+    assert len(in_order(http(served.url, n=4).generate(mixed), 10)) == 10
     assert sorted(sent.get("n", 1) for sent in served.posted) == [1, 1, 1, 1, 2, 4]
 
 
@@ -130,14 +130,14 @@ def test_a_reply_that_cannot_be_read_is_one_row_s_trouble(server):
             return web.json_response({"choices": [choice], "usage": [1]})
         return good(asked)
 
-    assert len(in_order(http(server(speak).url, tries=2).write(asks(3)), 3)) == 3
+    assert len(in_order(http(server(speak).url, tries=2).generate(asks(3)), 3)) == 3
 
 
 def test_a_call_of_several_that_is_refused_fails_each_of_them(server):
     async def speak(asked):
         return refused(422, "n is too large")
 
-    replies = in_order(http(server(speak).url, n=3).write(draws(3)), 3)
+    replies = in_order(http(server(speak).url, n=3).generate(draws(3)), 3)
     assert [reply.error for reply in replies] == ["422: n is too large"] * 3
 
 
@@ -205,10 +205,10 @@ def test_labels_are_weighed_by_the_first_token(server):
 def test_whoever_reads_only_the_first_few_can_go_on_with_another_call(server):
     engine = http(server(echo).url)
     for _ in range(3):
-        reading = engine.write(asks(500))
+        reading = engine.generate(asks(500))
         assert next(reading).text
         reading.close()
-    assert len(in_order(engine.write(asks(50)), 50)) == 50
+    assert len(in_order(engine.generate(asks(50)), 50)) == 50
 
 
 def test_an_error_of_the_one_who_asks_is_not_swallowed(server):
@@ -218,8 +218,8 @@ def test_an_error_of_the_one_who_asks_is_not_swallowed(server):
 
     engine = http(server(echo).url)
     with pytest.raises(KeyError, match="mine"):
-        list(engine.write(requests()))
-    assert len(list(engine.write(asks(3)))) == 3
+        list(engine.generate(requests()))
+    assert len(list(engine.generate(asks(3)))) == 3
 
 
 def identity(**options):

@@ -59,7 +59,7 @@ def test_the_server_says_what_it_is_and_what_its_template_is(engine, local):
 def test_greedy_answers_are_those_of_the_same_model_in_this_process(engine, local):
     tasks = pocket_exam.tasks(count=24, seed=5)["messages"].to_list()
     asked = [Request(i, messages=tuple(talk), sampling=Sampling(max_tokens=100)) for i, talk in enumerate(tasks)]
-    ours, theirs = in_order(local.write(asked), 24), in_order(engine.write(asked), 24)
+    ours, theirs = in_order(local.generate(asked), 24), in_order(engine.generate(asked), 24)
     assert [reply.text for reply in ours] == [reply.text for reply in theirs]
     assert [reply.tokens_in for reply in ours] == [reply.tokens_in for reply in theirs]
 
@@ -76,7 +76,7 @@ def test_the_same_seed_draws_the_same_and_another_seed_another(engine):
     found = prefix(engine.template)
     hot = Sampling(1.0, 1.0, 80, found.stops)
     asked = [Request(i, text=found.text, sampling=hot, seed=seed) for i, seed in enumerate([1, 1, 2])]
-    texts = [next(engine.write([request])).text for request in asked]
+    texts = [next(engine.generate([request])).text for request in asked]
     assert texts[0] == texts[1] != texts[2]
 
 
@@ -99,13 +99,13 @@ def test_label_weights_behind_raw_text_are_those_of_the_same_model_in_this_proce
 def test_a_json_schema_is_kept_to_raw_and_in_chat(engine):
     cold = Sampling(max_tokens=40, schema={"enum": ["north", "south"]})
     for request in (Request(0, messages=SEVEN, sampling=cold), Request(0, text="<|im_start|>user\n", sampling=cold)):
-        (reply,) = engine.write([request])
+        (reply,) = engine.generate([request])
         assert json.loads(reply.text or "") in ("north", "south")
 
 
 def test_a_prompt_that_is_too_long_fails_alone(engine):
     asked = [Request(i, text="word " * length, sampling=Sampling(max_tokens=4)) for i, length in enumerate([5, 900, 5])]
-    replies = in_order(engine.write(asked), 3)
+    replies = in_order(engine.generate(asked), 3)
     assert (replies[1].error or "").startswith("400: ")
     assert [reply.error for reply in replies[::2]] == [None, None]
 

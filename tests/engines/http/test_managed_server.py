@@ -97,7 +97,7 @@ def test_a_real_llama_cpp_server_is_started_asked_and_stopped(gguf):
     command = [sys.executable, str(SERVERS / "llama.py")]
     engine = Served(Spec("llamacpp", str(gguf), {"command": command, "server": {"parallel": 4}}))
     asked = Request(0, messages=({"role": "user", "content": "What is 3 plus 4?"},), sampling=Sampling(max_tokens=40))
-    (reply,) = engine.write([asked])
+    (reply,) = engine.generate([asked])
     assert (reply.text or "").endswith("The answer is 7.")
     assert engine._child
     (server,) = children(engine._child.pid)

@@ -32,14 +32,14 @@ def flaky(answers):
 def test_what_passes_is_tried_again(server, status):
     served = server(flaky([lambda: refused(status), lambda: web.Response(text="{")]))
     engine = http(served.url)
-    assert [reply.text for reply in engine.write(asks(1))] == ["say 0"]
+    assert [reply.text for reply in engine.generate(asks(1))] == ["say 0"]
     assert engine.errors == {"server error": 1, "malformed reply": 1}
     assert len(served.posted) == 3
 
 
 def test_once_no_try_is_left_the_row_fails_with_the_last_reason(server):
     served = server(flaky([lambda: refused(500, "first")] + [lambda: refused(502, "then")] * 9))
-    replies = in_order(http(served.url, tries=3).write(asks(4)), 4)
+    replies = in_order(http(served.url, tries=3).generate(asks(4)), 4)
     assert [reply.error for reply in replies] == ["502: then"] * 4
     assert len(served.posted) == 12
 
@@ -54,7 +54,7 @@ def test_a_server_that_asks_to_be_let_be_is_let_be(server, status):
 
     served = server(speak)
     engine = http(served.url, concurrency=1)
-    assert len(in_order(engine.write(asks(3)), 3)) == 3
+    assert len(in_order(engine.generate(asks(3)), 3)) == 3
     assert times[1] - times[0] >= 0.59
     assert times[-1] - times[0] < 5
 
@@ -66,7 +66,7 @@ def test_a_wait_in_milliseconds_is_kept_too(server):
         times.append(time.monotonic())
         return refused(500, retry_after_ms=400) if len(times) == 1 else good(asked)
 
-    list(http(server(speak).url).write(asks(1)))
+    list(http(server(speak).url).generate(asks(1)))
     assert 0.39 <= times[1] - times[0] < 3
 
 
@@ -80,7 +80,7 @@ def test_a_limit_that_a_good_reply_used_up_is_waited_for(server):
             answer.headers.update({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "400ms"})
         return answer
 
-    replies = in_order(http(server(speak).url, concurrency=1).write(asks(3)), 3)
+    replies = in_order(http(server(speak).url, concurrency=1).generate(asks(3)), 3)
     assert [reply.error for reply in replies] == [None] * 3
     assert times[1] - times[0] >= 0.39
     assert times[2] - times[1] < 0.3
@@ -89,14 +89,14 @@ def test_a_limit_that_a_good_reply_used_up_is_waited_for(server):
 @pytest.mark.parametrize("most", [1, 3, 7])
 def test_no_more_are_under_way_than_is_allowed_and_no_fewer(server, most):
     served = server(echo)
-    replies = in_order(http(served.url, concurrency=most).write(asks(60)), 60)
+    replies = in_order(http(served.url, concurrency=most).generate(asks(60)), 60)
     assert [reply.text for reply in replies] == [f"say {i}" for i in range(60)]
     assert served.most == most
 
 
 def test_retries_keep_to_what_is_allowed_as_well(server):
     served = server(flaky([lambda: refused(500), lambda: refused(502)]))
-    assert len(in_order(http(served.url, concurrency=5).write(asks(40)), 40)) == 40
+    assert len(in_order(http(served.url, concurrency=5).generate(asks(40)), 40)) == 40
     assert served.most <= 5
 
 
@@ -114,7 +114,7 @@ def test_requests_are_pulled_only_as_there_is_room(server):
             yield request
 
     served = server(speak)
-    reading = http(served.url).write(endless())
+    reading = http(served.url).generate(endless())
     threading.Timer(0.3, hold.set).start()
     next(reading)
     assert 16 <= len(pulled) <= 1000
@@ -131,11 +131,11 @@ def test_two_engines_on_one_server_take_turns(server):
 
     served = server(speak, models=("m", "n"))
     first, second = (http(served.url, model=name, concurrency=2) for name in "mn")
-    begun = first.write(asks(300))
+    begun = first.generate(asks(300))
     next(begun)
     rest = threading.Thread(target=lambda: list(begun))
     rest.start()
-    assert len(list(second.write(asks(40)))) == 40
+    assert len(list(second.generate(asks(40)))) == 40
     rest.join(20)
     came = order[order.index("n") :]
     among = came[: len(came) - came[::-1].index("n")]
@@ -147,7 +147,7 @@ def test_two_engines_on_one_server_take_turns(server):
 def test_a_server_that_goes_away_and_comes_back_costs_no_row(server):
     served = server(echo)
     engine = http(served.url, tries=3, patience=30, concurrency=4)
-    reading = engine.write(asks(80))
+    reading = engine.generate(asks(80))
     found = [next(reading) for _ in range(5)]
     served.stop()
     back = threading.Timer(0.7, served.start)
@@ -161,11 +161,11 @@ def test_a_server_that_goes_away_and_comes_back_costs_no_row(server):
 def test_a_try_at_a_server_that_is_not_there_is_not_counted(server):
     served = server(echo)
     engine = http(served.url, tries=1, patience=30)
-    list(engine.write(asks(1)))
+    list(engine.generate(asks(1)))
     served.stop()
     back = threading.Timer(0.5, served.start)
     back.start()
-    replies = in_order(engine.write(asks(10)), 10)
+    replies = in_order(engine.generate(asks(10)), 10)
     back.join()
     assert [reply.text for reply in replies] == [f"say {i}" for i in range(10)]
     assert engine.errors["unreachable"] >= 10
@@ -175,7 +175,7 @@ def test_a_server_that_stays_away_stops_the_run_once_patience_is_over(server, tm
     served = server(echo)
     journal = Journal(tmp_path / "journal.sqlite")
     engine = Journaled(http(served.url, patience=1, concurrency=4), journal)
-    reading, found = engine.write(asks(3000)), []
+    reading, found = engine.generate(asks(3000)), []
     found += [next(reading) for _ in range(5)]
     served.stop()
     gone = time.monotonic()
@@ -194,13 +194,13 @@ def test_a_server_that_stays_away_stops_the_run_once_patience_is_over(server, tm
 def test_patience_begins_when_nobody_answers_not_when_the_last_reply_came(server):
     served = server(echo)
     engine = http(served.url, patience=1)
-    list(engine.write(asks(1)))
+    list(engine.generate(asks(1)))
     served.stop()
     time.sleep(1.1)
     back = threading.Timer(0.3, served.start)
     back.start()
     try:
-        assert [reply.text for reply in in_order(engine.write(asks(2)), 2)] == ["say 0", "say 1"]
+        assert [reply.text for reply in in_order(engine.generate(asks(2)), 2)] == ["say 0", "say 1"]
     finally:
         back.join()
 
@@ -215,7 +215,7 @@ def test_closing_it_from_another_thread_ends_a_write_that_hangs(server):
 
     def write():
         with pytest.raises(EngineError, match="the engine was closed while it was asked"):
-            list(engine.write(asks(3000)))
+            list(engine.generate(asks(3000)))
         ended.append(True)
 
     thread = threading.Thread(target=write)
@@ -237,7 +237,7 @@ def test_after_a_stop_what_is_in_flight_is_still_answered(server):
     found, served = [], server(speak)
     engine = http(served.url)
     with pytest.raises(EngineError, match="401"):
-        found.extend(engine.write(asks(1000)))
+        found.extend(engine.generate(asks(1000)))
     assert {reply.text for reply in found} == {told(sent) for sent in served.posted} - {"say 5"}
     assert 15 <= len(found) < 200
     assert soon(lambda: engine.in_flight == 0)

@@ -27,7 +27,7 @@ def test_through_every_fault_each_row_gets_its_own_text_once(faults, monkeypatch
     root = faults(share=0.3, kinds=KINDS)
     texts, requests = chats(400)
     engine = http(f"{root}/v1", tries=12, timeout=20)
-    replies = in_order(engine.write(requests), 400)
+    replies = in_order(engine.generate(requests), 400)
     for text, reply in zip(texts, replies, strict=True):
         assert (reply.text, reply.error) == ((None, "400: this one never works") if text[:3] == "bad" else (text, None))
     told = met(root)
@@ -40,7 +40,7 @@ def test_through_every_fault_each_row_gets_its_own_text_once(faults, monkeypatch
 def test_with_a_single_try_each_fault_is_one_row_s_reason(faults):
     root = faults(share=0.3, kinds=KINDS, seed=1)
     texts, requests = chats(150)
-    replies = in_order(http(f"{root}/v1", tries=1, timeout=20).write(requests), 150)
+    replies = in_order(http(f"{root}/v1", tries=1, timeout=20).generate(requests), 150)
     assert all(reply.text == text for text, reply in zip(texts, replies, strict=True) if not reply.error)
     assert all(reply.text is None for reply in replies if reply.error)
     told = met(root)

@@ -124,6 +124,6 @@ def test_raw_text_is_sent_as_tokens_and_its_stops_with_it(server):
 
     served = server(speak, models=models)
     sampling = type(HOT)(temperature=1.0, stop=("x", "xy"))
-    [reply] = http(served.url).write([Request(0, text="go", sampling=sampling)])
+    [reply] = http(served.url).generate([Request(0, text="go", sampling=sampling)])
     sent = served.posted[-1]
     assert (reply.text, sent["prompt"], sent["stop"], sent["stop_token_ids"]) == ("!", [BOS, 103, 111], ["x", "xy"], [120])

@@ -1,4 +1,4 @@
-"""Against a real vLLM: ATTAR_VLLM=/its/venv/bin/python pytest tests/engines/test_vllm.py (a CPU will do; a minute or two).
+"""Against a real vLLM: ATTAR_VLLM=/its/venv/bin/python make test-real (a CPU will do; a minute or two).
 
 It computes in bfloat16, the local engine in float32. Measured with vLLM 0.32: the same greedy answers on 200 of 200 tasks;
 log-probabilities up to 0.1 apart above -8 and 0.6 apart at -51; rewards from -7 to 6 up to 0.21 apart.
@@ -17,7 +17,7 @@ from attar.engines.http.engine import Http
 from attar.engines.local.engine import Local
 from attar.stages.evaluate.benchmarks import pocket_exam
 
-pytestmark = pytest.mark.skipif(not PYTHON, reason="ATTAR_VLLM names no Python that has vllm")
+pytestmark = [pytest.mark.real, pytest.mark.skipif(not PYTHON, reason="ATTAR_VLLM names no Python that has vllm")]
 COMPACT = json.dumps({"backend": "xgrammar", "disable_any_whitespace": True})  # else so small a model writes blanks for ever
 SCORE = {"type": "object", "properties": {"score": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["score"]}
 TURNS = [({"role": "user", "content": question},) for question in pocket_exam.tasks(count=20)["prompt"]]
@@ -61,13 +61,13 @@ def calls_of(engine):
 
 def answers(engine, most=100, schema=None):
     asked = (Request(i, turn, sampling=Sampling(max_tokens=most, schema=schema)) for i, turn in enumerate(TURNS))
-    return in_order(engine.write(asked), 20)
+    return in_order(engine.generate(asked), 20)
 
 
 def drawn(engine, count=40, schema=None):
     start = prefix(engine.template)
     sampling = Sampling(1.0, max_tokens=100, stop=start.stops, schema=schema)
-    return in_order(engine.write(Request(i, text=start.text, sampling=sampling, seed=i) for i in range(count)), count)
+    return in_order(engine.generate(Request(i, text=start.text, sampling=sampling, seed=i) for i in range(count)), count)
 
 
 def weights(engine, labels):
@@ -77,7 +77,7 @@ def weights(engine, labels):
 def test_the_server_is_found_to_be_vllm_and_a_wrong_model_is_one_error(teacher):
     assert (teacher().server.dialect, teacher().server.models, teacher().server.context) == ("vllm", ("teacher",), 512)
     with pytest.raises(EngineError, match=r"^http engine teachr at \S+: the server has no model 'teachr'; did you mean"):
-        list(Http(replace(teacher().spec, model="teachr")).write([Request(0, TURNS[0])]))
+        list(Http(replace(teacher().spec, model="teachr")).generate([Request(0, TURNS[0])]))
 
 
 @pytest.mark.parametrize("most", [100, 1024])
@@ -100,7 +100,7 @@ def test_instructions_end_by_themselves_and_repeat_with_their_seeds(remote, teac
 def test_raw_prompts_go_as_the_ids_of_the_models_own_tokenizer(teacher):
     engine, text = teacher(), "<|im_start|>user\nHow is a café spelt?<|im_end|>\n"
     calls, ids = calls_of(engine), local().tokens(text)
-    assert next(engine.write([Request(0, text=text, sampling=Sampling(max_tokens=5))])).tokens_in == len(ids)
+    assert next(engine.generate([Request(0, text=text, sampling=Sampling(max_tokens=5))])).tokens_in == len(ids)
     assert calls[-1][1]["prompt"] == ids
 
 
@@ -128,7 +128,7 @@ def test_a_schema_is_followed(teacher):
 
 def test_a_prompt_that_is_too_long_fails_alone(teacher):
     asked = [Request(0, ({"role": "user", "content": LONG},)), Request(1, text=LONG), Request(2, TURNS[0])]
-    long, raw, fits = in_order(teacher().write(replace(request, sampling=Sampling(max_tokens=5)) for request in asked), 3)
+    long, raw, fits = in_order(teacher().generate(replace(request, sampling=Sampling(max_tokens=5)) for request in asked), 3)
     assert "maximum context length is 512" in long.error
     assert "601 input tokens" in raw.error
     assert fits.text

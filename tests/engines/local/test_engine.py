@@ -12,7 +12,7 @@ from attar.engines.local.engine import POCKET, Local
 
 def test_a_prompt_longer_than_the_model_fails_alone(teacher):
     long = Request(0, text="cat " * 600, sampling=Sampling(max_tokens=5))
-    replies = in_order(teacher.write([long, *[Request(1, text="cat", sampling=Sampling(max_tokens=5))]]), 2)
+    replies = in_order(teacher.generate([long, *[Request(1, text="cat", sampling=Sampling(max_tokens=5))]]), 2)
     assert "the model takes 512" in replies[0].error
     assert replies[1].error is None
 
@@ -96,7 +96,7 @@ def test_a_wrong_model_or_option_is_named(model, options, told):
 def test_a_hub_model_without_a_network_is_one_clear_error(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(EngineError, match=r"cannot load nobody/nothing-at-all: .*a local folder works without a network"):
-        list(Local(Spec("local", "nobody/nothing-at-all")).write([Request(0, text="a")]))
+        list(Local(Spec("local", "nobody/nothing-at-all")).generate([Request(0, text="a")]))
 
 
 def test_a_model_without_the_weights_for_its_role_is_refused_not_made_up():
@@ -121,7 +121,7 @@ def test_an_option_of_the_wrong_kind_is_named(options, told):
 @pytest.mark.parametrize("options", [{"dtype": "float99"}, {"device": "tpu"}])
 def test_a_device_or_precision_that_is_not_there_is_one_error(options):
     with pytest.raises(EngineError, match="cannot load pocket:teacher with"):
-        list(pocket(**options).write(asked()))
+        list(pocket(**options).generate(asked()))
 
 
 @pytest.mark.parametrize("sampling", [{"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"max_tokens": 0}])

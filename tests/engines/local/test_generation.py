@@ -17,7 +17,7 @@ from attar.engines.local.generation import Job, _sampled, check_layers
 
 def test_greedy_writing_is_what_transformers_generates(teacher, reference):
     model, tokenizer = reference
-    replies = in_order(teacher.write(asked()), len(QUESTIONS))
+    replies = in_order(teacher.generate(asked()), len(QUESTIONS))
     for question, reply in zip(QUESTIONS, replies, strict=True):
         ids = tokenizer.apply_chat_template(
             [{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt", return_dict=True
@@ -30,9 +30,9 @@ def test_greedy_writing_is_what_transformers_generates(teacher, reference):
 @pytest.mark.parametrize("slots", [1, 5, 64])
 def test_neither_slots_nor_neighbours_change_what_is_drawn(teacher, slots):
     hot = asked(temperature=1.0, top_p=0.95)
-    expected = in_order(teacher.write(hot), len(hot))
-    assert in_order(pocket(slots=slots).write(hot), len(hot)) == expected
-    alone = next(iter(pocket().write([hot[7]])))
+    expected = in_order(teacher.generate(hot), len(hot))
+    assert in_order(pocket(slots=slots).generate(hot), len(hot)) == expected
+    alone = next(iter(pocket().generate([hot[7]])))
     assert alone == expected[7]
 
 
@@ -40,7 +40,7 @@ def test_seeds_differ_and_repeat(teacher):
     def draw(seed):
         start = prefix(teacher.template)
         return next(
-            iter(teacher.write([Request(0, text=start.text, sampling=Sampling(1.0, 1.0, 60, start.stops), seed=seed)]))
+            iter(teacher.generate([Request(0, text=start.text, sampling=Sampling(1.0, 1.0, 60, start.stops), seed=seed)]))
         ).text
 
     assert draw(1) == draw(1)
@@ -48,7 +48,7 @@ def test_seeds_differ_and_repeat(teacher):
 
 
 def test_a_text_that_reaches_its_limit_is_marked_as_cut(teacher):
-    replies = in_order(teacher.write(asked(max_tokens=3)), len(QUESTIONS))
+    replies = in_order(teacher.generate(asked(max_tokens=3)), len(QUESTIONS))
     assert all(reply.finish == "length" and reply.tokens_out == 3 for reply in replies)
 
 
@@ -60,16 +60,16 @@ def test_requests_are_taken_only_as_slots_are_freed():
             taken.append(request.index)
             yield request
 
-    replies = pocket(slots=8).write(stream())
+    replies = pocket(slots=8).generate(stream())
     assert next(replies).text
     assert taken == list(range(8))
 
 
 def test_a_stop_of_several_tokens_ends_a_text_before_it(teacher):
     talk = ({"role": "user", "content": "Repeat these words: cat dog fox."},)
-    (whole,) = teacher.write([Request(0, messages=talk, sampling=Sampling(max_tokens=60))])
+    (whole,) = teacher.generate([Request(0, messages=talk, sampling=Sampling(max_tokens=60))])
     middle = whole.text.index(" dog fox")
-    (cut,) = teacher.write([Request(0, messages=talk, sampling=Sampling(max_tokens=60, stop=(" dog fox", "no such words")))])
+    (cut,) = teacher.generate([Request(0, messages=talk, sampling=Sampling(max_tokens=60, stop=(" dog fox", "no such words")))])
     assert cut.text == whole.text[:middle]
     assert cut.finish == "stop"
     assert cut.tokens_out < whole.tokens_out
@@ -105,7 +105,7 @@ def test_slot_refill_writes_what_generate_writes_on_other_architectures(name, tm
     requests = [
         Request(i, text=text, sampling=Sampling(max_tokens=n)) for i, (text, n) in enumerate(zip(texts, wanted, strict=True))
     ]
-    for text, n, reply in zip(texts, wanted, in_order(engine.write(requests), 4), strict=True):
+    for text, n, reply in zip(texts, wanted, in_order(engine.generate(requests), 4), strict=True):
         ids = tokenizer(text, return_tensors="pt", add_special_tokens=False)
         whole = model.generate(**ids, max_new_tokens=n, do_sample=False, pad_token_id=0, eos_token_id=3)
         expected = tokenizer.decode(whole[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
@@ -125,13 +125,13 @@ def test_scores_that_are_not_numbers_are_an_error_and_never_a_text(tmp_path):
     weights["model.norm.weight"] *= float("nan")
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(EngineError, match="not numbers"):
-        list(Local(Spec("local", str(tmp_path))).write([Request(0, text="cat")]))
+        list(Local(Spec("local", str(tmp_path))).generate([Request(0, text="cat")]))
 
 
 @pytest.mark.parametrize("holds", [1, 3, 7])
 def test_where_memory_runs_out_it_goes_on_with_fewer_slots_and_the_same_texts(teacher, monkeypatch, holds):
     hot = asked(temperature=1.0)
-    expected = in_order(teacher.write(hot), len(hot))
+    expected = in_order(teacher.generate(hot), len(hot))
     small = pocket(slots=16)
     model = small.causal()
     forward, failed = model.forward, []
@@ -144,13 +144,13 @@ def test_where_memory_runs_out_it_goes_on_with_fewer_slots_and_the_same_texts(te
         return found
 
     monkeypatch.setattr(model, "forward", scarce)
-    assert in_order(small.write(hot), len(hot)) == expected
+    assert in_order(small.generate(hot), len(hot)) == expected
     assert failed
 
 
 def test_memory_that_runs_out_in_the_middle_of_writing_costs_time_and_nothing_else(teacher, monkeypatch):
     hot = asked(temperature=1.0)
-    expected = in_order(teacher.write(hot), len(hot))
+    expected = in_order(teacher.generate(hot), len(hot))
     small = pocket(slots=16)
     model = small.causal()
     forward, calls = model.forward, []
@@ -163,7 +163,7 @@ def test_memory_that_runs_out_in_the_middle_of_writing_costs_time_and_nothing_el
         return found
 
     monkeypatch.setattr(model, "forward", fails_now_and_then)
-    assert in_order(small.write(hot), len(hot)) == expected
+    assert in_order(small.generate(hot), len(hot)) == expected
     assert max(calls[20:]) <= 4
 
 
@@ -187,4 +187,4 @@ def test_a_device_that_holds_not_even_one_row_is_an_error(monkeypatch):
 
     monkeypatch.setattr(engine.causal(), "forward", never)
     with pytest.raises(EngineError, match="does not hold one row"):
-        list(engine.write(asked()))
+        list(engine.generate(asked()))

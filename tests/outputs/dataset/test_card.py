@@ -35,7 +35,7 @@ def both(flow, *, source: str, teacher: Spec):
 
 
 def echoed(table, *, engine):
-    replies = in_order(engine.write(Request(i, text=text) for i, text in enumerate(table["prompt"])), len(table))
+    replies = in_order(engine.generate(Request(i, text=text) for i, text in enumerate(table["prompt"])), len(table))
     talks = [[{"role": "user", "content": "say"}, {"role": "assistant", "content": reply.text}] for reply in replies]
     return pl.DataFrame({"id": table["id"], "messages": talks, "response": [reply.text for reply in replies]})
 

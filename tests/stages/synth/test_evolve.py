@@ -12,7 +12,7 @@ from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
 from attar.engines.meter import Meter
 from attar.runtime.flow import recipe
-from attar.runtime.home import card
+from attar.runtime.home import read_card
 from attar.runtime.runner import Settings
 from attar.stages.synth import evolve
 from attar.stages.synth.evolve_prompts import BREADTH, COMPLEXITY, DEPTH, QUALITY, WAYS
@@ -196,13 +196,13 @@ def test_the_rows_do_not_depend_on_the_parts_and_a_rerun_asks_nothing(do, home):
     tables = {name: read(folder) for name, folder in first.items()}
     direct = evolve.prompts(begun(count=60), engine=Fake(FAKE), rounds=3, ways=(*DEPTH, *BREADTH))
     assert tables["made"].equals(direct)
-    assert card(first["made"])["asked"] == 180
+    assert read_card(first["made"])["asked"] == 180
     for folder in first.values():
         for file in folder.iterdir():
             file.unlink()
     again = do(evolved, teacher=FAKE, settings=Settings(shard=1000))
     assert {name: read(folder) for name, folder in again.items()}["flat"].equals(tables["flat"])
-    assert (card(again["made"])["asked"], card(again["made"])["recalled"]) == (0, 180)
+    assert (read_card(again["made"])["asked"], read_card(again["made"])["recalled"]) == (0, 180)
 
 
 def test_elimination_is_part_of_the_method_and_stops_no_run_but_a_dead_writer_does(do):

@@ -13,9 +13,9 @@ from attar.core.stage import columns_read, marks
 from attar.engines.base import Spec
 from attar.engines.registry import open_engine
 from attar.pocket.speech import instruct, parse
-from attar.pocket.tasks import draw
+from attar.pocket.tasks import draw_task
 from attar.stages.synth import fewshot
-from attar.stages.synth.cleanup import mend
+from attar.stages.synth.cleanup import repair
 
 BIRDS = [f"Which bird is number {word}?" for word in ("one", "two", "three", "four", "five", "six", "seven")]
 
@@ -91,7 +91,7 @@ def test_a_prompt_that_has_the_sheets_mark_in_it_is_shown_whole_under_a_longer_m
 PIECES = st.sampled_from(
     ["\n", "\n\n", "# Message", "=== Mess", "===", "Why?", "\tx = 1", "1.", "- ", "assistant", "Answer", "ß é 你好", "🙂", " "]
 )
-PROMPTS = st.lists(PIECES, min_size=1, max_size=12).map("".join).map(mend).filter(lambda text: any(map(str.isalnum, text)))
+PROMPTS = st.lists(PIECES, min_size=1, max_size=12).map("".join).map(repair).filter(lambda text: any(map(str.isalnum, text)))
 
 
 @given(st.lists(PROMPTS, min_size=3, max_size=6, unique_by=lambda text: " ".join(text.lower().split())), PROMPTS)
@@ -201,7 +201,7 @@ def test_a_prompt_of_several_lines_is_refused_for_a_pocket_sheet_by_its_row():
 
 def test_the_pocket_base_writes_new_tasks_of_its_world():
     dice = Random(11)
-    table = fewshot.draws(seeds(*(instruct(draw(dice), dice) for _ in range(40))), count=40, form="pocket")
+    table = fewshot.draws(seeds(*(instruct(draw_task(dice), dice) for _ in range(40))), count=40, form="pocket")
     base = open_engine(Spec("local", "pocket:base", {"dtype": "float64", "threads": 1}))
     out = fewshot.ask(table, engine=base, max_tokens=96)
     written = out["prompt"].drop_nulls().to_list()

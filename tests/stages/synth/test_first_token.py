@@ -5,7 +5,7 @@ from engines_for_tests import Scripted
 
 from attar.engines.base import Request, Sampling, Spec
 from attar.engines.local.engine import Local
-from attar.stages.synth.first_token import written
+from attar.stages.synth.first_token import generate
 
 HOT = Sampling(1.0, 1.0, 40, ("<|im_end|>",))
 
@@ -19,7 +19,7 @@ def test_a_text_goes_on_from_its_first_token_which_is_drawn_hotter():
         return " What" if request.sampling.max_tokens == 1 else " is it?"
 
     engine = Scripted(say)
-    (answer,) = written(engine, asks(1), 1.2, [])
+    (answer,) = generate(engine, asks(1), 1.2, [])
     assert answer.text == "What is it?"
     assert answer.reply.text == " What is it?"
     first, rest = engine.asked
@@ -34,13 +34,13 @@ def test_a_forbidden_first_token_is_drawn_again_until_it_is_another():
         return next(drawn) if request.sampling.max_tokens == 1 else " not?"
 
     engine = Scripted(say)
-    (answer,) = written(engine, asks(1), 1.0, ["#", "##"])
+    (answer,) = generate(engine, asks(1), 1.0, ["#", "##"])
     assert answer.text == "Why not?"
     assert len({request.seed for request in engine.asked[:3]}) == 3
 
 
 def test_where_nothing_but_forbidden_tokens_come_the_row_fails_with_its_reason():
-    (answer,) = written(Scripted(lambda _: "#"), asks(1), 1.0, ["#"])
+    (answer,) = generate(Scripted(lambda _: "#"), asks(1), 1.0, ["#"])
     assert (answer.text, answer.error) == (None, "begins with a forbidden token")
 
 
@@ -50,7 +50,7 @@ def test_an_end_as_first_token_and_a_cut_off_rest_are_kept_apart():
             return "" if request.seed % 2 else "So"
         return "and so on ..."
 
-    found = written(Scripted(say), asks(8), 1.1, [])
+    found = generate(Scripted(say), asks(8), 1.1, [])
     assert {(answer.text, answer.error) for answer in found} == {("", None), (None, "cut off")}
 
 
@@ -64,7 +64,7 @@ def firsts(teacher, flatten, ban=()):
 
     start = prefix(teacher.template)
     hot = Sampling(1.0, 1.0, 40, start.stops)
-    found = written(teacher, [Request(i, text=start.text, sampling=hot, seed=i) for i in range(400)], flatten, ban)
+    found = generate(teacher, [Request(i, text=start.text, sampling=hot, seed=i) for i in range(400)], flatten, ban)
     return Counter((answer.text or "-").split()[0] for answer in found)
 
 

@@ -13,7 +13,7 @@ class Spy(Fake):
         super().__init__(Spec("fake", "spy"))
         self.requests, self.given = [], replies
 
-    def write(self, requests):
+    def generate(self, requests):
         for request in requests:
             self.requests.append(request)
             yield self.given(request) if self.given else Reply(request.index, f"text {request.seed}", "stop")

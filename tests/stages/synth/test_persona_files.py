@@ -128,7 +128,7 @@ def test_any_lines_come_back_stripped_and_once_each(tmp_path_factory, lines):
 
 def test_a_step_follows_what_a_file_holds(tmp_path):
     def step():
-        return Trace()(personas.sample, count=1, **personas.pinned(str(path))).step
+        return Trace()(personas.sample, count=1, **personas.pin(str(path))).step
 
     path = write(tmp_path, "txt", PEOPLE)
     before, again = step(), step()
@@ -143,15 +143,15 @@ def test_a_step_follows_what_a_file_holds(tmp_path):
 def test_a_folder_is_known_by_all_its_files(tmp_path):
     (tmp_path / "b.jsonl").write_text('{"persona": "B"}\n')
     (tmp_path / "a.jsonl").write_text('{"persona": "A"}\n')
-    before = personas.pinned(str(tmp_path))
+    before = personas.pin(str(tmp_path))
     assert set(personas.sample(count=2, **before)["persona"]) == {"A", "B"}  # type: ignore[arg-type]  # (the pin holds text and numbers)
     (tmp_path / "b.jsonl").write_text('{"persona": "C"}\n')
-    assert personas.pinned(str(tmp_path))["content"] != before["content"]
+    assert personas.pin(str(tmp_path))["content"] != before["content"]
 
 
 def test_the_taxonomy_and_a_dataset_are_known_by_name():
-    assert personas.pinned(None) == {"source": None, "content": None}
-    assert personas.pinned("some/dataset") == {"source": "some/dataset", "content": None}
+    assert personas.pin(None) == {"source": None, "content": None}
+    assert personas.pin("some/dataset") == {"source": "some/dataset", "content": None}
 
 
 # the Hub

@@ -17,7 +17,7 @@ class Spy(Fake):
         super().__init__(Spec("fake", "spy", options))
         self.requests, self.given = [], replies
 
-    def write(self, requests):
+    def generate(self, requests):
         for request in requests:
             self.requests.append(request)
             yield Reply(request.index, self.given[len(self.requests) - 1], "stop")
@@ -99,14 +99,14 @@ def test_each_text_has_a_seed_of_its_own_that_depends_on_its_id_alone():
 def test_a_reply_that_was_cut_off_or_failed_is_no_persona():
     cut = personas.from_text(texts("a", "b"), engine=Fake(Spec("fake", "m", {"cut": 1.0})))
     assert (cut["persona"].to_list(), cut["persona_error"].to_list()) == ([None, None], ["cut off"] * 2)
-    failed = personas.related(people("A nun."), engine=Fake(Spec("fake", "m", {"faults": 1.0})))
+    failed = personas.from_persona(people("A nun."), engine=Fake(Spec("fake", "m", {"faults": 1.0})))
     assert (failed["persona"].to_list(), failed["persona_error"].to_list()) == ([None], ["fault on demand"])
 
 
 def test_somebody_related_is_a_new_person_with_the_other_as_parent():
     spy = Spy("A pupil of forty.", "A rival.")
     before = people("A juggler.", None, "A potter.", "", domain=["d"] * 4, field=["f"] * 4)
-    out = personas.related(before, engine=spy, relation="a pupil of theirs", seed=2)
+    out = personas.from_persona(before, engine=spy, relation="a pupil of theirs", seed=2)
     assert out["persona"].to_list() == ["A pupil of forty.", None, "A rival.", None]
     assert out["persona_error"].to_list() == [None, "no persona", None, "no persona"]
     assert out["id"].to_list() == ["p0.r2", "p1.r2", "p2.r2", "p3.r2"]
@@ -120,13 +120,13 @@ def test_somebody_related_is_a_new_person_with_the_other_as_parent():
 
 def test_the_relation_is_drawn_by_the_parents_id():
     table = people(*[f"Person {i}." for i in range(200)])
-    made = personas.related(table, engine=Fake(Spec("fake", "m")))
+    made = personas.from_persona(table, engine=Fake(Spec("fake", "m")))
     assert set(made["relation"]) == set(personas.RELATIONS)
-    assert personas.related(table[50:60], engine=Fake(Spec("fake", "m"))).equals(made[50:60])
-    assert personas.related(table, engine=Fake(Spec("fake", "m")), seed=1)["relation"].to_list() != made["relation"].to_list()
+    assert personas.from_persona(table[50:60], engine=Fake(Spec("fake", "m"))).equals(made[50:60])
+    assert personas.from_persona(table, engine=Fake(Spec("fake", "m")), seed=1)["relation"].to_list() != made["relation"].to_list()
 
 
-@pytest.mark.parametrize("stage", [personas.from_text, personas.related])
+@pytest.mark.parametrize("stage", [personas.from_text, personas.from_persona])
 def test_no_rows_are_no_rows(stage):
     empty = pl.DataFrame(schema={"id": pl.String, "text": pl.String, "persona": pl.String})
     out = stage(empty, engine=Fake(Spec("fake", "m")))

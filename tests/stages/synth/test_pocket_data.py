@@ -13,8 +13,8 @@ from attar.stages.synth import pocket_data
 MADE = {
     "questions": lambda seed: pocket_data.questions(count=300, seed=seed),
     "pool": lambda seed: pocket_data.pool(count=300, seed=seed),
-    "complexity": lambda seed: pocket_data.labelled(what="complexity", count=300, seed=seed),
-    "quality": lambda seed: pocket_data.labelled(what="quality", count=300, seed=seed),
+    "complexity": lambda seed: pocket_data.labels(what="complexity", count=300, seed=seed),
+    "quality": lambda seed: pocket_data.labels(what="quality", count=300, seed=seed),
     "preferences": lambda seed: pocket_data.preferences(count=300, seed=seed),
 }
 
@@ -59,9 +59,9 @@ def test_the_truth_of_a_pool_is_whether_the_answer_is_right_and_some_rows_are_th
 
 
 def test_labels_are_the_tasks_level_or_how_right_the_answer_is():
-    hard = pocket_data.labelled(what="complexity", count=300)
+    hard = pocket_data.labels(what="complexity", count=300)
     assert hard["score"].to_list() == [{1: 1, 2: 3, 3: 5}[level(parse(prompt))] for prompt in hard["prompt"]]
-    good = pocket_data.labelled(what="quality", count=300)
+    good = pocket_data.labels(what="quality", count=300)
     pairs = good.select("prompt", "response").iter_rows()
     assert good["score"].to_list() == [grade(parse(prompt), response) for prompt, response in pairs]
     assert len(set(good["score"])) >= 3
@@ -76,7 +76,7 @@ def test_of_a_preference_the_chosen_answer_is_right_and_the_rejected_one_is_wron
 
 
 def test_a_source_says_how_many_rows_of_the_pocket_world_are_meant():
-    assert [pocket_data.asked_for(source) for source in ("pocket:12", "pocketful", "a.jsonl", None)] == [12, None, None, None]
+    assert [pocket_data.rows_asked(source) for source in ("pocket:12", "pocketful", "a.jsonl", None)] == [12, None, None, None]
     for source in ("pocket", "pocket:", "pocket:0", "pocket:many"):
         with pytest.raises(RecipeError, match="say how many rows of the pocket world"):
-            pocket_data.asked_for(source)
+            pocket_data.rows_asked(source)

@@ -19,7 +19,7 @@ class Spy(Fake):
         super().__init__(Spec("fake", "spy"))
         self.requests, self.reply = [], reply
 
-    def write(self, requests):
+    def generate(self, requests):
         self.requests = list(requests)
         return (self.reply(request) for request in reversed(self.requests))
 

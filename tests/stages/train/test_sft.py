@@ -27,8 +27,8 @@ def test_the_loss_falls_and_the_curve_is_kept(trained):
 def test_the_trained_model_is_an_engine_that_has_learnt_to_end_its_turn(trained):
     asks = [tuple(turns) for turns in pocket_exam.tasks(count=30)["messages"].to_list()]
     requests = [Request(i, messages=ask, sampling=Sampling(max_tokens=80)) for i, ask in enumerate(asks)]
-    before = in_order(Local(BASE).write(requests), 30)
-    after = in_order(Local(Spec("local", str(trained[0]))).write(requests), 30)
+    before = in_order(Local(BASE).generate(requests), 30)
+    after = in_order(Local(Spec("local", str(trained[0]))).generate(requests), 30)
     assert sum(reply.finish == "stop" for reply in before) <= 3
     assert sum(reply.finish == "stop" for reply in after) >= 20
 

@@ -18,7 +18,7 @@ def checks(engine: Any, rows: int) -> Iterator[Check]:
     else:
         yield "magpie prefix", lambda: _prefix(engine)
         yield "training marks", lambda: _marks(engine)
-        yield "writing", lambda: _write(engine, rows)
+        yield "generation", lambda: _generate(engine, rows)
         yield CHECKS["weigh"][0], lambda: CHECKS["weigh"][1](engine)
     yield CHECKS["embed"][0], lambda: CHECKS["embed"][1](engine)
 
@@ -38,12 +38,12 @@ def _marks(engine: Any) -> str:
     return "the template does not mark the assistant's turns: fine as a teacher, not yet as a base to train"
 
 
-def _write(engine: Any, rows: int) -> str:
+def _generate(engine: Any, rows: int) -> str:
     found = prefix(engine.template)
     sampling = Sampling(1.0, 1.0, 128, found.stops)
-    list(engine.write([Request(0, text=found.text, sampling=sampling)]))  # loads the model before the clock starts
+    list(engine.generate([Request(0, text=found.text, sampling=sampling)]))  # loads the model before the clock starts
     started = time.perf_counter()
-    replies = list(engine.write(Request(i, text=found.text, sampling=sampling, seed=i) for i in range(rows)))
+    replies = list(engine.generate(Request(i, text=found.text, sampling=sampling, seed=i) for i in range(rows)))
     spent = time.perf_counter() - started
     tokens = sum(reply.tokens_out for reply in replies)
     whole = sum(reply.finish == "stop" for reply in replies)

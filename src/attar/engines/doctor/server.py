@@ -9,6 +9,7 @@ from typing import Any
 
 from attar.chat.templates import prefix
 from attar.core.errors import AttarError, EngineError
+from attar.core.format import format_dollars
 from attar.engines.base import Request, Sampling
 from attar.engines.doctor.verbs import CHECKS, HI, Check, only, show_template
 from attar.engines.http.engine import Http
@@ -52,7 +53,7 @@ def _server(engine: Http) -> str:
 
 
 def _chat(engine: Http) -> str:
-    reply = only(engine.write([Request(0, messages=HI, sampling=Sampling(max_tokens=16))]))
+    reply = only(engine.generate([Request(0, messages=HI, sampling=Sampling(max_tokens=16))]))
     thinks = ", keeps its reasoning apart" if reply.reasoning else ""
     return f"answers {reply.text!r} ({reply.finish}){thinks}; a greeting is {reply.tokens_in} tokens"
 
@@ -60,8 +61,8 @@ def _chat(engine: Http) -> str:
 def _raw(engine: Http) -> str:
     """A raw prompt must cost the server no more tokens than it has: a template around it would show."""
     one = Sampling(max_tokens=1)
-    raw = only(engine.write([Request(0, text="Hi", sampling=one)]))
-    chat = only(engine.write([Request(0, messages=HI, sampling=one)]))
+    raw = only(engine.generate([Request(0, text="Hi", sampling=one)]))
+    chat = only(engine.generate([Request(0, messages=HI, sampling=one)]))
     if not raw.tokens_in:
         raise EngineError("the server does not count prompt tokens, so whether it re-templates raw prompts cannot be told")
     if engine.tokens.known:
@@ -94,7 +95,7 @@ def _prefix(engine: Http) -> str:
 def _draw(engine: Http) -> str:
     found = prefix(engine.template)
     sampling = Sampling(1.0, 1.0, 256, found.stops)
-    replies = list(engine.write(Request(i, text=found.text, sampling=sampling, seed=i) for i in range(16)))
+    replies = list(engine.generate(Request(i, text=found.text, sampling=sampling, seed=i) for i in range(16)))
     whole = [reply for reply in replies if reply.finish == "stop" and (reply.text or "").strip()]
     if not whole:
         raise EngineError(replies[0].error or "none of 16 draws ended by itself: a base model, or the prompt is not taken raw")
@@ -115,7 +116,7 @@ def _weigh(engine: Http) -> str:
 
 def _shape(engine: Http) -> str:
     request = Request(0, messages=HI, sampling=Sampling(max_tokens=64, schema=_SHAPE))
-    reply = only(engine.write([request]))
+    reply = only(engine.generate([request]))
     try:
         value = json.loads(reply.text or "")
     except ValueError as error:
@@ -128,7 +129,7 @@ def _shape(engine: Http) -> str:
 def _speed(engine: Http, rows: int) -> str:
     sampling = Sampling(temperature=1.0, max_tokens=64)
     started = time.perf_counter()
-    replies = list(engine.write(Request(i, messages=HI, sampling=sampling, seed=i) for i in range(rows)))
+    replies = list(engine.generate(Request(i, messages=HI, sampling=sampling, seed=i) for i in range(rows)))
     seconds = time.perf_counter() - started
     answered = [reply for reply in replies if reply.error is None]
     if not answered:
@@ -140,4 +141,4 @@ def _speed(engine: Http, rows: int) -> str:
     if price is None:
         return f"{told}; its price is unknown (say it with `price`)"
     cost = price.of(tokens_in, tokens_out) + price.hour * seconds / 3600
-    return f"{told}; 1,000 such rows cost ${1000 * cost / len(answered):,.4f}"
+    return f"{told}; 1,000 such rows cost {format_dollars(1000 * cost / len(answered))}"

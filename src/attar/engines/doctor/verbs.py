@@ -43,8 +43,8 @@ def _prefix(engine: Any) -> str:
     return f"{found.text!r}, stops at {', '.join(map(repr, found.stops))}"
 
 
-def _write(engine: Any) -> str:
-    reply = only(engine.write([Request(0, messages=HI, sampling=Sampling(max_tokens=16))]))
+def _generate(engine: Any) -> str:
+    reply = only(engine.generate([Request(0, messages=HI, sampling=Sampling(max_tokens=16))]))
     return f"answers {reply.text!r} ({reply.finish})"
 
 
@@ -63,7 +63,7 @@ def _reward(engine: Any) -> str:
 
 
 CHECKS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "write": ("writing", _write),
+    "generate": ("generation", _generate),
     "weigh": ("label log-probs", _weigh),
     "embed": ("embeddings", _embed),
     "reward": ("rewards", _reward),

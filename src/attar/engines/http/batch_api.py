@@ -92,7 +92,7 @@ class Batch:
         self._closed.set()
         self._http.close()
 
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, once their batches are done."""
         _ = self._http.server  # a wrong key, port or model shows before anything is sent
         asked = [(request, *wait_for(self._http.written(request))) for request in requests]

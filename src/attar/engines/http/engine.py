@@ -116,10 +116,10 @@ class Http:
         for stream in tuple(self._streams):
             stream.close()
 
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, as they come."""
         several = self.options.get("n", 1) if self.server.dialect != "ollama" else 1
-        return self._stream(self._write, _alike(requests, several))
+        return self._stream(self._generate, _alike(requests, several))
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Log-probabilities of labels, from those of the answer's first token where one tells them apart."""
@@ -144,7 +144,7 @@ class Http:
         finally:
             self._streams.discard(stream)
 
-    async def _write(self, ask: Ask) -> list[Reply | Mishap]:
+    async def _generate(self, ask: Ask) -> list[Reply | Mishap]:
         path, body = await self.written(ask[0])
         if len(ask) > 1:
             body["n"] = len(ask)

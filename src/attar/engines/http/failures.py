@@ -17,7 +17,7 @@ from random import Random
 import aiohttp
 
 from attar.core.errors import EngineError
-from attar.core.replies import clean
+from attar.core.replies import replace_surrogates
 
 _LATER = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _CROWDED = {429, 503, 529}
@@ -100,7 +100,7 @@ def message_of(body: bytes) -> str:
             value = value[key]
     if not isinstance(value, str):
         value = json.dumps(value)
-    return clean(" ".join(value.split())[:300]) or "no reason given"
+    return replace_surrogates(" ".join(value.split())[:300]) or "no reason given"
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:

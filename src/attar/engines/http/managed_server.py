@@ -26,7 +26,7 @@ from annotated_types import Ge, Gt
 
 from attar.chat.templates import Template
 from attar.core.errors import EngineError
-from attar.core.fingerprint import fingerprint, of_folder
+from attar.core.fingerprint import fingerprint, folder_fingerprint
 from attar.engines.base import Reply, Request, Spec
 from attar.engines.http import engine as wired
 from attar.engines.local.engine import where
@@ -68,7 +68,7 @@ class Served:
     def identity(self) -> str:
         """The model (its content, where it lies here) and what is added to each request; not how it is served."""
         file = Path(self.spec.model)
-        content = of_folder(self.folder) if self.folder else file.stat().st_size if file.is_file() else None
+        content = folder_fingerprint(self.folder) if self.folder else file.stat().st_size if file.is_file() else None
         model = self.spec.identity or (content if self.folder else [self.spec.model, content])
         shaping = {name: self.options[name] for name in ("revision", "extra", "omit", "n", "rewards") if name in self.options}
         return fingerprint("http", model, shaping)
@@ -101,9 +101,9 @@ class Served:
             self._http.careful = self.careful
             return self._http
 
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, as they come."""
-        return self.http.write(requests)
+        return self.http.generate(requests)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Log-probabilities of labels."""

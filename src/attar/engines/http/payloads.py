@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from attar.core.replies import clean
+from attar.core.replies import replace_surrogates
 from attar.engines.base import Reply, Request, Sampling
 from attar.engines.http.failures import Mishap
 
@@ -52,7 +52,7 @@ def of_ollama(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
     if ended is None or not isinstance(body.get("response"), str):
         return [Mishap("malformed reply", "the reply has no text or no reason for its end")]
     counts: dict[str, Any] = {"tokens_in": _whole(body.get("prompt_eval_count")), "tokens_out": _whole(body.get("eval_count"))}
-    return [Reply(ask[0].index, clean(body["response"]), ended, **counts)]
+    return [Reply(ask[0].index, replace_surrogates(body["response"]), ended, **counts)]
 
 
 def texts(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
@@ -78,7 +78,7 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
     reason = choice.get("finish_reason")
     ended = _ENDED.get(reason) if isinstance(reason, str) else None
     if refusal := message.get("refusal"):
-        return Reply(index, error=f"the model refused: {clean(str(refusal))[:200]}", tokens_in=tokens_in, tokens_out=tokens_out)
+        return Reply(index, error=f"the model refused: {replace_surrogates(str(refusal))[:200]}", tokens_in=tokens_in, tokens_out=tokens_out)
     if reason in ("content_filter", "tool_calls"):
         return Reply(index, error=f"ended by {reason}", tokens_in=tokens_in, tokens_out=tokens_out)
     if ended is None:
@@ -93,8 +93,8 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
         return Mishap("malformed reply", "the answer has no text")
     if "message" in choice and text.lstrip().startswith("<think>"):
         thought, text = _unthink(text)
-    thought = clean(thought) if isinstance(thought, str) else None
-    return Reply(index, clean(text), ended, thought, tokens_in=tokens_in, tokens_out=tokens_out)
+    thought = replace_surrogates(thought) if isinstance(thought, str) else None
+    return Reply(index, replace_surrogates(text), ended, thought, tokens_in=tokens_in, tokens_out=tokens_out)
 
 
 def _unthink(text: str) -> tuple[str, str]:

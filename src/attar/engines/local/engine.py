@@ -13,7 +13,7 @@ from typing import Any
 
 from attar.chat.templates import Template, load_template
 from attar.core.errors import EngineError, MissingExtraError, did_you_mean
-from attar.core.fingerprint import fingerprint, of_folder
+from attar.core.fingerprint import fingerprint, folder_fingerprint
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.label_tokens import Posed, lead, posed, together
 from attar.engines.local.hub import template_folder
@@ -77,7 +77,7 @@ class Local:
     def identity(self) -> str:
         """The model's content (of a hub's its name and revision), the precision and the pooling."""
         options = self.spec.options
-        model = self.spec.identity or (of_folder(self.folder) if self.folder else [self.spec.model, options.get("revision")])
+        model = self.spec.identity or (folder_fingerprint(self.folder) if self.folder else [self.spec.model, options.get("revision")])
         return fingerprint("local", model, self._dtype(), options.get("pool", "mean"), *shaping(self.folder, options))
 
     def _dtype(self) -> str:
@@ -171,7 +171,7 @@ class Local:
             ids.insert(0, bos)
         return ids
 
-    def write(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, as their slots come free."""
         from attar.engines.local.generation import Job, Slots
 

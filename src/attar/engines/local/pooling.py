@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attar.core.errors import EngineError, MissingExtraError
-from attar.core.fingerprint import of_folder
+from attar.core.fingerprint import folder_fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +84,7 @@ def shaping(folder: Path | None, options: Mapping[str, Any]) -> list[Any]:
     if folder is None or not (folder / "modules.json").exists():
         return [{name: options[name]} for name in ("longest", "prefix") if name in options]
     found = read(folder, options)
-    return [replace(found, dense=()), [of_folder(layer) for layer in found.dense]]
+    return [replace(found, dense=()), [folder_fingerprint(layer) for layer in found.dense]]
 
 
 def limit(model: Any, tokenizer: Any) -> int:

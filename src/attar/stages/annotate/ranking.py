@@ -15,11 +15,11 @@ import polars as pl
 
 from attar.core.errors import DataError, RecipeError, did_you_mean
 from attar.core.fingerprint import seed_of
-from attar.core.replies import Failure, json_object
+from attar.core.replies import Failure, parse_json_object
 from attar.core.stage import rowwise
 from attar.core.table import Table, need
 from attar.engines.ask_rows import Answer, answers
-from attar.engines.base import Request, Sampling, Writer
+from attar.engines.base import Generator, Request, Sampling
 
 What = Literal["complexity", "quality"]
 _LETTERS = string.ascii_uppercase
@@ -69,7 +69,7 @@ Grades = list[int | Failure]
 
 
 @rowwise
-def score(table: Table, *, engine: Writer, what: What = "complexity", max_tokens: int = 600, seed: int = 0) -> Table:
+def score(table: Table, *, engine: Generator, what: What = "complexity", max_tokens: int = 600, seed: int = 0) -> Table:
     """variants, for quality also prompt -> scores (of each variant: score, score_error), scores_error where there is none.
 
     A reply that leaves a score out, or cannot be read, is asked for once more, in another order and with some temperature.
@@ -78,7 +78,7 @@ def score(table: Table, *, engine: Writer, what: What = "complexity", max_tokens
     rows = table.select("id", "variants", *(["prompt"] if what == "quality" else [])).to_dicts()
     texts = [[one[scale.field] for one in row["variants"] or ()] for row in rows]
     live = [[place for place, text in enumerate(row) if text] for row in texts]
-    found: list[Grades] = [[Failure(_alone(len(places)))] * len(places) for places in live]
+    found: list[Grades] = [[Failure(_size_error(len(places)))] * len(places) for places in live]
     todo = [i for i, places in enumerate(live) if 2 <= len(places) <= len(_LETTERS)]
     for attempt in range(_TRIES):
         seeds = [seed_of("ranking.score", seed, attempt, rows[i]["id"]) for i in todo]
@@ -94,12 +94,12 @@ def score(table: Table, *, engine: Writer, what: What = "complexity", max_tokens
         ]
         for i, order, answer in zip(todo, orders, answers(engine, asks), strict=True):
             told = dict(zip(order, grades(answer, len(order)), strict=True))
-            if not attempt or _given(told.values()) > _given(found[i]):
+            if not attempt or _count_scores(told.values()) > _count_scores(found[i]):
                 found[i] = [told[place] for place in live[i]]
-        todo = [i for i in todo if _given(found[i]) < len(found[i])]
+        todo = [i for i in todo if _count_scores(found[i]) < len(found[i])]
     return table.with_columns(
-        pl.Series("scores", [_placed(*row) for row in zip(texts, live, found, strict=True)], dtype=_SCORES),
-        pl.Series("scores_error", [_none_given(row) for row in found], dtype=pl.String),
+        pl.Series("scores", [_score_structs(*row) for row in zip(texts, live, found, strict=True)], dtype=_SCORES),
+        pl.Series("scores_error", [_no_score_reason(row) for row in found], dtype=pl.String),
     )
 
 
@@ -117,7 +117,7 @@ def _scale(table: Table, what: str) -> Scale:
     return scale
 
 
-def _alone(count: int) -> str:
+def _size_error(count: int) -> str:
     return "nothing to compare it with" if count < 2 else f"more than {len(_LETTERS)} variants in one prompt"
 
 
@@ -137,23 +137,23 @@ def schema(count: int) -> dict[str, Any]:
     grade = {"type": "integer", "enum": list(GRADES)}
     parts = {
         "order": {"type": "array", "items": {"type": "string", "enum": letters}, "minItems": count, "maxItems": count},
-        "scores": _closed(dict.fromkeys(letters, grade)),
+        "scores": _object_schema(dict.fromkeys(letters, grade)),
     }
-    return _closed(parts)
+    return _object_schema(parts)
 
 
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+def _object_schema(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 def grades(answer: Answer, count: int) -> Grades:
     """The scores of a reply in the order in which the variants were shown; what it does not say is a failure that names it."""
-    told = json_object(answer.text) if answer.text is not None else Failure(answer.error or "no reply")
-    found = told if isinstance(told, Failure) else _read(told, _LETTERS[:count])
+    told = parse_json_object(answer.text) if answer.text is not None else Failure(answer.error or "no reply")
+    found = told if isinstance(told, Failure) else _parse_scores(told, _LETTERS[:count])
     return [found] * count if isinstance(found, Failure) else found
 
 
-def _read(told: dict[str, Any], letters: str) -> Grades | Failure:
+def _parse_scores(told: dict[str, Any], letters: str) -> Grades | Failure:
     order, scores = told.get("order"), told.get("scores")
     if not isinstance(order, list) or sorted(map(_letter, order)) != list(letters):
         return Failure("order: not each letter once")
@@ -182,18 +182,18 @@ def _grade(value: Any) -> int | Failure:
     return int(value)
 
 
-def _given(found: Iterable[int | Failure]) -> int:
+def _count_scores(found: Iterable[int | Failure]) -> int:
     return sum(isinstance(one, int) for one in found)
 
 
-def _none_given(found: Grades) -> str | None:
+def _no_score_reason(found: Grades) -> str | None:
     """Why a row has no score at all."""
     if not found:
         return "no variants"
-    return found[0].reason if isinstance(found[0], Failure) and not _given(found) else None
+    return found[0].reason if isinstance(found[0], Failure) and not _count_scores(found) else None
 
 
-def _placed(texts: list[str | None], live: list[int], found: Grades) -> list[dict[str, Any]]:
+def _score_structs(texts: list[str | None], live: list[int], found: Grades) -> list[dict[str, Any]]:
     """A score or its reason at each variant's place; what was eliminated before has neither."""
     placed: list[dict[str, Any]] = [{"score": None, "score_error": None} for _ in texts]
     for place, one in zip(live, found, strict=True):

@@ -7,20 +7,20 @@ import polars as pl
 
 from attar.core.errors import RecipeError, did_you_mean
 from attar.core.fingerprint import seed_of
-from attar.core.replies import Failure, choice, json_object
+from attar.core.replies import Failure, parse_choice, parse_json_object
 from attar.core.stage import rowwise
 from attar.core.table import Table, need
 from attar.engines.ask_rows import Answer, answers
-from attar.engines.base import Request, Sampling, Writer
-from attar.stages.annotate.judge_prompts import FORMS, Form, listed
+from attar.engines.base import Generator, Request, Sampling
+from attar.stages.annotate.judge_prompts import FORMS, Form, is_list
 
 _TRIES = 2
-_TRUTHS = pl.List(pl.String)
+_LIST_TYPE = pl.List(pl.String)
 
 
 @rowwise
 def assess(
-    table: Table, *, engine: Writer, form: str = "instruction", column: str = "prompt", max_tokens: int = 600, seed: int = 0
+    table: Table, *, engine: Generator, form: str = "instruction", column: str = "prompt", max_tokens: int = 600, seed: int = 0
 ) -> Table:
     """{column} -> difficulty, quality, category and the form's other fields, tags_error.
 
@@ -45,13 +45,13 @@ def assess(
             for i in todo
         ]
         for i, answer in zip(todo, answers(engine, asks), strict=True):
-            found[i] = filled(answer, asked)
+            found[i] = read_form(answer, asked)
         todo = [i for i in todo if isinstance(found[i], Failure)]
     columns = [
         pl.Series(
             name,
             [None if isinstance(one, Failure) else one[name] for one in found],
-            dtype=_TRUTHS if listed(name) else pl.String,
+            dtype=_LIST_TYPE if is_list(name) else pl.String,
         )
         for name in asked.fields
     ]
@@ -64,31 +64,31 @@ def _question(form: Form, text: str) -> tuple[Mapping[str, str], ...]:
     return ({"role": "system", "content": form.system}, {"role": "user", "content": user})
 
 
-def filled(answer: Answer, form: Form) -> dict[str, Any] | Failure:
+def read_form(answer: Answer, form: Form) -> dict[str, Any] | Failure:
     """The form's fields out of a reply; a field that is missing, or is none of its values, is a failure that names it."""
     if answer.text is None:
         return Failure(answer.error or "no reply")
-    told = json_object(answer.text)
+    told = parse_json_object(answer.text)
     if isinstance(told, Failure):
         return told
     values = {}
     for name, known in form.fields.items():
-        value = _many(told.get(name), known) if listed(name) else _one(told.get(name), known)
+        value = _read_list(told.get(name), known) if is_list(name) else _read_value(told.get(name), known)
         if isinstance(value, Failure):
             return Failure(f"{name}: {value.reason}")
         values[name] = value
     return values
 
 
-def _one(value: Any, known: tuple[str, ...] | None) -> str | Failure:
+def _read_value(value: Any, known: tuple[str, ...] | None) -> str | Failure:
     if not isinstance(value, str) or not value.strip():
         return Failure("missing")
-    return choice(value.replace("_", " "), known) if known else value.strip()
+    return parse_choice(value.replace("_", " "), known) if known else value.strip()
 
 
-def _many(value: Any, known: tuple[str, ...] | None) -> list[str] | Failure:
+def _read_list(value: Any, known: tuple[str, ...] | None) -> list[str] | Failure:
     """Several values; one that is not known makes no difference to those that are."""
     if not isinstance(value, list):
         return Failure("no list")
-    found = [_one(item, known) for item in value]
+    found = [_read_value(item, known) for item in value]
     return [item for item in dict.fromkeys(found) if isinstance(item, str)]

@@ -13,7 +13,7 @@ _LABEL = re.compile(rf"^(?:\*\*)?(?:{_NAMES})(?:\*\*)?\s*:(?:\*\*)?\s+(?=\S)", r
 _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
 
-def mend(text: str, marks: Sequence[str] = ()) -> str:
+def repair(text: str, marks: Sequence[str] = ()) -> str:
     """A user's text as it was meant; whatever stands behind one of the template's own marks is another turn's."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for mark in marks:
@@ -22,9 +22,9 @@ def mend(text: str, marks: Sequence[str] = ()) -> str:
     return _BROKEN.sub("", text).strip()
 
 
-def bare(text: str) -> str:
+def unwrap(text: str) -> str:
     """A text that a model was told to write and nothing else: without a label before it or quotes around the whole of it."""
-    text = _LABEL.sub("", mend(text), count=1)
+    text = _LABEL.sub("", repair(text), count=1)
     closing = _QUOTES.get(text[:1])
     if closing and len(text) > 1 and text.endswith(closing) and closing not in text[1:-1] and text[0] not in text[1:-1]:
         text = text[1:-1].strip()

@@ -19,8 +19,8 @@ from attar.core.replies import Failure
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, turns
 from attar.engines.ask_rows import answers
-from attar.engines.base import Request, Sampling, Writer
-from attar.stages.synth.evolve_prompts import COMPLEXITY, QUALITY, WAYS, Kind, Way, held
+from attar.engines.base import Generator, Request, Sampling
+from attar.stages.synth.evolve_prompts import COMPLEXITY, QUALITY, WAYS, Kind, Way, check_evolution
 
 _MOST_ROUNDS = 25
 Chain = list[dict[str, Any]]
@@ -49,7 +49,7 @@ class _Plan:
 def prompts(  # noqa: PLR0913 (sampling is two knobs)
     table: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     rounds: int = 5,
     ways: Sequence[str] = COMPLEXITY,
     temperature: float = 0.7,
@@ -58,7 +58,7 @@ def prompts(  # noqa: PLR0913 (sampling is two knobs)
 ) -> Table:
     """prompt -> variants (round, way, prompt, eliminated; round 0 is the row's own prompt), variants_error, origin."""
     need(table, "id", "prompt")
-    return _evolved(table, engine, _Plan("prompt", tuple(ways), rounds, Sampling(temperature, max_tokens=max_tokens), seed))
+    return _evolve(table, engine, _Plan("prompt", tuple(ways), rounds, Sampling(temperature, max_tokens=max_tokens), seed))
 
 
 @role("samples")
@@ -66,7 +66,7 @@ def prompts(  # noqa: PLR0913 (sampling is two knobs)
 def responses(  # noqa: PLR0913 (sampling is two knobs)
     table: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     rounds: int = 5,
     ways: Sequence[str] = QUALITY,
     temperature: float = 0.7,
@@ -75,10 +75,10 @@ def responses(  # noqa: PLR0913 (sampling is two knobs)
 ) -> Table:
     """prompt, response -> variants (round, way, response, eliminated; round 0 is the row's own), variants_error, origin."""
     need(table, "id", "prompt", "response")
-    return _evolved(table, engine, _Plan("response", tuple(ways), rounds, Sampling(temperature, max_tokens=max_tokens), seed))
+    return _evolve(table, engine, _Plan("response", tuple(ways), rounds, Sampling(temperature, max_tokens=max_tokens), seed))
 
 
-def _evolved(table: Table, engine: Writer, plan: _Plan) -> Table:
+def _evolve(table: Table, engine: Generator, plan: _Plan) -> Table:
     """Every row's chain, grown by a round at a time over all rows."""
     rows = table.select("id", *{"prompt", plan.kind}).to_dicts()
     chains: list[Chain] = [[_variant(plan.kind, 0, None, _root(row, plan.kind))] for row in rows]
@@ -92,11 +92,11 @@ def _evolved(table: Table, engine: Writer, plan: _Plan) -> Table:
             for (row, _), name, texts, seed in zip(able, names, earlier, seeds, strict=True)
         ]
         for (_, chain), name, texts, answer in zip(able, names, earlier, answers(engine, asks), strict=True):
-            chain.append(_variant(plan.kind, turn, name, held(answer, WAYS[name], texts)))
+            chain.append(_variant(plan.kind, turn, name, check_evolution(answer, WAYS[name], texts)))
     made = origin(f"synth.evolve.{plan.kind}s", engine.spec.name, plan.seed)
     return table.with_columns(
         pl.Series("variants", chains, dtype=_variants(plan.kind)),
-        pl.Series("variants_error", [_none_held(chain) for chain in chains], dtype=pl.String),
+        pl.Series("variants_error", [_failure_reason(chain) for chain in chains], dtype=pl.String),
         pl.Series("origin", [made | {"parents": [row["id"]]} for row in rows], dtype=ORIGIN),
     )
 
@@ -128,7 +128,7 @@ def _talk(way: Way, user: str) -> tuple[dict[str, str], ...]:
     return ({"role": "system", "content": way.system}, {"role": "user", "content": user})
 
 
-def _none_held(chain: Chain) -> str | None:
+def _failure_reason(chain: Chain) -> str | None:
     """Why a row has nothing but its own text, or not even that."""
     reasons = [one["eliminated"] for one in chain[1:]]
     if not reasons:

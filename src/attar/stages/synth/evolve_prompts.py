@@ -13,7 +13,7 @@ from typing import Literal
 
 from attar.core.replies import Failure
 from attar.engines.ask_rows import Answer
-from attar.stages.synth.cleanup import bare, mend
+from attar.stages.synth.cleanup import repair, unwrap
 
 Kind = Literal["prompt", "response"]
 _HARDER = """\
@@ -126,25 +126,25 @@ _REFUSAL = re.compile(
     rf"|\A{_CANNOT}(?:assist|comply|fulfill?|provide|help (?:you )?with (?:that|this)|(?:do|rewrite|answer) (?:that|this))\b",
     re.IGNORECASE,
 )
-_SPEAKS = re.compile(
+_TASK_WORDS = re.compile(
     r"\b(?:rewritten|reworded|rephrased|evolved|harder)\s+(?:prompt|request|instruction|question|message|answer|response)\b"
     r"|\b(?:given|original)\s+prompt\b",
     re.IGNORECASE,
 )
 
 
-def held(answer: Answer, way: Way, earlier: Sequence[str]) -> str | Failure:
+def check_evolution(answer: Answer, way: Way, earlier: Sequence[str]) -> str | Failure:
     """The text that a try gave, or why it is eliminated; `earlier` are the texts of its chain, the one evolved last."""
     if answer.text is None:
         return Failure(answer.error or "no reply")
     before = earlier[-1]
-    text = _text(answer.text, way, before)
+    text = _clean_reply(answer.text, way, before)
     words, known = _words(text), _words(before)
     if not words:
         return Failure("nothing written")
     if _refuses(text, words) and not _refuses(before, known):
         return Failure("refused")
-    if _leaks(text, before) or _runs(words) & _own(way) - _runs(known):
+    if _mentions_task(text, before) or _word_runs(words) & _instruction_runs(way) - _word_runs(known):
         return Failure("speaks of the instruction")
     if any(words == _words(one) for one in earlier):
         return Failure("unchanged")
@@ -155,12 +155,12 @@ def held(answer: Answer, way: Way, earlier: Sequence[str]) -> str | Failure:
     return Failure("most of it lost") if not way.anew and 2 * len(words) < len(known) else text
 
 
-def _text(reply: str, way: Way, before: str) -> str:
+def _clean_reply(reply: str, way: Way, before: str) -> str:
     """A reply without the line that announces it, and for a prompt without a label or quotes."""
-    text = mend(reply)
+    text = repair(reply)
     if not _ANNOUNCED.match(before):
         text = _ANNOUNCED.sub("", text, count=1)
-    return bare(text) if way.kind == "prompt" else text.strip()
+    return unwrap(text) if way.kind == "prompt" else text.strip()
 
 
 def _words(text: str) -> list[str]:
@@ -171,15 +171,15 @@ def _refuses(text: str, words: list[str]) -> bool:
     return len(words) <= _REFUSAL_WORDS and bool(_REFUSAL.match(text))
 
 
-def _leaks(text: str, before: str) -> bool:
+def _mentions_task(text: str, before: str) -> bool:
     """Whether it names what only somebody who was told to rewrite would name."""
-    return any(found.casefold() not in before.casefold() for found in _SPEAKS.findall(text))
+    return any(found.casefold() not in before.casefold() for found in _TASK_WORDS.findall(text))
 
 
 @lru_cache
-def _own(way: Way) -> frozenset[tuple[str, ...]]:
-    return _runs(_words(way.system))
+def _instruction_runs(way: Way) -> frozenset[tuple[str, ...]]:
+    return _word_runs(_words(way.system))
 
 
-def _runs(words: list[str]) -> frozenset[tuple[str, ...]]:
+def _word_runs(words: list[str]) -> frozenset[tuple[str, ...]]:
     return frozenset(zip(*(words[i:] for i in range(_RUN)), strict=False))

@@ -13,9 +13,9 @@ from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
 from attar.engines.ask_rows import answers
-from attar.engines.base import Request, Sampling, Writer
+from attar.engines.base import Generator, Request, Sampling
 from attar.pocket.voices import persona_system
-from attar.stages.synth.cleanup import bare
+from attar.stages.synth.cleanup import unwrap
 
 Voice = Literal["plain", "pocket"]
 TASKS = (
@@ -59,7 +59,7 @@ The message
 def ask(  # noqa: PLR0913 (sampling is three knobs)
     table: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     facets: bool = False,
     voice: Voice = "plain",
     temperature: float = 1.0,
@@ -81,7 +81,7 @@ def ask(  # noqa: PLR0913 (sampling is three knobs)
         for row in table.iter_rows(named=True)
     ]
     found = answers(engine, asks)
-    texts = [bare(answer.text or "") for answer in found]
+    texts = [unwrap(answer.text or "") for answer in found]
     errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
     out = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)
     counts = [answer.reply.tokens_out if answer.reply else None for answer in found]

@@ -16,8 +16,8 @@ from attar.core.fingerprint import seed_of
 from attar.core.stage import reads, role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
 from attar.engines.ask_rows import answers
-from attar.engines.base import Request, Sampling, Writer
-from attar.stages.synth.cleanup import mend
+from attar.engines.base import Generator, Request, Sampling
+from attar.stages.synth.cleanup import repair
 
 Form = Literal["plain", "pocket"]
 HEADING = (
@@ -49,7 +49,7 @@ def draws(
         raise RecipeError(
             f"{count} draws from number {start} with {least} to {most} prompts shown: all are counts, and one is shown at least"
         )
-    known = _different(seeds, form)
+    known = _distinct_seeds(seeds, form)
     if len(known) < most:
         raise DataError(
             f"a sheet shows up to {most} different prompts, and the seeds have {len(known)}: give more, or lower `shots`"
@@ -63,11 +63,11 @@ def draws(
     return pl.DataFrame(rows, schema=_PLAN, orient="row")
 
 
-def _different(seeds: Table, form: Form) -> list[tuple[str, str]]:
+def _distinct_seeds(seeds: Table, form: Form) -> list[tuple[str, str]]:
     """Id and text of the first seed of each text, by id: what is drawn does not hang on the order of rows."""
     known: dict[str, tuple[str, str]] = {}
     for name, prompt in seeds.select("id", "prompt").sort("id").iter_rows():
-        if text := mend(prompt or ""):
+        if text := repair(prompt or ""):
             if form == "pocket" and "\n" in text:
                 raise DataError(
                     f"row {name!r}: its prompt has several lines, and form 'pocket' shows one a line; use form 'plain'"
@@ -93,7 +93,7 @@ def sheet(prompts: Sequence[str], form: Form) -> tuple[str, list[str]]:
 @role("samples")
 @rowwise
 def ask(
-    table: Table, *, engine: Writer, temperature: float = 1.0, top_p: float = 1.0, max_tokens: int = 512, seed: int = 0
+    table: Table, *, engine: Generator, temperature: float = 1.0, top_p: float = 1.0, max_tokens: int = 512, seed: int = 0
 ) -> Table:
     """The plan -> shots, prompt, prompt_error, prompt_tokens, messages, origin; a refused prompt is null with its reason."""
     need(table, "id", "shots", "opening", "stops")
@@ -107,12 +107,12 @@ def ask(
         for name, opening, stops in table.select("id", "opening", "stops").iter_rows()
     ]
     found = answers(engine, asks)
-    texts = [mend(answer.text or "") for answer in found]
+    texts = [repair(answer.text or "") for answer in found]
     errors = [
         answer.error or refusal(text, opening, stops[0])
         for answer, text, opening, stops in zip(found, texts, table["opening"], table["stops"].to_list(), strict=True)
     ]
-    asked = put(table.drop("opening", "stops"), "prompt", _unless(errors, texts), errors)
+    asked = put(table.drop("opening", "stops"), "prompt", _null_where_failed(errors, texts), errors)
     counts = [answer.reply.tokens_out if answer.reply else None for answer in found]
     origins = [origin("synth.fewshot.ask", engine.spec.name, seed, shots) for shots in table["shots"].to_list()]
     return asked.with_columns(
@@ -122,7 +122,7 @@ def ask(
     )
 
 
-def _unless(errors: Sequence[str | None], texts: Sequence[str]) -> list[str | None]:
+def _null_where_failed(errors: Sequence[str | None], texts: Sequence[str]) -> list[str | None]:
     return [None if error else text for error, text in zip(errors, texts, strict=True)]
 
 

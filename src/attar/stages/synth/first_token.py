@@ -9,19 +9,19 @@ from dataclasses import replace
 
 from attar.core.fingerprint import seed_of
 from attar.engines.ask_rows import Answer, answers
-from attar.engines.base import Request, Sampling, Writer
+from attar.engines.base import Generator, Request, Sampling
 
 _REDRAWS = 16
 
 
-def written(engine: Writer, asks: Sequence[Request], flatten: float, ban: Sequence[str]) -> list[Answer]:
+def generate(engine: Generator, asks: Sequence[Request], flatten: float, ban: Sequence[str]) -> list[Answer]:
     """Whole texts, each from its own first token on."""
-    firsts = _firsts(engine, asks, flatten, frozenset(ban))
-    rest = answers(engine, [_after(ask, first) for ask, first in zip(asks, firsts, strict=True)], absent="")
-    return [_joined(first, answer) for first, answer in zip(firsts, rest, strict=True)]
+    firsts = _draw_first_tokens(engine, asks, flatten, frozenset(ban))
+    rest = answers(engine, [_rest_request(ask, first) for ask, first in zip(asks, firsts, strict=True)], absent="")
+    return [_join(first, answer) for first, answer in zip(firsts, rest, strict=True)]
 
 
-def _joined(first: Answer, rest: Answer) -> Answer:
+def _join(first: Answer, rest: Answer) -> Answer:
     if first.error or not first.text or rest.reply is None:
         return first
     if rest.error:
@@ -30,11 +30,11 @@ def _joined(first: Answer, rest: Answer) -> Answer:
     return Answer((reply.text or "").strip(), None, reply)
 
 
-def _firsts(engine: Writer, asks: Sequence[Request], flatten: float, ban: frozenset[str]) -> list[Answer]:
+def _draw_first_tokens(engine: Generator, asks: Sequence[Request], flatten: float, ban: frozenset[str]) -> list[Answer]:
     found: list[Answer] = [Answer(None, "begins with a forbidden token")] * len(asks)
     todo = list(range(len(asks)))
     for attempt in range(_REDRAWS):
-        drawn = answers(engine, [_first(asks[i], flatten, attempt) for i in todo], whole=False)
+        drawn = answers(engine, [_first_token_request(asks[i], flatten, attempt) for i in todo], whole=False)
         again = []
         for i, answer in zip(todo, drawn, strict=True):
             text = (answer.reply.text if answer.reply else None) or ""
@@ -46,13 +46,13 @@ def _firsts(engine: Writer, asks: Sequence[Request], flatten: float, ban: frozen
     return found
 
 
-def _first(ask: Request, flatten: float, attempt: int) -> Request:
+def _first_token_request(ask: Request, flatten: float, attempt: int) -> Request:
     drawn = ask.sampling or Sampling()
     one = replace(drawn, temperature=drawn.temperature * flatten, max_tokens=1)
     return replace(ask, sampling=one, seed=seed_of("synth.first", ask.seed, str(attempt)))
 
 
-def _after(ask: Request, first: Answer) -> Request | None:
+def _rest_request(ask: Request, first: Answer) -> Request | None:
     """The rest of a text, from behind its first token; None where that token ended it, or there is none."""
     drawn = ask.sampling or Sampling()
     if first.error or not first.text or drawn.max_tokens == 1:

@@ -9,7 +9,7 @@ from attar.core.fingerprint import seed_of
 from attar.core.stage import rowwise
 from attar.core.table import Table, need, put
 from attar.engines.ask_rows import answers
-from attar.engines.base import Request, Sampling, Writer
+from attar.engines.base import Generator, Request, Sampling
 
 SHOTS = (
     (
@@ -32,12 +32,12 @@ _STOPS = ("\n# Question", "\n\n\n")
 
 
 @rowwise
-def answer(table: Table, *, engine: Writer, max_tokens: int = 2048, into: str = "base_response", seed: int = 0) -> Table:
+def answer(table: Table, *, engine: Generator, max_tokens: int = 2048, into: str = "base_response", seed: int = 0) -> Table:
     """prompt -> {into}, {into}_error: greedy, and what is cut off is kept, since a base model seldom ends by itself."""
     need(table, "id", "prompt")
     drawn = Sampling(max_tokens=max_tokens, stop=_STOPS)
     asks = [
-        Request(0, text=shown(prompt), sampling=drawn, seed=seed_of("incontext.answer", seed, name)) if prompt else None
+        Request(0, text=few_shot_text(prompt), sampling=drawn, seed=seed_of("incontext.answer", seed, name)) if prompt else None
         for name, prompt in zip(table["id"], table["prompt"], strict=True)
     ]
     found = answers(engine, asks, whole=False)
@@ -46,7 +46,7 @@ def answer(table: Table, *, engine: Writer, max_tokens: int = 2048, into: str = 
     return put(table, into, texts, errors, dtype=pl.String)
 
 
-def shown(prompt: str) -> str:
+def few_shot_text(prompt: str) -> str:
     """The text that a base model goes on from."""
     shots = "".join(f"# Question\n{question}\n\n# Answer\n{told}\n\n" for question, told in SHOTS)
     opening = "Questions, each with the answer of a knowledgeable and friendly assistant.\n\n"

@@ -17,9 +17,9 @@ from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
 from attar.engines.ask_rows import Answer, answers
-from attar.engines.base import Request, Sampling, Writer
+from attar.engines.base import Generator, Request, Sampling
 from attar.stages.synth import first_token
-from attar.stages.synth.cleanup import mend
+from attar.stages.synth.cleanup import repair
 
 
 class Draw(TypedDict, total=False):
@@ -43,7 +43,7 @@ _STEER = {
 }
 
 
-def steered(way: Draw | dict[str, str]) -> str | None:
+def system_turn(way: Draw | dict[str, str]) -> str | None:
     """The system turn of a way to draw: its own, or one that leads to its domain, topic, language or persona."""
     if system := way.get("system"):
         return str(system)
@@ -63,7 +63,7 @@ def draws(*, count: int, mix: Sequence[Draw] = ({},), seed: int = 0) -> Table:
             "id": [f"m{seed}-{i:07d}" for i in range(count)],
             "temperature": [float(way.get("temperature", 1.0)) for way in chosen],
             "top_p": [float(way.get("top_p", 1.0)) for way in chosen],
-            "system": pl.Series([steered(way) for way in chosen], dtype=pl.String),
+            "system": pl.Series([system_turn(way) for way in chosen], dtype=pl.String),
         }
     )
 
@@ -72,7 +72,7 @@ def draws(*, count: int, mix: Sequence[Draw] = ({},), seed: int = 0) -> Table:
 def draws_for(table: Table, *, temperature: float = 1.0, top_p: float = 1.0) -> Table:
     """persona -> temperature, top_p, system: one draw for each persona, steered to what that person would ask."""
     need(table, "persona")
-    systems = [steered({"persona": persona}) if persona else None for persona in table["persona"]]
+    systems = [system_turn({"persona": persona}) if persona else None for persona in table["persona"]]
     return table.with_columns(
         pl.lit(temperature).alias("temperature"), pl.lit(top_p).alias("top_p"), pl.Series("system", systems, dtype=pl.String)
     )
@@ -83,7 +83,7 @@ def draws_for(table: Table, *, temperature: float = 1.0, top_p: float = 1.0) -> 
 def ask(
     table: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     max_tokens: int = 1024,
     flatten: float = 1.0,
     ban: Sequence[str] = (),
@@ -105,12 +105,12 @@ def ask(
         )
         for i, row in enumerate(table.iter_rows(named=True))
     ]
-    found = first_token.written(engine, asks, flatten, ban) if flatten != 1 or ban else answers(engine, asks)
-    return _asked(table, found, [prefixes[system].stops for system in table["system"]], engine.spec.name, seed)
+    found = first_token.generate(engine, asks, flatten, ban) if flatten != 1 or ban else answers(engine, asks)
+    return _prompt_columns(table, found, [prefixes[system].stops for system in table["system"]], engine.spec.name, seed)
 
 
-def _asked(table: Table, found: Sequence[Answer], marks: Sequence[Sequence[str]], model: str, seed: int) -> Table:
-    texts = [mend(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
+def _prompt_columns(table: Table, found: Sequence[Answer], marks: Sequence[Sequence[str]], model: str, seed: int) -> Table:
+    texts = [repair(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
     errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
     asked = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)
     counts = [answer.reply.tokens_out if answer.reply else None for answer in found]

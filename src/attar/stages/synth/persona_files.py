@@ -10,7 +10,7 @@ from typing import Any
 
 from attar.core.errors import DataError
 from attar.data import sources
-from attar.data.readers import rows
+from attar.data.readers import raw_rows
 
 COLUMN = "persona"
 _BUFFER = 10_000
@@ -20,7 +20,7 @@ def from_files(path: Path, column: str | None) -> Iterator[str]:
     """The personas of a file or a folder, in order."""
     kind = path.suffix.lower()
     if kind not in (".txt", ".csv") or not path.is_file():
-        for found in rows(path):
+        for found in raw_rows(path):
             if isinstance(found.value, ValueError):
                 raise DataError(f"{found.file}, row {found.line}: {found.value}")
             yield _text(found.value, column, f"{found.file}, row {found.line}")
@@ -38,7 +38,7 @@ def from_files(path: Path, column: str | None) -> Iterator[str]:
 
 def from_hub(name: str, column: str | None, seed: int) -> Iterator[str]:
     """The personas of a dataset on the Hub, streamed, shuffled."""
-    with sources.reading(name) as load:
+    with sources.dataset_loader(name) as load:
         for number, row in enumerate(load(split="train").shuffle(seed=seed, buffer_size=_BUFFER), 1):
             yield _text(row, column, f"{name}, row {number} as shuffled")
 

@@ -18,8 +18,8 @@ from attar.core.stage import role, rowwise
 from attar.core.table import ORIGIN, Table, need, origin, put
 from attar.data import sources as origins
 from attar.engines.ask_rows import Answer, answers
-from attar.engines.base import Request, Sampling, Writer
-from attar.stages.synth.cleanup import bare, mend
+from attar.engines.base import Generator, Request, Sampling
+from attar.stages.synth.cleanup import repair, unwrap
 from attar.stages.synth.expert_fields import sentences
 from attar.stages.synth.persona_files import from_files, from_hub
 
@@ -69,15 +69,15 @@ def sample(
     if count < 0 or (column and source is None):
         raise RecipeError(f"count is {count}, column {column!r}: a count is 0 or more, and only a source has columns")
     if source is None:
-        return _named(_taxonomy(seed).head(count), count, "the built-in taxonomy")
-    if origins.on_hub(source):
-        return _named(_people(islice(_different(from_hub(source, column, seed)), count)), count, source)
-    origins.unchanged(source, content)
-    found = _shuffled(_people(_different(from_files(Path(source), column))), seed)
-    return _named(found.drop("draw").head(count), count, source)
+        return _with_ids(_taxonomy(seed).head(count), count, "the built-in taxonomy")
+    if origins.is_hub_dataset(source):
+        return _with_ids(_people(islice(_drop_repeats(from_hub(source, column, seed)), count)), count, source)
+    origins.check_unchanged(source, content)
+    found = _shuffle(_people(_drop_repeats(from_files(Path(source), column))), seed)
+    return _with_ids(found.drop("draw").head(count), count, source)
 
 
-def pinned(source: str | None) -> dict[str, str | None]:
+def pin(source: str | None) -> dict[str, str | None]:
     """The knobs `source` and `content`, so that a recipe's step follows what a file holds, and not its name alone."""
     held = source is not None and Path(source).exists()
     return {"source": source, "content": origins.content_of(Path(source)) if held and source else None}
@@ -86,19 +86,19 @@ def pinned(source: str | None) -> dict[str, str | None]:
 def _taxonomy(seed: int) -> Table:
     """All of it, by turns of the domains, and within a domain by turns of its fields."""
     texts, domains, fields = zip(*sentences(), strict=True)
-    people = _shuffled(_people(texts).with_columns(pl.Series("domain", domains), pl.Series("field", fields)), seed)
+    people = _shuffle(_people(texts).with_columns(pl.Series("domain", domains), pl.Series("field", fields)), seed)
     for group in (["domain", "field"], ["domain"]):
         people = people.with_columns(pl.int_range(pl.len()).over(group).alias("turn")).sort("turn", "draw", "persona")
     return people.drop("turn", "draw")
 
 
-def _shuffled(people: Table, seed: int) -> Table:
+def _shuffle(people: Table, seed: int) -> Table:
     """Sorted by a draw that hangs on the persona's words alone."""
     draws = [seed_of("personas.sample", seed, text) for text in people["persona"]]
     return people.with_columns(pl.Series("draw", draws, dtype=pl.Int64)).sort("draw", "persona")
 
 
-def _different(texts: Iterable[str]) -> Iterator[str]:
+def _drop_repeats(texts: Iterable[str]) -> Iterator[str]:
     seen: set[str] = set()
     for text in texts:
         if text and text not in seen:
@@ -110,7 +110,7 @@ def _people(texts: Iterable[str]) -> Table:
     return pl.DataFrame({"persona": list(texts)}, schema={"persona": pl.String})
 
 
-def _named(people: Table, count: int, where: str) -> Table:
+def _with_ids(people: Table, count: int, where: str) -> Table:
     if len(people) < count:
         raise DataError(f"{count} personas are asked for, but {where} has only {len(people)} different ones: lower the count")
     ids = [f"p-{fingerprint(text)}" for text in people["persona"]]
@@ -120,23 +120,23 @@ def _named(people: Table, count: int, where: str) -> Table:
 @role("samples")
 @rowwise
 def from_text(
-    table: Table, *, engine: Writer, column: str = "text", temperature: float = 1.0, max_tokens: int = 256, seed: int = 0
+    table: Table, *, engine: Generator, column: str = "text", temperature: float = 1.0, max_tokens: int = 256, seed: int = 0
 ) -> Table:
     """{column} -> persona, persona_error, origin: somebody who would write that text, read it or care about it."""
     need(table, "id", column)
     shown = [f"The text, between the lines:\n-----\n{text[:_LONGEST]}\n-----" if text else None for text in table[column]]
     asks = _asks(table, _FROM_TEXT, shown, Sampling(temperature, max_tokens=max_tokens), seed)
-    made = _told(table, answers(engine, asks, absent=f"no {column}"))
+    made = _add_personas(table, answers(engine, asks, absent=f"no {column}"))
     source = origin("synth.personas.from_text", engine.spec.name, seed)
     return made.with_columns(pl.Series("origin", [source] * len(table), dtype=ORIGIN))
 
 
 @role("samples")
 @rowwise
-def related(
+def from_persona(
     table: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     relation: str | None = None,
     temperature: float = 1.0,
     max_tokens: int = 256,
@@ -150,7 +150,7 @@ def related(
         for persona, how in zip(table["persona"], relations, strict=True)
     ]
     asks = _asks(table, _RELATED, shown, Sampling(temperature, max_tokens=max_tokens), seed)
-    made = _told(table, answers(engine, asks, absent="no persona"))
+    made = _add_personas(table, answers(engine, asks, absent="no persona"))
     origins = [origin("synth.personas.related", engine.spec.name, seed, [name]) for name in table["id"]]
     return made.drop("domain", "field", strict=False).with_columns(
         pl.Series("relation", relations, dtype=pl.String),
@@ -174,7 +174,7 @@ def _asks(table: Table, system: str, shown: list[str | None], drawn: Sampling, s
     ]
 
 
-def _told(table: Table, found: list[Answer]) -> Table:
+def _add_personas(table: Table, found: list[Answer]) -> Table:
     told = [persona_of(answer) for answer in found]
     return put(table, "persona", [text for text, _ in told], [error for _, error in told], dtype=pl.String)
 
@@ -183,12 +183,12 @@ def persona_of(answer: Answer) -> tuple[str | None, str | None]:
     """The persona of a reply, without a label, a bullet or quotes; or why it has none."""
     if answer.text is None:
         return None, answer.error
-    lines = [line.strip() for line in mend(answer.text).splitlines() if line.strip()]
+    lines = [line.strip() for line in repair(answer.text).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].rstrip("*").endswith(":"):
         lines = lines[1:]
     if len(lines) != 1:
         return None, "more than one paragraph" if lines else "nothing written"
-    text = bare(_LABEL.sub("", _BULLET.sub("", bare(lines[0]))))
+    text = unwrap(_LABEL.sub("", _BULLET.sub("", unwrap(lines[0]))))
     if text.startswith("**") and text.endswith("**") and text.count("**") == 2:
         text = text[2:-2].strip()
     if _REFUSAL.match(text):

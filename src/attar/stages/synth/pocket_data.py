@@ -13,7 +13,7 @@ from attar.core.errors import RecipeError
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put, turns
 from attar.pocket.speech import instruct, parse, respond
-from attar.pocket.tasks import FAMILIES, Task, held_out, level, make
+from attar.pocket.tasks import FAMILIES, Task, held_out, level, make_task
 from attar.pocket.verify import corrupt, grade
 
 _EASY_MOST = (6, 3, 1)
@@ -62,7 +62,7 @@ def pool(*, count: int, wrong: float = 0.3, repeats: float = 0.2, seed: int = 0)
     )
 
 
-def labelled(*, what: str, count: int, seed: int = 0) -> Table:
+def labels(*, what: str, count: int, seed: int = 0) -> Table:
     """() -> id, prompt, response, score: of complexity 1, 3 or 5 by the task's level; of quality 1 to 5 by how right it is."""
     dice, rows = Random(seed), []
     for _ in range(count):
@@ -89,7 +89,7 @@ def preferences(*, count: int, seed: int = 0) -> Table:
     return _table("pair", seed, messages=[turns(("user", ask)) for ask in asked], prompt=asked, chosen=right, rejected=wrong)
 
 
-def asked_for(source: str | None) -> int | None:
+def rows_asked(source: str | None) -> int | None:
     """The rows that `pocket:COUNT` asks for; None where a source is something else."""
     if source is None or not (source == "pocket" or source.startswith("pocket:")):
         return None
@@ -100,7 +100,7 @@ def asked_for(source: str | None) -> int | None:
 
 
 def _task(dice: Random, hardness: int) -> Task:
-    while held_out(task := make(dice.choice(FAMILIES), hardness, dice)):
+    while held_out(task := make_task(dice.choice(FAMILIES), hardness, dice)):
         pass
     return task
 

@@ -6,7 +6,7 @@ from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put
 from attar.engines.ask_rows import answers
-from attar.engines.base import Request, Sampling, Writer
+from attar.engines.base import Generator, Request, Sampling
 
 
 @role("answers")
@@ -14,7 +14,7 @@ from attar.engines.base import Request, Sampling, Writer
 def sample(  # noqa: PLR0913 (sampling is four knobs)
     table: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     n: int = 1,
     start: int = 0,
     temperature: float = 0.0,

@@ -7,8 +7,8 @@ from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put
 from attar.engines.ask_rows import answers
-from attar.engines.base import Request, Sampling, Writer
-from attar.stages.synth.cleanup import mend
+from attar.engines.base import Generator, Request, Sampling
+from attar.stages.synth.cleanup import repair
 
 FOLLOW_UP = (
     "You talk with a person who stays with a subject: after each of your answers they ask something further about it, "
@@ -24,7 +24,7 @@ _OF_ANSWER = ("response", "reward", "reasoning", "writer", "base_re")
 def extend(  # noqa: PLR0913 (sampling is three knobs)
     table: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     system: str | None = FOLLOW_UP,
     temperature: float = 1.0,
     top_p: float = 1.0,
@@ -45,7 +45,7 @@ def extend(  # noqa: PLR0913 (sampling is three knobs)
         asks.append(Request(0, text=before.text, sampling=drawn, seed=seed_of("turns.extend", seed, f"{name}/{len(talk)}")))
     found = answers(engine, asks, absent="no answer to go on from")
     marks = [ask.sampling.stop if ask and ask.sampling else () for ask in asks]
-    texts = [mend(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
+    texts = [repair(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
     errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
     out = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)
     told = [

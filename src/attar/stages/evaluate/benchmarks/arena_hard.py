@@ -15,11 +15,11 @@ import polars as pl
 from attar.chat.templates import Message
 from attar.core.errors import DataError, RecipeError
 from attar.core.fingerprint import seed_of
-from attar.core.replies import LEAST_MASS, Failure, Weights, expected, normal
+from attar.core.replies import LEAST_MASS, Failure, Weights, expected_score, label_probabilities
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
 from attar.engines.ask_rows import Answer, answers, weighed
-from attar.engines.base import Grader, Request, Sampling, Writer
+from attar.engines.base import Generator, Grader, Request, Sampling
 from attar.stages.evaluate.judging import prompts as wordings
 from attar.stages.evaluate.judging.prompts import Wording
 from attar.stages.evaluate.judging.provenance import judged
@@ -71,7 +71,7 @@ class Game:
 def ask(  # noqa: PLR0913 (what is asked, in which order, what it counts, and how the verdict is drawn)
     battles: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     wording: str = wordings.OURS,
     by_category: Mapping[str, str] | None = None,
     order: Order = "both",
@@ -131,7 +131,7 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, what it counts, and 
     told, masses = [], []
     for _ in rows:
         weights = {game: next(found) for game in games}
-        held = [mass for one in weights.values() if (mass := expected(one, range(len(GRADES)), least_mass)[1]) is not None]
+        held = [mass for one in weights.values() if (mass := expected_score(one, range(len(GRADES)), least_mass)[1]) is not None]
         masses.append(min(held, default=None))
         told.append({game: _likely(one, game, (strong, least_mass)) for game, one in weights.items()})
     out = settled(battles, told, [row["lacks"] for row in rows]).with_columns(pl.Series("mass", masses, dtype=pl.Float64))
@@ -166,8 +166,8 @@ def ended(verdict: str | Failure, game: int, strong: float = STRONG) -> Game:
 def _likely(weights: Weights, game: int, how: tuple[float, float]) -> Game:
     """What the chances of all grades give to `response`."""
     strong, least_mass = how
-    verdict, _, error = expected(weights, range(len(GRADES)), least_mass, rounded=True)
-    chances = normal(weights)
+    verdict, _, error = expected_score(weights, range(len(GRADES)), least_mass, rounded=True)
+    chances = label_probabilities(weights)
     if verdict is None or chances is None:
         return Game(error=error)
     each = [ended(grade, game, strong) for grade in GRADES]

@@ -1,7 +1,7 @@
 """Judge battles: which of two answers to one prompt is better, and by how much.
 
 Both orders are asked unless a knob says otherwise, for judges favour a place: the preference is the mean of the two, and where
-they pick another winner, `disagrees` says so. A Grader says it by its own probabilities of the two names, a Writer by a verdict
+they pick another winner, `disagrees` says so. A Grader says it by its own probabilities of the two names, a Generator by a verdict
 with its reasons. A battle of which one order failed has no preference, for the other's alone would be bent.
 """
 
@@ -14,11 +14,11 @@ import polars as pl
 from attar.chat.templates import Message
 from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
-from attar.core.replies import LEAST_MASS, Failure, expected, json_object
+from attar.core.replies import LEAST_MASS, Failure, expected_score, parse_json_object
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
 from attar.engines.ask_rows import Answer, answers, weighed
-from attar.engines.base import Grader, Request, Sampling, Writer
+from attar.engines.base import Generator, Grader, Request, Sampling
 from attar.stages.evaluate.benchmarks.alpaca_eval import seeded_order
 from attar.stages.evaluate.judging import prompts as wordings
 from attar.stages.evaluate.judging.prompts import Wording
@@ -83,7 +83,7 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, and what counts as a
     shown = [(row, side) for row, asked in zip(rows, sides, strict=True) for side in asked]
     talks = [_talk(words, row, side, labels) for row, side in shown]
     found = iter(weighed(engine, talks, tuple(labels)))
-    told = [{side: expected(next(found), _values(side), least_mass) for side in asked} for asked in sides]
+    told = [{side: expected_score(next(found), _values(side), least_mass) for side in asked} for asked in sides]
     masses = [[mass for _, mass, _ in row.values() if mass is not None] for row in told]
     out = _settled(battles, rows, [{side: (value, error) for side, (value, _, error) in row.items()} for row in told])
     out = out.with_columns(pl.Series("mass", [min(row, default=None) for row in masses], dtype=pl.Float64))
@@ -95,7 +95,7 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, and what counts as a
 def ask(  # noqa: PLR0913 (what is asked, in which order, and how the verdict is drawn)
     battles: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     wording: str = wordings.OURS,
     order: Order = "both",
     grades: Literal["three", "five"] = "three",
@@ -137,7 +137,7 @@ def verdict(answer: Answer) -> str | Failure:
         return Failure(answer.error or "no reply")
     if found := _VERDICT.findall(answer.text):
         return found[-1]
-    told = json_object(answer.text)
+    told = parse_json_object(answer.text)
     choice = told.get("choice") if isinstance(told, dict) else None
     return choice.strip() if isinstance(choice, str) and choice.strip() in _WORTH else Failure("no verdict")
 

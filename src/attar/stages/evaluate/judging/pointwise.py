@@ -11,11 +11,11 @@ import polars as pl
 
 from attar.chat.templates import Message
 from attar.core.fingerprint import seed_of
-from attar.core.replies import LEAST_MASS, Failure, expected, json_object, number
+from attar.core.replies import LEAST_MASS, Failure, expected_score, parse_json_object, parse_number
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
 from attar.engines.ask_rows import Answer, answers, weighed
-from attar.engines.base import Grader, Request, Sampling, Writer
+from attar.engines.base import Generator, Grader, Request, Sampling
 from attar.stages.evaluate.judging import prompts as wordings
 from attar.stages.evaluate.judging.prompts import Wording
 from attar.stages.evaluate.judging.provenance import judged
@@ -71,7 +71,7 @@ def weigh(
     words = wordings.read(wording, WEIGHED, ("prompt", "response"), KINDS)
     rows = _rows(table)
     found = weighed(engine, [_talk(words, row) for row in rows], tuple(map(str, SCALE)))
-    scores = [expected(one, SCALE, least_mass) for one in found]
+    scores = [expected_score(one, SCALE, least_mass) for one in found]
     errors = [_lacks(row) or error for row, (_, _, error) in zip(rows, scores, strict=True)]
     out = put(table, into, [value for value, _, _ in scores], errors, pl.Float64)
     out = out.with_columns(pl.Series(f"{into}_mass", [mass for _, mass, _ in scores], dtype=pl.Float64))
@@ -83,7 +83,7 @@ def weigh(
 def ask(  # noqa: PLR0913 (what is asked, and how the rating is drawn)
     table: Table,
     *,
-    engine: Writer,
+    engine: Generator,
     wording: str = wordings.OURS,
     into: str = "score",
     max_tokens: int = 1024,
@@ -118,11 +118,11 @@ def rating(answer: Answer) -> float | Failure:
     if answer.text is None:
         return Failure(answer.error or "no reply")
     found = _RATING.findall(answer.text)
-    told = json_object(answer.text) if not found else None
+    told = parse_json_object(answer.text) if not found else None
     if isinstance(told, dict) and "score" in told:
         found = [str(told["score"])]
     found = found or _ONCE.findall(answer.text)
-    return number(found[-1], SCALE[0], SCALE[-1]) if found else Failure("no rating")
+    return parse_number(found[-1], SCALE[0], SCALE[-1]) if found else Failure("no rating")
 
 
 def _rows(table: Table) -> list[dict[str, Any]]:
