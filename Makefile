@@ -2,13 +2,21 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check fmt bench pocket clean
+.PHONY: demo test test-real test-long check fmt bench pocket clean
 
 demo: .venv/demo
 	.venv/bin/attar run examples/pocket.yaml
 
 test: .venv/dev
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile
+
+# Real models and servers; QUICK=1 leaves out the slow ones. Those whose model or server is not here are skipped.
+test-real: .venv/dev
+	.venv/bin/python -m pytest -m 'real$(if $(QUICK), and not slow)'
+
+# Kills, chaos, whole examples: under 20 minutes; FULL=1 takes the counts that the docs quote (hours).
+test-long: .venv/dev
+	FULL=$(FULL) .venv/bin/python -m pytest -m long --numprocesses 2 --dist load
 
 check: .venv/dev
 	.venv/bin/ruff check .
