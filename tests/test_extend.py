@@ -43,7 +43,7 @@ def run(tmp_path):
         for command in commands:
             done = subprocess.run([str(ATTAR), *command], capture_output=True, text=True, cwd=tmp_path)
             assert done.returncode == 0, done.stderr
-        line = next(line for line in done.stdout.splitlines() if line.startswith(result))
+        line = next(line for line in done.stdout.splitlines() if line.startswith(f"{result} ") and "/steps/" in line)
         return pl.read_parquet(tmp_path / line.split()[-1] / "*.parquet")
 
     return go

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.data.formats import FORMATS, detect, express, understand
+from attar.data.formats import FORMATS, detect, format_row, parse_row
 
 U, A, S = (lambda text, role=role: {"role": role, "content": text} for role in ("user", "assistant", "system"))
 TEXT = st.text(max_size=20)
@@ -79,7 +79,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_shape_becomes_our_columns(case):
     row, (messages, prompt, response) = CASES[case]
-    assert understand(row) == {"messages": messages, "prompt": prompt, "response": response}
+    assert parse_row(row) == {"messages": messages, "prompt": prompt, "response": response}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_every_shape_becomes_our_columns(case):
     ],
 )
 def test_a_preference_is_one_question_and_two_answers(row):
-    assert understand(row) == {"messages": [U("q")], "prompt": "q", "response": None, "chosen": "good", "rejected": "bad"}
+    assert parse_row(row) == {"messages": [U("q")], "prompt": "q", "response": None, "chosen": "good", "rejected": "bad"}
 
 
 @pytest.mark.parametrize(
@@ -117,19 +117,19 @@ def test_a_preference_is_one_question_and_two_answers(row):
 )
 def test_a_row_that_does_not_hold_is_refused_with_the_reason(row, reason):
     with pytest.raises(ValueError, match=reason):
-        understand(row)
+        parse_row(row)
 
 
 def test_a_form_that_was_asked_for_is_not_guessed():
-    assert understand({"messages": [U("x")], "prompt": "q"}, "prompt")["messages"] == [U("q")]
+    assert parse_row({"messages": [U("x")], "prompt": "q"}, "prompt")["messages"] == [U("q")]
     with pytest.raises(ValueError, match="the key 'prompt' is missing"):
-        understand({"messages": [U("x")]}, "prompt")
+        parse_row({"messages": [U("x")]}, "prompt")
     with pytest.raises(ValueError, match="the key 'output' is missing"):
-        understand({"instruction": "q"}, "alpaca")
+        parse_row({"instruction": "q"}, "alpaca")
 
 
 def test_other_values_ride_along_and_nested_ones_as_json():
-    row = understand({"prompt": "q", "score": 3, "source": None, "tags": ["ä", {"b": 1}]})
+    row = parse_row({"prompt": "q", "score": 3, "source": None, "tags": ["ä", {"b": 1}]})
     assert {key: row[key] for key in ("score", "source", "tags")} == {"score": 3, "source": None, "tags": '["ä", {"b": 1}]'}
     assert set(row) == {"messages", "prompt", "response", "score", "source", "tags"}
 
@@ -152,45 +152,45 @@ def test_other_values_ride_along_and_nested_ones_as_json():
 )
 def test_a_row_is_said_in_each_format(form, expected):
     preferred = {"chosen": "good", "rejected": "bad"} if form == "preference" else {}
-    assert express({"messages": [S("s"), U("q"), A("a")], **preferred}, form) == expected
+    assert format_row({"messages": [S("s"), U("q"), A("a")], **preferred}, form) == expected
 
 
 def test_a_preference_is_not_said_in_a_format_that_would_lose_it():
     with pytest.raises(ValueError, match="messages would lose the chosen and the rejected response"):
-        express({"messages": [U("q")], "chosen": "good", "rejected": "bad"}, "messages")
+        format_row({"messages": [U("q")], "chosen": "good", "rejected": "bad"}, "messages")
 
 
 def test_a_system_turn_beside_the_messages_is_not_lost():
-    assert understand({"system": "s", "messages": [U("q"), A("a")]})["messages"] == [S("s"), U("q"), A("a")]
+    assert parse_row({"system": "s", "messages": [U("q"), A("a")]})["messages"] == [S("s"), U("q"), A("a")]
 
 
 @pytest.mark.parametrize("form", ["alpaca", "prompt"])
 @pytest.mark.parametrize("messages", [[U("q")], [A("a"), U("q")], [U("q"), A("a"), U("q"), A("a")], [U("s"), U("q"), A("a")]])
 def test_more_or_less_than_one_question_and_answer_cannot_be_said_in_a_flat_format(form, messages):
     with pytest.raises(ValueError, match=f"{form} holds one question and one answer, this row is {len(messages)} turns"):
-        express({"messages": messages}, form)
+        format_row({"messages": messages}, form)
 
 
 @pytest.mark.parametrize("answers", [{}, {"chosen": "a"}, {"chosen": "a", "rejected": None}])
 def test_a_preference_needs_both_answers(answers):
     with pytest.raises(ValueError, match="no chosen and rejected response"):
-        express({"messages": [U("q")], **answers}, "preference")
+        format_row({"messages": [U("q")], **answers}, "preference")
 
 
 @given(st.sampled_from(("messages", "sharegpt")), st.lists(TURN, min_size=1, max_size=6))
 def test_any_conversation_comes_back_from_the_formats_that_hold_it(form, messages):
-    assert understand(express({"messages": messages}, form))["messages"] == messages
+    assert parse_row(format_row({"messages": messages}, form))["messages"] == messages
 
 
 @given(st.sampled_from(("alpaca", "prompt")), SINGLE)
 def test_any_single_exchange_comes_back_from_the_flat_formats(form, messages):
-    row = understand(express({"messages": messages}, form))
+    row = parse_row(format_row({"messages": messages}, form))
     assert row == {"messages": messages, "prompt": messages[-2]["content"], "response": messages[-1]["content"]}
 
 
 @given(st.lists(TURN, min_size=1, max_size=4), TEXT, TEXT)
 def test_any_preference_comes_back(messages, chosen, rejected):
-    row = understand(express({"messages": messages, "chosen": chosen, "rejected": rejected}, "preference"))
+    row = parse_row(format_row({"messages": messages, "chosen": chosen, "rejected": rejected}, "preference"))
     assert (row["messages"], row["chosen"], row["rejected"]) == (messages, chosen, rejected)
 
 
@@ -202,10 +202,10 @@ JSONISH = st.recursive(
 )
 
 
-@given(JSONISH, st.none() | st.sampled_from(FORMATS))
+@given(JSONISH, st.none() | st.sampled_from(tuple(FORMATS)))
 def test_any_json_is_either_understood_or_refused_by_value_error(value, form):
     try:
-        row = understand(value, form)
+        row = parse_row(value, form)
     except ValueError:
         return
     assert row["messages"]
@@ -214,9 +214,9 @@ def test_any_json_is_either_understood_or_refused_by_value_error(value, form):
 
 def test_a_preference_keeps_the_whole_conversation_that_stands_beside_its_prompt():
     row = {"messages": [U("q1"), A("a1"), U("q2")], "prompt": "q2", "chosen": "good", "rejected": "bad"}
-    assert understand(row)["messages"] == [U("q1"), A("a1"), U("q2")]
+    assert parse_row(row)["messages"] == [U("q1"), A("a1"), U("q2")]
 
 
 def test_a_turn_that_calls_tools_is_set_aside_not_emptied():
     with pytest.raises(ValueError, match="calls tools"):
-        understand({"messages": [U("q"), {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]})
+        parse_row({"messages": [U("q"), {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]})

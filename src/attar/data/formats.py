@@ -11,12 +11,15 @@ A row that fits none raises ValueError with the reason; the reader sets it aside
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+
+from attar.core.errors import RecipeError
 
 Row = dict[str, Any]
 Turns = list[dict[str, str]]
 
-OURS = ("id", "messages", "prompt", "response", "chosen", "rejected")
+CONVERSATION_COLUMNS = ("id", "messages", "prompt", "response", "chosen", "rejected")
 """The columns that what was said goes into; all others of a source are its own, and ride along."""
 
 _ROLES = {
@@ -24,25 +27,26 @@ _ROLES = {
     **{"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant"},
     **{"developer": "system", "observation": "tool", "function": "tool", "function_call": "assistant"},
 }
-_ASKS = ("prompt", "instruction", "question", "query", "problem")
-_ANSWERS = ("response", "completion", "answer", "output", "solution")
-_EXACT = 1 << 53
+_PROMPT_KEYS = ("prompt", "instruction", "question", "query", "problem")
+_RESPONSE_KEYS = ("response", "completion", "answer", "output", "solution")
+_MAX_EXACT_INTEGER = 1 << 53
 """Up to here every whole number is itself in 64 bits."""
 
 
-def detect(row: Row) -> str:
-    """The format of a row."""
-    if "chosen" in row and "rejected" in row:
-        return "preference"
-    if isinstance(row.get("messages"), list):
-        return "messages"
-    if isinstance(row.get("conversations", row.get("conversation")), list):
-        return "sharegpt"
-    if "instruction" in row and "output" in row:
-        return "alpaca"
-    if _first(row, _ASKS):
-        return "prompt"
-    raise ValueError(f"no known chat format in the keys {', '.join(map(str, row)) or '(none)'}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One shape of a row: how it is recognised, read and written."""
+
+    fits: Callable[[Row], bool]
+    """True for a row that has this shape; formats are tried in the order of FORMATS."""
+    read: Callable[[Row], Row]
+    """A row as our columns; ValueError or KeyError says why it cannot be."""
+    write: Callable[[Row], Row]
+    """A row of ours in this shape; ValueError says what would be lost."""
+    keys: tuple[str, ...]
+    """The keys that reading uses up; all others of a row ride along."""
+    aliases: tuple[tuple[str, ...], ...] = ()
+    """Keys that have several spellings: the one that is read is used up, the others ride along."""
 
 
 def _first(row: Row, names: tuple[str, ...]) -> str | None:
@@ -75,7 +79,7 @@ def _text(content: Any) -> str:
     raise ValueError("a turn has no text" if content is None else "a turn holds something other than text")
 
 
-def columns(conversation: Turns) -> Row:
+def conversation_columns(conversation: Turns) -> Row:
     """Our columns of a conversation: the turns, the last prompt and what answers it."""
     asked = [i for i, turn in enumerate(conversation) if turn["role"] == "user"]
     last = conversation[-1]
@@ -87,7 +91,7 @@ def columns(conversation: Turns) -> Row:
 
 
 def _from_messages(row: Row) -> Row:
-    return columns(_with_system(row, turns(row["messages"])))
+    return conversation_columns(_with_system(row, turns(row["messages"])))
 
 
 def _with_system(row: Row, conversation: Turns) -> Turns:
@@ -98,21 +102,21 @@ def _with_system(row: Row, conversation: Turns) -> Turns:
 
 
 def _from_sharegpt(row: Row) -> Row:
-    return columns(_with_system(row, turns(row.get("conversations", row.get("conversation")))))
+    return conversation_columns(_with_system(row, turns(row.get("conversations", row.get("conversation")))))
 
 
 def _from_alpaca(row: Row) -> Row:
     extra = row.get("input")
     prompt = _text(row["instruction"]) + (f"\n\n{_text(extra)}" if extra else "")
     asked = {"role": "user", "content": prompt}
-    return columns(_with_system(row, [asked, {"role": "assistant", "content": _text(row["output"])}]))
+    return conversation_columns(_with_system(row, [asked, {"role": "assistant", "content": _text(row["output"])}]))
 
 
-def _opening(value: Any) -> Turns:
+def _prompt_turns(value: Any) -> Turns:
     return turns(value) if isinstance(value, list) else [{"role": "user", "content": _text(value)}]
 
 
-def _closing(value: Any) -> str:
+def _response_text(value: Any) -> str:
     """The last answer, whether given as text or as turns."""
     if not isinstance(value, list):
         return _text(value)
@@ -123,84 +127,141 @@ def _closing(value: Any) -> str:
 
 
 def _from_prompt(row: Row) -> Row:
-    ask, answer = _first(row, _ASKS) or "prompt", _first(row, _ANSWERS)
-    conversation = _with_system(row, _opening(row[ask]))
+    ask, answer = _first(row, _PROMPT_KEYS) or "prompt", _first(row, _RESPONSE_KEYS)
+    conversation = _with_system(row, _prompt_turns(row[ask]))
     if answer:
-        conversation.append({"role": "assistant", "content": _closing(row[answer])})
-    return columns(conversation)
+        conversation.append({"role": "assistant", "content": _response_text(row[answer])})
+    return conversation_columns(conversation)
 
 
 def _from_preference(row: Row) -> Row:
-    ask = _first(row, _ASKS)
+    ask = _first(row, _PROMPT_KEYS)
     talk = row.get("messages")
-    opening = turns(talk) if isinstance(talk, list) and talk else _opening(row[ask]) if ask else turns(row["chosen"])[:-1]
+    opening = turns(talk) if isinstance(talk, list) and talk else _prompt_turns(row[ask]) if ask else turns(row["chosen"])[:-1]
     if not opening:
         raise ValueError("a preference without a prompt")
-    return {**columns(_with_system(row, opening)), "chosen": _closing(row["chosen"]), "rejected": _closing(row["rejected"])}
+    return {
+        **conversation_columns(_with_system(row, opening)),
+        "chosen": _response_text(row["chosen"]),
+        "rejected": _response_text(row["rejected"]),
+    }
 
 
-_READ: dict[str, tuple[Callable[[Row], Row], frozenset[str]]] = {
-    "messages": (_from_messages, frozenset(("messages", "system"))),
-    "sharegpt": (_from_sharegpt, frozenset(("conversations", "conversation", "system"))),
-    "alpaca": (_from_alpaca, frozenset(("instruction", "input", "output", "system"))),
-    "prompt": (_from_prompt, frozenset(("system",))),
-    "preference": (_from_preference, frozenset(("messages", "chosen", "rejected", "system"))),
-}
-_SPELT: dict[str, tuple[tuple[str, ...], ...]] = {"prompt": (_ASKS, _ANSWERS), "preference": (_ASKS,)}
-"""Of each of these the one key that is read is used; another of its spellings is a value of the row's own."""
-FORMATS = tuple(_READ)
+def _write_messages(row: Row) -> Row:
+    return {"messages": row["messages"]}
 
 
-def understand(row: Any, form: str | None = None) -> Row:
-    """A row of any known format as our columns; its other values ride along, nested ones but lists of numbers as JSON text."""
-    if not isinstance(row, dict):
-        raise ValueError(f"the row is {type(row).__name__}, not an object")
-    form = form or detect(row)
-    read, used = _READ[form]
-    used = used | {_first(row, names) for names in _SPELT.get(form, ())}
-    try:
-        known = read(row)
-    except KeyError as error:
-        raise ValueError(f"the key {error} is missing") from None
-    rest = {key: _flat(value) for key, value in row.items() if key not in used and key not in known}
-    return {**rest, **known}
+def _write_sharegpt(row: Row) -> Row:
+    names = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
+    return {"conversations": [{"from": names[turn["role"]], "value": turn["content"]} for turn in row["messages"]]}
 
 
-def _flat(value: Any) -> Any:
-    nested = isinstance(value, dict) or (isinstance(value, list) and not _numbers(value))
-    return json.dumps(value, ensure_ascii=False, default=str) if nested else value
-
-
-def _numbers(values: list[Any]) -> bool:
-    """Whether there is nothing but numbers in a list, and none too large to be one in 64 bits."""
-    kinds = set(map(type, values))
-    return kinds <= {int, float} and (int not in kinds or max(map(abs, values)) <= _EXACT)
-
-
-def express(row: Row, form: str) -> Row:
-    """A row of ours in a format that others read; what the format cannot say is a ValueError."""
-    conversation: Turns = row["messages"]
-    if form != "preference" and row.get("chosen") is not None:
-        raise ValueError(f"{form} would lose the chosen and the rejected response: write preference")
-    if form == "messages":
-        return {"messages": conversation}
-    if form == "sharegpt":
-        names = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
-        return {"conversations": [{"from": names[turn["role"]], "value": turn["content"]} for turn in conversation]}
-    if form == "preference":
-        if row.get("chosen") is None or row.get("rejected") is None:
-            raise ValueError("no chosen and rejected response")
-        return {"prompt": conversation, "chosen": _answer(row["chosen"]), "rejected": _answer(row["rejected"])}
-    if [turn["role"] for turn in conversation] not in (["user", "assistant"], ["system", "user", "assistant"]):
-        raise ValueError(f"{form} holds one question and one answer, this row is {len(conversation)} turns")
-    ask, answer = conversation[-2]["content"], conversation[-1]["content"]
-    system = {"system": conversation[0]["content"]} if len(conversation) == 3 else {}
-    return (
-        {"instruction": ask, "input": "", "output": answer, **system}
-        if form == "alpaca"
-        else {"prompt": ask, "response": answer, **system}
-    )
+def _write_preference(row: Row) -> Row:
+    if row.get("chosen") is None or row.get("rejected") is None:
+        raise ValueError("no chosen and rejected response")
+    return {"prompt": row["messages"], "chosen": _answer(row["chosen"]), "rejected": _answer(row["rejected"])}
 
 
 def _answer(text: str) -> Turns:
     return [{"role": "assistant", "content": text}]
+
+
+def _write_alpaca(row: Row) -> Row:
+    prompt, response, system = _single_exchange(row, "alpaca")
+    return {"instruction": prompt, "input": "", "output": response, **system}
+
+
+def _write_prompt(row: Row) -> Row:
+    prompt, response, system = _single_exchange(row, "prompt")
+    return {"prompt": prompt, "response": response, **system}
+
+
+def _single_exchange(row: Row, name: str) -> tuple[str, str, dict[str, str]]:
+    """The prompt, the response and the system turn of a conversation that has no more than that."""
+    conversation: Turns = row["messages"]
+    if [turn["role"] for turn in conversation] not in (["user", "assistant"], ["system", "user", "assistant"]):
+        raise ValueError(f"{name} holds one question and one answer, this row is {len(conversation)} turns")
+    system = {"system": conversation[0]["content"]} if len(conversation) == 3 else {}
+    return conversation[-2]["content"], conversation[-1]["content"], system
+
+
+FORMATS: dict[str, Format] = {
+    "preference": Format(
+        fits=lambda row: "chosen" in row and "rejected" in row,
+        read=_from_preference,
+        write=_write_preference,
+        keys=("messages", "chosen", "rejected", "system"),
+        aliases=(_PROMPT_KEYS,),
+    ),
+    "messages": Format(
+        fits=lambda row: isinstance(row.get("messages"), list),
+        read=_from_messages,
+        write=_write_messages,
+        keys=("messages", "system"),
+    ),
+    "sharegpt": Format(
+        fits=lambda row: isinstance(row.get("conversations", row.get("conversation")), list),
+        read=_from_sharegpt,
+        write=_write_sharegpt,
+        keys=("conversations", "conversation", "system"),
+    ),
+    "alpaca": Format(
+        fits=lambda row: "instruction" in row and "output" in row,
+        read=_from_alpaca,
+        write=_write_alpaca,
+        keys=("instruction", "input", "output", "system"),
+    ),
+    "prompt": Format(
+        fits=lambda row: _first(row, _PROMPT_KEYS) is not None,
+        read=_from_prompt,
+        write=_write_prompt,
+        keys=("system",),
+        aliases=(_PROMPT_KEYS, _RESPONSE_KEYS),
+    ),
+}
+
+
+def register(name: str, form: Format) -> None:
+    """Add a format for this process; a name that is taken is refused."""
+    if FORMATS.setdefault(name, form) is not form:
+        raise RecipeError(f"there is a format {name!r} already")
+
+
+def detect(row: Row) -> str:
+    """The format of a row."""
+    for name, form in FORMATS.items():
+        if form.fits(row):
+            return name
+    raise ValueError(f"no known chat format in the keys {', '.join(map(str, row)) or '(none)'}")
+
+
+def parse_row(row: Any, form: str | None = None) -> Row:
+    """A row of any known format as our columns; its other values ride along, nested ones but lists of numbers as JSON text."""
+    if not isinstance(row, dict):
+        raise ValueError(f"the row is {type(row).__name__}, not an object")
+    known = FORMATS[form or detect(row)]
+    used = {*known.keys, *(_first(row, names) for names in known.aliases)}
+    try:
+        columns = known.read(row)
+    except KeyError as error:
+        raise ValueError(f"the key {error} is missing") from None
+    rest = {key: _flatten(value) for key, value in row.items() if key not in used and key not in columns}
+    return {**rest, **columns}
+
+
+def _flatten(value: Any) -> Any:
+    nested = isinstance(value, dict) or (isinstance(value, list) and not _is_number_list(value))
+    return json.dumps(value, ensure_ascii=False, default=str) if nested else value
+
+
+def _is_number_list(values: list[Any]) -> bool:
+    """Whether there is nothing but numbers in a list, and none too large to be one in 64 bits."""
+    kinds = set(map(type, values))
+    return kinds <= {int, float} and (int not in kinds or max(map(abs, values)) <= _MAX_EXACT_INTEGER)
+
+
+def format_row(row: Row, form: str) -> Row:
+    """A row of ours in a format that others read; what the format cannot say is a ValueError."""
+    if form != "preference" and row.get("chosen") is not None:
+        raise ValueError(f"{form} would lose the chosen and the rejected response: write preference")
+    return FORMATS[form].write(row)

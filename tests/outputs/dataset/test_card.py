@@ -24,13 +24,13 @@ import polars as pl
 
 @recipe()
 def people(flow, *, source: str):
-    rows = flow(lengths.measure, flow(pool.read, **sources.pinned(source)))
+    rows = flow(lengths.measure, flow(pool.read, **sources.pin_source(source)))
     return {"sft": flow(keep.rows, rows, flow(rank.top, rows, by="response_chars", keep=2))}
 
 
 @recipe()
 def both(flow, *, source: str, teacher: Spec):
-    asked = flow(turns.reopen, flow(pool.read, **sources.pinned(source)))
+    asked = flow(turns.reopen, flow(pool.read, **sources.pin_source(source)))
     return {"sft": flow(respond.sample, asked, engine=teacher)}
 
 
