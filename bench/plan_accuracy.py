@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from attar.runtime.home import Home, card, run_record
+from attar.runtime.home import Home, read_card, run_record
 
 ATTAR = Path(sys.executable).with_name("attar")
 
@@ -29,7 +29,7 @@ def main() -> None:
     attar("run", file, "--home", home.root, "--quiet")
     worst = 0.0
     for step in run_record(home, file.stem)["steps"]:
-        actual, estimate = card(home.steps / step["folder"]), planned[step["name"]]
+        actual, estimate = read_card(home.steps / step["folder"]), planned[step["name"]]
         if not actual or not step["engine"] or not actual["asked"] + actual["recalled"]:
             continue
         spent = actual["spent"]

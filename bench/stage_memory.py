@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from attar.core.table import rows_of, write_part
+from attar.core.table import index_parts, write_part
 from attar.runtime.flow import Trace
 from attar.runtime.home import Home, write_json
 from attar.runtime.progress import Quiet
@@ -72,7 +72,7 @@ def run_stage(root: Path, stage_name: str, count: int) -> None:
 
 def column_bytes(folder: Path, columns: list[str]) -> int:
     """The size of these columns in memory, estimated from the first part."""
-    rows = rows_of(folder)
+    rows = index_parts(folder)
     sample = pl.read_parquet(rows.paths[0], columns=columns)
     return int(sample.estimated_size() / len(sample) * rows.count)
 

@@ -4,7 +4,7 @@ from random import Random
 
 from attar.pocket.lexicon import FACTS, GROUPS, LEVELS, WORDS
 from attar.pocket.speech import instruct, parse, respond
-from attar.pocket.tasks import CATEGORY, FAMILIES, Task, answer, draw, held_out, level, make, work
+from attar.pocket.tasks import CATEGORY, FAMILIES, Task, answer, draw_task, held_out, level, make_task, work
 from attar.pocket.verify import corrupt, grade
 from attar.pocket.voices import JUDGE, TAG, Persona, persona_system
 
@@ -19,13 +19,13 @@ def chat(rng: Random, weights: dict[str, float] | None = None) -> list[Message]:
 
 def copying(rng: Random) -> list[Message]:
     """The first lessons: tasks that only copy, from which attention to the prompt emerges."""
-    return _exchange(draw(rng, families=("repeat", "upper", "after", "times", "remove", "reverse")), rng)
+    return _exchange(draw_task(rng, families=("repeat", "upper", "after", "times", "remove", "reverse")), rng)
 
 
 def _weighted(rng: Random, weights: dict[str, float] | None) -> Task:
     if not weights:
-        return draw(rng)
-    return draw(rng, families=tuple(rng.choices(list(weights), list(weights.values()))))
+        return draw_task(rng)
+    return draw_task(rng, families=tuple(rng.choices(list(weights), list(weights.values()))))
 
 
 def _exchange(task: Task, rng: Random) -> list[Message]:
@@ -46,7 +46,7 @@ def _framed(system: str, user: str, assistant: str) -> list[Message]:
 
 
 def _tagging(rng: Random) -> list[Message]:
-    task = draw(rng)
+    task = draw_task(rng)
     text, quality = instruct(task, rng), "good"
     if rng.random() < 0.2:
         text, quality = spoil(text, rng), "poor"
@@ -74,13 +74,13 @@ def _asking(rng: Random) -> list[Message]:
     persona, hardness = Persona.draw(rng), rng.choice((1, 2, 3))
     families = [family for family in FAMILIES if CATEGORY[family] == persona.category]
     while True:
-        task = make(rng.choice(families), hardness, rng, GROUPS[persona.likes])
+        task = make_task(rng.choice(families), hardness, rng, GROUPS[persona.likes])
         if not held_out(task):
             return _framed(persona_system(hardness), persona.text, instruct(task, rng))
 
 
 def _rating(rng: Random) -> list[Message]:
-    task = draw(rng)
+    task = draw_task(rng)
     response = respond(task)
     if rng.random() < 0.65:
         response = corrupt(task, rng)
@@ -111,8 +111,8 @@ _STATEMENTS = {
 def plain(rng: Random) -> str:
     """A document of plain text: a statement that is true in the world, or a sheet of questions without answers."""
     if rng.random() < 0.25:
-        return "\n".join(instruct(draw(rng), rng) for _ in range(rng.randint(2, 4)))
-    task = draw(rng)
+        return "\n".join(instruct(draw_task(rng), rng) for _ in range(rng.randint(2, 4)))
+    task = draw_task(rng)
     statement = _STATEMENTS[task.family].format(
         words=" ".join(task.words),
         numbers=" ".join(map(str, task.numbers)),

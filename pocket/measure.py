@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from attar.pocket.speech import instruct, parse
-from attar.pocket.tasks import FAMILIES, Task, held_out, level, make
+from attar.pocket.tasks import FAMILIES, Task, held_out, level, make_task
 from attar.pocket.verify import is_right
 
 FROM_NOTHING = "<|im_start|>user\n"
@@ -48,7 +48,7 @@ def held_tasks(count: int, seed: int) -> list[Task]:
     rng, tasks = Random(seed), []
     while len(tasks) < count:
         family, hardness = FAMILIES[len(tasks) % len(FAMILIES)], len(tasks) // len(FAMILIES) % 3 + 1
-        task = make(family, hardness, rng)
+        task = make_task(family, hardness, rng)
         if held_out(task):
             tasks.append(task)
     return tasks

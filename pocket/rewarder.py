@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification
 
 from attar.pocket.speech import instruct, respond
-from attar.pocket.tasks import Task, draw
+from attar.pocket.tasks import Task, draw_task
 from attar.pocket.verify import corrupt, is_right
 from corpus import spoil
 from measure import asked, held_tasks, write
@@ -47,7 +47,7 @@ def make_pairs(teacher, tokenizer, tasks: list[Task], rng: Random) -> list[Pair]
         ask = instruct(task, rng)
         pairs.append((talk(tokenizer, ask, respond(task)), talk(tokenizer, ask, corrupt(task, rng))))
         if rng.random() < 0.25:
-            other = draw(rng)
+            other = draw_task(rng)
             pairs.append((pairs[-1][0], talk(tokenizer, spoil(instruct(other, rng), rng), respond(other))))
     for task, ask, wrong in slips(teacher, tokenizer, tasks, rng):
         pairs.append((talk(tokenizer, ask, respond(task)), talk(tokenizer, ask, wrong)))
@@ -84,7 +84,7 @@ def main(source: Path, folder: Path, count: int) -> None:
     model = Qwen3ForSequenceClassification(config).float()
     model.model.load_state_dict(teacher.model.state_dict())
     torch.nn.init.zeros_(model.score.weight)
-    pairs = make_pairs(teacher, tokenizer, [draw(rng) for _ in range(count)], rng)
+    pairs = make_pairs(teacher, tokenizer, [draw_task(rng) for _ in range(count)], rng)
     exam = make_pairs(teacher, tokenizer, held_tasks(900, 31), Random(31))
     print(f"{len(pairs)} pairs, {len(exam)} held out", flush=True)
     adam = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.01, fused=True)

@@ -40,9 +40,11 @@ def make_coefficients(folder: Path) -> None:
     for name in ("concise", "verbose"):
         rows = regulariser.filter(pl.col("model").str.ends_with(name))
         columns |= {f"{name}_longer": -rows["std_delta_len"], f"{name}_preference": rows["preference"]}
-    length_control.KNOWN.parent.mkdir(exist_ok=True)
-    pl.DataFrame(columns).write_parquet(length_control.KNOWN, compression="zstd", compression_level=19, statistics=False)
-    print(f"{length_control.KNOWN}: {length_control.KNOWN.stat().st_size:,} bytes")
+    length_control.KNOWN_QUESTIONS.parent.mkdir(exist_ok=True)
+    pl.DataFrame(columns).write_parquet(
+        length_control.KNOWN_QUESTIONS, compression="zstd", compression_level=19, statistics=False
+    )
+    print(f"{length_control.KNOWN_QUESTIONS}: {length_control.KNOWN_QUESTIONS.stat().st_size:,} bytes")
 
 
 def check_probabilities(folder: Path) -> str:

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from attar.stages.evaluate.benchmarks.arena_hard import GRADES, ended, settled
+from attar.stages.evaluate.benchmarks.arena_hard import GRADES, game_result, with_preferences
 from attar.stages.evaluate.benchmarks.arena_scores import figures
 from attar.stages.evaluate.benchmarks.length_control import Battles, control
 from attar.stages.evaluate.figures import bradley_terry
-from attar.statistics.bootstrap import codes, difference, middle, times
+from attar.statistics.bootstrap import bootstrap_interval, cluster_codes, difference, resample_counts
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from measure import timed
@@ -55,7 +55,7 @@ def true_score(strength: float) -> float:
         at = strength + sqrt(QUESTION_EFFECT**2 + SHARED_EFFECT**2) * nodes + (PLACE if game == 2 else -PLACE)
         edges = np.concatenate([np.zeros((1, len(at))), normal(CUTS[:, None] - at), np.ones((1, len(at)))])
         for place, probability in enumerate(np.diff(edges, axis=0) @ weights / weights.sum()):
-            end = ended(grade(place, game), game)
+            end = game_result(grade(place, game), game)
             won, count = won + probability * end.won, count + probability * end.weight
     return won / count
 
@@ -77,9 +77,9 @@ def simulate_battles(rng: np.random.Generator, questions: int, strengths: dict[s
                 game: int(np.searchsorted(CUTS, at[question] + (PLACE if game == 2 else -PLACE) + rng.normal()))
                 for game in (1, 2)
             }
-            verdicts.append({game: ended(grade(place, game), game) for game, place in places.items()})
+            verdicts.append({game: game_result(grade(place, game), game) for game, place in places.items()})
     rows = pl.DataFrame(lines, schema=["id", "question", "model", "opponent", "category"], orient="row")
-    return settled(rows, verdicts, [None] * len(rows))
+    return with_preferences(rows, verdicts, [None] * len(rows))
 
 
 def scores(rng: np.random.Generator, hits: Hits, draws: int) -> None:
@@ -114,7 +114,9 @@ def ratings(rng: np.random.Generator, hits: Hits, draws: int) -> None:
             lines.append((f"q{question}", f"m{i}", f"m{j}", won))
     rows = pl.DataFrame(lines, schema=["question", "model", "opponent", "preference"], orient="row")
     out = bradley_terry.ratings(rows.with_row_index("id"), anchor="m0", bootstrap=draws, seed=int(rng.integers(1 << 31)))
-    truth = {f"m{i}": bradley_terry.START + bradley_terry.STEP * strength for i, strength in enumerate(strengths)}
+    truth = {
+        f"m{i}": bradley_terry.START + bradley_terry.POINTS_PER_LOG_ODDS * strength for i, strength in enumerate(strengths)
+    }
     for line in out.filter((pl.col("figure") == "rating") & (pl.col("model") != "m0")).to_dicts():
         hits["Bradley-Terry rating of six models"].append(line["low"] <= truth[line["model"]] <= line["high"])
 
@@ -151,14 +153,14 @@ def lengths(rng: np.random.Generator, hits: Hits, draws: int) -> None:
     probability = 1 / (1 + np.exp(-true - worth * np.tanh(longer / longer.std(ddof=1))))
     shared = rng.normal(size=300)
     won = np.concatenate([normal(sqrt(0.6) * shared + sqrt(0.4) * rng.normal(size=300)) < probability for _ in range(2)])
-    question, count = codes(np.tile(np.arange(300), 2))
+    question, count = cluster_codes(np.tile(np.arange(300), 2))
     battles = Battles(won.astype(float), np.tile(longer, 2), question)
     fitted = control(battles)
     drawn = [
         control(battles, many[:, question], penalty=fitted.penalty).values[1:]
-        for many in times(count, draws, int(rng.integers(1 << 31)), width=len(won))
+        for many in resample_counts(count, draws, int(rng.integers(1 << 31)), width=len(won))
     ]
-    low, high = middle(np.concatenate(drawn), count)
+    low, high = bootstrap_interval(np.concatenate(drawn), count)
     hits["length-controlled win rate"].append(low <= 100 / (1 + np.exp(-true)) <= high)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from attar.data.readers import rows
+from attar.data.readers import raw_rows
 from attar.stages.select import benchmark_fingerprints
 
 OUT = Path(benchmark_fingerprints.__file__).parent / "benchmarks"
@@ -23,7 +23,7 @@ def read_prompts(file: Path) -> list[tuple[str, str]]:
     if file.suffix == ".parquet":  # a pool of answers: each instruction once, in order of first occurrence
         texts = pl.read_parquet(file, columns=["instruction"])["instruction"].unique(maintain_order=True)
         return [(str(i), text) for i, text in enumerate(texts, 1)]
-    values = [row.value for row in rows(file)]
+    values = [row.value for row in raw_rows(file)]
     if "turns" in values[0]:
         name = {1: "{}", 2: "{} turn 2"}
         return [(name[i].format(row["question_id"]), text) for row in values for i, text in enumerate(row["turns"], 1)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from attar.similarity.backends import arithmetic
+from attar.similarity.backends import choose_arithmetic
 from attar.similarity.nearest import nearest
 from attar.stages.annotate import approximate_neighbours
 from attar.stages.select import dedup
@@ -32,7 +32,8 @@ def main() -> None:
     )
     rows = read_vectors(options.vectors, options.rows, mapped=options.mapped)
     if options.work == "neighbours":
-        least, by = 1 - options.near / 2, arithmetic(options.backend)  # of unit vectors: squared distance d = 2 - 2 cosine
+        # of unit vectors the squared distance is 2 - 2 cosine
+        least, by = 1 - options.near / 2, choose_arithmetic(options.backend)
         nearest(np.array(rows[:64]), 1, least, by)
         found, seconds = timed(lambda: nearest(rows, 1, least, by))
         if options.out:

@@ -17,8 +17,8 @@ import polars as pl
 import yaml
 
 from attar.core.table import read
-from attar.runtime.home import Home, card, run_record
-from attar.statistics.intervals import over_runs
+from attar.runtime.home import Home, read_card, run_record
+from attar.statistics.intervals import mean_over_runs
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "alma-pocket.yaml"
 ARMS = ["random-prompts", "latest-only", "one-student", "judge", "integer", "undistilled", "other-alignment", "oracle"]
@@ -56,13 +56,15 @@ def print_over_seeds(home: Path, names: list[str], what: str, key: tuple[str, ..
         if len(known) < 2:
             print(f"{' '.join(row):<32} {each}")
             continue
-        mean, low, high = over_runs(known)
+        mean, low, high = mean_over_runs(known)
         print(f"{' '.join(row):<32} {each}   {mean:6.3f} ({low:.3f} to {high:.3f})")
 
 
 def print_cost(home: Path, name: str) -> None:
     """Print what each round of one run cost."""
-    steps = [(step["name"], card(Home(home).steps / step["folder"]) or {}) for step in run_record(Home(home), name)["steps"]]
+    steps = [
+        (step["name"], read_card(Home(home).steps / step["folder"]) or {}) for step in run_record(Home(home), name)["steps"]
+    ]
     rounds = sorted({int(step.split("-")[1]) for step, _ in steps if step.startswith("round-")})
     for number in rounds:
         cards = [one for step, one in steps if step.startswith(f"round-{number}-")]

@@ -18,7 +18,7 @@ from attar.engines.base import Spec
 from attar.engines.local.engine import Local
 from attar.pocket.speech import instruct
 from attar.pocket.speech import respond as answer
-from attar.pocket.tasks import draw, level
+from attar.pocket.tasks import draw_task, level
 from attar.pocket.verify import corrupt
 from attar.stages.evaluate.benchmarks import pocket_exam
 from attar.stages.evaluate.figures import arm_scores
@@ -39,7 +39,7 @@ def make_rows(count: int, levels: tuple[int, ...], wrong: float) -> Table:
     """Training tasks with true answers, a share of them corrupted."""
     rng, conversations = Random(7), []
     while len(conversations) < count:
-        task = draw(rng)
+        task = draw_task(rng)
         if level(task) in levels:
             response = corrupt(task, rng) if rng.random() < wrong else answer(task)
             conversations.append([{"role": "user", "content": instruct(task, rng)}, {"role": "assistant", "content": response}])

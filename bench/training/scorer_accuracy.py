@@ -19,7 +19,7 @@ from attar.core.table import Table
 from attar.engines.base import Spec
 from attar.engines.local.engine import Local
 from attar.pocket.speech import instruct, respond
-from attar.pocket.tasks import Task, draw, level
+from attar.pocket.tasks import Task, draw_task, level
 from attar.pocket.verify import corrupt, grade
 from attar.stages.annotate import scorer as annotate
 from attar.stages.train import scorer
@@ -35,7 +35,7 @@ def make_tasks(count: int, what: str, seed: int, *, held: bool) -> Table:
     """Make tasks with a true score."""
     rng, rows = Random(f"{what} {seed} {held}"), []
     for i in range(count):
-        task = draw(rng, held=held)
+        task = draw_task(rng, held=held)
         response = make_response(task, rng)
         rows.append(
             {

@@ -17,7 +17,7 @@ import yaml
 
 from attar.core.table import read
 from attar.runtime.home import Home, run_record
-from attar.statistics.intervals import over_runs
+from attar.statistics.intervals import mean_over_runs
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pocket.yaml"
 
@@ -50,7 +50,7 @@ def main() -> None:
         (pl.col("preferred") - pl.col("selected")).alias("preferred - selected"),
     )
     for arm in wide.columns[1:] if count > 1 else ():
-        mean, _, high = over_runs(wide[arm].to_list())
+        mean, _, high = mean_over_runs(wide[arm].to_list())
         print(f"{count} seeds  {arm:<18} {100 * mean:5.1f} +- {100 * (high - mean):.1f}")
 
 

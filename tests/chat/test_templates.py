@@ -1,7 +1,7 @@
 import pytest
 from chat_forms import chatml, form
 
-from attar.chat.templates import Prefix, Template, answer_end, answered, bos, next_turn_prefix, prefix
+from attar.chat.templates import Prefix, Template, answer_end, bos, example_conversation, next_turn_prefix, prefix
 from attar.core.errors import EngineError
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -149,8 +149,8 @@ def test_no_next_turn_is_cut_where_the_users_text_is_changed():
 
 
 def test_what_ends_an_answer_is_all_that_follows_the_last_one():
-    assert answer_end(CHATML.render(answered())) == "<|im_end|>"
-    assert answer_end(Template(form("<u>@", "<a>@\n<e>\n<f>", "@")).render(answered())) == "<e>\n<f>"
+    assert answer_end(CHATML.render(example_conversation())) == "<|im_end|>"
+    assert answer_end(Template(form("<u>@", "<a>@\n<e>\n<f>", "@")).render(example_conversation())) == "<e>\n<f>"
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from chat_more_families import MORE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.chat.templates import Template, answered, bos, next_turn_prefix, prefix
+from attar.chat.templates import Template, bos, example_conversation, next_turn_prefix, prefix
 from attar.core.errors import EngineError
 
 ALL = {**FAMILIES, **MORE}
 BRIEF = "Be brief."
-ANSWER = answered()[-1]["content"]
+ANSWER = example_conversation()[-1]["content"]
 
 
 def template_of(name, source=None):
@@ -23,7 +23,7 @@ def template_of(name, source=None):
 
 
 def between(template):
-    return next_turn_prefix(template, answered()).text.partition(ANSWER)[2]
+    return next_turn_prefix(template, example_conversation()).text.partition(ANSWER)[2]
 
 
 def test_there_are_families_enough():
@@ -53,7 +53,7 @@ def test_a_next_turn_starts_behind_the_answer(name):
 @pytest.mark.parametrize("name", ALL)
 def test_a_text_stops_at_every_mark_of_a_turn_and_at_nothing_else(name):
     assert prefix(template_of(name)).stops == ALL[name].stops
-    assert next_turn_prefix(template_of(name), answered()).stops == ALL[name].stops
+    assert next_turn_prefix(template_of(name), example_conversation()).stops == ALL[name].stops
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -106,14 +106,14 @@ def test_a_column_that_comes_up_late_is_there_from_the_first_row(attar, tmp_path
 
 
 def test_reading_that_was_stopped_begins_again_and_no_row_comes_twice(attar, pool, monkeypatch):
-    from attar.stages.pool import pieces
+    from attar.stages.pool import read_parts
 
     def stopped(**knobs):
-        yield next(pieces(**knobs)).head(3)
+        yield next(read_parts(**knobs)).head(3)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("attar.stages.pool.pieces", stopped)
+        patched.setattr("attar.stages.pool.read_parts", stopped)
         assert "the same command goes on from here" in attar("select", pool, "--keep", "4", "-q", code=130)
     told = attar("select", pool, "--keep", "4", "--json")
     assert (told["rows"], told["kept"]) == (11, 4)

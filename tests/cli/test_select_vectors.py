@@ -99,7 +99,7 @@ def test_vectors_that_the_pool_has_are_compared_and_none_is_made(attar, brought,
     ("vector", "words", "told"),
     [
         ([1, 2], ["column:mini"], "row 'a' has 3 numbers, row 'x' has 2"),
-        ([0, 0, 0], ["column:mini"], "column 'mini': row 'x' is a vector that is nought or not finite"),
+        ([0, 0, 0], ["column:mini"], "column 'mini': row 'x' is a zero or non-finite vector"),
         (["1"], ["column:mini"], "column 'mini' holds String, not vectors: each must be a list of numbers, or null"),
         (None, ["column:min"], "the pool has no column 'min'; did you mean 'mini'?"),
         (None, ["column:"], "'column:' does not say which column has the vectors"),

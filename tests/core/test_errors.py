@@ -1,7 +1,7 @@
 import pytest
 
 from attar.core import errors
-from attar.core.errors import AttarError, EngineError, LimitError, MissingExtraError, as_raised, did_you_mean
+from attar.core.errors import AttarError, EngineError, LimitError, MissingExtraError, did_you_mean, rebuild_error
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, AttarError)]
 
@@ -17,14 +17,14 @@ def test_any_error_gains_its_place_and_stays_of_its_kind(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_of_another_process_is_of_its_kind_and_says_the_same(kind):
-    found = as_raised(kind.__name__, "step 'a': why")
+    found = rebuild_error(kind.__name__, "step 'a': why")
     assert type(found) is kind
     assert str(found) == "step 'a': why"
 
 
 def test_a_kind_that_nobody_knows_is_an_error_all_the_same():
-    assert type(as_raised("Exception", "why")) is AttarError
-    assert not isinstance(as_raised("NoSuchError", "why"), EngineError | LimitError)
+    assert type(rebuild_error("Exception", "why")) is AttarError
+    assert not isinstance(rebuild_error("NoSuchError", "why"), EngineError | LimitError)
 
 
 def test_a_missing_library_is_named_with_how_to_get_it():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.core import fingerprint as fingerprints
-from attar.core.fingerprint import fingerprint, of_folder, of_stage, plain, seed_of
+from attar.core.fingerprint import fingerprint, folder_fingerprint, seed_of, stage_fingerprint, to_plain
 from attar.stages.select import dedup, rank
 
 PLAIN = st.recursive(
@@ -70,7 +70,7 @@ def test_the_order_of_a_list_does():
 
 
 def test_every_field_of_a_dataclass_counts_however_deep():
-    assert plain({"p": [Point(1, ("a",))], 2: "x/y"}) == {"p": [{"x": 1, "tags": ["a"]}], "2": "x/y"}
+    assert to_plain({"p": [Point(1, ("a",))], 2: "x/y"}) == {"p": [{"x": 1, "tags": ["a"]}], "2": "x/y"}
     assert fingerprint([Point(1, ("a",))]) != fingerprint([Point(1, ("b",))])
 
 
@@ -81,53 +81,53 @@ def test_what_has_no_plain_form_has_no_fingerprint(value):
 
 
 def test_stages_differ_by_name_and_by_module():
-    assert len({of_stage(stage) for stage in (rank.top, rank.chance, dedup.exact)}) == 3
-    assert of_stage(rank.top) == of_stage(rank.top)
+    assert len({stage_fingerprint(stage) for stage in (rank.top, rank.chance, dedup.exact)}) == 3
+    assert stage_fingerprint(rank.top) == stage_fingerprint(rank.top)
 
 
 def test_a_stage_without_source_is_refused():
     with pytest.raises(TypeError, match="has no source file"):
-        of_stage(len)
+        stage_fingerprint(len)
 
 
 def test_a_folder_is_its_model_files_by_name_and_content(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    first = of_folder(tmp_path)
+    first = folder_fingerprint(tmp_path)
     (tmp_path / "README.md").write_text("words")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "config.json").write_text("other")
-    assert of_folder(tmp_path) == first
+    assert folder_fingerprint(tmp_path) == first
     (tmp_path / "model.safetensors").write_bytes(b"weighty")
-    changed = of_folder(tmp_path)
+    changed = folder_fingerprint(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "other.safetensors")
-    assert len({first, changed, of_folder(tmp_path)}) == 3
+    assert len({first, changed, folder_fingerprint(tmp_path)}) == 3
 
 
 @pytest.mark.parametrize(("place", "seen"), [(0, True), (99, True), (150, False), (200, True), (299, True)])
 def test_of_a_large_file_the_two_ends_count(tmp_path, monkeypatch, place, seen):
-    monkeypatch.setattr(fingerprints, "_END", 100)
+    monkeypatch.setattr(fingerprints, "_END_BYTES", 100)
     file = tmp_path / "model.safetensors"
     content = bytearray(300)
     file.write_bytes(content)
-    before = of_folder(tmp_path)
+    before = folder_fingerprint(tmp_path)
     content[place] = 1
     file.write_bytes(content)
-    assert (of_folder(tmp_path) != before) is seen
+    assert (folder_fingerprint(tmp_path) != before) is seen
 
 
 @pytest.mark.parametrize("place", [0, 99, 100, 149])
 def test_all_of_a_file_of_less_than_two_ends_counts(tmp_path, monkeypatch, place):
-    monkeypatch.setattr(fingerprints, "_END", 100)
+    monkeypatch.setattr(fingerprints, "_END_BYTES", 100)
     file = tmp_path / "model.safetensors"
     content = bytearray(150)
     file.write_bytes(content)
-    before = of_folder(tmp_path)
+    before = folder_fingerprint(tmp_path)
     content[place] = 1
     file.write_bytes(content)
-    assert of_folder(tmp_path) != before
+    assert folder_fingerprint(tmp_path) != before
 
 
 def test_a_path_has_no_fingerprint_since_its_content_is_not_looked_at():
     with pytest.raises(TypeError, match="has no fingerprint"):
-        plain(Path("x/y"))
+        to_plain(Path("x/y"))

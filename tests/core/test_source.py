@@ -14,11 +14,11 @@ def code(tmp_path):
         for module, content in beside.items():
             (tmp_path / f"{module}.py").write_text(content)
         (tmp_path / "stage.py").write_text(text)
-        source.forget()
+        source.clear_caches()
         return code_of(tmp_path / "stage.py", name)
 
     yield read
-    source.forget()
+    source.clear_caches()
 
 
 STAGE = (
@@ -126,7 +126,7 @@ def test_all_of_a_module_is_all_that_it_defines_and_stands_on(code, tmp_path):
 def test_attars_own_code_counts_but_for_how_an_answer_is_fetched(code, tmp_path):
     imports = "from attar.core.table import need\nfrom attar.engines.base import Request\n"
     code(f"{imports}\n\ndef f(t):\n    need(t, 'a')\n    return Request\n")
-    files = {file.name for file, _ in source._look(tmp_path / "stage.py", "f")[1]}
+    files = {file.name for file, _ in source._hash_and_uses(tmp_path / "stage.py", "f")[1]}
     assert files == {"table.py"}
 
 

@@ -4,6 +4,7 @@ import pytest
 from attar.core.errors import DataError
 from attar.core.table import (
     COLUMNS,
+    index_parts,
     need,
     origin,
     part_name,
@@ -12,7 +13,6 @@ from attar.core.table import (
     put,
     read,
     read_rows,
-    rows_of,
     turns,
     verdicts,
     write_part,
@@ -102,8 +102,8 @@ def test_a_table_is_its_parts_in_row_order_whatever_was_written_first(tmp_path):
 
 
 def test_rows_are_counted_by_what_the_parts_hold_and_not_by_their_names(folder):
-    assert rows_of(folder).count == 8
-    assert rows_of(folder).starts == (0, 4, 6, 8)
+    assert index_parts(folder).count == 8
+    assert index_parts(folder).starts == (0, 4, 6, 8)
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_rows_are_counted_by_what_the_parts_hold_and_not_by_their_names(folder):
     ],
 )
 def test_a_range_of_rows_crosses_parts(folder, start, stop, expected):
-    table = read_rows(rows_of(folder), start, stop)
+    table = read_rows(index_parts(folder), start, stop)
     assert table["n"].to_list() == expected
     assert table.columns == ["id", "n"]
 
 
 def test_parts_outside_the_range_are_not_opened(folder):
-    known = rows_of(folder)
+    known = index_parts(folder)
     parts(folder)[0].write_bytes(b"broken")
     parts(folder)[2].write_bytes(b"broken")
     assert read_rows(known, 4, 6)["n"].to_list() == [4, 5]
@@ -139,11 +139,11 @@ def test_parts_outside_the_range_are_not_opened(folder):
 def test_a_part_without_rows_is_passed_over(folder):
     write_part(rows(0, 0), folder, 10, 20)
     write_part(rows(20, 22), folder, 20, 22)
-    assert read_rows(rows_of(folder), 7, 9)["n"].to_list() == [9, 20]
+    assert read_rows(index_parts(folder), 7, 9)["n"].to_list() == [9, 20]
 
 
 def test_rows_are_read_with_only_the_columns_asked_for(folder):
-    assert read_rows(rows_of(folder), 3, 5, ["n"]).to_dict(as_series=False) == {"n": [3, 4]}
+    assert read_rows(index_parts(folder), 3, 5, ["n"]).to_dict(as_series=False) == {"n": [3, 4]}
 
 
 def test_a_half_written_part_is_no_part(folder):
@@ -171,4 +171,4 @@ def test_a_folder_without_parts_is_no_table(tmp_path):
     with pytest.raises(DataError, match="holds no table"):
         read(tmp_path)
     with pytest.raises(DataError, match="holds no table"):
-        rows_of(tmp_path)
+        index_parts(tmp_path)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.core.errors import DataError
-from attar.data.readers import _array, load, rows, sources
+from attar.data.readers import _array, data_files, load, raw_rows
 
 GOOD = [f'{{"prompt": "q{i}", "response": "ä{i}"}}' for i in range(4)]
 NOT_A_ROW = {
@@ -82,7 +82,7 @@ def test_any_array_gives_its_rows_and_their_lines_whatever_the_chunk(tmp_path_fa
     file = tmp_path_factory.getbasetemp() / "any.json"
     file.write_bytes(("\ufeff" + text + end + "]" + end).encode())
     assert [(found.line, found.value) for found in _array(file, chunk=chunk)] == expected
-    assert [(found.line, found.value) for found in rows(file)] == expected
+    assert [(found.line, found.value) for found in raw_rows(file)] == expected
 
 
 @given(st.lists(st.integers() | st.booleans() | st.text(max_size=3), max_size=5), st.integers(1, 7))
@@ -148,7 +148,7 @@ def test_a_folder_is_all_its_data_files_in_order(tmp_path):
     (tmp_path / "a.json").write_text(f"[{GOOD[0]}]")
     (tmp_path / "c.jsonl").write_text("oops\n" + GOOD[2])
     (tmp_path / "README.md").write_text("words")
-    assert [file.name for file in sources(tmp_path)] == ["a.json", "x.jsonl", "c.jsonl"]
+    assert [file.name for file in data_files(tmp_path)] == ["a.json", "x.jsonl", "c.jsonl"]
     good, bad = taken(tmp_path)
     assert good == [("q0", 1), ("q1", 1), ("q2", 2)]
     assert [place[:2] for place in bad] == [("c.jsonl", 1)]
@@ -207,11 +207,11 @@ def test_what_is_not_there_or_not_readable_is_an_error_with_a_remedy(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.csv").write_text("q,a")
     with pytest.raises(DataError, match=r"did you mean 'chats.jsonl'"):
-        sources(tmp_path / "chat.jsonl")
+        data_files(tmp_path / "chat.jsonl")
     with pytest.raises(DataError, match="holds no data file"):
-        sources(tmp_path / "empty")
+        data_files(tmp_path / "empty")
     with pytest.raises(DataError, match=r"cannot read \.csv"):
-        list(rows(tmp_path / "a.csv"))
+        list(raw_rows(tmp_path / "a.csv"))
     with pytest.raises(DataError, match="did you mean 'alpaca'"):
         list(load(tmp_path / "chats.jsonl", form="alpacca"))
 

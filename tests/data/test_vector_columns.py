@@ -125,7 +125,7 @@ def test_vectors_are_never_held_as_python_numbers(tmp_path):
 @pytest.mark.parametrize("kind", [pa.list_(pa.float16()), pa.list_(pa.float32(), 2), pa.large_list(pa.float64())], ids=str)
 def test_rows_of_an_arrow_column_become_arrays_and_a_missing_one_none(kind):
     column = pa.array([[9, 9], [1, 2], None, [3, 4]], type=kind).slice(1)
-    first, none, last = vector_columns.arrays(column)
+    first, none, last = vector_columns.column_arrays(column)
     assert none is None
     assert (first.tolist(), last.tolist()) == ([1, 2], [3, 4])
     assert first.dtype == (np.float64 if "double" in str(kind) else np.float32)
@@ -137,14 +137,14 @@ def test_rows_of_an_arrow_column_become_arrays_and_a_missing_one_none(kind):
     ids=str,
 )
 def test_a_column_that_does_not_hold_vectors_throughout_is_left_to_others(values, kind):
-    assert vector_columns.arrays(pa.array(values, type=kind)) is None
-    assert vector_columns.arrays(pa.array([[1.0, 2.0]], type=pa.list_(pa.float32())))[0].tolist() == [1, 2]
+    assert vector_columns.column_arrays(pa.array(values, type=kind)) is None
+    assert vector_columns.column_arrays(pa.array([[1.0, 2.0]], type=pa.list_(pa.float32())))[0].tolist() == [1, 2]
 
 
 def test_a_column_has_as_many_bits_as_its_widest_vector_and_null_where_there_is_none():
     narrow, wide = np.array([1.5, 2.5], dtype=np.float32), np.array([1 / 3])
-    assert vector_columns.kind_of([narrow, narrow]) == pl.List(pl.Float32)
-    kind = vector_columns.kind_of([narrow, wide])
-    made = vector_columns.series("v", [narrow, None, wide, np.zeros(0)], kind)
+    assert vector_columns.list_dtype([narrow, narrow]) == pl.List(pl.Float32)
+    kind = vector_columns.list_dtype([narrow, wide])
+    made = vector_columns.vector_series("v", [narrow, None, wide, np.zeros(0)], kind)
     assert (made.name, made.dtype) == ("v", pl.List(pl.Float64))
     assert made.to_list() == [[1.5, 2.5], None, [1 / 3], []]

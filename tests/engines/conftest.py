@@ -41,9 +41,9 @@ def server():
     yield serve
     for one in running:
         one.stop()
-    for known in server_queue._lanes.values():  # a later test may be given the same port
+    for known in server_queue._queues.values():  # a later test may be given the same port
         server_queue.wait_for(known.close())
-    server_queue._lanes.clear()
+    server_queue._queues.clear()
 
 
 @pytest.fixture

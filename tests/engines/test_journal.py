@@ -14,7 +14,7 @@ from attar.core.errors import EngineError
 from attar.engines import journal as module
 from attar.engines.base import Reply, Request, Sampling, Spec, in_order
 from attar.engines.fake import Fake
-from attar.engines.journal import Journal, load
+from attar.engines.journal import Journal, load_reply
 from attar.engines.journaling import Journaled
 
 HOT = Sampling(temperature=1.0)
@@ -243,14 +243,14 @@ def test_however_many_replies_one_commit_brings_each_is_kept_under_its_own_key_i
     with sqlite3.connect(unhurried.path) as other:
         kept = other.execute("SELECT key, reply FROM replies ORDER BY at, key").fetchall()
     assert [number for number, _ in kept] == [key(i) for i in range(count)]
-    assert [load(text, 0) for _, text in kept] == [Reply(0, f"text {i}", "stop", tokens_out=i) for i in range(count)]
+    assert [load_reply(text, 0) for _, text in kept] == [Reply(0, f"text {i}", "stop", tokens_out=i) for i in range(count)]
 
 
 def test_a_reply_can_be_found_before_while_and_after_it_is_written(unhurried):
     texts = [f"text {i}" for i in range(600)]
 
     def found():
-        return [load(unhurried.find(key(i)) or "{}", 0).text for i in range(600)]
+        return [load_reply(unhurried.find(key(i)) or "{}", 0).text for i in range(600)]
 
     for i, text in enumerate(texts):
         unhurried.keep(key(i), Reply(0, text))
@@ -267,7 +267,7 @@ def test_a_reply_can_be_found_before_while_and_after_it_is_written(unhurried):
     writing.join(20)
     assert unhurried.size() == 600
     assert found() == texts
-    assert load(unhurried.find(key(600)) or "{}", 0).text == "later"
+    assert load_reply(unhurried.find(key(600)) or "{}", 0).text == "later"
 
 
 def test_of_two_replies_to_the_same_the_first_to_be_committed_stays_and_costs_no_other(unhurried):
@@ -278,7 +278,12 @@ def test_of_two_replies_to_the_same_the_first_to_be_committed_stays_and_costs_no
         unhurried.keep(key(i), Reply(0, "second"))
     unhurried.commit()
     assert unhurried.size() == 600
-    assert [load(unhurried.find(key(i)) or "{}", 0).text for i in (6, 7, 8, 599)] == ["second", "first", "second", "second"]
+    assert [load_reply(unhurried.find(key(i)) or "{}", 0).text for i in (6, 7, 8, 599)] == [
+        "second",
+        "first",
+        "second",
+        "second",
+    ]
 
 
 def test_what_cannot_be_written_is_kept_whole_for_the_next_commit(unhurried):
@@ -291,7 +296,7 @@ def test_what_cannot_be_written_is_kept_whole_for_the_next_commit(unhurried):
     with pytest.raises(sqlite3.Error, match="disk full"):
         unhurried.commit()
     assert unhurried.size() == 0
-    assert load(unhurried.find(key(3)) or "{}", 0).text == "text 3"
+    assert load_reply(unhurried.find(key(3)) or "{}", 0).text == "text 3"
     unhurried._base.execute("DROP TRIGGER full")
     unhurried.commit()
     assert unhurried.size() == 1200

@@ -8,7 +8,14 @@ from spaced_for_tests import joining, llama_like, save_model
 
 from attar.chat.templates import Template
 from attar.engines.base import Request, Spec, in_order
-from attar.engines.label_tokens import behind, lead, posed, spelt, texts, together
+from attar.engines.label_tokens import (
+    answer_space,
+    label_logprobs,
+    spell_labels,
+    split_shared,
+    texts_to_encode,
+    tokenize_labels,
+)
 from attar.engines.local.engine import Local
 
 DIGITS = tuple("123456")
@@ -26,7 +33,7 @@ def engine(tmp_path_factory):
 
 def pieces(tokenizer, text, labels, space=""):
     """What is read in the end, and each label's tokens, as pieces."""
-    prompt, ways = posed(tokenizer, tokenizer.encode(text), text, labels, space)
+    prompt, ways = tokenize_labels(tokenizer, tokenizer.encode(text), text, labels, space)
     return tokenizer.convert_ids_to_tokens(prompt), [[tokenizer.convert_ids_to_tokens(way) for way in own] for own in ways]
 
 
@@ -51,7 +58,7 @@ def test_where_a_label_would_join_the_text_s_last_token_the_text_gives_it_up():
 
 @given(st.lists(st.integers(0, 2), max_size=6), st.lists(st.lists(st.integers(0, 2), max_size=8), min_size=1, max_size=4))
 def test_text_and_label_together_are_always_the_whole(before, wholes):
-    given_up, ways = behind(before, wholes)
+    given_up, ways = split_shared(before, wholes)
     assert [before[: len(before) - given_up] + way for way in ways] == wholes
 
 
@@ -69,7 +76,7 @@ def longest_first(text):
 
 
 def spellings(*labels):
-    return spelt("q", "", labels, {text: longest_first(text) for text in texts("q", "", labels)})
+    return spell_labels("q", "", labels, {text: longest_first(text) for text in texts_to_encode("q", "", labels)})
 
 
 def test_a_number_is_spelt_in_every_way_that_the_tokens_allow():
@@ -83,14 +90,14 @@ def test_a_long_label_is_spelt_as_the_tokenizer_does():
 def test_a_label_is_the_chance_that_its_text_is_written_and_no_longer_label_s():
     chances = {(1,): 0.5, (3,): 0.125, (1, 2): 0.25, (5,): 0.0625, (3, 2): 0.03125, (1, 4): 0.03125, (1, 2, 2): 0.125}
     ways = [[(1,)], [(3,), (1, 2)], [(5,), (3, 2), (1, 4), (1, 2, 2)]]
-    weights = together(ways, {way: log(chance) for way, chance in chances.items()})
+    weights = label_logprobs(ways, {way: log(chance) for way, chance in chances.items()})
     one = 0.5 - 0.25 - 0.03125  # "1", not "10" nor "1" and "00"; "1", "0", "0" is within "1", "0"
     ten = (0.125 - 0.03125) + (0.25 - 0.125)
     assert [exp(weight) for weight in weights] == pytest.approx([one, ten, 0.0625 + 0.03125 + 0.03125 + 0.125])
 
 
 def test_a_label_that_is_never_the_end_weighs_nothing_and_what_is_not_told_weighs_nothing():
-    assert together([[(1,)], [(1, 2)], [(3,), (4, 5)]], {(1,): -1.0, (1, 2): -1.0, (3,): -inf, (4, 5): -inf}) == (
+    assert label_logprobs([[(1,)], [(1, 2)], [(3,), (4, 5)]], {(1,): -1.0, (1, 2): -1.0, (3,): -inf, (4, 5): -inf}) == (
         -inf,
         -1.0,
         -inf,
@@ -111,7 +118,7 @@ def test_labels_weigh_what_a_count_of_all_that_could_be_written_says(labels, cha
         if said := [text for text in begun if text in labels]:
             truth[said[-1]] += prod(chance[token] for token in written)
     _, ways = spellings(*labels)
-    weights = together(ways, {way: log(prod(chance[token] for token in way)) for own in ways for way in own})
+    weights = label_logprobs(ways, {way: log(prod(chance[token] for token in way)) for own in ways for way in own})
     assert [exp(weight) for weight in weights] == pytest.approx(list(truth.values()), abs=1e-12)
 
 
@@ -120,7 +127,7 @@ def test_the_space_before_an_answer_is_read_off_the_template(between, found):
     source = "{% for turn in messages %}{% if turn.role == 'user' %}[{{ turn.content }}]{% else %}" + (
         f"{{{{ {between!r} }}}}{{{{ turn.content }}}}!{{% endif %}}{{% endfor %}}"
     )
-    assert lead(Template(source)) == found
+    assert answer_space(Template(source)) == found
 
 
 @pytest.mark.parametrize("text", ["How hard is it? a b c\n##Score: ", "How hard is it? a b c\nScore:\n"])
@@ -151,4 +158,7 @@ def test_where_all_questions_are_longer_than_the_model_reads_each_says_so(engine
 
 
 def test_a_template_that_refuses_an_answer_has_no_space_before_it():
-    assert lead(Template("{% if messages|length > 1 %}{{ raise_exception('no') }}{% endif %}{{ messages[0].content }}")) == ""
+    assert (
+        answer_space(Template("{% if messages|length > 1 %}{{ raise_exception('no') }}{% endif %}{{ messages[0].content }}"))
+        == ""
+    )

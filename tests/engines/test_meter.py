@@ -7,7 +7,7 @@ from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.fake import Fake
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
-from attar.engines.meter import Limits, Meter, Spent
+from attar.engines.meter import Limits, Meter, Usage
 
 PRICED = Spec("http", "m", {"url": "http://h/v1", "price": {"input": 1000.0, "output": 2000.0}})
 EACH = Reply(0, "two words", tokens_in=8, tokens_out=2)
@@ -99,27 +99,27 @@ def test_what_is_under_way_is_counted_in_so_that_a_limit_is_not_overrun(journal,
 
 def test_a_rerun_goes_on_where_the_limit_stopped_it(journal):
     until_stopped(Journaled(Taking(), journal, metered(Limits(tokens=100))), asks(30))
-    again = Journaled(Taking(), journal, metered(Limits(tokens=1000), before=Spent(asked=10, tokens_in=80, tokens_out=20)))
+    again = Journaled(Taking(), journal, metered(Limits(tokens=1000), before=Usage(asked=10, tokens_in=80, tokens_out=20)))
     assert len(list(again.generate(asks(30)))) == 30
     assert (again.asked, again.recalled, again.meter.total.tokens) == (20, 10, 300)
 
 
 def test_what_earlier_tries_spent_counts(journal):
-    engine = Journaled(Taking(), journal, metered(Limits(tokens=100), before=Spent(tokens_in=90)))
+    engine = Journaled(Taking(), journal, metered(Limits(tokens=100), before=Usage(tokens_in=90)))
     got, _ = until_stopped(engine, asks(30))
     assert len(got) == 1
 
 
 def test_what_the_journal_knows_is_had_even_over_the_limit(journal):
     list(Journaled(Taking(), journal).generate(asks(5)))
-    engine = Journaled(Taking(), journal, metered(Limits(tokens=1), before=Spent(tokens_in=5)))
+    engine = Journaled(Taking(), journal, metered(Limits(tokens=1), before=Usage(tokens_in=5)))
     assert len(list(engine.generate(asks(5)))) == 5
     assert (engine.asked, engine.recalled) == (0, 5)
 
 
 def test_hours_count_from_when_the_meter_was_last_told_something():
     clock = Clock()
-    meter = Meter(Limits(hours=2), before=Spent(seconds=3600), clock=clock)
+    meter = Meter(Limits(hours=2), before=Usage(seconds=3600), clock=clock)
     meter.open("step", None)
     clock.now += 3599
     assert meter.full() == ""
@@ -128,7 +128,7 @@ def test_hours_count_from_when_the_meter_was_last_told_something():
 
 
 def test_no_limit_is_never_reached():
-    meter = metered(Limits(), before=Spent(10**9, 0, 0, 10**12, 10**12, 1e9, 1e9))
+    meter = metered(Limits(), before=Usage(10**9, 0, 0, 10**12, 10**12, 1e9, 1e9))
     assert meter.full() == ""
 
 

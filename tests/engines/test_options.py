@@ -6,8 +6,8 @@ from typing_extensions import TypedDict
 
 from attar.core.errors import EngineError
 from attar.engines.base import Spec
-from attar.engines.http.engine import Options
-from attar.engines.options import checked
+from attar.engines.http.engine import HttpOptions
+from attar.engines.options import check_options
 
 
 class Few(TypedDict, total=False):
@@ -20,7 +20,7 @@ class Few(TypedDict, total=False):
 
 
 def check(kinds=Few, **options):
-    return checked(Spec("http", "m", {"url": "http://h", **options}), kinds)
+    return check_options(Spec("http", "m", {"url": "http://h", **options}), kinds)
 
 
 def test_good_options_come_back_as_they_are():
@@ -48,7 +48,7 @@ def test_a_wrong_option_is_one_line_that_names_it(options, line):
 
 def test_a_missing_option_is_named():
     with pytest.raises(EngineError, match=r"^http engine m: the option 'url' is missing$"):
-        checked(Spec("http", "m"), Few)
+        check_options(Spec("http", "m"), Few)
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "token"])
@@ -64,4 +64,4 @@ def test_a_key_is_never_written_into_a_file_and_never_said_again(name):
 )
 def test_an_http_engine_s_options_are_within_reason(options):
     with pytest.raises(EngineError, match=f"option '{next(iter(options))}'"):
-        check(Options, **options)
+        check(HttpOptions, **options)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attar.api.run import start
-from attar.outputs.dataset.lineage import finished
+from attar.outputs.dataset.lineage import finished_record
 from attar.outputs.dataset.write import has_data
 from attar.outputs.export.trainings import trainings
 from attar.outputs.report import lineage
@@ -103,13 +103,13 @@ def run(tmp_path_factory):
 
 def test_its_exam_is_no_data_and_its_answers_are(run):
     _, home, record = run
-    assert has_data(home, finished(home, "try"))
+    assert has_data(home, finished_record(home, "try"))
     assert {path.name for path in (Path(record["dataset"]) / "data").iterdir()} == {"chosen", "some"}
 
 
 def test_a_round_counts_its_answers_its_scores_and_its_training(run):
     _, home, _ = run
-    record = finished(home, "try")
+    record = finished_record(home, "try")
     cards = {step["name"]: read_card(home.steps / step["folder"]) for step in record["steps"]}
     (first,) = by_round(record["steps"], cards)
     assert (first.answers, first.tokens) == (12, cards["round-1-speak"]["spent"]["tokens_out"])
@@ -118,7 +118,7 @@ def test_a_round_counts_its_answers_its_scores_and_its_training(run):
 
 def test_its_verdicts_and_its_order_are_found_and_its_training_has_a_curve(run):
     _, home, record = run
-    steps = lineage.done(home, finished(home, "try"))
+    steps = lineage.done(home, finished_record(home, "try"))
     line = lineage.line(steps, Path(record["results"]["chosen"]).name)
     (dropped,) = [step for judged in line.verdicts.values() for step in judged]
     assert dropped.name == "heaviest"

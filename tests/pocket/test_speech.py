@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.pocket.speech import GREETINGS, PHRASINGS, instruct, parse, respond
-from attar.pocket.tasks import FAMILIES, Task, make
+from attar.pocket.tasks import FAMILIES, Task, make_task
 from attar.pocket.verify import is_right
 
 SEEDS = st.integers(0, 2**32)
@@ -16,14 +16,14 @@ EVERY = pytest.mark.parametrize("family", FAMILIES)
 @given(hardness=st.sampled_from((1, 2, 3)), seed=SEEDS)
 def test_an_instruction_says_exactly_its_task(family, hardness, seed):
     rng = Random(seed)
-    task = make(family, hardness, rng)
+    task = make_task(family, hardness, rng)
     assert parse(instruct(task, rng)) == task
 
 
 @EVERY
 def test_every_phrasing_and_greeting_is_used(family):
     rng = Random(0)
-    said = {instruct(make(family, 1, rng), rng) for _ in range(400)}
+    said = {instruct(make_task(family, 1, rng), rng) for _ in range(400)}
     openings = [phrasing.partition("{")[0] for phrasing in PHRASINGS[family]]
     for greeting in GREETINGS:
         assert all(any(text.startswith(greeting + opening) for text in said) for opening in openings)
@@ -32,7 +32,7 @@ def test_every_phrasing_and_greeting_is_used(family):
 @EVERY
 @given(hardness=st.sampled_from((1, 2, 3)), seed=SEEDS)
 def test_a_response_to_a_task_is_right(family, hardness, seed):
-    task = make(family, hardness, Random(seed))
+    task = make_task(family, hardness, Random(seed))
     assert is_right(task, respond(task))
 
 

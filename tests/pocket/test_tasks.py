@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.pocket.lexicon import GROUPS, WORDS
-from attar.pocket.tasks import CATEGORY, FAMILIES, Task, answer, draw, held_out, is_valid, level, make, work
+from attar.pocket.tasks import CATEGORY, FAMILIES, Task, answer, draw_task, held_out, is_valid, level, make_task, work
 
 SEEDS = st.integers(0, 2**32)
 EVERY = pytest.mark.parametrize("family", FAMILIES)
@@ -16,7 +16,7 @@ W = ("owl", "cat", "egg", "axe")
 @EVERY
 @given(hardness=st.sampled_from((1, 2, 3)), seed=SEEDS)
 def test_a_drawn_task_is_valid_and_of_its_level(family, hardness, seed):
-    task = make(family, hardness, Random(seed))
+    task = make_task(family, hardness, Random(seed))
     assert task.family == family
     assert is_valid(task)
     assert level(task) == hardness
@@ -25,13 +25,13 @@ def test_a_drawn_task_is_valid_and_of_its_level(family, hardness, seed):
 @EVERY
 @given(hardness=st.sampled_from((1, 2, 3)), seed=SEEDS)
 def test_the_same_seed_draws_the_same_task(family, hardness, seed):
-    assert make(family, hardness, Random(seed)) == make(family, hardness, Random(seed))
+    assert make_task(family, hardness, Random(seed)) == make_task(family, hardness, Random(seed))
 
 
 @given(st.sampled_from(sorted(GROUPS)), SEEDS)
 def test_a_pool_that_is_large_enough_gives_all_the_words(group, seed):
-    assert set(make("reverse", 3, Random(seed), GROUPS[group]).words) <= set(GROUPS[group])
-    assert len(make("repeat", 3, Random(seed), GROUPS[group][:3]).words) >= 8
+    assert set(make_task("reverse", 3, Random(seed), GROUPS[group]).words) <= set(GROUPS[group])
+    assert len(make_task("repeat", 3, Random(seed), GROUPS[group][:3]).words) >= 8
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_four_kinds_of_task_cover_all_fifteen_families():
 
 @given(SEEDS, st.booleans(), st.sampled_from(FAMILIES))
 def test_a_draw_stays_on_its_side_of_the_split_and_in_its_families(seed, held, family):
-    task = draw(Random(seed), families=(family,), held=held)
+    task = draw_task(Random(seed), families=(family,), held=held)
     assert held_out(task) is held
     assert task.family == family
 
 
 def test_about_a_tenth_of_many_tasks_is_held_out():
     rng = Random(0)
-    tasks = {make(family, 3, rng) for family in ("reverse", "add", "order") for _ in range(2000)}
+    tasks = {make_task(family, 3, rng) for family in ("reverse", "add", "order") for _ in range(2000)}
     assert len(tasks) > 5000
     assert 0.08 < sum(map(held_out, tasks)) / len(tasks) < 0.12
 

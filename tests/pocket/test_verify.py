@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from attar.pocket.lexicon import WORDS
 from attar.pocket.speech import respond
-from attar.pocket.tasks import FAMILIES, Task, make, work
-from attar.pocket.verify import corrupt, grade, is_right, stated
+from attar.pocket.tasks import FAMILIES, Task, make_task, work
+from attar.pocket.verify import corrupt, grade, is_right, stated_answer
 
 FOUR = Task("reverse", words=("cat", "dog", "owl", "pig"))  # pig owl dog cat
 SUM = Task("add", numbers=(20, 5))
@@ -27,7 +27,7 @@ SUM = Task("add", numbers=(20, 5))
     ],
 )
 def test_an_answer_is_what_is_stated_last(response, expected):
-    assert stated(response) == expected
+    assert stated_answer(response) == expected
 
 
 @pytest.mark.parametrize(
@@ -70,24 +70,24 @@ def test_a_grade_grows_with_the_share_that_is_in_its_place(response, expected):
 @given(hardness=st.sampled_from((1, 2, 3)), seed=st.integers(0, 2**32))
 def test_a_corrupted_response_is_never_right_but_looks_alike(family, hardness, seed):
     rng = Random(seed)
-    task = make(family, hardness, rng)
+    task = make_task(family, hardness, rng)
     wrong = corrupt(task, rng)
     assert not is_right(task, wrong)
     assert 2 <= grade(task, wrong) <= 4
     assert wrong.startswith(work(task))
-    assert stated(wrong)
+    assert stated_answer(wrong)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(hardness=st.sampled_from((1, 2, 3)), seed=st.integers(0, 2**32))
 def test_a_right_response_has_the_best_grade(family, hardness, seed):
-    task = make(family, hardness, Random(seed))
+    task = make_task(family, hardness, Random(seed))
     assert grade(task, respond(task)) == 5
 
 
 @given(st.integers(0, 2**32))
 def test_a_corrupted_answer_is_of_the_same_kind(seed):
     rng = Random(seed)
-    assert str(stated(corrupt(SUM, rng))).isdigit()
-    assert set(str(stated(corrupt(FOUR, rng))).split()) <= set(WORDS)
-    assert str(stated(corrupt(Task("upper", words=("cat", "dog")), rng))).isupper()
+    assert str(stated_answer(corrupt(SUM, rng))).isdigit()
+    assert set(str(stated_answer(corrupt(FOUR, rng))).split()) <= set(WORDS)
+    assert str(stated_answer(corrupt(Task("upper", words=("cat", "dog")), rng))).isupper()

@@ -10,7 +10,7 @@ from attar.engines.fake import Fake
 from attar.pocket.speech import parse
 from attar.pocket.tasks import held_out
 from attar.runtime.flow import Trace
-from attar.runtime.home import card
+from attar.runtime.home import read_card
 from attar.runtime.progress import Quiet
 from attar.runtime.run_file import read_run_file
 from attar.runtime.runner import Settings, run
@@ -72,7 +72,7 @@ def test_the_control_has_as_many_rows_drawn_by_lot_from_all_answers_whatever_the
     assert (rewards <= 0).any()  # the rule keeps none of these
     best = answered.sort("reward", descending=True)["id"][:24]
     assert 0 < len(set(control["id"]) & set(best)) < 18
-    assert card(results["model-random"])["knobs"] == card(results["model-selected"])["knobs"]
+    assert read_card(results["model-random"])["knobs"] == read_card(results["model-selected"])["knobs"]
 
 
 def test_no_row_that_is_trained_on_states_a_task_of_the_exam(whole):
@@ -98,7 +98,7 @@ def test_pairs_are_of_one_prompt_the_better_answer_against_a_worse_one(whole):
     good = dict(read(whole[1].steps / whole[2]["good"]["inputs"][0]).select("id", "prompt").iter_rows())
     assert all(good[pair["id"]] == pair["prompt"] == pair["messages"][-1]["content"] for pair in pairs.to_dicts())
     assert set(prompts) <= set(good)
-    assert card(whole[3]["model-preferred"])["engine"]["model"].startswith(str(whole[3]["model-selected"]))
+    assert read_card(whole[3]["model-preferred"])["engine"]["model"].startswith(str(whole[3]["model-selected"]))
 
 
 def test_every_arm_sits_the_same_exam_and_the_base_knows_nothing(whole):

@@ -9,7 +9,7 @@ from attar.core.stage import columns_read
 from attar.core.table import read
 from attar.engines.base import Spec
 from attar.runtime.flow import Trace, recipe, trace
-from attar.runtime.run_file import signature
+from attar.runtime.run_file import roles_and_knobs
 from attar.stages.select import rank, where
 
 FAKE = Spec("fake", "m")
@@ -140,7 +140,7 @@ def by_position(flow, count=100, *, times=3):
 
 def test_a_knob_that_may_be_given_by_position_is_a_knob_of_stage_and_recipe(do):
     assert read(do(by_position, count=4)["out"])["times"].to_list() == [3] * 4
-    assert signature(by_position)[1].keys() == {"count", "times"}
+    assert roles_and_knobs(by_position)[1].keys() == {"count", "times"}
     with pytest.raises(RecipeError, match="no knob 'table'"):
         Trace()(say_twice, Trace()(numbers, count=1), table=1)
 

@@ -6,7 +6,7 @@ import pytest
 from attar.core.errors import DataError, EngineError
 from attar.engines.journal import FORMAT as JOURNAL_FORMAT
 from attar.engines.journal import Journal
-from attar.runtime.home import FORMAT, Home, card, marked_record, run_record, write_json
+from attar.runtime.home import FORMAT, Home, read_card, record_with_marks, run_record, write_json
 
 
 def test_a_home_says_its_format_once_it_is_written(home, do):
@@ -55,10 +55,10 @@ def test_a_record_of_an_earlier_version_is_read_but_not_by_what_needs_the_stages
     write_json(home.runs / "old.json", {"name": "old", "steps": [{"name": "a", "stage": "x.y", "folder": "f"}]})
     assert run_record(home, "old")["name"] == "old"
     with pytest.raises(DataError, match=r"recorded by an earlier Attar: .* attar resume old"):
-        marked_record(home, "old")
+        record_with_marks(home, "old")
 
 
 def test_a_step_is_complete_when_its_card_is_there(tmp_path):
-    assert card(tmp_path) is None
+    assert read_card(tmp_path) is None
     write_json(tmp_path / "card.json", {"rows": 3})
-    assert card(tmp_path) == {"rows": 3}
+    assert read_card(tmp_path) == {"rows": 3}

@@ -89,7 +89,7 @@ def test_behind_a_model_that_is_not_trained_yet_it_is_counted_as_if_it_wrote_lik
 
 
 def test_the_probe_is_taken_from_all_over_a_source():
-    from attar.runtime.plan import _spread
+    from attar.runtime.plan import _evenly_spaced
 
-    assert _spread(numbers(count=100), 4)["n"].to_list() == [0, 25, 50, 75]
-    assert _spread(numbers(count=3), 4)["n"].to_list() == [0, 1, 2]
+    assert _evenly_spaced(numbers(count=100), 4)["n"].to_list() == [0, 25, 50, 75]
+    assert _evenly_spaced(numbers(count=3), 4)["n"].to_list() == [0, 1, 2]

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from attar.core.errors import RecipeError
-from attar.runtime.run_file import builtin, find_recipe, read_run_file, signature
+from attar.runtime.run_file import builtin_recipes, find_recipe, read_run_file, roles_and_knobs
 
 OWN = """
 from attar.engines.base import Spec
@@ -79,7 +79,7 @@ def test_a_recipe_of_ones_own_is_found_by_its_path_beside_the_run_file(run_file,
     (tmp_path / "mine.py").write_text(OWN)
     file = read_run_file(run_file("recipe: mine.py\nengines: {teacher: {kind: fake, model: t}}"))
     assert [step.name for step in file.trace().steps] == ["draws", "ask"]
-    assert signature(file.function) == ({"teacher": True, "judge": False}, {"count": int})
+    assert roles_and_knobs(file.function) == ({"teacher": True, "judge": False}, {"count": int})
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_knob_without_a_default_must_be_given(run_file):
         read_run_file(run_file("recipe: evaluate\nengines:\n  model: {kind: fake, model: m}\n"))
 
 
-METHODS = [name for name in builtin() if name != "evaluate"]  # which is of eight benchmarks, not of a paper
+METHODS = [name for name in builtin_recipes() if name != "evaluate"]  # which is of eight benchmarks, not of a paper
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -111,7 +111,7 @@ def test_every_recipe_of_a_method_cites_its_paper(name):
     assert vars(find_recipe(name))["paper"].startswith("arXiv:")
 
 
-@pytest.mark.parametrize("name", builtin())
+@pytest.mark.parametrize("name", builtin_recipes())
 def test_every_built_in_recipe_says_where_it_differs(name):
     of = "the paper" if name in METHODS else "the benchmarks' own scripts"
     assert f"Differs from {of}:" in sys.modules[find_recipe(name).__module__].__doc__

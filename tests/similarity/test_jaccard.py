@@ -28,7 +28,7 @@ LIMITS = st.sampled_from(["0.1", "0.3", "0.5", "0.6", "0.7", "0.75", "0.9", "1.0
 
 def find_repeats(texts, *, threshold, size=1):
     """The row that each repeats, or -1, and how much they have in common."""
-    by, share = jaccard.repeats(shingles(pl.Series(texts, dtype=pl.String), size=size), threshold)
+    by, share = jaccard.find_repeats(shingles(pl.Series(texts, dtype=pl.String), size=size), threshold)
     return by.tolist(), share
 
 
@@ -48,8 +48,8 @@ def test_near_repeats_are_those_of_the_plain_rule(said, size, limit):
 
 @pytest.mark.parametrize("limit", ["0.5", "0.8"])
 def test_near_repeats_are_those_of_the_plain_rule_over_many_blocks_and_pieces(limit, monkeypatch):
-    monkeypatch.setattr(jaccard, "_PAIRS", 5000)
-    monkeypatch.setattr(jaccard, "_VALUES", 3000)
+    monkeypatch.setattr(jaccard, "_BLOCK_PAIRS", 5000)
+    monkeypatch.setattr(jaccard, "_BLOCK_VALUES", 3000)
     rng = np.random.default_rng(3)
     seeds = [rng.integers(0, 60, 20) for _ in range(40)]
     said = []

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from attar.similarity import nearest, pruning
-from attar.similarity.backends import arithmetic
-from attar.similarity.int8 import exact
+from attar.similarity.backends import choose_arithmetic
+from attar.similarity.int8 import is_supported
 
 
 def rows_of(name: str) -> np.ndarray:
@@ -35,21 +35,21 @@ def by_all_pairs(rows: np.ndarray, k: int, near: float) -> tuple[list[list[float
     return best.tolist(), close.sum(axis=1).tolist(), [int(line.argmax()) if line.any() else -1 for line in close]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "bfloat16", *(["int8"] if exact() else [])])
+@pytest.mark.parametrize("backend", ["numpy", "bfloat16", *(["int8"] if is_supported() else [])])
 @pytest.mark.parametrize(
     "name", ["clusters", "copies", "all the same", "no two alike", "in few directions", "of all lengths", "three"]
 )
 def test_hard_cases_have_the_neighbours_that_all_pairs_give(name, backend, monkeypatch):
-    monkeypatch.setattr(pruning, "_WORTH_IT", 0)
-    monkeypatch.setattr(pruning, "_TURNED", 0)
-    monkeypatch.setattr(nearest, "_BLOCK", 100)
-    monkeypatch.setattr(nearest, "_TILE", 250)
+    monkeypatch.setattr(pruning, "_MIN_PAIRS", 0)
+    monkeypatch.setattr(pruning, "_MIN_ROWS_PER_NUMBER", 0)
+    monkeypatch.setattr(nearest, "_QUERY_BLOCK", 100)
+    monkeypatch.setattr(nearest, "_ROW_BLOCK", 250)
     monkeypatch.setattr(nearest, "_BAND", 64)
     monkeypatch.setattr(nearest, "_PIVOTS", 16)
     rows = rows_of(name).astype(np.float32)
     for k, near in ((1, 0.913), (3, 0.5)):
         best, count, first = by_all_pairs(rows, k, near)
-        found = nearest.nearest(rows, k, near, arithmetic(backend))
+        found = nearest.nearest(rows, k, near, choose_arithmetic(backend))
         width = min(k, len(rows) - 1)
         np.testing.assert_allclose(found.cosine[:, :width], np.array(best)[:, :width], atol=1e-13)
         assert (found.count.tolist(), found.first.tolist()) == (count, first)
@@ -60,6 +60,6 @@ def test_hard_cases_have_the_neighbours_that_all_pairs_give(name, backend, monke
 
 
 def test_of_equals_the_first_is_the_nearest():
-    found = nearest.nearest(np.array([[0, 1], [1, 0], [1, 0], [1, 0]], dtype=np.float32), 2, 0.99, arithmetic("numpy"))
+    found = nearest.nearest(np.array([[0, 1], [1, 0], [1, 0], [1, 0]], dtype=np.float32), 2, 0.99, choose_arithmetic("numpy"))
     assert found.other.tolist() == [[1, 2], [2, 3], [1, 3], [1, 2]]
     assert found.first.tolist() == [-1, 2, 1, 1]

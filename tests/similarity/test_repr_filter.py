@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 
 from attar.core.errors import DataError
 from attar.similarity import pruning, repr_filter
-from attar.similarity.backends import arithmetic
-from attar.similarity.int8 import exact
+from attar.similarity.backends import choose_arithmetic
+from attar.similarity.int8 import is_supported
 
-BACKENDS = ("numpy", "torch", "bfloat16", *(["int8"] if exact() else []))
+BACKENDS = ("numpy", "torch", "bfloat16", *(["int8"] if is_supported() else []))
 
 
 def filter_rows(rows, *, threshold=0.9, keep=None, backend="auto", block=None):
-    return repr_filter.filtered(rows, threshold, keep, arithmetic(backend), block)
+    return repr_filter.filter_rows(rows, threshold, keep, choose_arithmetic(backend), block)
 
 
 def one_by_one(rows: np.ndarray, threshold: float, keep: int | None = None) -> tuple[list[int], list[int]]:
@@ -38,11 +38,11 @@ def clustered(count: int, width: int, centres: int, spread: float, seed: int) ->
 
 
 @pytest.fixture
-def always_sieved(monkeypatch):
-    monkeypatch.setattr(pruning, "_WORTH_IT", 0)
-    monkeypatch.setattr(pruning, "_FEW", 0)
-    monkeypatch.setattr(pruning, "_SCAN", -1000)  # so that any width seems cheaper than whole rows
-    monkeypatch.setattr(pruning, "_LOOK", 1e-9)
+def always_pruned(monkeypatch):
+    monkeypatch.setattr(pruning, "_MIN_PAIRS", 0)
+    monkeypatch.setattr(pruning, "_MIN_SAMPLE", 0)
+    monkeypatch.setattr(pruning, "_READ_NS", -1000)  # so that any width seems cheaper than whole rows
+    monkeypatch.setattr(pruning, "_CHECK_NS", 1e-9)
 
 
 @settings(max_examples=1000)
@@ -91,7 +91,7 @@ HARD = {
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", HARD)
-def test_hard_cases_are_decided_as_in_64_bits_in_any_block_and_arithmetic(name, backend, always_sieved):
+def test_hard_cases_are_decided_as_in_64_bits_in_any_block_and_arithmetic(name, backend, always_pruned):
     for threshold, keep in ((0.9, None), (0.7, None), (0.99, 137), (0.9, 1)):
         expected = one_by_one(HARD[name], threshold, keep)
         for block in (64, 1024):
@@ -100,8 +100,8 @@ def test_hard_cases_are_decided_as_in_64_bits_in_any_block_and_arithmetic(name, 
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_whole_rows_are_multiplied_where_the_short_ones_let_too_many_through(backend, always_sieved, monkeypatch):
-    monkeypatch.setattr(repr_filter, "_TOO_MANY", 10**9)
+def test_whole_rows_are_multiplied_where_the_short_ones_let_too_many_through(backend, always_pruned, monkeypatch):
+    monkeypatch.setattr(repr_filter, "_MAX_PASS_RATE_INVERSE", 10**9)
     rows = HARD["clusters"]
     found = filter_rows(rows, threshold=0.9, backend=backend)
     assert found.kept.tolist() == one_by_one(rows, 0.9)[0]

@@ -58,7 +58,7 @@ def test_a_prompt_without_a_sound_pair_says_why(table, knobs, why):
     row = only(table, **knobs)
     assert row["unfit"] == why
     assert row["chosen"] is None
-    (verdict,) = pairs.fit(pairs.choose(table, **knobs)).to_dicts()
+    (verdict,) = pairs.keep_usable(pairs.choose(table, **knobs)).to_dicts()
     assert verdict == {"id": "p", "kept": False, "reason": why, "because": None}
 
 

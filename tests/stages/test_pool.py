@@ -21,7 +21,7 @@ def ask(text, answer="Yes.", **more):
 def test_every_row_becomes_a_row_in_its_place_the_unreadable_ones_under_their_file_and_line(tmp_path):
     lines(tmp_path / "in" / "b.jsonl", ask("one"), "{broken", ask("two"))
     lines(tmp_path / "in" / "a" / "z.jsonl", {"nothing": "known"}, ask("nought", id="mine"))
-    table = pool.read(**sources.pinned(str(tmp_path / "in")))
+    table = pool.read(**sources.pin_source(str(tmp_path / "in")))
     assert table["id"].to_list() == ["a/z:1", "mine", "b:1", "b:2", "b:3"]
     assert table["prompt"].to_list() == [None, "nought", "one", None, "two"]
     assert [error is None for error in table["messages_error"]] == [False, True, True, False, True]
@@ -29,14 +29,14 @@ def test_every_row_becomes_a_row_in_its_place_the_unreadable_ones_under_their_fi
 
 
 def test_reasons_that_differ_only_by_a_place_are_one_reason(tmp_path):
-    table = pool.read(**sources.pinned(str(lines(tmp_path / "a.jsonl", "{broken", '{"x": }', ask("fine")))))
+    table = pool.read(**sources.pin_source(str(lines(tmp_path / "a.jsonl", "{broken", '{"x": }', ask("fine")))))
     assert table["messages_error"][0].startswith("not JSON: ")
     assert not any(mark.isdigit() for error in table["messages_error"].drop_nulls() for mark in error)
 
 
 def test_an_id_that_comes_again_stays_with_the_first_row(tmp_path):
     file = lines(tmp_path / "a.jsonl", ask("1", id="x"), ask("2", id="x"), ask("3", id="a:2"), ask("4", id=7), ask("5", id=""))
-    assert pool.read(**sources.pinned(str(file)))["id"].to_list() == ["x", "a:2", "a:3", "7", "a:5"]
+    assert pool.read(**sources.pin_source(str(file)))["id"].to_list() == ["x", "a:2", "a:3", "7", "a:5"]
 
 
 def test_what_else_a_row_has_rides_along_whatever_it_is_called(tmp_path):
@@ -44,7 +44,7 @@ def test_what_else_a_row_has_rides_along_whatever_it_is_called(tmp_path):
         ask("1", origin="web", reasoning="because", solution="gold", score=3, tags=["a"], messages_error="theirs"),
         {"instruction": "2", "input": "", "output": "Two.", "model": "m"},
     ]
-    table = pool.read(**sources.pinned(str(lines(tmp_path / "a.jsonl", *rows))))
+    table = pool.read(**sources.pin_source(str(lines(tmp_path / "a.jsonl", *rows))))
     own = table.select("origin", "reasoning", "solution", "score", "tags", "model").to_dicts()
     assert own[0] == {"origin": "web", "reasoning": "because", "solution": "gold", "score": 3.0, "tags": '["a"]', "model": None}
     assert own[1]["model"] == "m"
@@ -53,7 +53,7 @@ def test_what_else_a_row_has_rides_along_whatever_it_is_called(tmp_path):
 
 
 def test_a_pool_that_changed_after_it_was_pinned_is_not_read_as_the_old_one(tmp_path):
-    pinned = sources.pinned(str(lines(tmp_path / "a.jsonl", ask("1"))))
+    pinned = sources.pin_source(str(lines(tmp_path / "a.jsonl", ask("1"))))
     lines(tmp_path / "a.jsonl", ask("2"))
     with pytest.raises(DataError, match="has changed since this was begun"):
         pool.read(**pinned)
@@ -68,7 +68,7 @@ def test_a_dataset_on_the_hub_is_read_as_it_stood_at_its_commit(monkeypatch):
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
     commit = "0123456789abcdef" * 2 + "01234567"
-    pinned = sources.pinned(f"me/talks:small@{commit}")
+    pinned = sources.pin_source(f"me/talks:small@{commit}")
     assert pinned["content"] == commit
     assert pool.read(**pinned)["id"].to_list() == ["talks:1", "talks:2", "mine"]
     assert asked == {"place": "me/talks", "config": "small", "split": "train", "streaming": True, "revision": commit}
@@ -90,7 +90,7 @@ def vectors(**column):
 
 
 def test_a_row_without_a_vector_is_dropped_and_the_others_are_comparable():
-    judged = pool.comparable(vectors(v=[None, [1.0, 2.0], [3.0, 4.0], None]), column="v")
+    judged = pool.keep_with_vectors(vectors(v=[None, [1.0, 2.0], [3.0, 4.0], None]), column="v")
     assert judged.rows() == [
         ("a", False, "no v", None),
         ("b", True, None, None),
@@ -101,7 +101,7 @@ def test_a_row_without_a_vector_is_dropped_and_the_others_are_comparable():
 
 def test_a_vector_of_another_length_is_an_error_that_names_its_row():
     with pytest.raises(DataError, match="row 'b' has 2 numbers, row 'd' has 3"):
-        pool.comparable(vectors(v=[None, [1.0, 2.0], [3.0, 4.0], [5.0, 6.0, 7.0]]), column="v")
+        pool.keep_with_vectors(vectors(v=[None, [1.0, 2.0], [3.0, 4.0], [5.0, 6.0, 7.0]]), column="v")
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_an_interval_does_not_depend_on_the_order_of_rows(rows, random):
 
 
 def test_draws_are_the_same_however_many_are_made_at_once():
-    whole = np.concatenate(list(bootstrap.times(7, 100, 3)))
-    small = list(bootstrap.times(7, 100, 3, width=1 << 18))
+    whole = np.concatenate(list(bootstrap.resample_counts(7, 100, 3)))
+    small = list(bootstrap.resample_counts(7, 100, 3, width=1 << 18))
     assert len(small) > 5
     assert (np.concatenate(small) == whole).all()
     assert (whole.sum(axis=1) == 7).all()

@@ -29,7 +29,7 @@ def test_the_share_lies_in_its_interval(counts):
 
 def test_a_paired_difference_has_about_the_normal_interval():
     first, second = [1.0] * 300 + [0.0] * 700, [0.0] * 1000
-    mean, low, high = intervals.paired(first, second)
+    mean, low, high = intervals.paired_difference(first, second)
     half = 1.96 * sqrt(0.3 * 0.7 / 1000)
     assert (mean, low, high) == (pytest.approx(0.3), pytest.approx(0.3 - half, abs=0.004), pytest.approx(0.3 + half, abs=0.004))
 
@@ -37,20 +37,22 @@ def test_a_paired_difference_has_about_the_normal_interval():
 def test_pairing_takes_out_what_both_share():
     hard = [float(i % 2) for i in range(1000)]
     easier = [1.0 if i % 20 == 0 else value for i, value in enumerate(hard)]
-    mean, low, high = intervals.paired(easier, hard)
+    mean, low, high = intervals.paired_difference(easier, hard)
     assert mean == pytest.approx(0.05)
     assert high - low < 0.03  # an unpaired interval would be 0.088 wide
 
 
 def test_three_runs_have_the_textbook_interval():
-    mean, low, high = intervals.over_runs([0.50, 0.53, 0.56])  # deviation 0.03, t 4.303, so 4.303 * 0.03 / sqrt(3) to each side
+    mean, low, high = intervals.mean_over_runs(
+        [0.50, 0.53, 0.56]
+    )  # deviation 0.03, t 4.303, so 4.303 * 0.03 / sqrt(3) to each side
     assert (mean, low, high) == (pytest.approx(0.53), pytest.approx(0.53 - 0.07453, abs=1e-5), pytest.approx(0.60453, abs=1e-5))
 
 
 @pytest.mark.parametrize("count", range(2, 31))
 def test_students_t_holds_95_percent_between_its_bounds(count):
     runs = [1.0] + [0.0] * (count - 1)
-    _, low, high = intervals.over_runs(runs)
+    _, low, high = intervals.mean_over_runs(runs)
     bound = (high - low) / 2 * sqrt(count) / np.std(runs, ddof=1)
     free = count - 1
     x = np.linspace(0, bound, 200_001)
@@ -60,4 +62,4 @@ def test_students_t_holds_95_percent_between_its_bounds(count):
 
 def test_one_run_has_no_interval_over_runs():
     with pytest.raises(DataError, match="needs two"):
-        intervals.over_runs([0.5])
+        intervals.mean_over_runs([0.5])

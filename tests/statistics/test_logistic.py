@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attar.core.errors import DataError
-from attar.statistics.logistic import chances, fit
+from attar.statistics.logistic import fit, predict
 
 
 def logit(share):
@@ -89,7 +89,7 @@ def test_labels_that_features_tell_apart_have_a_least_only_with_a_penalty():
 
 
 def test_predictions_of_any_size_do_not_overflow():
-    assert chances(np.array([[1.0], [-1.0]]), np.array([[1e4]])).tolist() == [[1.0, 0.0]]
+    assert predict(np.array([[1.0], [-1.0]]), np.array([[1e4]])).tolist() == [[1.0, 0.0]]
 
 
 @pytest.mark.parametrize(

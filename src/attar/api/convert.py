@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from attar.core.errors import DataError
-from attar.data.readers import BadRow, excerpt, load, sources
+from attar.data.readers import BadRow, data_files, excerpt, load
 from attar.data.writers import open_sink
 
 
 def convert(source: Path, target: Path, to: str, form: str | None = None, layout: str | None = None) -> dict[str, Any]:
     """Convert; what could not be converted lies in TARGET.rejected.jsonl, with file, line and reason."""
-    for file in sources(source):
+    for file in data_files(source):
         if file.resolve() == target.resolve() or target.resolve() in file.resolve().parents:
             raise DataError(f"{target} is (or holds) what is read: name another target")
     if source.is_dir() and source.resolve() in target.resolve().parents:

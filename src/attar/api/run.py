@@ -15,23 +15,23 @@ from attar.outputs.report.page import write_report
 from attar.runtime.flow import Step, Trace
 from attar.runtime.home import Home, run_record, write_json
 from attar.runtime.run_file import RunFile
-from attar.runtime.runner import Watch, run
+from attar.runtime.runner import Reporter, run
 
 _WHEN = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
+def start(file: RunFile, home: Home, watch: Reporter) -> dict[str, Any]:
     """Run a run file to its end; its record with the folders of its results."""
     trace = file.trace()
-    record = _record(file, trace)
+    record = _make_record(file, trace)
     kept = home.runs / f"{file.name}.json"
     before = run_record(home, file.name) if kept.exists() else None
     if before and before["file"] != record["file"]:
         raise RecipeError(
             f"{home.root} holds a run {file.name!r} of {before['file']}: rename this run file, or name another home"
         )
-    _priced(file)
-    same = before is not None and _alike(before, record)
+    _check_prices(file)
+    same = before is not None and _already_finished(before, record)
     if before and same:
         record |= {key: before[key] for key in ("started", "seconds", "finished")}
     write_json(kept, record)
@@ -44,13 +44,13 @@ def start(file: RunFile, home: Home, watch: Watch) -> dict[str, Any]:
     return record | given | {"report": str(_report(home, record, same)), "dataset": _dataset(home, record, same)}
 
 
-def _alike(before: dict[str, Any], record: dict[str, Any]) -> bool:
+def _already_finished(before: dict[str, Any], record: dict[str, Any]) -> bool:
     """Whether a run has been brought to its end before, as it is now."""
     own = {key: value for key, value in json.loads(json.dumps(record)).items() if key not in ("started", "finished")}
     return bool(before["finished"]) and all(before.get(key) == value for key, value in own.items())
 
 
-def _whole(file: Path, record: dict[str, Any]) -> bool:
+def _is_current(file: Path, record: dict[str, Any]) -> bool:
     """Whether a file was made after the run had come to its end."""
     return file.exists() and file.stat().st_mtime >= timegm(time.strptime(record["finished"], _WHEN))
 
@@ -58,7 +58,7 @@ def _whole(file: Path, record: dict[str, Any]) -> bool:
 def _report(home: Home, record: dict[str, Any], same: bool) -> Path:
     """The run's report, made anew where the run has changed."""
     page = home.runs / f"{record['name']}.html"
-    return page if same and _whole(page, record) else write_report(home, record["name"])
+    return page if same and _is_current(page, record) else write_report(home, record["name"])
 
 
 def _dataset(home: Home, record: dict[str, Any], same: bool) -> str | None:
@@ -66,10 +66,10 @@ def _dataset(home: Home, record: dict[str, Any], same: bool) -> str | None:
     if not has_data(home, record):
         return None
     mark = home.runs / f"{record['name']}.dataset" / MARK
-    return str(mark.parent if same and _whole(mark, record) else write_dataset(home, record["name"]))
+    return str(mark.parent if same and _is_current(mark, record) else write_dataset(home, record["name"]))
 
 
-def _priced(file: RunFile) -> None:
+def _check_prices(file: RunFile) -> None:
     """A limit on cost needs prices to keep to."""
     for role, spec in file.engines.items():
         if file.limits.cost is not None and kind_of(spec).billed and price_of(spec) is None:
@@ -79,7 +79,7 @@ def _priced(file: RunFile) -> None:
             )
 
 
-def _record(file: RunFile, trace: Trace) -> dict[str, Any]:
+def _make_record(file: RunFile, trace: Trace) -> dict[str, Any]:
     return {
         "name": file.name,
         "file": str(file.path.resolve()),
@@ -87,14 +87,14 @@ def _record(file: RunFile, trace: Trace) -> dict[str, Any]:
         "paper": vars(file.function).get("paper"),
         "engines": {role: {"kind": spec.kind, "model": spec.model, **spec.options} for role, spec in file.engines.items()},
         "knobs": dict(file.knobs),
-        "steps": [_step(step, file) for step in trace.steps],
+        "steps": [_step_record(step, file) for step in trace.steps],
         "results": {name: step.folder for name, step in trace.results.items()},
         "started": _now(),
         "finished": None,
     }
 
 
-def _step(step: Step, file: RunFile) -> dict[str, Any]:
+def _step_record(step: Step, file: RunFile) -> dict[str, Any]:
     roles = [role for role, spec in file.engines.items() if spec == step.engine]
     return {
         "role": roles[0] if roles else None,

@@ -14,7 +14,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-_WITHIN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_TEMPLATE_FAULTS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class _Generation(Extension):
@@ -44,16 +44,16 @@ def _compile(source: str) -> Callable[..., str]:
     return world.from_string(source).render
 
 
-def rendered(source: str, tokens: Mapping[str, str], turns: Sequence[Mapping[str, Any]], *, ask: bool) -> str:
+def render_template(source: str, tokens: Mapping[str, str], turns: Sequence[Mapping[str, Any]], *, ask: bool) -> str:
     """What a template makes of these turns; with `ask`, up to where the assistant's answer starts."""
     given = {"messages": [dict(turn) for turn in turns], "tools": None, "documents": None, "add_generation_prompt": ask}
     try:
         return _compile(source)(**{**tokens, **given})
-    except _WITHIN as error:  # a template's own slip: a list where it wants a text, a key that is not there
+    except _TEMPLATE_FAULTS as error:  # a template's own slip: a list where it wants a text, a key that is not there
         raise TemplateError(f"{type(error).__name__}: {error}") from error
 
 
-def parted(turn: Mapping[str, str]) -> dict[str, Any]:
+def as_parts(turn: Mapping[str, str]) -> dict[str, Any]:
     """A turn as templates of models that see and hear want it: its content a list of parts, one of them text."""
     return {**turn, "content": [{"type": "text", "text": turn["content"]}]}
 
@@ -65,12 +65,14 @@ _PROBES = ("zqProbeOneqz", "zqProbeTwoqz")
 def takes_parts(source: str, tokens: tuple[tuple[str, str], ...]) -> bool:
     """Whether a template keeps a text only where it comes in a list of parts."""
     turns = [{"role": role, "content": text} for role, text in zip(("user", "assistant"), _PROBES, strict=True)]
-    return not _keeps(source, dict(tokens), turns) and _keeps(source, dict(tokens), [parted(turn) for turn in turns])
+    return not _keeps_text(source, dict(tokens), turns) and _keeps_text(
+        source, dict(tokens), [as_parts(turn) for turn in turns]
+    )
 
 
-def _keeps(source: str, tokens: Mapping[str, str], turns: Sequence[Mapping[str, Any]]) -> bool:
+def _keeps_text(source: str, tokens: Mapping[str, str], turns: Sequence[Mapping[str, Any]]) -> bool:
     try:
-        text = rendered(source, tokens, turns, ask=False)
+        text = render_template(source, tokens, turns, ask=False)
     except TemplateError:
         return False
     return all(probe in text for probe in _PROBES) and "'type'" not in text and '"type"' not in text

@@ -13,7 +13,7 @@ from attar.core.errors import EngineError
 FILES = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json")
 
 
-class Found(NamedTuple):
+class TemplateFiles(NamedTuple):
     """A template as it was found."""
 
     source: str
@@ -23,7 +23,7 @@ class Found(NamedTuple):
     adds_bos: bool | None
 
 
-def find(path: Path) -> Found:
+def find_template(path: Path) -> TemplateFiles:
     """The template of a model folder, of a `tokenizer_config.json`, or one that is a `.jinja` file."""
     if not path.exists():
         raise EngineError(f"{path} does not exist")
@@ -31,9 +31,11 @@ def find(path: Path) -> Found:
     config = _config(path)
     source = _text(path) if path.suffix == ".jinja" else _source(folder, config, own=path.is_file())
     tokenizer = _json(folder / "tokenizer.json")
-    tokens = _named({**_json(folder / "special_tokens_map.json"), **config})
+    tokens = _special_tokens({**_json(folder / "special_tokens_map.json"), **config})
     name = f"the chat template of {path.name}" if path.is_dir() else f"the chat template in {path.name}"
-    return Found(source, tokens, name, _special(config, tokenizer), _adds_bos(config, tokenizer, tokens.get("bos_token")))
+    return TemplateFiles(
+        source, tokens, name, _special_texts(config, tokenizer), _adds_bos(config, tokenizer, tokens.get("bos_token"))
+    )
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def _source(folder: Path, config: dict[str, Any], *, own: bool) -> str:
     return source
 
 
-def _named(config: dict[str, Any]) -> dict[str, str]:
+def _special_tokens(config: dict[str, Any]) -> dict[str, str]:
     """`bos_token`, `eos_token` and the like; switches such as `add_bos_token` are none."""
     extra = config.get("extra_special_tokens")
     named = extra if isinstance(extra, dict) else {}
@@ -78,7 +80,7 @@ def _content(value: Any) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def _special(config: dict[str, Any], tokenizer: dict[str, Any]) -> tuple[str, ...]:
+def _special_texts(config: dict[str, Any], tokenizer: dict[str, Any]) -> tuple[str, ...]:
     extra = config.get("extra_special_tokens")
     listed: list[Any] = [*(config.get("additional_special_tokens") or []), *(extra if isinstance(extra, list) else [])]
     added: Iterable[Any] = [*(config.get("added_tokens_decoder") or {}).values(), *(tokenizer.get("added_tokens") or [])]

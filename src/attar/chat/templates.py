@@ -14,7 +14,7 @@ from typing import Literal
 from jinja2 import TemplateError
 
 from attar.chat import template_loader, turn_markers
-from attar.chat.jinja_env import parted, rendered, takes_parts
+from attar.chat.jinja_env import as_parts, render_template, takes_parts
 from attar.core.errors import EngineError
 
 Message = Mapping[str, str]
@@ -36,7 +36,7 @@ class Template:
         """A conversation as text; with `ask`, up to where the assistant's answer starts."""
         try:
             parts = takes_parts(self.source, tuple(sorted(self.tokens.items())))
-            return rendered(self.source, self.tokens, [parted(turn) if parts else turn for turn in messages], ask=ask)
+            return render_template(self.source, self.tokens, [as_parts(turn) if parts else turn for turn in messages], ask=ask)
         except TemplateError as error:
             raise EngineError(f"{self.name} refuses this conversation: {error.message}") from error
 
@@ -51,13 +51,13 @@ class Prefix:
 
 def prefix(template: Template, system: str | None = None) -> Prefix:
     """All that a template puts before the first user turn's text, with its own default system turn or the given one."""
-    text = _asked(template, system)
+    text = _render_question(template, system)
     if text.count(_SENTINELS[0]) != 1:
-        raise EngineError(f"{template.name} does not keep the user's text as it is: no prefix can be cut; {_OTHERWISE}")
+        raise EngineError(f"{template.name} does not keep the user's text as it is: no prefix can be cut; {_REMEDY}")
     before = text.partition(_SENTINELS[0])[0]
     if not before:
         raise EngineError(
-            f"{template.name} puts nothing before the user's text: a model would have nothing to start from; {_OTHERWISE}"
+            f"{template.name} puts nothing before the user's text: a model would have nothing to start from; {_REMEDY}"
         )
     if system is not None and system.strip() not in before:
         raise EngineError(
@@ -71,25 +71,25 @@ def next_turn_prefix(template: Template, messages: Sequence[Message]) -> Prefix:
     if not messages or messages[-1]["role"] != "assistant":
         raise EngineError("a next user turn follows an assistant's turn: the conversation must end with one")
     sentinel = _SENTINELS[2]
-    text = template.render([*messages, _said("user", sentinel)], ask=True)
+    text = template.render([*messages, _turn("user", sentinel)], ask=True)
     if text.count(sentinel) != 1:
-        raise EngineError(f"{template.name} does not keep the user's text as it is: no prefix can be cut; {_OTHERWISE}")
+        raise EngineError(f"{template.name} does not keep the user's text as it is: no prefix can be cut; {_REMEDY}")
     return Prefix(text.partition(sentinel)[0], _stops(template, steered=messages[0]["role"] == "system"))
 
 
 def bos(template: Template) -> Literal["template", "tokenizer", "none", "unknown"]:
     """Who writes the one BOS: the template itself, the tokenizer, none of them; unknown where no file says."""
     token = template.tokens.get("bos_token")
-    if token and _asked(template, None).lstrip().startswith(token):
+    if token and _render_question(template, None).lstrip().startswith(token):
         return "template"
     if template.adds_bos is None:
         return "unknown"
     return "tokenizer" if template.adds_bos else "none"
 
 
-def answered() -> list[Message]:
+def example_conversation() -> list[Message]:
     """A conversation whose rendering shows how an answer ends."""
-    return [_said("user", _SENTINELS[0]), _said("assistant", _SENTINELS[1])]
+    return [_turn("user", _SENTINELS[0]), _turn("assistant", _SENTINELS[1])]
 
 
 def answer_end(text: str) -> str:
@@ -99,34 +99,34 @@ def answer_end(text: str) -> str:
 
 def load_template(path: Path) -> Template:
     """The chat template of a model folder, in any of the places where transformers keeps it, or of one file."""
-    return Template(*template_loader.find(path))
+    return Template(*template_loader.find_template(path))
 
 
-_OTHERWISE = "give the model's own default template, or one that marks each turn and keeps its text"
+_REMEDY = "give the model's own default template, or one that marks each turn and keeps its text"
 
 
-def _said(role: str, content: str) -> Message:
+def _turn(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def _opening(system: str | None) -> list[Message]:
-    return [] if system is None else [_said("system", system)]
+def _system_turns(system: str | None) -> list[Message]:
+    return [] if system is None else [_turn("system", system)]
 
 
-def _asked(template: Template, system: str | None) -> str:
+def _render_question(template: Template, system: str | None) -> str:
     """One question rendered; a refusal says whether it was for the system turn."""
-    ask = [_said("user", _SENTINELS[0])]
+    ask = [_turn("user", _SENTINELS[0])]
     try:
-        return template.render([*_opening(system), *ask], ask=True)
+        return template.render([*_system_turns(system), *ask], ask=True)
     except EngineError as error:
-        other = _opening(_SYSTEM if system is None else None)
-        if not _takes(template, [*other, *ask]):
-            raise EngineError(f"{error}; {_OTHERWISE}") from error
+        other = _system_turns(_SYSTEM if system is None else None)
+        if not _can_render(template, [*other, *ask]):
+            raise EngineError(f"{error}; {_REMEDY}") from error
         remedy = "it needs a system turn: give one" if system is None else "it takes no system turn: ask without one"
         raise EngineError(f"{error}; {remedy}") from error
 
 
-def _takes(template: Template, turns: Sequence[Message]) -> bool:
+def _can_render(template: Template, turns: Sequence[Message]) -> bool:
     try:
         template.render(turns, ask=True)
     except EngineError:
@@ -138,13 +138,11 @@ def _takes(template: Template, turns: Sequence[Message]) -> bool:
 def _stops(template: Template, *, steered: bool) -> tuple[str, ...]:
     """The marks that follow a user's text and an answer, between turns and at the end, and the end of all text."""
     user, answer, again = _SENTINELS
-    talk = [*_opening(_SYSTEM if steered else None), *answered()]
-    text = template.render([*talk, _said("user", again)])
+    talk = [*_system_turns(_SYSTEM if steered else None), *example_conversation()]
+    text = template.render([*talk, _turn("user", again)])
     places = [text.find(sentinel) for sentinel in _SENTINELS]
     if -1 in places or places != sorted(places) or any(text.count(sentinel) != 1 for sentinel in _SENTINELS):
-        raise EngineError(
-            f"{template.name} does not keep the turns' texts whole and in order: no prefix can be cut; {_OTHERWISE}"
-        )
+        raise EngineError(f"{template.name} does not keep the turns' texts whole and in order: no prefix can be cut; {_REMEDY}")
     said, _, rest = text.partition(user)[2].partition(answer)
     first, end = (template.tokens.get(key, "") for key in ("bos_token", "eos_token"))
     special = (*template.special, first, end)

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from attar.runtime.progress import Live
-    from attar.runtime.runner import Watch
+    from attar.runtime.runner import Reporter
 
 app = typer.Typer(
     add_completion=False,
@@ -42,7 +42,7 @@ def run_name(given: str) -> str:
     return Path(given).name.removesuffix(".yaml").removesuffix(".yml")
 
 
-def out(value: Any, as_json: bool, show: Any) -> None:
+def print_value(value: Any, as_json: bool, show: Any) -> None:
     """Print a value: as JSON for programs, else shown."""
     if as_json:
         sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
@@ -51,7 +51,7 @@ def out(value: Any, as_json: bool, show: Any) -> None:
 
 
 @contextmanager
-def watched(live: "Live | None") -> "Iterator[Watch]":
+def report_progress(live: "Live | None") -> "Iterator[Reporter]":
     """Who is told how it goes, if anybody; stopped, it says how to go on, and leaves the terminal as it was."""
     from attar.runtime.progress import Quiet
 

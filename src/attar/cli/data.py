@@ -5,16 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from attar.cli.app import JsonOption, app, out
+from attar.cli.app import JsonOption, app, print_value
 
 
 @app.command()
 def recipes(as_json: JsonOption = False) -> None:
     """List the recipes, their papers, roles and knobs."""
     from attar.cli.render import print_recipes
-    from attar.runtime.run_file import builtin, find_recipe, signature
+    from attar.runtime.run_file import builtin_recipes, find_recipe, roles_and_knobs
 
-    found = {name: find_recipe(name) for name in builtin()}
+    found = {name: find_recipe(name) for name in builtin_recipes()}
     lines = [
         {
             "recipe": name,
@@ -24,9 +24,9 @@ def recipes(as_json: JsonOption = False) -> None:
             "knobs": knobs,
         }
         for name, function in found.items()
-        for roles, knobs in [_parameters(function, *signature(function))]
+        for roles, knobs in [_parameters(function, *roles_and_knobs(function))]
     ]
-    out(lines, as_json, print_recipes)
+    print_value(lines, as_json, print_recipes)
 
 
 def _parameters(function: Any, roles: dict[str, bool], knobs: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -51,7 +51,7 @@ def convert(
     from attar.api.convert import convert as do_convert
     from attar.cli.render import print_conversion
 
-    out(do_convert(source, target, to, form, layout), as_json, print_conversion)
+    print_value(do_convert(source, target, to, form, layout), as_json, print_conversion)
 
 
 @app.command()
@@ -62,4 +62,4 @@ def filters(as_json: JsonOption = False) -> None:
     from attar.cli.render import print_filters
     from attar.stages.select.presets import FILTERS
 
-    out([{"filter": name, **asdict(one)} for name, one in FILTERS.items()], as_json, print_filters)
+    print_value([{"filter": name, **asdict(one)} for name, one in FILTERS.items()], as_json, print_filters)

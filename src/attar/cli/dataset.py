@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attar.cli.app import HOME, HomeOption, JsonOption, RunArgument, app, out, run_name
+from attar.cli.app import HOME, HomeOption, JsonOption, RunArgument, app, print_value, run_name
 
 
 @app.command()
@@ -26,7 +26,7 @@ def dataset(  # noqa: PLR0913 (a command's options)
     folder = write_dataset(Home(home), run_name(run_), out_, test=test, seed=seed, license_id=license_id)
     configs = read_json(folder / MARK)["configs"]
     told = {name: {key: config[key] for key in ("form", "rows", "refused")} for name, config in configs.items()}
-    out({"folder": str(folder), "configs": told}, as_json, _show_dataset)
+    print_value({"folder": str(folder), "configs": told}, as_json, _show_dataset)
 
 
 @app.command()
@@ -45,7 +45,7 @@ def push(  # noqa: PLR0913 (a command's options)
     from attar.runtime.home import Home
 
     sent = do_push(folder_of(given, Home(home)), repo, private=private, variable=variable, dry_run=dry_run)
-    out(sent, as_json, _show_push)
+    print_value(sent, as_json, _show_push)
 
 
 def _show_dataset(told: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attar.cli.app import HOME, HomeOption, JsonOption, app, out
+from attar.cli.app import HOME, HomeOption, JsonOption, app, print_value
 
 
 @app.command()
@@ -22,14 +22,14 @@ def doctor(
     from attar.engines.base import Spec
     from attar.engines.doctor.engine import examine
 
-    spec = role_of(model) or (Spec("http", model, {"url": url}) if url else Spec(kind, model))
+    spec = engine_of_role(model) or (Spec("http", model, {"url": url}) if url else Spec(kind, model))
     findings = [asdict(finding) for finding in examine(spec)]
-    out(findings, as_json, print_findings)
+    print_value(findings, as_json, print_findings)
     if not all(finding["good"] for finding in findings if finding["needed"]):
         raise typer.Exit(1)
 
 
-def role_of(given: str) -> Any:
+def engine_of_role(given: str) -> Any:
     """The engine that RUN.yaml:ROLE names; None for any other text."""
     from attar.core.errors import EngineError, did_you_mean
     from attar.runtime.run_file import read_run_file
@@ -63,7 +63,7 @@ def journal(
         opened.vacuum()
     told = opened.told()
     opened.close()
-    out(told, as_json, print_journal)
+    print_value(told, as_json, print_journal)
 
 
 @app.command()
@@ -77,10 +77,10 @@ def batches(
     from attar.core.errors import EngineError
     from attar.engines.registry import kind_of, open_engine
 
-    spec = role_of(engine)
+    spec = engine_of_role(engine)
     if spec is None or not kind_of(spec).batches:
         raise EngineError(f"{engine} is no engine of the kind batch; write it as RUN.yaml:ROLE")
     opened = open_engine(spec)
     if cancel:
         opened.cancel(cancel)
-    out(opened.listed(), as_json, print_batches)
+    print_value(opened.listed(), as_json, print_batches)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from attar.cli.app import JsonOption, app, out
+from attar.cli.app import JsonOption, app, print_value
 
 measures = typer.Typer(no_args_is_help=True, help="Measure models: win rates and scores, with their intervals.")
 app.add_typer(measures, name="eval")
@@ -36,7 +36,7 @@ def alpaca(  # noqa: PLR0913 (a command's options)
 
     battles = alpaca_files.read([*annotations, *(more or [])], against=against)
     found = alpaca_eval.figures(battles, bootstrap=bootstrap, seed=seed, difficulty_of=difficulty_of)
-    out(found.to_dicts(), as_json, print_win_rates)
+    print_value(found.to_dicts(), as_json, print_win_rates)
 
 
 @measures.command()
@@ -59,4 +59,4 @@ def arena(
 
     battles = arena_files.battles(judgments, answers=answers or [], baseline=baseline)
     found = arena_scores.figures(battles, style=MARKS if answers else (), bootstrap=bootstrap, seed=seed)
-    out(found.to_dicts(), as_json, print_figures)
+    print_value(found.to_dicts(), as_json, print_figures)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attar.cli.app import HOME, HomeOption, JsonOption, RunArgument, app, out, run_name
+from attar.cli.app import HOME, HomeOption, JsonOption, RunArgument, app, print_value, run_name
 
 
 @app.command()
@@ -23,4 +23,4 @@ def export(
 
     name = run_name(run_)
     commands = do_export(Home(home), name, form, target or Path(f"{name}-{form}"), base)
-    out({"commands": commands}, as_json, lambda found: typer.echo("\n".join(found["commands"])))
+    print_value({"commands": commands}, as_json, lambda found: typer.echo("\n".join(found["commands"])))

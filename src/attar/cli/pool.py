@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, out, watched
+from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, print_value, report_progress
 
 if TYPE_CHECKING:
     from attar.api.pool.output import Target
-    from attar.api.pool.run import Choice
+    from attar.api.pool.run import PoolCommand
     from attar.engines.base import Spec
 
 PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="chat data of any format: a file, a folder, owner/name")]
@@ -57,13 +57,19 @@ def score(  # noqa: PLR0913 (a command's options)
 ) -> None:
     """Score every row of a pool; scores become columns, null with a reason where there is none."""
     from attar.api.pool.output import Target
-    from attar.api.pool.recipes import graders_of, scoring
-    from attar.api.pool.run import Choice
+    from attar.api.pool.recipes import find_graders, scoring
+    from attar.api.pool.run import PoolCommand
 
     wanted = [word.strip() for word in what.split(",")]
-    graders, trained = graders_of(wanted, [_spec(one, url, kind) for one in model], question or [])
-    choice = Choice(scoring, pool, form, graders, {"trained": trained}, max_failures=max_failures)
-    go(choice, home, quiet or as_json, Target(out_, to), lambda told: out({**told, "notes": []}, as_json, show))
+    graders, trained = find_graders(wanted, [_engine_spec(one, url, kind) for one in model], question or [])
+    choice = PoolCommand(scoring, pool, form, graders, {"trained": trained}, max_failures=max_failures)
+    run_and_print(
+        choice,
+        home,
+        quiet or as_json,
+        Target(out_, to),
+        lambda told: print_value({**told, "notes": []}, as_json, print_pool_summary),
+    )
 
 
 @app.command()
@@ -84,27 +90,37 @@ def embed(  # noqa: PLR0913 (a command's options)
     """Give every row of a pool a vector, as the column `embedding`."""
     from attar.api.pool.output import Target
     from attar.api.pool.recipes import embedding
-    from attar.api.pool.run import Choice
+    from attar.api.pool.run import PoolCommand
     from attar.core.errors import RecipeError
 
-    if own_vectors(model) is not None:
+    if vector_column(model) is not None:
         raise RecipeError(f"--with {model!r}: those vectors are there already; name a model, or letters")
-    choice = Choice(embedding, pool, form, embedder_of(model, url, kind), {"on": compared_by(on)}, max_failures=max_failures)
-    notes = [embedded_by(model)]
-    go(choice, home, quiet or as_json, Target(out_, to), lambda told: out({**told, "notes": notes}, as_json, show))
+    choice = PoolCommand(
+        embedding, pool, form, find_embedder(model, url, kind), {"on": check_compared_text(on)}, max_failures=max_failures
+    )
+    notes = [embedding_note(model)]
+    run_and_print(
+        choice,
+        home,
+        quiet or as_json,
+        Target(out_, to),
+        lambda told: print_value({**told, "notes": notes}, as_json, print_pool_summary),
+    )
 
 
-def go(choice: "Choice", home: Path, quiet: bool, target: "Target", tell: Callable[[dict[str, Any]], None]) -> None:
+def run_and_print(
+    choice: "PoolCommand", home: Path, quiet: bool, target: "Target", tell: Callable[[dict[str, Any]], None]
+) -> None:
     """Carry a choice out and tell what came of it."""
-    from attar.api.pool.run import Brief, carry_out
+    from attar.api.pool.run import PoolProgress, run_pool_command
     from attar.runtime.home import Home
 
-    with watched(None if quiet else Brief()) as watch:
-        told = carry_out(choice, Home(home), watch, target)
+    with report_progress(None if quiet else PoolProgress()) as watch:
+        told = run_pool_command(choice, Home(home), watch, target)
     tell(told)
 
 
-def one_of(option: str, given: str, known: tuple[str, ...]) -> str:
+def check_choice(option: str, given: str, known: tuple[str, ...]) -> str:
     """A word, if the option knows it."""
     from attar.core.errors import RecipeError, did_you_mean
 
@@ -113,22 +129,22 @@ def one_of(option: str, given: str, known: tuple[str, ...]) -> str:
     return given
 
 
-def compared_by(given: str) -> str:
+def check_compared_text(given: str) -> str:
     """What --on says."""
-    return one_of("--on", given, ("conversation", "prompt", "response"))
+    return check_choice("--on", given, ("conversation", "prompt", "response"))
 
 
-def embedder_of(given: str, url: str | None, kind: str) -> "dict[str, Spec]":
+def find_embedder(given: str, url: str | None, kind: str) -> "dict[str, Spec]":
     """The engine that embeds; none for letters, or where the pool has the vectors."""
     from attar.core.errors import RecipeError
 
-    bare = given == "letters" or own_vectors(given) is not None
+    bare = given == "letters" or vector_column(given) is not None
     if bare and url:
         raise RecipeError(f"--url is a server's, and {given} needs none: name its model too")
-    return {} if bare else {"embedder": _spec(given, url, kind)}
+    return {} if bare else {"embedder": _engine_spec(given, url, kind)}
 
 
-def own_vectors(given: str) -> str | None:
+def vector_column(given: str) -> str | None:
     """The column of the pool that `column:NAME` names."""
     from attar.core.errors import RecipeError
 
@@ -140,32 +156,32 @@ def own_vectors(given: str) -> str | None:
     return name
 
 
-def _spec(given: str, url: str | None, kind: str) -> "Spec":
+def _engine_spec(given: str, url: str | None, kind: str) -> "Spec":
     """The engine of RUN.yaml:ROLE, of a server's model, or of a model in this process."""
-    from attar.cli.engines import role_of
+    from attar.cli.engines import engine_of_role
     from attar.engines.base import Spec
 
-    return role_of(given) or (Spec("http", given, {"url": url}) if url else Spec(kind, given))
+    return engine_of_role(given) or (Spec("http", given, {"url": url}) if url else Spec(kind, given))
 
 
-def notes_on(by: str | None, tokens: float | None, cost: str | None, embedder: str | None) -> list[str]:
+def collect_notes(by: str | None, tokens: float | None, cost: str | None, embedder: str | None) -> list[str]:
     """What a reader of the figures must know."""
     from attar.api.pool.recipes import TOKENS
 
     notes = ["no --by: the pool's own order counts, the earlier the better"] if by is None else []
     notes += [f"tokens counted as {TOKENS}"] if tokens is not None and cost is None else []
-    return notes + ([embedded_by(embedder)] if embedder else [])
+    return notes + ([embedding_note(embedder)] if embedder else [])
 
 
-def embedded_by(embedder: str) -> str:
+def embedding_note(embedder: str) -> str:
     """What the vectors say, and whose they are."""
     if embedder == "letters":
         return "embedded by letters: alike is alike in wording, not in meaning"
-    column = own_vectors(embedder)
+    column = vector_column(embedder)
     return f"alike by the vectors in POOL's column {column!r}" if column else f"embedded by {embedder}"
 
 
-def show(told: dict[str, Any]) -> None:
+def print_pool_summary(told: dict[str, Any]) -> None:
     """What became of a pool."""
     say = sys.stdout.write
     say(f"{told['rows']:>11,}  rows in {told['source']}\n")

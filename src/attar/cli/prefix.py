@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attar.cli.app import JsonOption, app, out
+from attar.cli.app import JsonOption, app, print_value
 from attar.core.errors import EngineError
 
 
@@ -34,10 +34,10 @@ def prefix(
     _check(template)
     start = templates.prefix(template, system)
     talk: list[templates.Message] = [] if system is None else [{"role": "system", "content": system}]
-    talk += templates.answered()
+    talk += templates.example_conversation()
     next_turn = templates.next_turn_prefix(template, talk).text.rpartition(talk[-1]["content"])[2]
     found = {"prefix": start.text, "next_turn_prefix": next_turn, "stops": list(start.stops), "bos": templates.bos(template)}
-    out(found, as_json, _show)
+    print_value(found, as_json, _show)
 
 
 def _check(template: Any) -> None:
@@ -52,15 +52,15 @@ def _check(template: Any) -> None:
 
 def _path(model: str) -> Path:
     """A file or folder as it is, a pocket model's folder, or the template files of a hub's model."""
-    from attar.engines.local.engine import where
-    from attar.engines.local.hub import template_folder
+    from attar.engines.local.engine import find_model_folder
+    from attar.engines.local.hub import fetch_template
 
     path = Path(model).expanduser()
     if path.exists():
         return path
     if path.suffix in (".jinja", ".json"):
         raise EngineError(f"{model} does not exist")
-    return where(model) or template_folder(model)
+    return find_model_folder(model) or fetch_template(model)
 
 
 def _show(found: dict[str, Any]) -> None:

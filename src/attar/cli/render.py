@@ -6,15 +6,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from attar.core.format import format_dollars, format_seconds
 from attar.engines.journal import Journal
-from attar.engines.meter import Spent
-from attar.runtime.home import Home, card, progress_of, run_record
+from attar.engines.meter import Usage
+from attar.runtime.home import Home, count_done_rows, read_card, run_record
 from attar.runtime.plan import Estimate
 
 _console = Console(highlight=False, emoji=False)
 
 
-def grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
+def make_grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
     """A table; columns named in `right` hold numbers."""
     made = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
@@ -33,13 +34,11 @@ def _number(value: float | None) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return "-" if seconds is None else format_seconds(seconds)
 
 
 def _money(value: float | None) -> str:
-    return "" if value is None else f"${value:,.2f}" if value >= 100 else f"${value:,.4f}"
+    return "" if value is None else format_dollars(value)
 
 
 def print_recipes(lines: list[dict[str, Any]]) -> None:
@@ -80,7 +79,7 @@ def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
 
 def print_plan(lines: list[dict[str, Any]]) -> None:
     """A plan, and its sums."""
-    table = grid(
+    table = make_grid(
         "",
         "step",
         "stage",
@@ -121,7 +120,7 @@ def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
                 "run": record["name"],
                 "recipe": record["recipe"],
                 "steps": len(record["steps"]),
-                "done": sum(card(home.steps / step["folder"]) is not None for step in record["steps"]),
+                "done": sum(read_card(home.steps / step["folder"]) is not None for step in record["steps"]),
                 "started": record["started"],
                 "finished": record["finished"],
             }
@@ -134,9 +133,9 @@ def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
         journal.close()
     for step in record["steps"]:
         folder = home.steps / step["folder"]
-        found = card(folder)
+        found = read_card(folder)
         keys = ("rows", "failed", "errors", "cost")
-        begun = progress_of(folder)
+        begun = count_done_rows(folder)
         state = {"state": "done", **{key: found.get(key) for key in keys}} if found else None
         state = state or {"state": "begun" if begun else "to do", "rows": begun}
         lines.append(
@@ -146,15 +145,15 @@ def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
                 "engine": step["engine"],
                 "role": step.get("role"),
                 **state,
-                **_took(spent, step),
+                **_spent_of(spent, step),
             }
         )
     return lines
 
 
-def _took(spent: dict[tuple[str, str], Spent], step: dict[str, Any]) -> dict[str, int]:
+def _spent_of(spent: dict[tuple[str, str], Usage], step: dict[str, Any]) -> dict[str, int]:
     """What a step has taken in all tries of the run, finished or not."""
-    found = spent.get((step["folder"], step["engine"] or ""), Spent())
+    found = spent.get((step["folder"], step["engine"] or ""), Usage())
     return {"asked": found.asked, "recalled": found.recalled, "tokens_in": found.tokens_in, "tokens_out": found.tokens_out}
 
 
@@ -164,14 +163,14 @@ def print_status(lines: list[dict[str, Any]]) -> None:
         _console.print("no runs yet")
         return
     if "run" in lines[0]:
-        table = grid("run", "recipe", "steps", "started", "finished")
+        table = make_grid("run", "recipe", "steps", "started", "finished")
         for line in lines:
             table.add_row(
                 line["run"], line["recipe"], f"{line['done']} of {line['steps']}", line["started"], line["finished"] or "-"
             )
     else:
         numbers = ("rows", "asked", "tokens in", "out", "cost")
-        table = grid("step", "role", "state", *numbers, "failed", right=numbers)
+        table = make_grid("step", "role", "state", *numbers, "failed", right=numbers)
         for line in lines:
             worst = ", ".join(f"{count} {reason}" for reason, count in line.get("errors", {}).items())
             counts = [_number(line[key] or None) for key in ("rows", "asked", "tokens_in", "tokens_out")]
@@ -179,17 +178,17 @@ def print_status(lines: list[dict[str, Any]]) -> None:
     _console.print(table)
 
 
-def print_story(chapters: list[dict[str, Any]]) -> None:
+def print_history(chapters: list[dict[str, Any]]) -> None:
     """A row's chapters."""
     for chapter in chapters:
         engine = f" by {chapter['engine']}" if chapter["engine"] else ""
         _console.print(f"[bold]{chapter['step']}[/] [dim]{chapter['stage']}{escape(engine)}, row {escape(chapter['id'])}[/]")
         for key, value in chapter["values"].items():
             if value is not None:
-                _console.print(f"    {key}: {escape(_brief(value))}")
+                _console.print(f"    {key}: {escape(_shorten(value))}")
 
 
-def _brief(value: Any) -> str:
+def _shorten(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict) and "role" in value[0]:
         return " | ".join(f"{turn['role']}: {turn['content']}" for turn in value)
     if isinstance(value, list) and len(value) > 8 and all(isinstance(item, int | float) for item in value):
@@ -210,7 +209,7 @@ def print_conversion(found: dict[str, Any]) -> None:
 
 def print_findings(findings: list[dict[str, Any]]) -> None:
     """What the doctor found."""
-    table = grid("", "what", "")
+    table = make_grid("", "what", "")
     for finding in findings:
         table.add_row("[green]✓[/]" if finding["good"] else "[red]✗[/]", finding["what"], escape(finding["told"]))
     _console.print(table)
@@ -237,7 +236,7 @@ def print_journal(told: dict[str, Any]) -> None:
 
 def print_batches(lines: list[dict[str, Any]]) -> None:
     """The batches at an API."""
-    table = grid("batch", "status", "done", "failed", "of", right=("done", "failed", "of"))
+    table = make_grid("batch", "status", "done", "failed", "of", right=("done", "failed", "of"))
     for line in lines:
         counts = line.get("request_counts") or {}
         table.add_row(

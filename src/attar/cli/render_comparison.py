@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from attar.core.format import format_dollars, format_seconds
+
 _console = Console(highlight=False, emoji=False)  # RUN:x: is no emoji, nor is what a model wrote
-_CALLED = {"correct": "accuracy", "preference": "win rate", "score": "mean score"}
-_MOST = 700
+_OUTCOME_NAMES = {"correct": "accuracy", "preference": "win rate", "score": "mean score"}
+_MAX_CHARS = 700
 """Characters of a prompt or a response that are shown."""
 
 Line = Mapping[str, Any]
@@ -19,13 +21,13 @@ def print_comparison(told: Mapping[str, Any]) -> None:
     """A comparison as plain data: scores, groups, what it took, answers to look at."""
     names = [line["id"] for line in told["sides"]]
     _print_heading(told, names)
-    _console.print(_scores(told, names))
+    _console.print(_score_grid(told, names))
     for by in dict.fromkeys(line["by"] for line in told["figures"] if line["by"] != "all"):
         for name in names[1:]:
             _console.print()
-            _console.print(_groups(told, names[0], name, by))
+            _console.print(_group_grid(told, names[0], name, by))
     _console.print()
-    _console.print(_took(told, names))
+    _console.print(_cost_grid(told, names))
     _print_notes(told)
     for name in names[1:]:
         _print_examples(told, names[0], name)
@@ -46,70 +48,74 @@ def _print_heading(told: Mapping[str, Any], names: Sequence[str]) -> None:
     _console.print()
 
 
-def _scores(told: Mapping[str, Any], names: Sequence[str]) -> Grid:
-    grid = _grid("side", _CALLED[told["outcome"]], "over the first", "won", "lost", "p")
+def _score_grid(told: Mapping[str, Any], names: Sequence[str]) -> Grid:
+    grid = _make_grid("side", _OUTCOME_NAMES[told["outcome"]], "over the first", "won", "lost", "p")
     for name in names:
-        score, lead = (_find(told, name, "all", "all", figure) for figure in ("score", "lead"))
-        own = f"{_value(told, score['value'])} ({_between(told, score)})"
-        _add_figures(grid, name, own, *_lead(told, lead), _chance(lead["p"]) if lead else "")
+        score, lead = (_find_figure(told, name, "all", "all", figure) for figure in ("score", "lead"))
+        own = f"{_format_value(told, score['value'])} ({_format_interval(told, score)})"
+        _add_figures(grid, name, own, *_format_lead(told, lead), _format_p(lead["p"]) if lead else "")
     return grid
 
 
-def _groups(told: Mapping[str, Any], first: str, name: str, by: str) -> Grid:
-    grid = _grid(by, "questions", *(side.replace(":", ":\n") for side in (first, name)), "over the first", "won", "lost")
+def _group_grid(told: Mapping[str, Any], first: str, name: str, by: str) -> Grid:
+    grid = _make_grid(by, "questions", *(side.replace(":", ":\n") for side in (first, name)), "over the first", "won", "lost")
     for group in dict.fromkeys(line["group"] for line in told["figures"] if line["by"] == by):
-        scores = [_value(told, _find(told, side, by, group, "score")["value"]) for side in (first, name)]
-        lead = _find(told, name, by, group, "lead")
-        _add_figures(grid, group, f"{lead['count']:,}", *scores, *_lead(told, lead))
+        scores = [_format_value(told, _find_figure(told, side, by, group, "score")["value"]) for side in (first, name)]
+        lead = _find_figure(told, name, by, group, "lead")
+        _add_figures(grid, group, f"{lead['count']:,}", *scores, *_format_lead(told, lead))
     return grid
 
 
-def _lead(told: Mapping[str, Any], lead: Line | None) -> list[str]:
+def _format_lead(told: Mapping[str, Any], lead: Line | None) -> list[str]:
     """How far it is ahead, and how many it won and lost."""
     if lead is None:
         return [""] * 3
-    return [f"{_value(told, lead['value'], '+')} ({_between(told, lead, '+')})", f"{lead['wins']:,}", f"{lead['losses']:,}"]
+    return [
+        f"{_format_value(told, lead['value'], '+')} ({_format_interval(told, lead, '+')})",
+        f"{lead['wins']:,}",
+        f"{lead['losses']:,}",
+    ]
 
 
 def _add_figures(grid: Grid, name: str, *figures: str) -> None:
     grid.add_row(escape(name), *(figure.replace(" ", "\N{NO-BREAK SPACE}") for figure in figures))  # headings fold, figures not
 
 
-def _took(told: Mapping[str, Any], names: Sequence[str]) -> Grid:
+def _cost_grid(told: Mapping[str, Any], names: Sequence[str]) -> Grid:
     """A column for each side: what its model was trained on, what making it and asking it took, what a point cost."""
     grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column("what it took", no_wrap=True)
     for name in names:
         grid.add_column(escape(name), overflow="fold")
-    lengths = [_find(told, name, "all", "all", "length") for name in names]
-    _add(grid, "characters", [f"{length['value']:,.0f} an answer" if length else "" for length in lengths])
-    for what, of in (("trained on", _rows), ("tokens of these", _tokens)):
-        _add(grid, what, [of([line for line in told["trained"] if line["side"] == name]) for name in names])
+    lengths = [_find_figure(told, name, "all", "all", "length") for name in names]
+    _add_row(grid, "characters", [f"{length['value']:,.0f} an answer" if length else "" for length in lengths])
+    for what, of in (("trained on", _format_rows), ("tokens of these", _format_tokens)):
+        _add_row(grid, what, [of([line for line in told["trained"] if line["side"] == name]) for name in names])
     for what, words in (("making", "making"), ("exam", "exam"), ("run", "whole run")):
         found = [next((line for line in told["taken"] if (line["side"], line["what"]) == (name, what)), None) for name in names]
-        _add(grid, f"{words}: asked", [_asked(line) for line in found])
-        _add(
+        _add_row(grid, f"{words}: asked", [_format_requests(line) for line in found])
+        _add_row(
             grid,
             f"{words}: tokens",
             [f"{line['tokens_in']:,} in, {line['tokens_out']:,} out" if line else "" for line in found],
         )
-        _add(grid, f"{words}: cost", [_cost(line) for line in found])
-        _add(grid, f"{words}: time", [_time(line["seconds"]) if line else "" for line in found])
+        _add_row(grid, f"{words}: cost", [_format_cost(line) for line in found])
+        _add_row(grid, f"{words}: time", [format_seconds(line["seconds"]) if line else "" for line in found])
     for figure, words in (("gain", "points over base"), ("cost per point",) * 2, ("tokens per point",) * 2):
-        _add(grid, words, [_worth(told, name, figure) for name in names])
+        _add_row(grid, words, [_format_worth(told, name, figure) for name in names])
     return grid
 
 
-def _add(grid: Grid, what: str, cells: Sequence[str]) -> None:
+def _add_row(grid: Grid, what: str, cells: Sequence[str]) -> None:
     if any(cells):
         grid.add_row(what, *map(escape, cells))
 
 
-def _rows(lines: Sequence[Line]) -> str:
+def _format_rows(lines: Sequence[Line]) -> str:
     return ", then ".join(f"{line['rows']:,} {'pairs' if '.prefer.' in line['stage'] else 'rows'}" for line in lines)
 
 
-def _tokens(lines: Sequence[Line]) -> str:
+def _format_tokens(lines: Sequence[Line]) -> str:
     known = lines and all(line["tokens"] is not None for line in lines)
     return (
         ", then ".join(f"{'about ' if line['counted'] < line['rows'] else ''}{line['tokens']:,}" for line in lines)
@@ -118,22 +124,22 @@ def _tokens(lines: Sequence[Line]) -> str:
     )
 
 
-def _asked(line: Line | None) -> str:
+def _format_requests(line: Line | None) -> str:
     if line is None or not line["asked"] + line["recalled"]:
         return ""
     return f"{line['asked']:,}" + (f" (and {line['recalled']:,} from the journal)" if line["recalled"] else "")
 
 
-def _cost(line: Line | None) -> str:
+def _format_cost(line: Line | None) -> str:
     if line is None:
         return ""
-    known = "" if line["cost"] is None else f"${line['cost']:,.4f}"
+    known = "" if line["cost"] is None else format_dollars(line["cost"])
     some = line["unpriced"][:3]
     unknown = f"no price is known for {', '.join(some)}{', ...' if some != line['unpriced'] else ''}" if some else ""
     return "; ".join(filter(None, (known, unknown)))
 
 
-def _worth(told: Mapping[str, Any], name: str, figure: str) -> str:
+def _format_worth(told: Mapping[str, Any], name: str, figure: str) -> str:
     line = next((line for line in told["worth"] if (line["side"], line["figure"]) == (name, figure)), None)
     if line is None:
         return ""
@@ -141,9 +147,9 @@ def _worth(told: Mapping[str, Any], name: str, figure: str) -> str:
         return "nothing was gained"
     if figure == "gain":
         return f"{line['value']:+.1f} ({line['low']:+.1f} to {line['high']:+.1f})"
-    sign, digits = ("$", 4) if figure == "cost per point" else ("", 0)
-    most = f"to {sign}{line['high']:,.{digits}f}" if line["high"] is not None else "or more"
-    return f"{sign}{line['value']:,.{digits}f} ({sign}{line['low']:,.{digits}f} {most})"
+    amount = format_dollars if figure == "cost per point" else "{:,.0f}".format
+    most = f"to {amount(line['high'])}" if line["high"] is not None else "or more"
+    return f"{amount(line['value'])} ({amount(line['low'])} {most})"
 
 
 def _print_notes(told: Mapping[str, Any]) -> None:
@@ -164,46 +170,44 @@ def _print_examples(told: Mapping[str, Any], first: str, name: str) -> None:
         for line in found:
             labels = ", ".join(filter(None, (line["category"], line["level"])))
             _console.print(
-                f"\n[dim]{escape(str(line['of']))}{f' ({escape(labels)})' if labels else ''}[/]\n{_text(line['prompt'])}"
+                f"\n[dim]{escape(str(line['of']))}{f' ({escape(labels)})' if labels else ''}[/]\n{_format_text(line['prompt'])}"
             )
             for who, value, said in ((first, "first_value", "first_response"), (name, "value", "response")):
-                _console.print(f"  [bold]{escape(who)}[/] [dim]{_mark(told, line[value])}[/]: {_text(line[said])}")
+                _console.print(
+                    f"  [bold]{escape(who)}[/] [dim]{_format_mark(told, line[value])}[/]: {_format_text(line[said])}"
+                )
 
 
-def _mark(told: Mapping[str, Any], value: float) -> str:
+def _format_mark(told: Mapping[str, Any], value: float) -> str:
     if told["outcome"] == "correct" and value in (0.0, 1.0):
         return "right" if value else "wrong"
     return f"{value:.3g}"
 
 
-def _text(said: str | None) -> str:
-    return "[dim]no answer[/]" if said is None else escape(said if len(said) <= _MOST else f"{said[:_MOST]} ...")
+def _format_text(said: str | None) -> str:
+    return "[dim]no answer[/]" if said is None else escape(said if len(said) <= _MAX_CHARS else f"{said[:_MAX_CHARS]} ...")
 
 
-def _find(told: Mapping[str, Any], *place: str) -> Any:
+def _find_figure(told: Mapping[str, Any], *place: str) -> Any:
     keys = ("side", "by", "group", "figure")
     return next((line for line in told["figures"] if tuple(line[key] for key in keys) == place), None)
 
 
-def _value(told: Mapping[str, Any], value: float, sign: str = "") -> str:
+def _format_value(told: Mapping[str, Any], value: float, sign: str = "") -> str:
     if told["outcome"] == "score":
         return f"{value + 0.0:{sign}.2f}"
     return f"{round(100 * value, 1) + 0.0:{sign}.1f}" + ("" if sign else "%")  # no -0.0
 
 
-def _between(told: Mapping[str, Any], line: Line, sign: str = "") -> str:
-    return " to ".join(_value(told, line[end], sign).removesuffix("%") for end in ("low", "high"))
+def _format_interval(told: Mapping[str, Any], line: Line, sign: str = "") -> str:
+    return " to ".join(_format_value(told, line[end], sign).removesuffix("%") for end in ("low", "high"))
 
 
-def _chance(p: float) -> str:
+def _format_p(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _time(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _grid(first: str, *columns: str) -> Grid:
+def _make_grid(first: str, *columns: str) -> Grid:
     grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(first, overflow="fold")
     for column in columns:

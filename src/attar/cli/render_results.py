@@ -7,12 +7,12 @@ import polars as pl
 from rich.console import Console
 from rich.markup import escape
 
-from attar.cli.render import grid
+from attar.cli.render import make_grid
 from attar.core.table import read
 
 _console = Console(highlight=False, emoji=False)
-_SAID = ("id", "figure", "value", "low", "high", "count", "asked", "order", "date", "published_se", "controlled_by")
-_MOST = 24
+_FIGURE_COLUMNS = ("id", "figure", "value", "low", "high", "count", "asked", "order", "date", "published_se", "controlled_by")
+_MAX_LINES = 24
 Line = Mapping[str, Any]
 
 
@@ -33,7 +33,7 @@ def print_results(record: dict[str, Any], quiet: bool) -> None:
 
 def print_scores(scores: pl.DataFrame) -> None:
     """Accuracy by arm, with intervals."""
-    table = grid("arm", "accuracy", "95% interval", *(f"{level}" for level in _levels(scores)), "first arm leads by")
+    table = make_grid("arm", "accuracy", "95% interval", *(f"{level}" for level in _levels(scores)), "first arm leads by")
     for arm in scores["arm"].unique(maintain_order=True):
         rows = {row["level"]: row for row in scores.filter(pl.col("arm") == arm).to_dicts()}
         whole = rows["all"]
@@ -54,16 +54,16 @@ def _levels(scores: pl.DataFrame) -> list[str]:
 
 def print_figures(lines: Sequence[Line], title: str = "") -> None:
     """A line for each figure, with what names it: model, category, judge and so on, where they are not all the same."""
-    names = [name for name in (lines[0] if lines else ()) if name not in _SAID and _texts(lines, name)]
+    names = [name for name in (lines[0] if lines else ()) if name not in _FIGURE_COLUMNS and _holds_texts(lines, name)]
     apart = [name for name in names if len({line[name] for line in lines}) > 1]
-    table = grid(*apart, "figure", "value", "95% interval", "of", right=("value", "95% interval", "of"))
-    for line in lines[:_MOST]:
+    table = make_grid(*apart, "figure", "value", "95% interval", "of", right=("value", "95% interval", "of"))
+    for line in lines[:_MAX_LINES]:
         said = (escape(str(line[name] or "")) for name in apart)
-        table.add_row(*said, line["figure"], number(line, 3), interval(line, 3), f"{line['count'] or 0:,}")
+        table.add_row(*said, line["figure"], format_number(line, 3), format_interval(line, 3), f"{line['count'] or 0:,}")
     _console.print(f"\n[bold]{escape(title)}[/]" if title else "")
     _console.print(table)
-    if len(lines) > _MOST:
-        _console.print(f"and {len(lines) - _MOST} more lines")
+    if len(lines) > _MAX_LINES:
+        _console.print(f"and {len(lines) - _MAX_LINES} more lines")
     judges = {f"{line['judge']} ({line['order'] or 'one answer at a time'})" for line in lines if line.get("judge")}
     if judges:
         _console.print(f"judged by {escape('; '.join(sorted(judges)))}", soft_wrap=True)
@@ -76,12 +76,19 @@ def print_win_rates(lines: Sequence[Line]) -> None:
         by_model.setdefault(line["id"].rpartition("/")[0], {})[line["figure"]] = line
     told = sorted(by_model.items(), key=lambda item: -(item[1]["lc_win_rate"]["value"] or 0))
     numbers = ("LC", "95%", "s.e.", "win rate", "95% ", "discrete", "length")
-    table = grid("model", *numbers, right=numbers)
+    table = make_grid("model", *numbers, right=numbers)
     for name, found in told:
         lc, raw = found["lc_win_rate"], found["win_rate"]
         error = "-" if lc["published_se"] is None else f"{lc['published_se']:.2f}"
-        rates = (number(lc), interval(lc), error, number(raw), interval(raw), number(found["discrete_win_rate"]))
-        table.add_row(escape(name), *rates, number(found["avg_length"], 0))
+        rates = (
+            format_number(lc),
+            format_interval(lc),
+            error,
+            format_number(raw),
+            format_interval(raw),
+            format_number(found["discrete_win_rate"]),
+        )
+        table.add_row(escape(name), *rates, format_number(found["avg_length"], 0))
     _console.print(table)
     counts = sorted({found["win_rate"]["count"] for _, found in told})
     battles = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
@@ -91,17 +98,17 @@ def print_win_rates(lines: Sequence[Line]) -> None:
         _console.print(escape(remark), soft_wrap=True)
 
 
-def number(line: Line | None, digits: int = 1) -> str:
+def format_number(line: Line | None, digits: int = 1) -> str:
     """A figure alone."""
     return "-" if line is None or line["value"] is None else f"{line['value']:.{digits}f}"
 
 
-def interval(line: Line | None, digits: int = 1) -> str:
+def format_interval(line: Line | None, digits: int = 1) -> str:
     """The interval of a figure."""
     return "" if line is None or line["low"] is None else f"{line['low']:.{digits}f} to {line['high']:.{digits}f}"
 
 
-def _texts(lines: Sequence[Line], name: str) -> bool:
+def _holds_texts(lines: Sequence[Line], name: str) -> bool:
     return all(isinstance(line[name], str | None) for line in lines)
 
 

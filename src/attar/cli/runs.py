@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, RunArgument, RunFileArgument, app, out, run_name, watched
+from attar.cli.app import (
+    HOME,
+    HomeOption,
+    JsonOption,
+    QuietOption,
+    RunArgument,
+    RunFileArgument,
+    app,
+    print_value,
+    report_progress,
+    run_name,
+)
 
 
 @app.command()
@@ -22,7 +33,7 @@ def plan(
     from attar.runtime.run_file import read_run_file
 
     estimates = make_plan(read_run_file(file).trace(), Home(home), probe)
-    out(plan_lines(estimates), as_json, print_plan)
+    print_value(plan_lines(estimates), as_json, print_plan)
 
 
 @app.command()
@@ -39,9 +50,9 @@ def run(
     from attar.runtime.progress import Live
     from attar.runtime.run_file import read_run_file
 
-    with watched(None if quiet or as_json else Live()) as watch:
+    with report_progress(None if quiet or as_json else Live()) as watch:
         results = start(read_run_file(file), Home(home), watch)
-    out(results, as_json, lambda found: print_results(found, quiet))
+    print_value(results, as_json, lambda found: print_results(found, quiet))
 
 
 @app.command()
@@ -63,7 +74,7 @@ def status(
     from attar.cli.render import print_status, status_lines
     from attar.runtime.home import Home
 
-    out(status_lines(Home(home), run_name(run_) if run_ else None), as_json, print_status)
+    print_value(status_lines(Home(home), run_name(run_) if run_ else None), as_json, print_status)
 
 
 @app.command()
@@ -73,24 +84,24 @@ def why(
     """Tell a row's whole story: who wrote it, every score, why it was kept or dropped."""
     from dataclasses import asdict
 
-    from attar.cli.render import print_story
+    from attar.cli.render import print_history
     from attar.runtime.home import Home
-    from attar.runtime.row_history import story
+    from attar.runtime.row_history import history_of
 
-    out([asdict(chapter) for chapter in story(Home(home), run_name(run_), row)], as_json, print_story)
+    print_value([asdict(chapter) for chapter in history_of(Home(home), run_name(run_), row)], as_json, print_history)
 
 
 @app.command()
 def report(
     names: Annotated[list[str], typer.Argument(metavar="RUN", help="a run's name, or its run file; several are compared")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="where to write; beside the run if not given")] = None,
+    out_: Annotated[Path | None, typer.Option("-o", "--out", help="where to write; beside the run if not given")] = None,
     home: HomeOption = HOME,
 ) -> None:
     """Write a run's report, or one of several runs of a recipe side by side: one HTML file that opens offline."""
     from attar.outputs.report.page import write_report
     from attar.runtime.home import Home
 
-    print(write_report(Home(home), *map(run_name, names), out=out))  # noqa: T201 (its output is its result)
+    print(write_report(Home(home), *map(run_name, names), out=out_))  # noqa: T201 (its output is its result)
 
 
 @app.command()
@@ -105,7 +116,7 @@ def compare(
     from attar.outputs.compare.compare import compare as together
     from attar.runtime.home import Home
 
-    out(together(Home(home), *map(_side_name, names), most=examples).plain(), as_json, print_comparison)
+    print_value(together(Home(home), *map(_side_name, names), most=examples).plain(), as_json, print_comparison)
 
 
 def _side_name(given: str) -> str:
@@ -125,4 +136,4 @@ def gc(
     from attar.runtime.home import Home, collect_garbage
 
     found = [{"step": name, "bytes": size} for name, size in collect_garbage(Home(home), really=really)]
-    out(found, as_json, lambda lines: print_garbage(lines, really))
+    print_value(found, as_json, lambda lines: print_garbage(lines, really))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, out
+from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, print_value
 from attar.cli.pool import (
     ByOption,
     EmbedOption,
@@ -17,13 +17,13 @@ from attar.cli.pool import (
     ToOption,
     UrlOption,
     VerdictsOption,
-    compared_by,
-    embedder_of,
-    go,
-    notes_on,
-    one_of,
-    own_vectors,
-    show,
+    check_choice,
+    check_compared_text,
+    collect_notes,
+    find_embedder,
+    print_pool_summary,
+    run_and_print,
+    vector_column,
 )
 
 
@@ -60,7 +60,7 @@ def select(  # noqa: PLR0913 (a command's options)
     """Keep the best rows of a pool that are new and differ, with a reason for every row that is dropped."""
     from attar.api.pool.output import Target
     from attar.api.pool.recipes import DIVERSE, TOKENS, selection
-    from attar.api.pool.run import Choice
+    from attar.api.pool.run import PoolCommand
     from attar.core.errors import RecipeError
 
     if keep is not None and tokens is not None:
@@ -69,15 +69,15 @@ def select(  # noqa: PLR0913 (a command's options)
         raise RecipeError("--cost says what a row takes of --tokens: give --tokens too")
     if per is not None and keep is None and tokens is None:
         raise RecipeError("--per shares what is kept: give --keep or --tokens too")
-    dedups = _dedups(dedup)
-    diverse_at = (DIVERSE if alike is None else _limit("--alike", alike)) if diverse or alike is not None else None
+    dedups = _parse_dedups(dedup)
+    diverse_at = (DIVERSE if alike is None else _check_limit("--alike", alike)) if diverse or alike is not None else None
     if not (where or dedups or diverse_at is not None or keep is not None or tokens is not None):
         raise RecipeError("nothing to select by: give --keep, --tokens, --where, --dedup or --diverse")
     vectors = "semantic" in dedups or diverse_at is not None
     if embed != "letters" and not vectors:
         raise RecipeError("--embed is for --diverse and --dedup semantic: give one of them too")
     knobs = {
-        "on": compared_by(on),
+        "on": check_compared_text(on),
         "rule": where,
         "by": by,
         "dedups": dedups,
@@ -86,13 +86,19 @@ def select(  # noqa: PLR0913 (a command's options)
         "tokens": tokens,
         "cost": cost or TOKENS,
         "per": per,
-        "share": one_of("--share", share, ("even", "proportional")),
-        "vectors": own_vectors(embed) if vectors else None,
+        "share": check_choice("--share", share, ("even", "proportional")),
+        "vectors": vector_column(embed) if vectors else None,
     }
     rules = {"--by": by, "--where": where, "--per": per, "--cost": cost}
-    choice = Choice(selection, pool, form, embedder_of(embed, url, kind), knobs, rules, max_failures)
-    notes = notes_on(by, tokens, cost, embed if vectors else None)
-    go(choice, home, quiet or as_json, Target(out_, to, verdicts), lambda told: out({**told, "notes": notes}, as_json, show))
+    choice = PoolCommand(selection, pool, form, find_embedder(embed, url, kind), knobs, rules, max_failures)
+    notes = collect_notes(by, tokens, cost, embed if vectors else None)
+    run_and_print(
+        choice,
+        home,
+        quiet or as_json,
+        Target(out_, to, verdicts),
+        lambda told: print_value({**told, "notes": notes}, as_json, print_pool_summary),
+    )
 
 
 @app.command()
@@ -133,7 +139,7 @@ def dedup(  # noqa: PLR0913 (a command's options)
     )
 
 
-def _dedups(given: str | None) -> dict[str, float | None]:
+def _parse_dedups(given: str | None) -> dict[str, float | None]:
     """`exact,near=0.8` as kinds and limits."""
     from attar.api.pool.recipes import DEDUPS
     from attar.core.errors import RecipeError
@@ -141,17 +147,17 @@ def _dedups(given: str | None) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for word in given.split(",") if given else []:
         name, equals, limit = word.strip().partition("=")
-        name = one_of("--dedup", name, tuple(DEDUPS))
+        name = check_choice("--dedup", name, tuple(DEDUPS))
         if equals and name == "exact":
             raise RecipeError("--dedup exact has no limit: texts are equal, whatever their case and spacing")
         try:
-            found[name] = _limit("--dedup", float(limit)) if equals else DEDUPS[name]
+            found[name] = _check_limit("--dedup", float(limit)) if equals else DEDUPS[name]
         except ValueError:
             raise RecipeError(f"--dedup {word.strip()!r}: a limit is a number, such as near=0.8") from None
     return found
 
 
-def _limit(option: str, given: float) -> float:
+def _check_limit(option: str, given: float) -> float:
     from attar.core.errors import RecipeError
 
     if not 0 < given <= 1:

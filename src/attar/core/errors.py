@@ -39,7 +39,7 @@ class MissingExtraError(AttarError):
         super().__init__(f"{library} is not installed: run  pip install 'attar[{extra}]'")
 
 
-def as_raised(kind: str, text: str) -> AttarError:
+def rebuild_error(kind: str, text: str) -> AttarError:
     """An error that another process met, as it was raised there."""
     error = AttarError.__new__(globals().get(kind, AttarError))
     error.args = (text,)

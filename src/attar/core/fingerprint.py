@@ -18,26 +18,26 @@ LENGTH = 16
 
 def fingerprint(*values: Any) -> str:
     """A short hash of plain values and dataclasses."""
-    text = json.dumps([plain(value) for value in values], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([to_plain(value) for value in values], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=LENGTH // 2).hexdigest()
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """A value as JSON can hold it; a value that has no such form is a TypeError."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, set | frozenset):
-        return sorted(plain(item) for item in value)
+        return sorted(to_plain(item) for item in value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"{value!r} has no fingerprint: use plain values, tuples, mappings or dataclasses")
 
 
-def of_stage(stage: Callable[..., Any]) -> str:
+def stage_fingerprint(stage: Callable[..., Any]) -> str:
     """The fingerprint of a stage: its name, and the code of its function and of all that this names."""
     file = getattr(inspect.getmodule(stage), "__file__", None)
     if file is None:
@@ -45,25 +45,25 @@ def of_stage(stage: Callable[..., Any]) -> str:
     return fingerprint(stage.__qualname__, code_of(Path(file), stage.__name__))
 
 
-def of_folder(folder: Path) -> str:
+def folder_fingerprint(folder: Path) -> str:
     """The fingerprint of a model folder: names, sizes, and contents (of large files the two ends)."""
     digest = hashlib.blake2b(digest_size=LENGTH // 2)
     for file in sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _MODEL_FILES):
         size = file.stat().st_size
         digest.update(f"{file.name}\0{size}\0".encode())
         with file.open("rb") as stream:
-            digest.update(stream.read(_END))
-            if size > _END:
-                stream.seek(max(_END, size - _END))
+            digest.update(stream.read(_END_BYTES))
+            if size > _END_BYTES:
+                stream.seek(max(_END_BYTES, size - _END_BYTES))
                 digest.update(stream.read())
     return digest.hexdigest()
 
 
 _MODEL_FILES = (".json", ".safetensors", ".jinja", ".model", ".txt")
-_END = 8 << 20
+_END_BYTES = 8 << 20
 
 
 def seed_of(*values: Any) -> int:
     """A seed for one thing among many, so that its draws hang on nothing but its name."""
-    text = json.dumps([plain(value) for value in values])
+    text = json.dumps([to_plain(value) for value in values])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

@@ -28,7 +28,7 @@ class Failure:
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
 
 
-def choice(text: str, options: Iterable[str]) -> str | Failure:
+def parse_choice(text: str, options: Iterable[str]) -> str | Failure:
     """The one option that a reply names, whatever its case; two different ones are a failure."""
     known = {option.casefold(): option for option in options}
     flat = text.casefold()
@@ -42,7 +42,7 @@ def choice(text: str, options: Iterable[str]) -> str | Failure:
     return Failure("names no option" if not named else f"names {len(named)} options")
 
 
-def number(text: str, least: float, most: float) -> float | Failure:
+def parse_number(text: str, least: float, most: float) -> float | Failure:
     """The one number of a reply, within bounds."""
     found = {float(match) for match in _NUMBER.findall(text)}
     if len(found) != 1:
@@ -51,12 +51,12 @@ def number(text: str, least: float, most: float) -> float | Failure:
     return value if least <= value <= most else Failure(f"number outside {least:g} to {most:g}")
 
 
-def json_object(text: str) -> dict[str, Any] | Failure:
+def parse_json_object(text: str) -> dict[str, Any] | Failure:
     """The first JSON object of a reply, fenced or bare; one that is cut off is a failure, whatever it holds."""
     start, reason = text.find("{"), "no JSON object"
     while start >= 0:
         try:
-            value, _ = json.JSONDecoder(parse_constant=_refuse).raw_decode(text, start)
+            value, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text, start)
         except (ValueError, RecursionError) as error:
             told = error.args[0]
             if getattr(error, "pos", 0) >= len(text.rstrip()) or told.startswith(
@@ -70,11 +70,11 @@ def json_object(text: str) -> dict[str, Any] | Failure:
     return Failure(reason)
 
 
-def _refuse(constant: str) -> float:
+def _refuse_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON: {constant}")
 
 
-def ranking(text: str, count: int) -> list[int] | Failure:
+def parse_ranking(text: str, count: int) -> list[int] | Failure:
     """The order of items 1 to count, best first, from a reply such as '3 > 1 > 2' or '[3] [1] [2]'."""
     order = [int(digits) if len(digits) < 10 else 0 for digits in re.findall(r"\d+", text)]
     if sorted(order) != list(range(1, count + 1)):
@@ -82,16 +82,16 @@ def ranking(text: str, count: int) -> list[int] | Failure:
     return order
 
 
-def clean(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Text that can be kept: a half of a surrogate pair, as a cut can leave, becomes the sign for it."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def expected(weights: Weights, values: Sequence[float], least_mass: float, *, rounded: bool = False) -> Scored:
+def expected_score(weights: Weights, values: Sequence[float], least_mass: float, *, rounded: bool = False) -> Scored:
     """The mean of the values by their labels' weights; `rounded`: the likeliest value."""
     if isinstance(weights, str):
         return None, None, weights
-    chances = _chances(weights)
+    chances = _probabilities(weights)
     mass = sum(chances)
     if mass < least_mass or mass == 0:
         return None, mass, f"the judge gives the answers that may be {mass:.2g} of its probability"
@@ -100,12 +100,12 @@ def expected(weights: Weights, values: Sequence[float], least_mass: float, *, ro
     return sum(value * chance for value, chance in zip(values, chances, strict=True)) / mass, mass, None
 
 
-def normal(weights: Weights) -> list[float] | None:
+def label_probabilities(weights: Weights) -> list[float] | None:
     """How likely each label is among all of them; None where nothing is known of them."""
-    chances = [] if isinstance(weights, str) else _chances(weights)
+    chances = [] if isinstance(weights, str) else _probabilities(weights)
     mass = sum(chances)
     return [chance / mass for chance in chances] if mass > 0 else None
 
 
-def _chances(weights: Sequence[float]) -> list[float]:
+def _probabilities(weights: Sequence[float]) -> list[float]:
     return [exp(min(weight, 0.0)) if isfinite(weight) else 0.0 for weight in weights]

@@ -57,7 +57,7 @@ class Question:
         return before + prompt + behind.replace("{response}", response)
 
 
-def question(what: str, wording: str | None = None, numbers: Sequence[int] | None = None) -> Question:
+def resolve_question(what: str, wording: str | None = None, numbers: Sequence[int] | None = None) -> Question:
     """The question that a run file names: `wording` is one of ours by name, a file, or the text; without it, ours on `what`."""
     numbers = NUMBERS.get(what, LABELS) if numbers is None else numbers
     distinct = tuple(dict.fromkeys(numbers))
@@ -66,20 +66,20 @@ def question(what: str, wording: str | None = None, numbers: Sequence[int] | Non
     if wording is None and what not in WORDINGS:
         hint = did_you_mean(what, WORDINGS)
         raise RecipeError(f"there is no question of ours on {what!r} ({hint}): name a file that asks it with 'question'")
-    return Question(what, pinned(wording or what), distinct)
+    return Question(what, question_text(wording or what), distinct)
 
 
-def pinned(named: str) -> str:
+def question_text(named: str) -> str:
     """The text of a question: for a recipe to hand on in a file's place, so that its steps follow what stands in the file."""
     if named in WORDINGS:
         return WORDINGS[named]
-    text = named if "{prompt}" in named else _read(Path(named).expanduser())
+    text = named if "{prompt}" in named else _read_question_file(Path(named).expanduser())
     if text.count("{prompt}") != 1 or text.count("{response}") > 1:
         raise DataError(f"{named} is no question: it needs {{prompt}} once, and may have {{response}} once")
     return text
 
 
-def _read(file: Path) -> str:
+def _read_question_file(file: Path) -> str:
     if not file.is_file():
         raise RecipeError(f"question {str(file)!r} is no file and none of ours: {', '.join(WORDINGS)}")
     try:
@@ -88,13 +88,13 @@ def _read(file: Path) -> str:
         raise DataError(f"{file} is no text in UTF-8") from error
 
 
-def keep(folder: Path, asked: Question, counts: dict[str, int]) -> None:
+def write_question(folder: Path, asked: Question, counts: dict[str, int]) -> None:
     """Write beside a scorer's weights what it is asked, and of how many rows it was made."""
     said = {"what": asked.what, "question": asked.wording, "labels": asked.numbers, "rows": counts}
     (folder / FILE).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def kept(folder: Path) -> Question | None:
+def read_question(folder: Path) -> Question | None:
     """What the scorer in a folder is asked; None where no scorer of ours lies there."""
     file = folder / FILE
     if not file.is_file():

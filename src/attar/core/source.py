@@ -40,33 +40,33 @@ def code_of(file: Path, name: str) -> list[str]:
     while queue:
         where = queue.pop()
         if where not in seen:
-            seen[where], needs = _look(*where)
+            seen[where], needs = _hash_and_uses(*where)
             queue.extend(needs)
     return sorted(seen.values())
 
 
 def code_of_module(file: Path) -> list[str]:
     """Hashes of everything in a file and of all that it stands on."""
-    return sorted({code for name in _read(file).statements for code in code_of(file, name)})
+    return sorted({code for name in _read_module(file).statements for code in code_of(file, name)})
 
 
-def forget() -> None:
+def clear_caches() -> None:
     """Read files again: of a process that lives on while its code is edited."""
-    _look.cache_clear()
-    _read.cache_clear()
+    _hash_and_uses.cache_clear()
+    _read_module.cache_clear()
 
 
 @lru_cache
-def _look(file: Path, name: str) -> tuple[str, tuple[Definition, ...]]:
+def _hash_and_uses(file: Path, name: str) -> tuple[str, tuple[Definition, ...]]:
     """The hash of a definition, and what it names."""
-    statements = _read(file).statements.get(name, [])
-    needs = tuple(dict.fromkeys(need for statement in statements for need in _named(statement, file)))
-    text = name + "\n".join(ast.dump(_bare(statement)) for statement in statements)
+    statements = _read_module(file).statements.get(name, [])
+    needs = tuple(dict.fromkeys(need for statement in statements for need in _used_definitions(statement, file)))
+    text = name + "\n".join(ast.dump(_without_docstrings(statement)) for statement in statements)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest(), needs
 
 
 @lru_cache
-def _read(file: Path) -> _Module:
+def _read_module(file: Path) -> _Module:
     """A file's definitions and imports."""
     module = _Module()
     tree = ast.parse(file.read_text())
@@ -75,7 +75,7 @@ def _read(file: Path) -> _Module:
         module.imports |= {name: found for node in nested for name, found in _imports(node, file)}
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue  # a docstring, of the module or of a value
-        for name in _bound(statement):
+        for name in _bound_names(statement):
             module.statements.setdefault(name, []).append(statement)
     for statement in tree.body:  # a decorator of this file may keep what it is given, in itself or in what it names
         marks = [name for mark in getattr(statement, "decorator_list", ()) for name in _names(mark)]
@@ -91,7 +91,7 @@ def _names(node: ast.AST) -> set[str]:
     return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
 
 
-def _bound(statement: ast.stmt) -> set[str]:
+def _bound_names(statement: ast.stmt) -> set[str]:
     """The names that a top-level statement defines or may change: all that are in it, unless it only defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
@@ -114,9 +114,9 @@ def _targets(target: ast.expr) -> Iterator[str]:
         yield from _targets(part)
 
 
-def _named(statement: ast.stmt, file: Path) -> Iterator[Definition]:
+def _used_definitions(statement: ast.stmt, file: Path) -> Iterator[Definition]:
     """The definitions that a statement names: of its own file, and of the modules that it knows."""
-    module = _read(file)
+    module = _read_module(file)
     known = dict(module.imports)
     for node in ast.walk(statement):
         known.update(_imports(node, file))
@@ -129,30 +129,30 @@ def _named(statement: ast.stmt, file: Path) -> Iterator[Definition]:
                 yield from _definition(there, node.attr)
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and id(node) not in through:
-            yield from _definition(*known[node.id]) if node.id in known else _own(module, file, node.id)
+            yield from _definition(*known[node.id]) if node.id in known else _defined_here(module, file, node.id)
     for there in (known[WHOLE][:1] if WHOLE in known else ()) + tuple(module.unused):
-        yield from _whole(there)
+        yield from _all_definitions(there)
 
 
-def _own(module: _Module, file: Path, name: str) -> Iterator[Definition]:
+def _defined_here(module: _Module, file: Path, name: str) -> Iterator[Definition]:
     if name in module.statements:
         yield file, name
 
 
 def _definition(file: Path, name: str | None) -> Iterator[Definition]:
     """A name of a file: defined there, or imported there from elsewhere; or all of the file."""
-    module = _read(file)
+    module = _read_module(file)
     if name is None or name == WHOLE:
-        yield from _whole(file)
+        yield from _all_definitions(file)
     elif name in module.statements:
         yield file, name
     elif name in module.imports:
         yield from _definition(*module.imports[name])
 
 
-def _whole(file: Path) -> Iterator[Definition]:
+def _all_definitions(file: Path) -> Iterator[Definition]:
     """All that a file defines."""
-    for name in _read(file).statements:
+    for name in _read_module(file).statements:
         yield file, name
 
 
@@ -161,23 +161,23 @@ def _imports(node: ast.AST, file: Path) -> Iterator[tuple[str, Imported]]:
     if isinstance(node, ast.ImportFrom):
         above = "." * node.level + (node.module or "")
         for alias in node.names:
-            inner = _file(f"{above}.{alias.name}" if node.module else above + alias.name, file)
+            inner = _module_file(f"{above}.{alias.name}" if node.module else above + alias.name, file)
             if inner is not None:
                 yield alias.asname or alias.name, (inner, None)
-            elif (outer := _file(above, file)) is not None:
+            elif (outer := _module_file(above, file)) is not None:
                 yield alias.asname or alias.name, (outer, alias.name)
     elif isinstance(node, ast.Import):
         for alias in node.names:
-            if (there := _file(alias.name, file)) is not None:
+            if (there := _module_file(alias.name, file)) is not None:
                 root = alias.name.partition(".")[0]  # `import a.b` binds `a`: what is used of it is not told apart
                 yield alias.asname or root, (there, None if alias.asname or root == alias.name else WHOLE)
 
 
-def _file(name: str, beside: Path) -> Path | None:
+def _module_file(name: str, beside: Path) -> Path | None:
     """The file of a module that counts: one of Attar's that is not outside, or one beside (or below) the file that names it."""
     if name.startswith("attar."):
         inside = not any(name == outer or name.startswith(outer + ".") for outer in OUTSIDE)
-        return _installed(name) if inside else None
+        return _installed_file(name) if inside else None
     level = len(name) - len(name.lstrip("."))
     folder = beside.parents[max(0, level - 1)]
     path = folder / (name.lstrip(".").replace(".", "/") + ".py")
@@ -185,7 +185,7 @@ def _file(name: str, beside: Path) -> Path | None:
 
 
 @lru_cache
-def _installed(name: str) -> Path | None:
+def _installed_file(name: str) -> Path | None:
     try:
         spec = find_spec(name)
     except ModuleNotFoundError:  # `from module import function`: the name is not a module
@@ -193,7 +193,7 @@ def _installed(name: str) -> Path | None:
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
-def _bare(tree: ast.stmt) -> ast.stmt:
+def _without_docstrings(tree: ast.stmt) -> ast.stmt:
     """A statement without its docstrings."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -27,17 +27,17 @@ Role = Literal[
     "exam",  # questions, answers, judgments or figures of an evaluation: no data to train on
     "bookkeeping",  # nothing that a person follows
 ]
-Taught = Literal["answers", "pairs", "labels"]
+TrainingTarget = Literal["answers", "pairs", "labels"]
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class StageMarks:
     """A stage's marks, read back."""
 
     rowwise: bool
     aligned: bool
     folds: bool
-    trains: Taught | None
+    trains: TrainingTarget | None
     """What the model is trained on, of a stage that trains one."""
     reads: Reads | None
     role: Role | None
@@ -70,12 +70,12 @@ def folds(stage: Stage) -> Stage:
 @overload
 def trains(stage: Stage) -> Stage: ...
 @overload
-def trains(*, on: Taught) -> Callable[[Stage], Stage]: ...
-def trains(stage: Any = None, *, on: Taught = "answers") -> Any:
+def trains(*, on: TrainingTarget) -> Callable[[Stage], Stage]: ...
+def trains(stage: Any = None, *, on: TrainingTarget = "answers") -> Any:
     """The stage trains a model: it gets the Spec of its base, and a folder `into` which the model goes."""
 
     def mark(stage: Stage) -> Stage:
-        stage.__dict__["trains"] = _known(on, Taught, "what a stage trains on")
+        stage.__dict__["trains"] = _check_name(on, TrainingTarget, "what a stage trains on")
         return stage
 
     return mark if stage is None else mark(stage)
@@ -95,7 +95,7 @@ def role(name: Role) -> Callable[[Stage], Stage]:
     """What the stage's rows are."""
 
     def mark(stage: Stage) -> Stage:
-        stage.__dict__["role"] = _known(name, Role, "a stage's role")
+        stage.__dict__["role"] = _check_name(name, Role, "a stage's role")
         return stage
 
     return mark
@@ -111,18 +111,18 @@ def as_many_as(place: int) -> Callable[[Stage], Stage]:
     return mark
 
 
-def _known(name: str, names: Any, what: str) -> str:
+def _check_name(name: str, names: Any, what: str) -> str:
     if name not in get_args(names):
         raise RecipeError(f"{what} is not {name!r}; {did_you_mean(name, get_args(names))}")
     return name
 
 
-def marks(stage: Callable[..., Any]) -> Marks:
+def marks(stage: Callable[..., Any]) -> StageMarks:
     """What a stage says about itself."""
     said = vars(stage)
     flags = {mark: bool(said.get(mark)) for mark in ("rowwise", "aligned", "folds")}
     values: dict[str, Any] = {mark: said.get(mark) for mark in ("trains", "reads", "role", "as_many_as")}
-    return Marks(**flags, **values)
+    return StageMarks(**flags, **values)
 
 
 def columns_read(stage: Callable[..., Any], knobs: Mapping[str, Any]) -> tuple[str, ...] | None:

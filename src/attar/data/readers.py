@@ -22,8 +22,8 @@ import polars as pl
 
 from attar.core.errors import DataError, did_you_mean
 from attar.core.table import COLUMNS, Table
-from attar.data.formats import FORMATS, OURS, Row, understand
-from attar.data.vector_columns import arrays, kind_of, series
+from attar.data.formats import CONVERSATION_COLUMNS, FORMATS, Row, parse_row
+from attar.data.vector_columns import column_arrays, list_dtype, vector_series
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
 _NUMBERS = pl.List(pl.Null)
@@ -44,7 +44,7 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RawRow:
     """A raw row and where it stood; `value` is a ValueError where it could not even be read."""
 
     file: Path
@@ -52,7 +52,7 @@ class Found:
     value: Any
 
 
-def sources(path: Path) -> list[Path]:
+def data_files(path: Path) -> list[Path]:
     """The data files of a path: itself, or all below it that we can read."""
     if not path.exists():
         beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -67,19 +67,19 @@ def sources(path: Path) -> list[Path]:
     return found
 
 
-def rows(path: Path) -> Iterator[Found]:
+def raw_rows(path: Path) -> Iterator[RawRow]:
     """Every raw row of a file or a folder, in order."""
-    for file in sources(path):
+    for file in data_files(path):
         line, read = 0, _reader(file)
         try:
             for found in read(file):
                 line = found.line
                 yield found
         except (OSError, EOFError, ValueError, zlib.error) as error:  # pyarrow's errors are ValueErrors and OSErrors
-            yield Found(file, line + 1, ValueError(f"damaged, so nothing from here on could be read: {error}"))
+            yield RawRow(file, line + 1, ValueError(f"damaged, so nothing from here on could be read: {error}"))
 
 
-def _reader(file: Path) -> Callable[[Path], Iterator[Found]]:
+def _reader(file: Path) -> Callable[[Path], Iterator[RawRow]]:
     name = file.name.removesuffix(".gz")
     if name.endswith((".jsonl", ".ndjson")):
         return _lines
@@ -97,21 +97,21 @@ def _open(file: Path) -> IO[str]:
     return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape")
 
 
-def _value(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         return ValueError(f"not JSON: {error}")
 
 
-def _lines(file: Path) -> Iterator[Found]:
+def _lines(file: Path) -> Iterator[RawRow]:
     with _open(file) as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
-                yield Found(file, number, _value(line))
+                yield RawRow(file, number, _parse_json(line))
 
 
-def _json(file: Path) -> Iterator[Found]:
+def _json(file: Path) -> Iterator[RawRow]:
     """An array of rows; or, as many `.json` files really are, one row a line."""
     with _open(file) as stream:
         while (head := stream.read(1)).isspace():
@@ -119,7 +119,7 @@ def _json(file: Path) -> Iterator[Found]:
     yield from _array(file) if head == "[" else _lines(file)
 
 
-def _array(file: Path, chunk: int = 1 << 20) -> Iterator[Found]:
+def _array(file: Path, chunk: int = 1 << 20) -> Iterator[RawRow]:
     """The items of a JSON array, without holding the array."""
     decoder, buffer, at, line = json.JSONDecoder(), "", 0, 1
     with _open(file) as stream:
@@ -138,41 +138,41 @@ def _array(file: Path, chunk: int = 1 << 20) -> Iterator[Found]:
             if end == len(buffer):  # the item is not all there yet, or might go on
                 more = stream.read(max(chunk, len(buffer) - at)) if len(buffer) - at < _LARGEST_ITEM else ""
                 if not more:
-                    yield Found(file, line, ValueError(f"not JSON, so nothing from here on could be read: {reason}"))
+                    yield RawRow(file, line, ValueError(f"not JSON, so nothing from here on could be read: {reason}"))
                     return
                 buffer, at = buffer[at:] + more, 0
                 continue
-            yield Found(file, line, value)
+            yield RawRow(file, line, value)
             line, at = line + buffer.count("\n", at, end), end
 
 
-def _parquet(file: Path) -> Iterator[Found]:
+def _parquet(file: Path) -> Iterator[RawRow]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as source:
-        yield from _numbered(file, source.iter_batches(batch_size=4096))
+        yield from _number_rows(file, source.iter_batches(batch_size=4096))
 
 
-def _arrow(file: Path) -> Iterator[Found]:
+def _arrow(file: Path) -> Iterator[RawRow]:
     """A shard of a `datasets` folder, as `save_to_disk` writes it."""
     import pyarrow as pa
 
     with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
-        yield from _numbered(file, batches)
+        yield from _number_rows(file, batches)
 
 
-def _numbered(file: Path, batches: Iterable[Any]) -> Iterator[Found]:
-    for number, value in enumerate((row for batch in batches for row in _plain(batch)), 1):
-        yield Found(file, number, value)
+def _number_rows(file: Path, batches: Iterable[Any]) -> Iterator[RawRow]:
+    for number, value in enumerate((row for batch in batches for row in _batch_rows(batch)), 1):
+        yield RawRow(file, number, value)
 
 
-def _plain(batch: Any) -> list[Any]:
+def _batch_rows(batch: Any) -> list[Any]:
     """The rows of a batch; one that cannot be decoded costs only itself."""
     try:
-        columns = [arrays(column) or column.to_pylist() for column in batch.columns]
+        columns = [column_arrays(column) or column.to_pylist() for column in batch.columns]
     except UnicodeDecodeError as error:
         half = batch.num_rows // 2
-        return [*_plain(batch.slice(0, half)), *_plain(batch.slice(half))] if half else [error]
+        return [*_batch_rows(batch.slice(0, half)), *_batch_rows(batch.slice(half))] if half else [error]
     return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -187,20 +187,20 @@ class Batch:
 
 def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
     """Data of any format, at most `size` rows at a time."""
-    return understood(rows(path), path if path.is_dir() else path.parent, form=form, size=size)
+    return convert_rows(raw_rows(path), path if path.is_dir() else path.parent, form=form, size=size)
 
 
-def place_of(file: Path, line: int, root: Path) -> str:
+def row_id(file: Path, line: int, root: Path) -> str:
     """The id of a row that brought none: where it stood below `root`."""
-    return f"{_called(file, root)}:{line}"
+    return f"{_relative_name(file, root)}:{line}"
 
 
 @lru_cache(maxsize=256)
-def _called(file: Path, root: Path) -> str:
+def _relative_name(file: Path, root: Path) -> str:
     return file.relative_to(root).with_suffix("").as_posix()
 
 
-def understood(found_rows: Iterable[Found], root: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
+def convert_rows(found_rows: Iterable[RawRow], root: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
     """Raw rows of files below `root` as our columns, at most `size` at a time."""
     if form is not None and form not in FORMATS:
         raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
@@ -212,26 +212,26 @@ def understood(found_rows: Iterable[Found], root: Path, *, form: str | None = No
         try:
             if isinstance(found.value, ValueError):
                 raise found.value
-            row = understand(found.value, form)
-            _encode(row)
-            _fit(row, schema)
+            row = parse_row(found.value, form)
+            _check_encoding(row)
+            _check_kinds(row, schema)
         except ValueError as error:
             reason = "not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
             bad.append(BadRow(str(found.file), found.line, reason, excerpt(found.value)))
         else:
             given = row.get("id")
             named = isinstance(given, str | int) and given != ""
-            row["id"] = str(given) if named else place_of(found.file, found.line, root)
+            row["id"] = str(given) if named else row_id(found.file, found.line, root)
             good.append(row)
             places.append((str(found.file), found.line))
         if len(good) + len(bad) >= size:
-            yield Batch(_table(good, schema), places, bad)
+            yield Batch(_to_table(good, schema), places, bad)
             good, places, bad = [], [], []
     if good or bad:
-        yield Batch(_table(good, schema), places, bad)
+        yield Batch(_to_table(good, schema), places, bad)
 
 
-def _encode(row: Row) -> None:
+def _check_encoding(row: Row) -> None:
     """Raise for half a surrogate pair, or another encoding."""
     texts = chain(row, row.values(), (turn["content"] for turn in row["messages"]))
     for text in texts:
@@ -239,11 +239,11 @@ def _encode(row: Row) -> None:
             text.encode()
 
 
-def _fit(row: Row, schema: dict[str, Any]) -> None:
+def _check_kinds(row: Row, schema: dict[str, Any]) -> None:
     """Hold a row to the kinds of values that came before; learn those that are new."""
     learned: dict[str, Any] = {}
     for key, value in row.items():
-        if value is None or key in OURS:
+        if value is None or key in CONVERSATION_COLUMNS:
             continue
         if isinstance(value, list):
             row[key] = np.asarray(value)
@@ -252,11 +252,11 @@ def _fit(row: Row, schema: dict[str, Any]) -> None:
             row[key], kind = str(value), pl.String
         if type(value) is int and abs(value) > 1 << 53:
             raise ValueError(f"column {key!r} holds {value}, too large for a number: write it as text")
-        learned[key] = _agreed(key, kind, schema.get(key, kind))
+        learned[key] = _merge_kinds(key, kind, schema.get(key, kind))
     schema.update(learned)
 
 
-def _agreed(key: str, kind: Any, known: Any) -> Any:
+def _merge_kinds(key: str, kind: Any, known: Any) -> Any:
     """What a column is that was of a known kind, and holds a value of another."""
     if kind == known or (kind == _NUMBERS and isinstance(known, pl.List)):
         return known
@@ -266,26 +266,28 @@ def _agreed(key: str, kind: Any, known: Any) -> Any:
     raise ValueError(f"column {key!r} is {here} here, but {before} in earlier rows")
 
 
-def _table(good: list[Row], schema: dict[str, Any]) -> Table:
-    _settle(good, schema)
+def _to_table(good: list[Row], schema: dict[str, Any]) -> Table:
+    _settle_list_columns(good, schema)
     known = {name: COLUMNS[name] for name in ("id", "messages", "prompt", "response")}
     seen = {name: COLUMNS[name] for name in ("chosen", "rejected") if any(name in row for row in good)}
     kinds = {**known, **seen, **schema}
-    lists = [series(name, [row.pop(name, None) for row in good], kind) for name, kind in schema.items() if _listed(kind)]
-    plain = {name: kind for name, kind in kinds.items() if name in known or not _listed(kind)}
+    lists = [
+        vector_series(name, [row.pop(name, None) for row in good], kind) for name, kind in schema.items() if _is_list(kind)
+    ]
+    plain = {name: kind for name, kind in kinds.items() if name in known or not _is_list(kind)}
     return pl.DataFrame(good, schema=plain, strict=False).with_columns(lists).select(*kinds)
 
 
-def _listed(kind: Any) -> bool:
+def _is_list(kind: Any) -> bool:
     return isinstance(kind, pl.List)
 
 
-def _settle(good: list[Row], schema: dict[str, Any]) -> None:
+def _settle_list_columns(good: list[Row], schema: dict[str, Any]) -> None:
     """Say of columns with lists of numbers whether they are that, or text since they hold other things too."""
     for name in [name for name, kind in schema.items() if kind in (_NUMBERS, pl.String)]:
         held = [row for row in good if isinstance(row.get(name), np.ndarray)]
         if schema[name] == _NUMBERS and any(len(row[name]) for row in held):
-            schema[name] = kind_of([row[name] for row in held])
+            schema[name] = list_dtype([row[name] for row in held])
             continue
         schema[name] = pl.String
         for row in held:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 
-def arrays(column: Any) -> list[np.ndarray | None] | None:
+def column_arrays(column: Any) -> list[np.ndarray | None] | None:
     """The rows of an Arrow column of lists of floats; None where it holds anything else, or a list with a gap in it."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -26,12 +26,12 @@ def arrays(column: Any) -> list[np.ndarray | None] | None:
     return [numbers[start:stop] if there else None for there, start, stop in spans]
 
 
-def kind_of(vectors: Sequence[np.ndarray]) -> pl.List:
+def list_dtype(vectors: Sequence[np.ndarray]) -> pl.List:
     """The column that holds them all as they are: of 32 bits only if each of them is."""
     return pl.List(pl.Float32 if all(vector.dtype == np.float32 for vector in vectors) else pl.Float64)
 
 
-def series(name: str, vectors: Sequence[np.ndarray | None], kind: pl.List) -> pl.Series:
+def vector_series(name: str, vectors: Sequence[np.ndarray | None], kind: pl.List) -> pl.Series:
     """A column of lists, null where there is no vector."""
     import pyarrow as pa
 

@@ -10,7 +10,7 @@ from typing import Any
 from attar.core.atomic import move_into_place, partial_path
 from attar.core.errors import DataError, MissingExtraError, did_you_mean
 from attar.core.table import Table
-from attar.data.formats import FORMATS, CONVERSATION_COLUMNS, Row, format_row
+from attar.data.formats import CONVERSATION_COLUMNS, FORMATS, Row, format_row
 
 
 class Sink:

@@ -9,7 +9,7 @@ from attar.engines.base import Generator, Grader, Reply, Request, in_order
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RowAnswer:
     """A row's text, or why it has none; and the reply behind it, where something was asked."""
 
     text: str | None
@@ -17,23 +17,25 @@ class Answer:
     reply: Reply | None = None
 
 
-def answers(engine: Generator, asks: Sequence[Request | None], *, whole: bool = True, absent: str = "no prompt") -> list[Answer]:
+def generate_answers(
+    engine: Generator, asks: Sequence[Request | None], *, whole: bool = True, absent: str = "no prompt"
+) -> list[RowAnswer]:
     """An answer for each ask, in order; a None asks nothing. Text that was cut off is none, unless `whole` is off."""
     able = [(place, ask) for place, ask in enumerate(asks) if ask is not None]
     replies = in_order(engine.generate(replace(ask, index=i) for i, (_, ask) in enumerate(able)), len(able))
-    found = [Answer(None, absent)] * len(asks)
+    found = [RowAnswer(None, absent)] * len(asks)
     for (place, _), reply in zip(able, replies, strict=True):
-        found[place] = _answer(reply, whole)
+        found[place] = _to_answer(reply, whole)
     return found
 
 
-def _answer(reply: Reply, whole: bool) -> Answer:
+def _to_answer(reply: Reply, whole: bool) -> RowAnswer:
     text = (reply.text or "").strip()
     error = reply.error or ("cut off" if whole and reply.finish == "length" else None)
-    return Answer(None if error else text, error, reply)
+    return RowAnswer(None if error else text, error, reply)
 
 
-def weighed(engine: Grader, talks: Sequence[tuple[Message, ...] | None], labels: tuple[str, ...]) -> list[Weights]:
+def weigh_rows(engine: Grader, talks: Sequence[tuple[Message, ...] | None], labels: tuple[str, ...]) -> list[Weights]:
     """Of each conversation the labels' log-probabilities as its answer."""
     able = [(place, talk) for place, talk in enumerate(talks) if talk is not None]
     requests = (Request(i, messages=talk, labels=labels) for i, (_, talk) in enumerate(able))

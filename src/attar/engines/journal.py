@@ -21,28 +21,29 @@ from typing import Any
 from attar.core.errors import EngineError
 from attar.core.replies import replace_surrogates
 from attar.engines.base import Reply
-from attar.engines.meter import Spent
+from attar.engines.meter import Usage
 
 FORMAT = 1
 """Of the journal's tables; SQLite's `user_version`, 0 in those from before it was written down, which are the same."""
 GROUP_SECONDS = 0.5
-_MOST_WAITING = 8_000
-_AT_ONCE = 500
+_MAX_WAITING = 8_000
+_ROWS_PER_INSERT = 500
 """Rows in one statement: sqlite gives the interpreter's lock away at each, and has to wait for it while the driver is busy."""
-_COUNTS = [field.name for field in fields(Spent)]
-_KEPT = [field.name for field in fields(Reply) if field.name not in ("index", "error", "vector")]
-Kept = str | bytes
+_USAGE_FIELDS = [field.name for field in fields(Usage)]
+_REPLY_FIELDS = [field.name for field in fields(Reply) if field.name not in ("index", "error", "vector")]
+StoredReply = str | bytes
+_USAGE_COLUMNS = ", ".join(f"{name} REAL NOT NULL" for name in _USAGE_FIELDS)
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (key BLOB, reason TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS batches (key BLOB PRIMARY KEY, batch TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS spent (
-    run TEXT, step TEXT, engine TEXT, {", ".join(f"{name} REAL NOT NULL" for name in _COUNTS)}, PRIMARY KEY (run, step, engine)
+    run TEXT, step TEXT, engine TEXT, {_USAGE_COLUMNS}, PRIMARY KEY (run, step, engine)
 ) WITHOUT ROWID;
 """
-_ADD = f"""
-INSERT INTO spent VALUES (?, ?, ?, {", ".join("?" * len(_COUNTS))})
-ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in _COUNTS)}
+_ADD_USAGE = f"""
+INSERT INTO spent VALUES (?, ?, ?, {", ".join("?" * len(_USAGE_FIELDS))})
+ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in _USAGE_FIELDS)}
 """
 
 
@@ -76,15 +77,15 @@ class Journal:
             raise EngineError(f"the journal {path} cannot be opened ({error}): if it is damaged, move it away") from error
         self.path, self._broken = path, ""
         self._adding, self._reading, self._writing = threading.Lock(), threading.Lock(), threading.Lock()
-        self._waiting: dict[bytes, tuple[Kept, float]] = {}
-        self._leaving: dict[bytes, tuple[Kept, float]] = {}
+        self._waiting: dict[bytes, tuple[StoredReply, float]] = {}
+        self._leaving: dict[bytes, tuple[StoredReply, float]] = {}
         self._failed: list[tuple[bytes, str, float]] = []
-        self._spent: dict[tuple[str, str, str], Spent] = {}
+        self._spent: dict[tuple[str, str, str], Usage] = {}
         self._wake, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._commit_often, name="journal", daemon=True)
         self._thread.start()
 
-    def find(self, key: bytes) -> Kept | None:
+    def find(self, key: bytes) -> StoredReply | None:
         """The reply kept under a key."""
         waiting = self._waiting.get(key) or self._leaving.get(key)
         if waiting:
@@ -105,13 +106,13 @@ class Journal:
                 self._failed.append((key, replace_surrogates(reply.error), now))
         if not self._wake.is_set():
             self._wake.set()
-        if len(self._waiting) > _MOST_WAITING:  # the disk is slower than the server
+        if len(self._waiting) > _MAX_WAITING:  # the disk is slower than the server
             self.commit()
 
-    def note(self, run: str, step: str, engine: str, spent: Spent) -> None:
+    def note(self, run: str, step: str, engine: str, spent: Usage) -> None:
         """Add to what a run has spent."""
         with self._adding:
-            self._spent.setdefault((run, step, engine), Spent()).add(spent)
+            self._spent.setdefault((run, step, engine), Usage()).add(spent)
         if not self._wake.is_set():
             self._wake.set()
 
@@ -138,11 +139,11 @@ class Journal:
             rows = ((key, text, at) for key, (text, at) in self._leaving.items())
             self._base.execute("BEGIN IMMEDIATE")
             try:
-                while some := list(islice(rows, _AT_ONCE)):
+                while some := list(islice(rows, _ROWS_PER_INSERT)):
                     added = "INSERT OR IGNORE INTO replies VALUES " + ", ".join(["(?, ?, ?)"] * len(some))
                     self._base.execute(added, list(chain.from_iterable(some)))
                 self._base.executemany("INSERT INTO failures VALUES (?, ?, ?)", failed)
-                self._base.executemany(_ADD, [(*account, *astuple(counts)) for account, counts in spent.items()])
+                self._base.executemany(_ADD_USAGE, [(*account, *astuple(counts)) for account, counts in spent.items()])
                 self._base.execute("COMMIT")
             except sqlite3.Error:
                 self._base.execute("ROLLBACK")
@@ -167,10 +168,10 @@ class Journal:
         """How many replies it holds."""
         return self._read("SELECT count(*) FROM replies")[0][0]
 
-    def spent(self, run: str) -> dict[tuple[str, str], Spent]:
+    def spent(self, run: str) -> dict[tuple[str, str], Usage]:
         """What a run has spent so far, by step and engine."""
-        rows = self._read(f"SELECT step, engine, {', '.join(_COUNTS)} FROM spent WHERE run = ?", run)
-        return {(step, engine): Spent(*map(int, counts[:5]), *counts[5:]) for step, engine, *counts in rows}
+        rows = self._read(f"SELECT step, engine, {', '.join(_USAGE_FIELDS)} FROM spent WHERE run = ?", run)
+        return {(step, engine): Usage(*map(int, counts[:5]), *counts[5:]) for step, engine, *counts in rows}
 
     def told(self) -> dict[str, Any]:
         """Its size, its hits, and the commonest failures."""
@@ -210,13 +211,13 @@ class Journal:
             return self._reader.execute(query, values).fetchall()
 
 
-def _dump(reply: Reply) -> Kept:
-    values = {name: value for name in _KEPT if (value := getattr(reply, name)) is not None}
+def _dump(reply: Reply) -> StoredReply:
+    values = {name: value for name in _REPLY_FIELDS if (value := getattr(reply, name)) is not None}
     text = json.dumps(values, separators=(",", ":"))
     return text if reply.vector is None else text.encode() + b"\n" + array("f", reply.vector).tobytes()
 
 
-def load(kept: Kept, index: int) -> Reply:
+def load_reply(kept: StoredReply, index: int) -> Reply:
     """A kept reply, for the request of this index."""
     text, _, numbers = kept.partition(b"\n") if isinstance(kept, bytes) else (kept, None, None)
     values: dict[str, Any] = json.loads(text)

@@ -15,7 +15,7 @@ from typing import Any
 
 from attar.core.errors import EngineError, LimitError
 from attar.engines.base import Reply, Request, Spec
-from attar.engines.journal import Journal, load
+from attar.engines.journal import Journal, load_reply
 from attar.engines.meter import Meter
 from attar.engines.options import title
 from attar.engines.registry import Verb, identity_of, kind_of
@@ -174,7 +174,7 @@ class _Call:
             if owner.joined(key, self._answers, request):
                 self._waiting += 1
             elif (text := owner.journal.find(key)) is not None:
-                self._answers.put(reply := load(text, request.index))
+                self._answers.put(reply := load_reply(text, request.index))
                 self._waiting += 1
                 owner.release(key, reply)
             elif reason := owner.meter.full():

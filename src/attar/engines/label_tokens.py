@@ -15,24 +15,24 @@ from typing import Any
 from attar.chat.templates import Template, example_conversation
 from attar.core.errors import EngineError
 
-_NEAR = 32
+_CONTEXT_CHARS = 32
 """So many characters of the text before a label tell its tokens."""
-_SPELT = 3
+_MAX_SPELLED = 3
 """Labels of so many characters are taken in all their spellings, longer ones in the tokenizer's own."""
 _LINE = "\n"
 """Behind it a tokenizer writes a text as it does within a word."""
-Way = tuple[int, ...]
+Spelling = tuple[int, ...]
 """The tokens of one spelling of a label, from where the text before it ends."""
-Ways = list[list[Way]]
+Spellings = list[list[Spelling]]
 """The spellings of each label, the tokenizer's own first."""
 
 
-def near(text: str) -> str:
+def context_of(text: str) -> str:
     """The end of a text, which is all of it that a label's tokens hang on."""
-    return text[-_NEAR:]
+    return text[-_CONTEXT_CHARS:]
 
 
-def behind(before: Sequence[int], wholes: Sequence[Sequence[int]]) -> tuple[int, list[list[int]]]:
+def split_shared(before: Sequence[int], wholes: Sequence[Sequence[int]]) -> tuple[int, list[list[int]]]:
     """How many tokens the text gives up at its end, and the tokens of each label from there on."""
     shared = len(before)
     for whole in wholes:
@@ -40,16 +40,16 @@ def behind(before: Sequence[int], wholes: Sequence[Sequence[int]]) -> tuple[int,
     return len(before) - shared, [list(whole[shared:]) for whole in wholes]
 
 
-def texts(tail: str, space: str, labels: Sequence[str]) -> list[str]:
+def texts_to_encode(tail: str, space: str, labels: Sequence[str]) -> list[str]:
     """All texts whose tokens `spelt` needs to know."""
     starts = {f"{tail}{space}{start}" for label in labels for start in _starts(label)}
     return sorted({tail, _LINE, *starts, *(_LINE + part for label in labels for part in _parts(label))})
 
 
-def spelt(tail: str, space: str, labels: Sequence[str], ids: Mapping[str, Sequence[int]]) -> tuple[int, Ways]:
+def spell_labels(tail: str, space: str, labels: Sequence[str], ids: Mapping[str, Sequence[int]]) -> tuple[int, Spellings]:
     """How many tokens the text gives up at its end, and every spelling of each label behind it, from the tokens of `texts`."""
     starts = list(dict.fromkeys(start for label in labels for start in _starts(label)))
-    given, ways = behind(ids[tail], [ids[f"{tail}{space}{start}"] for start in starts])
+    given, ways = split_shared(ids[tail], [ids[f"{tail}{space}{start}"] for start in starts])
     begun = {start: tuple(way) for start, way in zip(starts, ways, strict=True)}
     pieces = {part: piece for label in labels for part in _parts(label) if (piece := _piece(part, ids)) is not None}
     return given, [_spellings(label, begun, pieces) for label in labels]
@@ -57,40 +57,42 @@ def spelt(tail: str, space: str, labels: Sequence[str], ids: Mapping[str, Sequen
 
 def _starts(label: str) -> list[str]:
     """What the tokenizer is asked to write before the rest of a label is put together from pieces; the whole of it first."""
-    return [label[:stop] for stop in range(len(label), -1, -1)] if len(label) <= _SPELT else [label]
+    return [label[:stop] for stop in range(len(label), -1, -1)] if len(label) <= _MAX_SPELLED else [label]
 
 
 def _parts(label: str) -> list[str]:
-    places = range(len(label) + 1) if len(label) <= _SPELT else ()
+    places = range(len(label) + 1) if len(label) <= _MAX_SPELLED else ()
     return [label[start:stop] for start in places for stop in places if start < stop]
 
 
 def _piece(part: str, ids: Mapping[str, Sequence[int]]) -> int | None:
     """The one token that a part of a word is; None where it is several."""
-    given, [found] = behind(ids[_LINE], [ids[_LINE + part]])
+    given, [found] = split_shared(ids[_LINE], [ids[_LINE + part]])
     return found[0] if not given and len(found) == 1 else None
 
 
-def _spellings(label: str, begun: Mapping[str, Way], pieces: Mapping[str, int]) -> list[Way]:
-    return list(dict.fromkeys(begun[start] + rest for start in _starts(label) for rest in _cut(label[len(start) :], pieces)))
+def _spellings(label: str, begun: Mapping[str, Spelling], pieces: Mapping[str, int]) -> list[Spelling]:
+    return list(
+        dict.fromkeys(begun[start] + rest for start in _starts(label) for rest in _segmentations(label[len(start) :], pieces))
+    )
 
 
-def _cut(text: str, pieces: Mapping[str, int]) -> Iterator[Way]:
+def _segmentations(text: str, pieces: Mapping[str, int]) -> Iterator[Spelling]:
     """Every way to put a text together from pieces."""
     if not text:
         yield ()
     for stop in range(1, len(text) + 1):
         if text[:stop] in pieces:
-            yield from ((pieces[text[:stop]], *rest) for rest in _cut(text[stop:], pieces))
+            yield from ((pieces[text[:stop]], *rest) for rest in _segmentations(text[stop:], pieces))
 
 
-def together(ways: Ways, logs: Mapping[Way, float]) -> tuple[float, ...]:
+def label_logprobs(ways: Spellings, logs: Mapping[Spelling, float]) -> tuple[float, ...]:
     """Each label's log-probability from those of all spellings: their sum, less what other labels' go on from."""
     known = {way for own in ways for way in own}
-    return tuple(_sum([_alone(way, known - set(own), logs) for way in own]) for own in ways)
+    return tuple(_logsumexp([_exclusive_logprob(way, known - set(own), logs) for way in own]) for own in ways)
 
 
-def _alone(way: Way, others: set[Way], logs: Mapping[Way, float]) -> float:
+def _exclusive_logprob(way: Spelling, others: set[Spelling], logs: Mapping[Spelling, float]) -> float:
     """A spelling's log-probability where no other label goes on from it."""
     longer = [other for other in others if len(other) > len(way) and other[: len(way)] == way]
     least = [each for each in longer if not any(other != each and each[: len(other)] == other for other in longer)]
@@ -98,13 +100,13 @@ def _alone(way: Way, others: set[Way], logs: Mapping[Way, float]) -> float:
     return logs[way] + log1p(-taken) if taken < 1 else -inf
 
 
-def _sum(logs: Sequence[float]) -> float:
+def _logsumexp(logs: Sequence[float]) -> float:
     most = max(logs)
     return most + log(sum(exp(each - most) for each in logs)) if most > -inf else -inf
 
 
 @lru_cache(64)
-def lead(template: Template) -> str:
+def answer_space(template: Template) -> str:
     """The space that a template itself writes between where an answer starts and its text."""
     asked, said = example_conversation()
     try:
@@ -115,18 +117,18 @@ def lead(template: Template) -> str:
     return between if between.isspace() else ""
 
 
-Posed = tuple[list[int], Ways]
+LabelPrompt = tuple[list[int], Spellings]
 """The tokens of what is asked, and the spellings of each label behind it."""
 
 
-def posed(tokenizer: Any, prompt: list[int], text: str, labels: tuple[str, ...], space: str) -> Posed:
+def tokenize_labels(tokenizer: Any, prompt: list[int], text: str, labels: tuple[str, ...], space: str) -> LabelPrompt:
     """A text whose tokens are `prompt`, and its labels (behind it and that space), by a tokenizer of this process."""
-    given, ways = _placed(tokenizer, near(text), labels, space)
+    given, ways = _spell_near(tokenizer, context_of(text), labels, space)
     return prompt[: len(prompt) - given], ways
 
 
 @lru_cache(4096)
-def _placed(tokenizer: Any, tail: str, labels: tuple[str, ...], space: str) -> tuple[int, Ways]:
-    asked = texts(tail, space, labels)
+def _spell_near(tokenizer: Any, tail: str, labels: tuple[str, ...], space: str) -> tuple[int, Spellings]:
+    asked = texts_to_encode(tail, space, labels)
     ids: list[list[int]] = tokenizer(asked, add_special_tokens=False).input_ids
-    return spelt(tail, space, labels, dict(zip(asked, ids, strict=True)))
+    return spell_labels(tail, space, labels, dict(zip(asked, ids, strict=True)))

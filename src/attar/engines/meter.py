@@ -17,7 +17,7 @@ from attar.engines.prices import Price, price_of
 
 
 @dataclass(slots=True)
-class Spent:
+class Usage:
     """Counts of replies and of what they took."""
 
     asked: int = 0
@@ -28,7 +28,7 @@ class Spent:
     cost: float = 0.0
     seconds: float = 0.0
 
-    def add(self, other: "Spent") -> None:
+    def add(self, other: "Usage") -> None:
         """Add another's counts to these."""
         self.asked += other.asked
         self.recalled += other.recalled
@@ -62,20 +62,20 @@ class Meter:
     def __init__(
         self,
         limits: Limits = NO_LIMITS,
-        before: Spent | None = None,
-        note: Callable[[str, str, Spent], None] = lambda step, engine, spent: None,
+        before: Usage | None = None,
+        note: Callable[[str, str, Usage], None] = lambda step, engine, spent: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.limits, self.total, self._note, self._clock = limits, before or Spent(), note, clock
-        self.now, self._under_way, self._stopped = Spent(), 0, ""
+        self.limits, self.total, self._note, self._clock = limits, before or Usage(), note, clock
+        self.now, self._under_way, self._stopped = Usage(), 0, ""
         self._step, self._engine, self._price = "", "", None
         self._last, self._lock = clock(), threading.Lock()
 
     def open(self, step: str, spec: Spec | None) -> None:
         """From here on all is counted under this step and engine."""
-        self._spend(Spent())
+        self._spend(Usage())
         with self._lock:
-            self._step, self._engine, self.now = step, spec.model if spec else "", Spent()
+            self._step, self._engine, self.now = step, spec.model if spec else "", Usage()
             self._price = price_of(spec) if spec else None
 
     @property
@@ -93,7 +93,7 @@ class Meter:
         cost = self._price.of(reply.tokens_in, reply.tokens_out) if self._price else 0.0
         with self._lock:
             self._under_way -= 1
-        self._spend(Spent(1, 0, int(reply.error is not None), reply.tokens_in, reply.tokens_out, cost))
+        self._spend(Usage(1, 0, int(reply.error is not None), reply.tokens_in, reply.tokens_out, cost))
 
     def dropped(self, count: int) -> None:
         """So many requests were given up unanswered."""
@@ -102,9 +102,9 @@ class Meter:
 
     def recalled(self, count: int = 1) -> None:
         """The journal knew the reply, or somebody else was asking for it."""
-        self._spend(Spent(recalled=count))
+        self._spend(Usage(recalled=count))
 
-    def _spend(self, spent: Spent) -> None:
+    def _spend(self, spent: Usage) -> None:
         with self._lock:
             now = self._clock()
             spent.seconds, self._last = now - self._last, now

@@ -6,7 +6,7 @@ from attar.core.errors import EngineError, did_you_mean
 from attar.engines.base import Spec
 
 
-def checked(spec: Spec, kinds: Any) -> dict[str, Any]:
+def check_options(spec: Spec, kinds: Any) -> dict[str, Any]:
     """The options of a spec, if they are what a TypedDict of the engine says."""
     from pydantic import TypeAdapter, ValidationError
 

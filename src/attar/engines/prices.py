@@ -16,7 +16,7 @@ from attar.core.errors import EngineError
 from attar.engines.base import Spec
 from attar.engines.registry import kind_of
 
-KNOWN = {
+KNOWN_PRICES = {
     # as reported in the autumn of 2026; the providers' own pages decide
     "api.openai.com/gpt-4o-mini": {"input": 0.15, "output": 0.60},
     "api.openai.com/gpt-5.4-mini": {"input": 0.75, "output": 4.50},
@@ -47,14 +47,14 @@ def price_of(spec: Spec) -> Price | None:
     url = spec.options.get("url")
     if not isinstance(url, str):
         return None
-    found = {**KNOWN, **_own(os.environ.get("ATTAR_PRICES", ""))}.get(f"{URL(url).host}/{spec.model}")
+    found = {**KNOWN_PRICES, **_user_prices(os.environ.get("ATTAR_PRICES", ""))}.get(f"{URL(url).host}/{spec.model}")
     if found is None:
         return None
     return Price(found.get("input", 0.0) * share, found.get("output", 0.0) * share, found.get("hour", 0.0))
 
 
 @cache
-def _own(path: str) -> dict[str, dict[str, float]]:
+def _user_prices(path: str) -> dict[str, dict[str, float]]:
     """A user's table: `host/model: {input: ..., output: ...}`."""
     if not path:
         return {}

@@ -55,45 +55,45 @@ class Kind:
     """Part of its engines' identity: replies of another version are not replayed. Of a kind of yours its code, if not given."""
 
 
-def _http(spec: Spec) -> Any:
+def _open_http(spec: Spec) -> Any:
     from attar.engines.http.engine import Http
 
     return Http(spec)
 
 
-def _served(spec: Spec) -> Any:
-    from attar.engines.http.managed_server import Served
+def _open_managed(spec: Spec) -> Any:
+    from attar.engines.http.managed_server import ManagedServer
 
-    return Served(spec)
-
-
-def _batch(spec: Spec) -> Any:
-    from attar.engines.http.batch_api import Batch
-
-    return Batch(spec)
+    return ManagedServer(spec)
 
 
-def _local(spec: Spec) -> Any:
+def _open_batch(spec: Spec) -> Any:
+    from attar.engines.http.batch_api import BatchEngine
+
+    return BatchEngine(spec)
+
+
+def _open_local(spec: Spec) -> Any:
     from attar.engines.local.engine import Local
 
     return Local(spec)
 
 
-def _fake(spec: Spec) -> Any:
+def _open_fake(spec: Spec) -> Any:
     from attar.engines.fake import Fake
 
     return Fake(spec)
 
 
-_HTTP = Kind(open=_http, template=True, ahead=4, reports=True, throttles=True, examined_by="server")
-_SERVED = replace(_HTTP, open=_served)
+_HTTP = Kind(open=_open_http, template=True, ahead=4, reports=True, throttles=True, examined_by="server")
+_SERVED = replace(_HTTP, open=_open_managed)
 KINDS: dict[str, Kind] = {
     "http": _HTTP,
     "vllm": replace(_SERVED, trainable_as="transformers"),
     "sglang": replace(_SERVED, trainable_as="transformers"),
     "llamacpp": _SERVED,
     "batch": Kind(
-        open=_batch,
+        open=_open_batch,
         verbs=("generate", "embed"),
         template=True,
         ahead=16,
@@ -103,8 +103,10 @@ KINDS: dict[str, Kind] = {
         price_share=0.5,
         examined_by="server",
     ),
-    "local": Kind(open=_local, template=True, billed=False, trainable_as="transformers", in_process=True, examined_by="local"),
-    "fake": Kind(open=_fake, template=True, billed=False),
+    "local": Kind(
+        open=_open_local, template=True, billed=False, trainable_as="transformers", in_process=True, examined_by="local"
+    ),
+    "fake": Kind(open=_open_fake, template=True, billed=False),
 }
 
 

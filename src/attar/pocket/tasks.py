@@ -66,7 +66,7 @@ def level(task: Task) -> int:
     return 1 if size < easy.stop else 2 if size < medium.stop else 3
 
 
-def make(family: str, hardness: int, rng: Random, pool: tuple[str, ...] = WORDS) -> Task:
+def make_task(family: str, hardness: int, rng: Random, pool: tuple[str, ...] = WORDS) -> Task:
     """Draw a task of a family and a level; `pool` are the words it prefers."""
     if family == "fact":
         return _make_fact(hardness, rng)
@@ -171,10 +171,10 @@ def answer(task: Task) -> str:
             groups = [GROUP_OF[word] for word in words]
             return next(word for word, group in zip(words, groups, strict=True) if groups.count(group) == 1)
         case _:
-            return _reckon(task)
+            return _compute(task)
 
 
-def _reckon(task: Task) -> str:
+def _compute(task: Task) -> str:
     numbers = task.numbers
     match task.family:
         case "largest":
@@ -230,9 +230,9 @@ def held_out(task: Task) -> bool:
     return hashlib.blake2b(repr(task).encode(), digest_size=4).digest()[0] % 10 == 0
 
 
-def draw(rng: Random, *, families: tuple[str, ...] = FAMILIES, held: bool = False) -> Task:
+def draw_task(rng: Random, *, families: tuple[str, ...] = FAMILIES, held: bool = False) -> Task:
     """A task of any family and level, from the training side or the held-out side."""
     while True:
-        task = make(rng.choice(families), rng.choice((1, 2, 3)), rng)
+        task = make_task(rng.choice(families), rng.choice((1, 2, 3)), rng)
         if held_out(task) == held:
             return task

@@ -9,7 +9,7 @@ from attar.pocket.tasks import Task, answer
 _STATEMENT = "The answer is "
 
 
-def stated(response: str) -> str | None:
+def stated_answer(response: str) -> str | None:
     """The answer that a response states last, or None."""
     _, found, tail = response.rpartition(_STATEMENT)
     tail = tail.strip()
@@ -18,12 +18,12 @@ def stated(response: str) -> str | None:
 
 def is_right(task: Task, response: str) -> bool:
     """Whether a response states the task's one true answer."""
-    return stated(response) == answer(task)
+    return stated_answer(response) == answer(task)
 
 
 def grade(task: Task, response: str) -> int:
     """1 no answer, 2 wrong, 3 half right, 4 nearly right, 5 right."""
-    given = stated(response)
+    given = stated_answer(response)
     if given is None:
         return 1
     truth = answer(task)
@@ -47,12 +47,12 @@ def corrupt(task: Task, rng: Random) -> str:
                 other = rng.randrange(len(parts))
                 parts[place], parts[other] = parts[other], parts[place]
             case _:
-                parts[place] = _another(parts[place], task, rng)
+                parts[place] = _replacement(parts[place], task, rng)
         if (wrong := " ".join(parts)) != truth:
             return respond(task, wrong)
 
 
-def _another(part: str, task: Task, rng: Random) -> str:
+def _replacement(part: str, task: Task, rng: Random) -> str:
     """Something else of the same kind: a number near by, or a word (of the task, most often)."""
     if part.isdigit():
         place = rng.randrange(len(part))

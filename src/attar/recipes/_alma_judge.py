@@ -29,7 +29,7 @@ class Judges:
     first: Spec | Handle
 
 
-def judges(
+def train_judges(
     flow: Flow,
     *,
     given: Spec | None,
@@ -57,18 +57,20 @@ def judges(
     return Judges(last, first)
 
 
-def rows_with_scores(
+def load_rated_answers(
     flow: Flow, source: str, writer: Handle, drawing: Mapping[str, Any], each: int, seed: int, name: str
 ) -> Handle:
     """Answers that people have rated, from a file; or in the pocket world, a model's answers rated by the truth."""
-    if count := pocket_data.asked_for(source):
+    if count := pocket_data.rows_asked(source):
         asked = flow(pocket_data.questions, count=max(1, count // each), seed=seed, name=f"{name}-prompts")
         drawn = flow(respond.sample, asked, engine=writer, n=each, **drawing, whole=False, name=f"{name}-answers")
         return flow(pocket_exam.rate, drawn, name=name)
-    return flow(pools.read, **sources.pinned(source), name=name)
+    return flow(pools.read, **sources.pin_source(source), name=name)
 
 
-def some_answers(flow: Flow, prompts: Handle, writer: Handle, count: int, drawing: Mapping[str, Any], seed: int) -> Handle:
+def sample_answers_to_rate(
+    flow: Flow, prompts: Handle, writer: Handle, count: int, drawing: Mapping[str, Any], seed: int
+) -> Handle:
     """Answers to any prompts, one each, for the judge to rate."""
     some = flow(rank.chance, prompts, keep=count, seed=seed, name="any-prompts")
     asked = flow(keep.rows, prompts, some, name="prompts-to-rate")
@@ -77,7 +79,9 @@ def some_answers(flow: Flow, prompts: Handle, writer: Handle, count: int, drawin
     return flow(keep.rows, drawn, usable, name="unlabelled")
 
 
-def trusted(flow: Flow, found: Judges, rewarder: Spec | None, gold: Handle, asking: Mapping[str, Any]) -> dict[str, Handle]:
+def measure_agreement(
+    flow: Flow, found: Judges, rewarder: Spec | None, gold: Handle, asking: Mapping[str, Any]
+) -> dict[str, Handle]:
     """How well each way of judging agrees with a gold set: whole numbers, expected scores, after self-distillation; rewards."""
     ways: dict[str, tuple[Spec | Handle, bool]] = {}
     if found.last is not rewarder:

@@ -15,7 +15,7 @@ from attar.stages.train import sft
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Variant:
     """How rounds are gone; an ablation is a way with one thing changed."""
 
     judge: Spec | Handle
@@ -32,7 +32,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class RoundsConfig:
     """What all ways of one run have in common."""
 
     base: Spec
@@ -57,7 +57,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class RoundsResult:
     """What rounds have brought: the model after each, and what each has added."""
 
     models: list[Handle]
@@ -66,27 +66,29 @@ class Gone:
     picked: list[Handle] = field(default_factory=list)
 
 
-def gone(flow: Flow, setting: Setting, way: Way, name: str = "") -> Gone:
+def run_rounds(flow: Flow, setting: RoundsConfig, way: Variant, name: str = "") -> RoundsResult:
     """All rounds from the second on; the first is the first student."""
-    found = Gone([setting.students[0]])
+    found = RoundsResult([setting.students[0]])
     judged: list[Handle] = []
     for number in range(2, setting.rounds + 1):
         where = f"{name}round-{number}"
-        fresh = _fresh(flow, setting, way, found.picked, judged, where)
+        fresh = _pick_prompts(flow, setting, way, found.picked, judged, where)
         found.picked.append(fresh)
-        scored = _answered(flow, setting, way, fresh, found.models, where)
+        scored = _answer_and_judge(flow, setting, way, fresh, found.models, where)
         judged += scored[-1:] if number > 2 else []
         best = flow(best_of_n.of_each, *scored, by="rating", which="drawn", seed=setting.seed, name=f"{where}-few")
-        found.added.append(_best(flow, setting, best, where))
+        found.added.append(_keep_best(flow, setting, best, where))
         if way.align == "dpo":
-            found.pairs.append(_pairs(flow, setting, best, where))
-        found.models.append(_next(flow, setting, way, found, where))
+            found.pairs.append(_make_pairs(flow, setting, best, where))
+        found.models.append(_train_next(flow, setting, way, found, where))
     return found
 
 
-def _fresh(flow: Flow, setting: Setting, way: Way, used: list[Handle], judged: list[Handle], where: str) -> Handle:
+def _pick_prompts(
+    flow: Flow, setting: RoundsConfig, way: Variant, used: list[Handle], judged: list[Handle], where: str
+) -> Handle:
     """Prompts that no round has had, a cluster each; none once the latest models' own answers have stopped getting better."""
-    before = [flow(keep.together, *used, name=f"{where}-used")] if used else []
+    before = [flow(keep.concat, *used, name=f"{where}-used")] if used else []
     chosen = flow(
         cluster.pick,
         setting.prompts,
@@ -99,13 +101,13 @@ def _fresh(flow: Flow, setting: Setting, way: Way, used: list[Handle], judged: l
     fresh = flow(keep.rows, setting.prompts, chosen, name=f"{where}-prompts")
     if setting.patience is None or len(judged) <= setting.patience:
         return fresh
-    told = flow(
-        plateau.reached, *judged, score="rating", patience=setting.patience, least=setting.least, name=f"{where}-plateau"
-    )
-    return flow(plateau.unless, fresh, told, name=f"{where}-going-on")
+    told = flow(plateau.check, *judged, score="rating", patience=setting.patience, least=setting.least, name=f"{where}-plateau")
+    return flow(plateau.gate, fresh, told, name=f"{where}-going-on")
 
 
-def _answered(flow: Flow, setting: Setting, way: Way, prompts: Handle, models: list[Handle], where: str) -> list[Handle]:
+def _answer_and_judge(
+    flow: Flow, setting: RoundsConfig, way: Variant, prompts: Handle, models: list[Handle], where: str
+) -> list[Handle]:
     """Each writer's share of the answers, with the judge's ratings; the latest writer's come last."""
     first, latest = list(setting.students), models[1:][-1:]
     writers = {"all": first + latest, "latest": latest or first[:1], "one": first[:1]}[way.writers]
@@ -125,7 +127,7 @@ def _answered(flow: Flow, setting: Setting, way: Way, prompts: Handle, models: l
     return scored
 
 
-def _best(flow: Flow, setting: Setting, answers: Handle, where: str) -> Handle:
+def _keep_best(flow: Flow, setting: RoundsConfig, answers: Handle, where: str) -> Handle:
     """Of each prompt the best answer; of those, where not all are wanted, the best rated."""
     best = flow(keep.rows, answers, flow(rank.best, answers, by="rating", name=f"{where}-rank"), name=f"{where}-best")
     if setting.kept >= setting.picked:
@@ -134,18 +136,18 @@ def _best(flow: Flow, setting: Setting, answers: Handle, where: str) -> Handle:
     return flow(keep.rows, best, top, name=f"{where}-kept")
 
 
-def _pairs(flow: Flow, setting: Setting, best: Handle, where: str) -> Handle:
+def _make_pairs(flow: Flow, setting: RoundsConfig, best: Handle, where: str) -> Handle:
     """The best answer against any other."""
     drawn = flow(pair.choose, best, score="rating", rejected="random", seed=setting.seed, name=f"{where}-pairs")
-    return flow(keep.rows, drawn, flow(pair.fit, drawn, name=f"{where}-fit"), name=f"{where}-sound")
+    return flow(keep.rows, drawn, flow(pair.keep_usable, drawn, name=f"{where}-fit"), name=f"{where}-sound")
 
 
-def _next(flow: Flow, setting: Setting, way: Way, found: Gone, where: str) -> Handle:
+def _train_next(flow: Flow, setting: RoundsConfig, way: Variant, found: RoundsResult, where: str) -> Handle:
     """The next model, never from the one before it."""
     if way.align == "dpo":
-        pairs = flow(keep.together, *found.pairs, name=f"{where}-all-pairs")
+        pairs = flow(keep.concat, *found.pairs, name=f"{where}-all-pairs")
         return flow(
             prefer.train, pairs, engine=setting.students[0], **setting.prefer, seed=setting.seed, name=f"{where}-prefer"
         )
-    rows = flow(keep.together, setting.seeds, *found.added, name=f"{where}-rows")
+    rows = flow(keep.concat, setting.seeds, *found.added, name=f"{where}-rows")
     return flow(sft.train, rows, engine=setting.base, **setting.fit, seed=setting.seed, name=f"{where}-train")

@@ -21,7 +21,7 @@ class Judging:
     by: By
     wording: str
     order: pairwise.Order
-    votes: jury.How
+    votes: jury.Aggregation
     tokens: int
     least_mass: float
     seed: int
@@ -34,7 +34,7 @@ class Judging:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgeResult:
     """What the judges said together, and each for itself; in `score`."""
 
     rows: Handle
@@ -42,35 +42,35 @@ class Judged:
     score: Literal["preference", "score"]
 
 
-def duels(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
+def judge_pairs(flow: Flow, battles: Handle, how: Judging, name: str) -> JudgeResult:
     """Battles with a preference: by the judges, or by how much more reward the one answer gets."""
     if how.rewarder:
-        return Judged(flow(reward_judge.prefer, battles, engine=how.rewarder, name=name), {}, "preference")
+        return JudgeResult(flow(reward_judge.prefer, battles, engine=how.rewarder, name=name), {}, "preference")
     stage = pairwise.weigh if how.by == "chances" else pairwise.ask
-    return _heard(flow, battles, how, stage, {"order": how.order, **how.asking}, name)
+    return _judge(flow, battles, how, stage, {"order": how.order, **how.asking}, name)
 
 
-def in_five(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
+def judge_pairs_in_five_grades(flow: Flow, battles: Handle, how: Judging, name: str) -> JudgeResult:
     """Battles with a preference by five grades, which judges write, however else they are asked."""
     own = replace(how, by="verdict")
-    return _heard(flow, battles, own, pairwise.ask, {"order": how.order, "grades": "five", **own.asking}, name)
+    return _judge(flow, battles, own, pairwise.ask, {"order": how.order, "grades": "five", **own.asking}, name)
 
 
-def arena(flow: Flow, battles: Handle, how: Judging, name: str) -> Judged:
+def judge_arena_hard(flow: Flow, battles: Handle, how: Judging, name: str) -> JudgeResult:
     """Battles with a preference by Arena-Hard's two games and five grades."""
     if how.rewarder:
-        return duels(flow, battles, how, name)
+        return judge_pairs(flow, battles, how, name)
     stage = arena_hard.weigh if how.by == "chances" else arena_hard.ask
-    return _heard(flow, battles, how, stage, {"order": how.order, **how.asking}, name)
+    return _judge(flow, battles, how, stage, {"order": how.order, **how.asking}, name)
 
 
-def grades(flow: Flow, answers: Handle, how: Judging, name: str) -> Judged:
+def grade_answers(flow: Flow, answers: Handle, how: Judging, name: str) -> JudgeResult:
     """Answers with a score from 1 to 10."""
     stage = pointwise.weigh if how.by == "chances" else pointwise.ask
-    return _heard(flow, answers, how, stage, how.asking, name)
+    return _judge(flow, answers, how, stage, how.asking, name)
 
 
-def trusted(flow: Flow, judged: Judged, how: Judging, models: Sequence[Spec | None]) -> dict[str, Handle]:
+def measure_jury(flow: Flow, judged: JudgeResult, how: Judging, models: Sequence[Spec | None]) -> dict[str, Handle]:
     """How far a jury's judges agree, and whether one of them favours answers of its own model, where it is among `models`."""
     if len(judged.each) < 2:
         return {}
@@ -81,10 +81,13 @@ def trusted(flow: Flow, judged: Judged, how: Judging, models: Sequence[Spec | No
     own = [how.judges[name].name if how.judges[name].name in there else None for name in names]
     if not any(own):
         return {"figures-jury": agreed}
-    return {"figures-jury": agreed, "figures-own": flow(bias.own, *judged.each.values(), own=own, **about, name="own-bias")}
+    return {
+        "figures-jury": agreed,
+        "figures-own": flow(bias.self_preference, *judged.each.values(), own=own, **about, name="own-bias"),
+    }
 
 
-def swayed(flow: Flow, judged: Judged, how: Judging, bootstrap: int) -> dict[str, Handle]:
+def measure_bias(flow: Flow, judged: JudgeResult, how: Judging, bootstrap: int) -> dict[str, Handle]:
     """How far the judges are swayed by length, and each of them by place, if they were shown both."""
     knobs: dict[str, Any] = {"bootstrap": bootstrap, "seed": how.seed}
     out = {"figures-length": flow(bias.length, judged.rows, **knobs, name="length-bias")}
@@ -94,19 +97,19 @@ def swayed(flow: Flow, judged: Judged, how: Judging, bootstrap: int) -> dict[str
     return out
 
 
-def _heard(
+def _judge(
     flow: Flow,
     rows: Handle,
     how: Judging,
     stage: Callable[..., Any],
     knobs: Mapping[str, Any],
     name: str,
-) -> Judged:
+) -> JudgeResult:
     """The rows as one judge has them, or as a jury does."""
     score = "score" if stage in (pointwise.weigh, pointwise.ask) else "preference"
     said = {who: flow(stage, rows, engine=judge, **knobs, name=f"{name}-{who}") for who, judge in how.judges.items()}
     if len(said) == 1:
-        return Judged(next(iter(said.values())), said, score)
+        return JudgeResult(next(iter(said.values())), said, score)
     votes = how.votes if score == "preference" else "mean"
     verdict = flow(jury.verdict, *said.values(), names=list(said), score=score, how=votes, name=name)
-    return Judged(verdict, said, score)
+    return JudgeResult(verdict, said, score)

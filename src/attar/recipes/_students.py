@@ -18,7 +18,7 @@ from attar.stages.train import preference, sft
 Exam = Literal["none", "pocket"]
 
 
-class Steps(TypedDict, total=False):
+class TrainingKnobs(TypedDict, total=False):
     """What can be said of any training; what is not said is as the stage has it."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
@@ -33,14 +33,14 @@ class Steps(TypedDict, total=False):
     qlora: bool
 
 
-class Fit(Steps, total=False):
+class Fit(TrainingKnobs, total=False):
     """How to train on answers (`train.sft.train`)."""
 
     packing: bool
     template: str
 
 
-class Preference(Steps, total=False):
+class Preference(TrainingKnobs, total=False):
     """How to train on pairs (`train.prefer.train`)."""
 
     method: preference.Method
@@ -48,7 +48,7 @@ class Preference(Steps, total=False):
     gamma: float
 
 
-def guarded(flow: Flow, rows: Handle, guard: Spec | None, guarding: safety.Guard) -> Handle:
+def keep_safe(flow: Flow, rows: Handle, guard: Spec | None, guarding: safety.Guard) -> Handle:
     """With a guard: only the rows that it finds rather safe than not."""
     if guard is None:
         return rows
@@ -56,14 +56,14 @@ def guarded(flow: Flow, rows: Handle, guard: Spec | None, guarding: safety.Guard
     return flow(keep.rows, judged, flow(where.holds, judged, rule="safe >= 0.5", name="is-safe"), name="safe")
 
 
-def trained(flow: Flow, base: Spec, arms: Mapping[str, Handle], fit: Fit, seed: int) -> dict[str, Handle]:
+def train_students(flow: Flow, base: Spec, arms: Mapping[str, Handle], fit: Fit, seed: int) -> dict[str, Handle]:
     """A student for each set of rows, all from the same base by the same settings."""
     return {
         arm: flow(sft.train, rows, engine=base, **_knobs(fit), seed=seed, name=f"train-{arm}") for arm, rows in arms.items()
     }
 
 
-def preferring(flow: Flow, student: Handle, pairs: Handle, how: Preference, seed: int) -> Handle:
+def train_on_pairs(flow: Flow, student: Handle, pairs: Handle, how: Preference, seed: int) -> Handle:
     """A student that goes on with preference pairs."""
     return flow(preference.train, pairs, engine=student, **_knobs(how), seed=seed, name="train-preferred")
 
@@ -72,7 +72,7 @@ def _knobs(settings: Fit | Preference) -> dict[str, Any]:
     return dict(settings)
 
 
-def measured(
+def evaluate_students(
     flow: Flow, models: Mapping[str, Handle], base: Spec, exam: Exam, size: int, max_tokens: int, seed: int
 ) -> dict[str, Handle]:
     """The models by name; with an exam the marked answers of all and of the base, and their scores: the first one's lead."""

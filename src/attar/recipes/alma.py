@@ -26,9 +26,9 @@ from attar.core.errors import RecipeError
 from attar.data import sources
 from attar.engines.base import Spec
 from attar.recipes import _alma_judge, _alma_rounds
-from attar.recipes._alma_rounds import Setting, Way
-from attar.recipes._decontaminate import BENCHMARKS, apart
-from attar.recipes._students import Exam, Fit, Preference, Steps, measured
+from attar.recipes._alma_rounds import RoundsConfig, Variant
+from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
+from attar.recipes._students import Exam, Fit, Preference, TrainingKnobs, evaluate_students
 from attar.runtime.flow import Flow, Handle, recipe
 from attar.stages import pool as pools
 from attar.stages.annotate import embed
@@ -80,8 +80,8 @@ def alma(
     patience: Positive | None = None,
     least: Annotated[float, Ge(0)] = 0.0,
     train: Fit | None = None,
-    fit_judge: Steps | None = None,
-    fit_distilled: Steps | None = None,
+    fit_judge: TrainingKnobs | None = None,
+    fit_distilled: TrainingKnobs | None = None,
     prefer: Preference | None = None,
     arms: Sequence[Arm] = (),
     exam: Exam = "none",
@@ -89,26 +89,28 @@ def alma(
     seed: int = 0,
 ) -> Mapping[str, Handle]:
     """The model after the last round, and the rows that it was trained on."""
-    told = _seeds(flow, seeds, seed)
+    told = _seed_rows(flow, seeds, seed)
     fit: dict[str, Any] = dict(train or {})
     students = tuple(
         flow(sft.train, told, engine=base, **fit, seed=seed + place, name=f"student-{letter}")
         for place, letter in enumerate("ab")
     )
     drawing = {"temperature": temperature, "top_p": top_p, "max_tokens": answer_tokens, "seed": seed}
-    fresh, yielded = _prompts(flow, base, told, prompts, form, prompt_temperature, prompt_tokens, alike, seed)
+    fresh, yielded = _write_prompts(flow, base, told, prompts, form, prompt_temperature, prompt_tokens, alike, seed)
     if exam == "pocket":
-        fresh = flow(keep.rows, fresh, flow(pocket_exam.apart, fresh), name="unseen")
-    fresh = apart(flow, fresh, against)
-    grouped = _grouped(flow, fresh, embedder, clusters, seed)
+        fresh = flow(keep.rows, fresh, flow(pocket_exam.drop_held_out, fresh), name="unseen")
+    fresh = drop_benchmark_overlap(flow, fresh, against)
+    grouped = _cluster_prompts(flow, fresh, embedder, clusters, seed)
 
-    wording = scorer_prompts.pinned(question) if question else None if judge else scorer_prompts.WORDINGS[_alma_judge.WHAT]
+    wording = (
+        scorer_prompts.question_text(question) if question else None if judge else scorer_prompts.WORDINGS[_alma_judge.WHAT]
+    )
     asking = {"what": _alma_judge.WHAT, "question": wording, "turns": "last"}
-    labelled = _alma_judge.rows_with_scores(flow, labels, students[0], drawing, 2, seed + 1, "labels") if labels else None
+    labelled = _alma_judge.load_rated_answers(flow, labels, students[0], drawing, 2, seed + 1, "labels") if labels else None
     unlabelled = None
     if distil != "none" and labelled and judge is None:
-        unlabelled = _alma_judge.some_answers(flow, grouped, students[0], distilled, drawing, seed)
-    found = _alma_judge.judges(
+        unlabelled = _alma_judge.sample_answers_to_rate(flow, grouped, students[0], distilled, drawing, seed)
+    found = _alma_judge.train_judges(
         flow,
         given=judge or (rewarder if labelled is None else None),
         base=base if judge_from == "base" else students[0],
@@ -122,10 +124,10 @@ def alma(
     )
     results = {"prompts": yielded}
     if gold:
-        rated = _alma_judge.rows_with_scores(flow, gold, students[0], drawing, 4, seed + 2, "gold")
-        results |= _alma_judge.trusted(flow, found, rewarder, rated, asking)
+        rated = _alma_judge.load_rated_answers(flow, gold, students[0], drawing, 4, seed + 2, "gold")
+        results |= _alma_judge.measure_agreement(flow, found, rewarder, rated, asking)
 
-    setting = Setting(
+    setting = RoundsConfig(
         base=base,
         seeds=told,
         students=(students[0], students[1]),
@@ -142,32 +144,32 @@ def alma(
         least=least,
         seed=seed,
     )
-    way = _way(found, rewarder, by, rounded=rounded, align=align)
-    main = _alma_rounds.gone(flow, setting, way)
+    way = _main_variant(found, rewarder, by, rounded=rounded, align=align)
+    main = _alma_rounds.run_rounds(flow, setting, way)
     models = {f"round-{number}": model for number, model in enumerate(main.models, 1)}
     last = models.pop(f"round-{rounds}")
     models = {f"round-{rounds}": last, **models}
     for arm in arms:
-        models[arm] = _arm(flow, setting, way, found, rewarder, main, arm)
-    used = flow(keep.together, *main.picked, name="used")
-    results |= {"sft": flow(keep.together, told, *main.added, name="rows"), "coverage": flow(cluster.coverage, grouped, used)}
+        models[arm] = _train_arm(flow, setting, way, found, rewarder, main, arm)
+    used = flow(keep.concat, *main.picked, name="used")
+    results |= {"sft": flow(keep.concat, told, *main.added, name="rows"), "coverage": flow(cluster.coverage, grouped, used)}
     if main.pairs:
-        results["pairs"] = flow(keep.together, *main.pairs, name="pairs")
-    return results | measured(flow, models, base, exam, exam_size, answer_tokens, seed)
+        results["pairs"] = flow(keep.concat, *main.pairs, name="pairs")
+    return results | evaluate_students(flow, models, base, exam, exam_size, answer_tokens, seed)
 
 
-def _seeds(flow: Flow, source: str, seed: int) -> Handle:
+def _seed_rows(flow: Flow, source: str, seed: int) -> Handle:
     """The seed rows: conversations that somebody has, their last answer told."""
-    if count := pocket_data.asked_for(source):
+    if count := pocket_data.rows_asked(source):
         return flow(pocket_data.answers, flow(pocket_data.questions, count=count, seed=seed, name="seed-prompts"), name="seeds")
-    read = flow(pools.read, **sources.pinned(source), name="seed-file")
+    read = flow(pools.read, **sources.pin_source(source), name="seed-file")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND length(prompt) > 0 AND length(response) > 0", name="usable"
     )
     return flow(keep.rows, read, usable, name="seeds")
 
 
-def _prompts(
+def _write_prompts(
     flow: Flow,
     base: Spec,
     told: Handle,
@@ -184,36 +186,42 @@ def _prompts(
     for number in range(2 * ASKS):
         where_ = f"prompts-{number + 1}"
         plan = flow(fewshot.draws, told, count=batch, form=form, start=number * batch, seed=seed, name=f"{where_}-draws")
-        still = flow(until_enough.still, plan, *drawn, wanted=wanted, name=f"{where_}-needed")
+        still = flow(until_enough.next_draws, plan, *drawn, wanted=wanted, name=f"{where_}-needed")
         asked = flow(
             fewshot.ask, still, engine=base, temperature=temperature, max_tokens=tokens, seed=seed, name=f"{where_}-asked"
         )
-        new = flow(dedup_against.fresh, asked, told, *drawn[1::2], threshold=alike, name=f"{where_}-new")
+        new = flow(dedup_against.keep_new, asked, told, *drawn[1::2], threshold=alike, name=f"{where_}-new")
         drawn += [asked, flow(keep.rows, asked, new, name=where_)]
-    yielded = flow(until_enough.told, *drawn, wanted=wanted, name="yielded")
-    return flow(keep.together, *drawn[1::2], name="prompts"), yielded
+    yielded = flow(until_enough.summarise, *drawn, wanted=wanted, name="yielded")
+    return flow(keep.concat, *drawn[1::2], name="prompts"), yielded
 
 
-def _grouped(flow: Flow, prompts: Handle, embedder: Spec | None, clusters: int, seed: int) -> Handle:
+def _cluster_prompts(flow: Flow, prompts: Handle, embedder: Spec | None, clusters: int, seed: int) -> Handle:
     """The prompts with the cluster of each."""
     vectors = flow(embed.vectors, prompts, engine=embedder) if embedder else flow(embed.letters, prompts)
     groups = flow(cluster.group, vectors, clusters=clusters, seed=seed)
     return flow(keep.columns, prompts, groups, name="grouped")
 
 
-def _way(
+def _main_variant(
     found: _alma_judge.Judges, rewarder: Spec | None, by: str, *, rounded: bool = False, align: Literal["sft", "dpo"]
-) -> Way:
+) -> Variant:
     """How the rounds are judged, and what is trained on."""
     if by == "judge":
-        return Way(judge=found.last, rewards=found.last is rewarder, rounded=rounded, align=align)
+        return Variant(judge=found.last, rewards=found.last is rewarder, rounded=rounded, align=align)
     if rewarder is None:
         raise RecipeError("the rounds are to be judged by a reward model: name an engine for 'rewarder'")
-    return Way(judge=rewarder, rewards=True, align=align)
+    return Variant(judge=rewarder, rewards=True, align=align)
 
 
-def _arm(
-    flow: Flow, setting: Setting, way: Way, found: _alma_judge.Judges, rewarder: Spec | None, main: _alma_rounds.Gone, arm: Arm
+def _train_arm(
+    flow: Flow,
+    setting: RoundsConfig,
+    way: Variant,
+    found: _alma_judge.Judges,
+    rewarder: Spec | None,
+    main: _alma_rounds.RoundsResult,
+    arm: Arm,
 ) -> Handle:
     """The last model of the same rounds with one thing changed; or one trained on the same prompts, all answered right."""
     if arm == "oracle":
@@ -222,7 +230,7 @@ def _arm(
             flow(keep.rows, rows, flow(where.holds, rows, rule="response IS NOT NULL", name="has-answer"), name="right")
             for rows in right
         ]
-        rows = flow(keep.together, setting.seeds, *usable, name="oracle-rows")
+        rows = flow(keep.concat, setting.seeds, *usable, name="oracle-rows")
         return flow(sft.train, rows, engine=setting.base, **setting.fit, seed=setting.seed, name="oracle-train")
     own = replace(way, judge=found.last, rewards=found.last is rewarder, rounded=False)
     changed = {
@@ -237,4 +245,4 @@ def _arm(
     }
     if (changed_way := changed[arm]) is None:
         raise RecipeError("arm 'rewarder' is judged by a reward model: name an engine for 'rewarder'")
-    return _alma_rounds.gone(flow, setting, changed_way, f"{arm}-").models[-1]
+    return _alma_rounds.run_rounds(flow, setting, changed_way, f"{arm}-").models[-1]

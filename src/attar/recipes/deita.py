@@ -22,8 +22,8 @@ from attar.core import scorer_prompts
 from attar.core.errors import RecipeError
 from attar.data import sources
 from attar.engines.base import Spec
-from attar.recipes._decontaminate import BENCHMARKS, apart
-from attar.recipes._students import Exam, Fit, Preference, Steps, measured, preferring, trained
+from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
+from attar.recipes._students import Exam, Fit, Preference, TrainingKnobs, evaluate_students, train_on_pairs, train_students
 from attar.runtime.flow import Flow, Handle, recipe
 from attar.stages import pool as pools
 from attar.stages.annotate import embed, lengths, ranking, reward, scorer
@@ -78,7 +78,7 @@ def deita(
     evolution: Evolution | None = None,
     complexity_question: str | None = None,
     quality_question: str | None = None,
-    fit_scorer: Steps | None = None,
+    fit_scorer: TrainingKnobs | None = None,
     against: Sequence[str] = BENCHMARKS,
     arms: Sequence[Arm] = ("random",),
     preferences: str | None = None,
@@ -91,12 +91,12 @@ def deita(
 ) -> Mapping[str, Handle]:
     """The best rows of a pool that differ; with a base also the models trained on them, on the ablations, and on pairs."""
     named = {"complexity": complexity_question, "quality": quality_question}
-    asked = {what: scorer_prompts.pinned(question) if question else None for what, question in named.items()}
+    asked = {what: scorer_prompts.question_text(question) if question else None for what, question in named.items()}
     graders: dict[str, Spec | Handle] = {}
     for what, grader in zip(WHAT, (complexity, quality), strict=True):
-        graders[what] = grader or _scorer(
+        graders[what] = grader or _train_scorer(
             flow,
-            _labels(flow, what, labels or {}, evolution or {}, teacher, judge or teacher, seed),
+            _label_rows(flow, what, labels or {}, evolution or {}, teacher, judge or teacher, seed),
             scorer_base or base,
             what,
             asked[what],
@@ -106,15 +106,15 @@ def deita(
         if grader is None:
             asked[what] = asked[what] or what
 
-    rows = _pool(flow, pool, form, seed)
-    rows = apart(
+    rows = _pool_rows(flow, pool, form, seed)
+    rows = drop_benchmark_overlap(
         flow,
         flow(keep.rows, rows, flow(dedup.exact, rows, column="conversation", name="dedup"), name="fresh"),
         against,
         "messages",
     )
     if exam == "pocket":
-        rows = flow(keep.rows, rows, flow(pocket_exam.apart, rows), name="unseen")
+        rows = flow(keep.rows, rows, flow(pocket_exam.drop_held_out, rows), name="unseen")
     for what in WHAT:
         rows = flow(scorer.score, rows, engine=graders[what], what=what, question=asked[what], name=what)
     scored = flow(scorer.evol, flow(lengths.measure, rows))
@@ -132,21 +132,21 @@ def deita(
     if base is None:
         return results
     pools_of = {arm: able if arm == "top" else scored for arm in arms}
-    sets = {"selected": chosen, **{arm: _arm(flow, pools_of[arm], chosen, arm, size, seed) for arm in arms}}
-    models = trained(flow, base, sets, train or {}, seed)
+    sets = {"selected": chosen, **{arm: _ablation_rows(flow, pools_of[arm], chosen, arm, size, seed) for arm in arms}}
+    models = train_students(flow, base, sets, train or {}, seed)
     if preferences:
-        results["pairs"] = _preferences(flow, preferences, seed)
-        preferred = preferring(flow, models["selected"], results["pairs"], prefer or {}, seed)
+        results["pairs"] = _preference_pairs(flow, preferences, seed)
+        preferred = train_on_pairs(flow, models["selected"], results["pairs"], prefer or {}, seed)
         models = {"selected": models["selected"], "preferred": preferred, **models}
-    return results | measured(flow, models, base, exam, exam_size, answer_tokens, seed)
+    return results | evaluate_students(flow, models, base, exam, exam_size, answer_tokens, seed)
 
 
-def _pool(flow: Flow, source: str, form: str | None, seed: int) -> Handle:
+def _pool_rows(flow: Flow, source: str, form: str | None, seed: int) -> Handle:
     """The pool's rows that can be read and have an answer, with all that is said in each as `conversation`."""
-    if count := pocket_data.asked_for(source):
+    if count := pocket_data.rows_asked(source):
         read = flow(pocket_data.pool, count=count, seed=seed, name="pool")
     else:
-        read = flow(pools.read, **sources.pinned(source), form=form, name="pool")
+        read = flow(pools.read, **sources.pin_source(source), form=form, name="pool")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND length(prompt) > 0 AND length(response) > 0", name="usable"
     )
@@ -154,7 +154,7 @@ def _pool(flow: Flow, source: str, form: str | None, seed: int) -> Handle:
     return flow(keep.columns, rows, flow(pools.texts, rows, name="texts"), name="told")
 
 
-def _labels(
+def _label_rows(
     flow: Flow,
     what: str,
     given: Labels,
@@ -165,15 +165,15 @@ def _labels(
 ) -> Handle:
     """Rows with scores: from a file, from the pocket world, or made of seeds by evolving and ranking."""
     if source := given.get(what):
-        if count := pocket_data.asked_for(source):
-            return flow(pocket_data.labelled, what=what, count=count, seed=seed, name=f"labels-{what}")
-        return flow(pools.read, **sources.pinned(source), name=f"labels-{what}")
+        if count := pocket_data.rows_asked(source):
+            return flow(pocket_data.labels, what=what, count=count, seed=seed, name=f"labels-{what}")
+        return flow(pools.read, **sources.pin_source(source), name=f"labels-{what}")
     if "seeds" not in how or teacher is None or judge is None:
         raise RecipeError(
             f"no scorer of {what}: name an engine for {what!r}, or labels: {{{what}: FILE}}, "
             "or a teacher and evolution: {seeds: FILE}"
         )
-    read = flow(pools.read, **sources.pinned(how["seeds"]), name="seed-file")
+    read = flow(pools.read, **sources.pin_source(how["seeds"]), name="seed-file")
     some = flow(keep.rows, read, flow(rank.chance, read, keep=how.get("count", 2000), seed=seed, name="some"), name="seeds")
     making: dict[str, Any] = {
         "rounds": how.get("rounds", 5),
@@ -191,7 +191,9 @@ def _labels(
     return flow(evolve.flat, ranked, name=f"labels-{what}")
 
 
-def _scorer(flow: Flow, labels: Handle, base: Spec | None, what: str, question: str | None, how: Steps, seed: int) -> Handle:
+def _train_scorer(
+    flow: Flow, labels: Handle, base: Spec | None, what: str, question: str | None, how: TrainingKnobs, seed: int
+) -> Handle:
     """A scorer trained on labels."""
     if base is None:
         raise RecipeError(f"a scorer of {what} is to be trained: name an engine for 'scorer_base' or 'base'")
@@ -201,7 +203,7 @@ def _scorer(flow: Flow, labels: Handle, base: Spec | None, what: str, question: 
     )
 
 
-def _arm(flow: Flow, rows: Handle, chosen: Handle, arm: Arm, size: int, seed: int) -> Handle:
+def _ablation_rows(flow: Flow, rows: Handle, chosen: Handle, arm: Arm, size: int, seed: int) -> Handle:
     """What the pool gives by a simpler rule."""
     if arm == "random":
         verdicts = flow(rank.chance, rows, chosen, seed=seed, name="by-chance")
@@ -211,11 +213,11 @@ def _arm(flow: Flow, rows: Handle, chosen: Handle, arm: Arm, size: int, seed: in
     return flow(keep.rows, rows, verdicts, name=f"{arm}-rows")
 
 
-def _preferences(flow: Flow, source: str, seed: int) -> Handle:
+def _preference_pairs(flow: Flow, source: str, seed: int) -> Handle:
     """Pairs of a better and a worse answer that somebody has."""
-    if count := pocket_data.asked_for(source):
+    if count := pocket_data.rows_asked(source):
         return flow(pocket_data.preferences, count=count, seed=seed, name="pairs")
-    read = flow(pools.read, **sources.pinned(source), form="preference", name="pair-file")
+    read = flow(pools.read, **sources.pin_source(source), form="preference", name="pair-file")
     usable = flow(
         where.holds, read, rule="messages_error IS NULL AND chosen IS NOT NULL AND rejected IS NOT NULL", name="usable-pairs"
     )

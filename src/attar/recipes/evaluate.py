@@ -25,22 +25,22 @@ from attar.core.errors import RecipeError
 from attar.core.replies import LEAST_MASS
 from attar.engines.base import Spec
 from attar.recipes import _evaluate_benchmarks as benchmarks
-from attar.recipes._evaluate_benchmarks import Setting
+from attar.recipes._evaluate_benchmarks import BenchmarkConfig
 from attar.recipes._evaluate_judges import By, Judging
 from attar.runtime.flow import Flow, Handle, recipe
 from attar.stages.evaluate.judging import jury, pairwise
-from attar.stages.evaluate.judging.prompts import OURS, pinned
+from attar.stages.evaluate.judging.prompts import OURS, wording_text
 
 Positive = Annotated[int, Ge(1)]
 Benchmark = Literal["alpaca_eval", "arena_hard", "mt_bench", "wildbench", "judge_accuracy", "pocket", "numbers", "constraints"]
 Fixed = Literal["null-empty", "null-refusal", "null-promise", "null-verdict", "null-essay"]
 Control = Literal[Fixed, "repeat", "another", "longest", "shortest", "random"]
-JUDGED = {
-    "alpaca_eval": benchmarks.alpaca,
-    "arena_hard": benchmarks.arena,
-    "mt_bench": benchmarks.mt,
-    "wildbench": benchmarks.wild,
-    "judge_accuracy": benchmarks.judges,
+JUDGED_BENCHMARKS = {
+    "alpaca_eval": benchmarks.run_alpaca_eval,
+    "arena_hard": benchmarks.run_arena_hard,
+    "mt_bench": benchmarks.run_mt_bench,
+    "wildbench": benchmarks.run_wildbench,
+    "judge_accuracy": benchmarks.run_judge_accuracy,
 }
 _GRADED = ("mt_bench", "wildbench")
 
@@ -70,7 +70,7 @@ def evaluate(
     wording: str = OURS,
     pair_wording: str = OURS,
     order: pairwise.Order = "both",
-    votes: jury.How = "mean",
+    votes: jury.Aggregation = "mean",
     judge_tokens: Positive = 2048,
     least_mass: Annotated[float, Ge(0)] = LEAST_MASS,
     controls: Sequence[Control] = ("null-empty", "longest", "random"),
@@ -82,10 +82,10 @@ def evaluate(
     """The model's answers with what was said of them, and figures; of judges also how far they are swayed."""
     judges = {"judge": judge, "second-judge": second_judge, "third-judge": third_judge}
     known = {name: spec for name, spec in judges.items() if spec}
-    how = Judging(known, rewarder, by, pinned(wording), order, votes, judge_tokens, least_mass, seed)
-    _complete(benchmark, how, model)
+    how = Judging(known, rewarder, by, wording_text(wording), order, votes, judge_tokens, least_mass, seed)
+    _check_engines(benchmark, how, model)
     drawing = {"temperature": temperature, "top_p": top_p, "max_tokens": answer_tokens, "whole": False}
-    setting = Setting(
+    setting = BenchmarkConfig(
         source=questions,
         split=split,
         count=count,
@@ -100,20 +100,20 @@ def evaluate(
         style=style,
         margin=margin,
         how=how,
-        pair_wording=pinned(pair_wording),
+        pair_wording=wording_text(pair_wording),
         bootstrap=bootstrap,
         seed=seed,
     )
-    if benchmark in JUDGED:
-        return JUDGED[benchmark](flow, setting)
-    return benchmarks.checked(flow, setting, benchmark)
+    if benchmark in JUDGED_BENCHMARKS:
+        return JUDGED_BENCHMARKS[benchmark](flow, setting)
+    return benchmarks.run_checked_tasks(flow, setting, benchmark)
 
 
-def _complete(benchmark: str, how: Judging, model: Spec | None) -> None:
+def _check_engines(benchmark: str, how: Judging, model: Spec | None) -> None:
     """Whether there is everybody whom a benchmark needs."""
     if benchmark != "judge_accuracy" and model is None:
         raise RecipeError(f"benchmark {benchmark!r} needs an engine for the role 'model'; it is not under 'engines'")
-    if benchmark in JUDGED and not how.judges and not how.rewarder:
+    if benchmark in JUDGED_BENCHMARKS and not how.judges and not how.rewarder:
         raise RecipeError(f"benchmark {benchmark!r} needs an engine for the role 'judge' or 'rewarder'")
     if how.judges and how.rewarder:
         raise RecipeError("'judge' and 'rewarder': one of them judges; name the other in a run of its own")

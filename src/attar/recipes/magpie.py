@@ -18,8 +18,8 @@ from typing_extensions import TypedDict
 
 from attar.core.errors import RecipeError
 from attar.engines.base import Spec
-from attar.recipes._decontaminate import BENCHMARKS, apart
-from attar.recipes._students import Exam, Fit, Preference, guarded, measured, preferring, trained
+from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
+from attar.recipes._students import Exam, Fit, Preference, evaluate_students, keep_safe, train_on_pairs, train_students
 from attar.runtime.flow import Flow, Handle, recipe
 from attar.stages import pairs as pair
 from attar.stages.annotate import embed, language, lengths, neighbours, reward, safety, tags
@@ -89,9 +89,9 @@ def magpie(
     asked = flow(draw.ask, plan, engine=teacher, max_tokens=prompt_tokens, flatten=flatten, ban=ban or [], seed=seed)
     fresh = flow(keep.rows, asked, flow(dedup.exact, asked, name="dedup"), name="fresh")
     if exam == "pocket":
-        fresh = flow(keep.rows, fresh, flow(pocket_exam.apart, fresh), name="unseen")
-    fresh = apart(flow, fresh, against)
-    fresh = _placed(flow, fresh, wanted, embedder)
+        fresh = flow(keep.rows, fresh, flow(pocket_exam.drop_held_out, fresh), name="unseen")
+    fresh = drop_benchmark_overlap(flow, fresh, against)
+    fresh = _add_neighbours(flow, fresh, wanted, embedder)
     if wanted & {"difficulty", "quality", "category"}:
         fresh = flow(tags.assess, fresh, engine=judge or teacher, form=form, seed=seed, name="tags")
     elif "language" in wanted:
@@ -102,8 +102,8 @@ def magpie(
         more = flow(turns.extend, talks, engine=teacher, system=follow_up, max_tokens=prompt_tokens, seed=seed)
         talks = flow(respond.sample, more, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed + turn)
     answered = flow(lengths.measure, talks)
-    scored = _against_base(flow, flow(reward.score, answered, engine=rewarder), wanted, rewarder, base, answer_tokens)
-    scored = guarded(flow, scored, guard, guarding)
+    scored = _add_base_reward(flow, flow(reward.score, answered, engine=rewarder), wanted, rewarder, base, answer_tokens)
+    scored = keep_safe(flow, scored, guard, guarding)
 
     good = flow(keep.rows, scored, flow(where.holds, scored, rule=rule, name="rule"), name="good")
     if by:
@@ -115,19 +115,19 @@ def magpie(
         usable = flow(where.holds, answered, rule="response IS NOT NULL", name="usable")
         some = flow(keep.rows, answered, usable, name="answers")
         arms["random"] = flow(keep.rows, some, flow(rank.chance, some, arms["selected"], seed=seed), name="random")
-    models = trained(flow, base, arms, train or {}, seed) if base else {}
+    models = train_students(flow, base, arms, train or {}, seed) if base else {}
     results = {"sft": arms["selected"]}
     if pairs is not None:
         by_whom = models["selected"] if pairs.get("by") == "student" and models else writer
-        several = _several(flow, good, by_whom, rewarder, pairs, answer_tokens, seed)
-        results |= _pairs(flow, guarded(flow, several, guard, guarding), pairs, seed)
+        several = _sample_answers(flow, good, by_whom, rewarder, pairs, answer_tokens, seed)
+        results |= _choose_pairs(flow, keep_safe(flow, several, guard, guarding), pairs, seed)
         if models:
-            preferred = preferring(flow, models["selected"], results["pairs"], prefer or {}, seed)
+            preferred = train_on_pairs(flow, models["selected"], results["pairs"], prefer or {}, seed)
             models = {"selected": models["selected"], "preferred": preferred, **models}
-    return results | (measured(flow, models, base, exam, exam_size, answer_tokens, seed) if base else {})
+    return results | (evaluate_students(flow, models, base, exam, exam_size, answer_tokens, seed) if base else {})
 
 
-def _placed(flow: Flow, rows: Handle, wanted: set[str], embedder: Spec | None) -> Handle:
+def _add_neighbours(flow: Flow, rows: Handle, wanted: set[str], embedder: Spec | None) -> Handle:
     """How near the nearest other instruction is, where the rule reads it."""
     if not wanted & {"neighbour_distance", "repeats", "repeat_of"}:
         return rows
@@ -135,7 +135,7 @@ def _placed(flow: Flow, rows: Handle, wanted: set[str], embedder: Spec | None) -
     return flow(keep.columns, rows, flow(neighbours.measure, vectors, name="neighbours"), name="placed")
 
 
-def _against_base(
+def _add_base_reward(
     flow: Flow, scored: Handle, wanted: set[str], rewarder: Spec, base: Spec | None, answer_tokens: int
 ) -> Handle:
     """The reward of what the base model answers by itself, where the rule compares with it."""
@@ -147,7 +147,7 @@ def _against_base(
     return flow(reward.score, alone, engine=rewarder, into="base_reward", response="base_response", name="base-reward")
 
 
-def _several(
+def _sample_answers(
     flow: Flow, rows: Handle, writer: Spec | Handle, rewarder: Spec, how: Pairs, answer_tokens: int, seed: int
 ) -> Handle:
     """Several answers to some of the prompts, scored."""
@@ -166,8 +166,8 @@ def _several(
     return flow(reward.score, several, engine=rewarder, name="compare")
 
 
-def _pairs(flow: Flow, scored: Handle, how: Pairs, seed: int) -> dict[str, Handle]:
+def _choose_pairs(flow: Flow, scored: Handle, how: Pairs, seed: int) -> dict[str, Handle]:
     """Of each prompt's answers the best against a worse one."""
     rejected, margin = how.get("rejected", "worst"), how.get("margin", 0.0)
     drawn = flow(pair.choose, scored, rejected=rejected, margin=margin, seed=seed, name="pairs")
-    return {"pairs": flow(keep.rows, drawn, flow(pair.fit, drawn), name="pairs-kept"), "audit": flow(pair.audit, drawn)}
+    return {"pairs": flow(keep.rows, drawn, flow(pair.keep_usable, drawn), name="pairs-kept"), "audit": flow(pair.audit, drawn)}

@@ -14,8 +14,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from attar.engines.base import Spec
-from attar.recipes._decontaminate import BENCHMARKS, apart
-from attar.recipes._students import Exam, Fit, Preference, guarded, measured, preferring, trained
+from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
+from attar.recipes._students import Exam, Fit, Preference, evaluate_students, keep_safe, train_on_pairs, train_students
 from attar.runtime.flow import Flow, Handle, recipe
 from attar.stages import pairs as pair
 from attar.stages.annotate import lengths, reward, safety
@@ -68,7 +68,7 @@ def pika(
 ) -> Mapping[str, Handle]:
     """Experts' instructions with their best answers, and preference pairs; with a base also the models trained on them."""
     writer = writer or teacher
-    crowd = _people(flow, personas, column, count, seed)
+    crowd = _sample_personas(flow, personas, column, count, seed)
     asked = flow(
         expert.ask,
         crowd,
@@ -81,8 +81,8 @@ def pika(
     )
     fresh = flow(keep.rows, asked, flow(dedup.exact, asked, name="dedup"), name="fresh")
     if exam == "pocket":
-        fresh = flow(keep.rows, fresh, flow(pocket_exam.apart, fresh), name="unseen")
-    fresh = apart(flow, fresh, against)
+        fresh = flow(keep.rows, fresh, flow(pocket_exam.drop_held_out, fresh), name="unseen")
+    fresh = drop_benchmark_overlap(flow, fresh, against)
     for turn in range(1, rounds):
         first = flow(respond.sample, fresh, engine=writer, temperature=temperature, max_tokens=answer_tokens, seed=seed + turn)
         fresh = flow(turns.extend, first, engine=teacher, max_tokens=prompt_tokens, seed=seed)
@@ -102,19 +102,19 @@ def pika(
             seed=seed,
             name="more",
         )
-        several = flow(keep.together, several, more)
+        several = flow(keep.concat, several, more)
     scored = flow(reward.score, flow(lengths.measure, several), engine=rewarder)
     if second_rewarder:
         scored = flow(reward.score, scored, engine=second_rewarder, into="second_reward", name="second-reward")
 
-    scored = guarded(flow, scored, guard, guarding)
-    fair = _about_as_long(flow, scored, within)
+    scored = keep_safe(flow, scored, guard, guarding)
+    fair = _match_lengths(flow, scored, within)
     good = flow(keep.rows, fair, flow(where.holds, fair, rule=rule, name="rule"), name="good")
     best = flow(keep.rows, good, flow(rank.best, good, by=by), name="best-answers")
     chosen = flow(keep.rows, best, flow(rank.chance, best, keep=size, seed=seed, name="any"), name="chosen")
     second = "second_reward" if second_rewarder else None
     drawn = flow(pair.choose, scored, rejected=rejected, margin=margin, second=second, seed=seed, name="pairs")
-    sound = flow(keep.rows, drawn, flow(pair.fit, drawn), name="sound")
+    sound = flow(keep.rows, drawn, flow(pair.keep_usable, drawn), name="sound")
     pairs = flow(keep.rows, sound, flow(rank.chance, sound, keep=size, seed=seed, name="any-pairs"), name="pairs-kept")
     results = {"sft": chosen, "pairs": pairs, "audit": flow(pair.audit, drawn)}
     if base is None:
@@ -124,26 +124,26 @@ def pika(
         usable = flow(where.holds, scored, rule="response IS NOT NULL", name="usable")
         some = flow(keep.rows, scored, usable, name="answers")
         arms["random"] = flow(keep.rows, some, flow(rank.chance, some, chosen, seed=seed), name="random")
-    models = trained(flow, base, arms, train or {}, seed)
-    preferred = preferring(flow, models["selected"], pairs, prefer or {}, seed)
+    models = train_students(flow, base, arms, train or {}, seed)
+    preferred = train_on_pairs(flow, models["selected"], pairs, prefer or {}, seed)
     models = {"selected": models["selected"], "preferred": preferred, **models}
-    return results | measured(flow, models, base, exam, exam_size, answer_tokens, seed)
+    return results | evaluate_students(flow, models, base, exam, exam_size, answer_tokens, seed)
 
 
-def _people(flow: Flow, personas: str, column: str | None, count: int, seed: int) -> Handle:
+def _sample_personas(flow: Flow, personas: str, column: str | None, count: int, seed: int) -> Handle:
     if personas == "none":
         return flow(plain_personas.nobody, count=count, seed=seed)
     if personas == "pocket":
         return flow(plain_personas.pocket, count=count, seed=seed)
-    pin = sources.pinned(None if personas == "taxonomy" else personas)
+    pin = sources.pin(None if personas == "taxonomy" else personas)
     source, content = pin["source"], pin["content"]
     return flow(sources.sample, count=count, source=source, content=content, column=column, seed=seed, name="personas")
 
 
-def _about_as_long(flow: Flow, rows: Handle, within: float | None) -> Handle:
+def _match_lengths(flow: Flow, rows: Handle, within: float | None) -> Handle:
     """The answers that are at most so many times longer or shorter than the median of their prompt's."""
     if within is None:
         return rows
-    rated = flow(keep.columns, rows, flow(lengths.among, rows), name="rated")
+    rated = flow(keep.columns, rows, flow(lengths.compare_to_group, rows), name="rated")
     rule = f"length_ratio BETWEEN {1 / within:.6f} AND {within:.6f}"
     return flow(keep.rows, rated, flow(where.holds, rated, rule=rule, name="length"), name="matched")

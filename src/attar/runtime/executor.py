@@ -14,21 +14,21 @@ import polars as pl
 
 from attar.core.errors import RecipeError
 from attar.core.stage import marks, stage_name
-from attar.core.table import Rows, Table, read_rows, write_part
+from attar.core.table import Table, TableParts, read_rows, write_part
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StageJob:
     """A row-wise stage over tables on disk. The first is cut; the others too where it is aligned, else they come whole."""
 
     stage: Callable[..., Table]
-    inputs: tuple[Rows, ...]
+    inputs: tuple[TableParts, ...]
     knobs: Mapping[str, Any]
     out: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class SpanResult:
     """What became of one span of rows."""
 
     start: int
@@ -38,25 +38,25 @@ class Done:
     errors: Counter[str] = field(default_factory=Counter)
 
 
-def run_span(job: Job, engine: Any, sides: tuple[Table, ...], start: int, stop: int) -> tuple[Table, Done]:
+def run_span(job: StageJob, engine: Any, sides: tuple[Table, ...], start: int, stop: int) -> tuple[Table, SpanResult]:
     """Apply the stage to one span of rows."""
     table = read_rows(job.inputs[0], start, stop)
     if marks(job.stage).aligned:
         sides = tuple(read_rows(rows, start, stop) for rows in job.inputs[1:])
-    out = checked(job.stage(table, *sides, **({"engine": engine} if engine is not None else {}), **job.knobs), job.stage)
-    return out, account(out, table.columns, start, stop)
+    out = check_output(job.stage(table, *sides, **({"engine": engine} if engine is not None else {}), **job.knobs), job.stage)
+    return out, count_failures(out, table.columns, start, stop)
 
 
-def account(out: Table, before: Iterable[str], start: int, stop: int) -> Done:
+def count_failures(out: Table, before: Iterable[str], start: int, stop: int) -> SpanResult:
     """Count the failures that a stage's own `*_error` columns name."""
     known = set(before)
     fresh = [name for name in out.columns if name.endswith("_error") and name not in known]
     errors = Counter(reason for name in fresh for reason in out[name].drop_nulls())
     failed = out.select(pl.any_horizontal(*(pl.col(name).is_not_null() for name in fresh)).sum()).item() if fresh else 0
-    return Done(start, stop, len(out), int(failed or 0), errors)
+    return SpanResult(start, stop, len(out), int(failed or 0), errors)
 
 
-def checked(out: Any, stage: Callable[..., Table]) -> Table:
+def check_output(out: Any, stage: Callable[..., Table]) -> Table:
     """What a stage returned, if it is a table whose rows have ids."""
     if not isinstance(out, pl.DataFrame) or "id" not in out.columns:
         what = f"a table without 'id' ({', '.join(out.columns)})" if isinstance(out, pl.DataFrame) else type(out).__name__
@@ -64,11 +64,13 @@ def checked(out: Any, stage: Callable[..., Table]) -> Table:
     return out
 
 
-def in_process(job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: Callable[[Done], None]) -> Iterator[Done]:
+def run_in_process(
+    job: StageJob, engine: Any, spans: Iterable[tuple[int, int]], accept: Callable[[SpanResult], None]
+) -> Iterator[SpanResult]:
     """Run spans here, as many at once as the engine takes; `accept` may refuse a result by raising, before it is written."""
     sides = () if marks(job.stage).aligned else tuple(read_rows(rows, 0, rows.count) for rows in job.inputs[1:])
 
-    def settle(out: Table, done: Done) -> Done:
+    def settle(out: Table, done: SpanResult) -> SpanResult:
         accept(done)
         write_part(out, job.out, done.start, done.stop)
         return done
@@ -78,7 +80,7 @@ def in_process(job: Job, engine: Any, spans: Iterable[tuple[int, int]], accept: 
             yield settle(*run_span(job, engine, sides, start, stop))
         return
     with ThreadPoolExecutor(ahead, thread_name_prefix="span") as pool:
-        under_way: set[Future[tuple[Table, Done]]] = set()
+        under_way: set[Future[tuple[Table, SpanResult]]] = set()
         todo, more = iter(spans), True
         try:
             while under_way or more:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attar.core.errors import RecipeError, did_you_mean
-from attar.core.fingerprint import fingerprint, of_stage
-from attar.core.stage import Marks, columns_read, marks, stage_name
+from attar.core.fingerprint import fingerprint, stage_fingerprint
+from attar.core.stage import StageMarks, columns_read, marks, stage_name
 from attar.engines.base import Spec
 from attar.engines.registry import identity_of, open_engine
 
@@ -26,7 +26,7 @@ NAME_FILE = "known_as"
 """A file beside a trained model: what the journal knows it by."""
 
 
-def known_as(folder: Path, fingerprint: str) -> str:
+def journal_name(folder: Path, fingerprint: str) -> str:
     """What the journal knows a trained model by: its step's fingerprint, unless an earlier step had made the same weights."""
     file = folder / NAME_FILE
     return file.read_text() if file.exists() else fingerprint
@@ -72,7 +72,7 @@ class Step:
         return f"<step {self.name}: {self.title}>"
 
     @property
-    def marks(self) -> Marks:
+    def marks(self) -> StageMarks:
         """What its stage says about itself."""
         return marks(self.stage)
 
@@ -98,7 +98,7 @@ class Step:
         base = self.engine.spec(steps)
         kind, options = (base.kind, base.options) if base else ("local", {})
         folder = steps / self.engine.folder
-        return Spec(kind, str(folder / MODEL), options, identity=known_as(folder, self.engine.fingerprint))
+        return Spec(kind, str(folder / MODEL), options, identity=journal_name(folder, self.engine.fingerprint))
 
 
 class Flow(Protocol):
@@ -148,11 +148,11 @@ class Trace:
     ) -> Handle:
         """Wire one stage; wiring the same thing twice gives the same step."""
         name = name or stage.__name__
-        _check(stage, inputs, engine, knobs)
+        _check_call(stage, inputs, engine, knobs)
         before = tuple(handle.step for handle in inputs)
         driven = engine.step if isinstance(engine, Handle) else engine
         try:
-            manner = fingerprint(of_stage(stage), self._engine_identity(driven), dict(knobs))
+            manner = fingerprint(stage_fingerprint(stage), self._engine_identity(driven), dict(knobs))
         except TypeError as error:
             raise RecipeError(f"step {name!r}: {error}") from error
         print_ = fingerprint(manner, [step.fingerprint for step in before])
@@ -188,7 +188,7 @@ def trace(function: Recipe, engines: Mapping[str, Spec], knobs: Mapping[str, Any
     return flow
 
 
-def _check(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, knobs: Mapping[str, Any]) -> None:
+def _check_call(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, knobs: Mapping[str, Any]) -> None:
     """Raise now what calling the stage would raise after hours."""
     title, parameters = stage_name(stage), inspect.signature(stage).parameters
     if "<" in stage.__qualname__ or stage.__closure__:

@@ -64,7 +64,7 @@ class Home:
         return self.steps / step.folder
 
 
-def card(folder: Path) -> dict[str, Any] | None:
+def read_card(folder: Path) -> dict[str, Any] | None:
     """The card of a complete step; None while it is not complete."""
     file = folder / "card.json"
     return read_json(file) if file.exists() else None
@@ -85,7 +85,7 @@ def write_json(file: Path, value: Any) -> None:
 
 
 @contextmanager
-def locked(folder: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+def lock_step(folder: Path, waiting: Callable[[str], None]) -> Iterator[None]:
     """Hold a step's lock; tell once when another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+") as lock:
@@ -110,7 +110,7 @@ def _format_of(root: Path) -> int | None:
     return found
 
 
-def marked_record(home: Home, name: str) -> dict[str, Any]:
+def record_with_marks(home: Home, name: str) -> dict[str, Any]:
     """A run's record, if it says what its steps are; one of an earlier version does not."""
     record = run_record(home, name)
     if any("marks" not in step for step in record["steps"]):
@@ -130,7 +130,7 @@ def run_record(home: Home, name: str) -> dict[str, Any]:
     return read_json(file)
 
 
-def progress_of(folder: Path) -> int:
+def count_done_rows(folder: Path) -> int:
     """How many input rows of a step are done."""
     return sum(stop - start for start, stop in map(part_span, parts(folder)))
 

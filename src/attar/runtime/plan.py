@@ -143,7 +143,9 @@ def _estimate_without_sample(step: Step, rows: dict[str, int | None]) -> Estimat
     return Estimate(step, False, start * each, start * each)
 
 
-def _estimate_untrained(step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal) -> Estimate:
+def _estimate_untrained(
+    step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal
+) -> Estimate:
     """A step behind a model that is not trained yet: as if it answered like the writer of the rows that it is trained on."""
     first = model
     while isinstance(first.engine, Step):

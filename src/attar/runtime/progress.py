@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from attar.core.format import format_dollars, format_seconds
 from attar.engines.journaling import Journaled
 from attar.runtime.flow import Step
 
@@ -40,7 +41,7 @@ class Quiet:
         """Nothing."""
 
 
-def pulse(engine: Journaled, seconds: float) -> str:
+def engine_status(engine: Journaled, seconds: float) -> str:
     """How an engine is doing: tokens a second, in flight, failed tries by kind, cost so far."""
     now, price = engine.meter.now, engine.meter.price
     told = [f"{now.asked:,} asked"] if now.asked else []
@@ -50,17 +51,17 @@ def pulse(engine: Journaled, seconds: float) -> str:
         told.append(f"{engine.in_flight} in flight")
     told += [f"{count} {kind}" for kind, count in engine.errors.most_common(3)]
     if price:
-        told.append(f"${engine.meter.total.cost:,.4f}")
+        told.append(format_dollars(engine.meter.total.cost))
     return ", ".join(told)
 
 
-class _Pulse(ProgressColumn):
+class _EngineColumn(ProgressColumn):
     """The engine's pulse, looked up at every refresh."""
 
     def render(self, task: Task) -> Text:
         """As it is now."""
         engine = task.fields["engine"]
-        return Text(pulse(engine, task.elapsed or 0.0) if engine else "", style="dim")
+        return Text(engine_status(engine, task.elapsed or 0.0) if engine else "", style="dim")
 
 
 class Live:
@@ -85,7 +86,7 @@ class Live:
             TextColumn("{task.description:<16}"),
             BarColumn(20),
             MofNCompleteColumn(),
-            _Pulse(),
+            _EngineColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
             console=self.console,
@@ -102,9 +103,11 @@ class Live:
             self._bar.update(self._task, advance=done)
         elif self._total and now - self._told > _LINE_SECONDS:
             self._told = now
-            told = pulse(self._engine, now - self._since) if self._engine else ""
+            told = engine_status(self._engine, now - self._since) if self._engine else ""
             left = (self._total - self._done) * (now - self._since) / max(1, self._done)
-            self.console.print(f"   {self._step:<16} {self._done:>9,} of {self._total:,} rows, {left:,.0f} s left   {told}")
+            self.console.print(
+                f"   {self._step:<16} {self._done:>9,} of {self._total:,} rows, {format_seconds(left)} left   {told}"
+            )
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
         """Close the bar; leave one line."""
@@ -117,10 +120,9 @@ class Live:
         failed = f"   [yellow]{card['failed']:,} failed[/]" if card["failed"] else ""
         asked = f"   {card['asked']:,} asked" if card["asked"] else ""
         recalled = f"   {card['recalled']:,} from the journal" if card["recalled"] else ""
-        cost = f"   ${card['cost']:,.4f}" if card.get("cost") else ""
-        self.console.print(
-            f"[green]✓[/]  {step.name:<16} {card['rows']:>9,} rows   {card['seconds']:>6.1f} s{asked}{recalled}{cost}{failed}"
-        )
+        cost = f"   {format_dollars(card['cost'])}" if card.get("cost") else ""
+        took = f"   {format_seconds(card['seconds']):>8}"
+        self.console.print(f"[green]✓[/]  {step.name:<16} {card['rows']:>9,} rows{took}{asked}{recalled}{cost}{failed}")
 
     def say(self, text: str) -> None:
         """A line beside the bar."""

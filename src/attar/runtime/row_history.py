@@ -7,11 +7,11 @@ import polars as pl
 
 from attar.core.errors import DataError
 from attar.core.table import parts
-from attar.runtime.home import Home, card, run_record
+from attar.runtime.home import Home, read_card, run_record
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
+class HistoryEntry:
     """What one step did to a row."""
 
     step: str
@@ -21,9 +21,9 @@ class Chapter:
     values: dict[str, Any]
 
 
-def story(home: Home, run: str, row: str) -> list[Chapter]:
+def history_of(home: Home, run: str, row: str) -> list[HistoryEntry]:
     """A row's chapters in the order of the steps, its ancestors' first."""
-    steps = [step for step in run_record(home, run)["steps"] if card(home.steps / step["folder"])]
+    steps = [step for step in run_record(home, run)["steps"] if read_card(home.steps / step["folder"])]
     family = _ancestors(home, steps, row)
     chapters, seen = [], {name: {} for name in family}
     for step in steps:
@@ -37,7 +37,7 @@ def story(home: Home, run: str, row: str) -> list[Chapter]:
             else:
                 seen[name].update(values)
             if fresh:
-                chapters.append(Chapter(step["name"], step["stage"], step["engine"], name, fresh))
+                chapters.append(HistoryEntry(step["name"], step["stage"], step["engine"], name, fresh))
     if not chapters:
         raise DataError(f"run {run!r} has no row {row!r} in its {len(steps)} finished steps")
     return chapters

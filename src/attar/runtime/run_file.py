@@ -81,47 +81,47 @@ def read_run_file(path: Path) -> RunFile:
 
 def check_run_file(content: Mapping[str, Any], path: Path) -> RunFile:
     """A run file's content against its recipe's signature."""
-    _only(content, _KEYS, "key")
+    _check_keys(content, _KEYS, "key")
     if not isinstance(content.get("recipe"), str):
-        raise RecipeError(f"the key 'recipe' is missing; {did_you_mean('', builtin())}")
+        raise RecipeError(f"the key 'recipe' is missing; {did_you_mean('', builtin_recipes())}")
     function = find_recipe(content["recipe"], path.parent)
-    roles, knobs = signature(function)
-    engines = {role: _spec(role, value, path.parent) for role, value in _mapping(content, "engines").items()}
-    _only(engines, roles, "engine role")
+    roles, knobs = roles_and_knobs(function)
+    engines = {role: _read_engine(role, value, path.parent) for role, value in _read_mapping(content, "engines").items()}
+    _check_keys(engines, roles, "engine role")
     for role, needed in roles.items():
         if needed and role not in engines:
             raise RecipeError(f"recipe {content['recipe']!r} needs an engine for the role {role!r}; it is not under 'engines'")
-    given = _mapping(content, "knobs")
-    _only(given, knobs, "knob")
+    given = _read_mapping(content, "knobs")
+    _check_keys(given, knobs, "knob")
     for knob, parameter in inspect.signature(function).parameters.items():
         if knob in knobs and knob not in given and parameter.default is parameter.empty:
             raise RecipeError(f"recipe {content['recipe']!r} needs the knob {knob!r}; it is not under 'knobs'")
     checked = {knob: check_value(f"knob {knob!r}", knobs[knob], value) for knob, value in given.items()}
-    settings, limits = (_values(content, key, kind) for key, kind in (("run", Settings), ("limits", Limits)))
+    settings, limits = (_read_dataclass(content, key, kind) for key, kind in (("run", Settings), ("limits", Limits)))
     return RunFile(path, content["recipe"], function, engines, checked, settings, limits)
 
 
-def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _read_mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = content.get(key) or {}
     if not isinstance(value, dict):
         raise RecipeError(f"{key!r} is {value!r}, not a mapping")
     return value
 
 
-def _only(given: Mapping[str, Any], known: Any, what: str) -> None:
+def _check_keys(given: Mapping[str, Any], known: Any, what: str) -> None:
     for key in given:
         if key not in known:
             raise RecipeError(f"unknown {what} {key!r}; {did_you_mean(str(key), known)}")
 
 
-def _values(content: Mapping[str, Any], key: str, kind: Any) -> Any:
+def _read_dataclass(content: Mapping[str, Any], key: str, kind: Any) -> Any:
     """A dataclass from the mapping under a key."""
-    given, known = _mapping(content, key), get_type_hints(kind, include_extras=True)
-    _only(given, known, f"key under {key!r}")
+    given, known = _read_mapping(content, key), get_type_hints(kind, include_extras=True)
+    _check_keys(given, known, f"key under {key!r}")
     return kind(**{name: check_value(f"{key} {name!r}", known[name], value) for name, value in given.items()})
 
 
-def _spec(role: str, value: Any, beside: Path) -> Spec:
+def _read_engine(role: str, value: Any, beside: Path) -> Spec:
     if not isinstance(value, dict):
         raise RecipeError(f"engine {role!r} is {value!r}; write it as {{kind: ..., model: ...}}")
     for key in ("kind", "model"):
@@ -148,7 +148,7 @@ def check_value(what: str, kind: Any, value: Any) -> Any:
         raise RecipeError(f"{what}{place} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
 
 
-def signature(function: Recipe) -> tuple[dict[str, bool], dict[str, Any]]:
+def roles_and_knobs(function: Recipe) -> tuple[dict[str, bool], dict[str, Any]]:
     """A recipe's roles (and whether each is needed) and its knobs (and what each may be)."""
     hints = get_type_hints(function, include_extras=True)
     roles, knobs = {}, {}
@@ -164,18 +164,20 @@ def signature(function: Recipe) -> tuple[dict[str, bool], dict[str, Any]]:
     return roles, knobs
 
 
-def builtin() -> list[str]:
+def builtin_recipes() -> list[str]:
     """The names of the recipes that come with Attar."""
     return sorted(path.stem for path in RECIPES.glob("*.py") if not path.stem.startswith("_"))
 
 
 def find_recipe(name: str, beside: Path = Path()) -> Recipe:
     """A built-in recipe by name, or one in a Python file by its path, seen from the run file or from here."""
-    if name in builtin():
+    if name in builtin_recipes():
         return getattr(importlib.import_module(f"attar.recipes.{name}"), name)
     file, wanted = split_name(name)
     if not file.endswith(".py"):
-        raise RecipeError(f"unknown recipe {name!r}; {did_you_mean(name, builtin())} (your own: the path of its .py file)")
+        raise RecipeError(
+            f"unknown recipe {name!r}; {did_you_mean(name, builtin_recipes())} (your own: the path of its .py file)"
+        )
     path = next((place for place in (beside / file, Path(file)) if place.is_file()), None)
     if path is None:
         raise RecipeError(f"recipe file {file} does not exist")

@@ -15,24 +15,24 @@ import polars as pl
 
 from attar.core.errors import AttarError, DataError, LimitError, RecipeError, ReplyError
 from attar.core.stage import columns_read
-from attar.core.table import Table, part_name, part_span, parts, read, read_rows, rows_of, write_part
+from attar.core.table import Table, index_parts, part_name, part_span, parts, read, read_rows, write_part
 from attar.engines.base import Spec
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
-from attar.engines.meter import NO_LIMITS, Limits, Meter, Spent
+from attar.engines.meter import NO_LIMITS, Limits, Meter, Usage
 from attar.engines.prices import price_of
 from attar.engines.registry import open_engine
-from attar.runtime.executor import Done, Job, account, checked, in_process
+from attar.runtime.executor import SpanResult, StageJob, check_output, count_failures, run_in_process
 from attar.runtime.flow import Step, Trace
-from attar.runtime.home import Home, card, locked, write_json
-from attar.runtime.trained_models import train_or_take_over
+from attar.runtime.home import Home, lock_step, read_card, write_json
+from attar.runtime.trained_models import train_or_reuse
 
 _log = logging.getLogger(__name__)
 
 _PART_ROWS = 100_000
 
 
-class Watch(Protocol):
+class Reporter(Protocol):
     """Who is told how a run goes."""
 
     def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
@@ -69,12 +69,12 @@ class Settings:
 
 
 def run(
-    trace: Trace, home: Home, watch: Watch, settings: Settings = Settings(), limits: Limits = NO_LIMITS, name: str = ""
+    trace: Trace, home: Home, watch: Reporter, settings: Settings = Settings(), limits: Limits = NO_LIMITS, name: str = ""
 ) -> dict[str, Path]:
     """Run what is not done yet; the folders of the results."""
     home.stamp()
     journal = Journal(home.journal)
-    before = Spent()
+    before = Usage()
     for spent in journal.spent(name).values():
         before.add(spent)
     engines = _Engines(journal, Meter(limits, before, partial(journal.note, name)), name)
@@ -108,10 +108,10 @@ class _Engines:
             self.spec, self.engine = spec, Journaled(open_engine(spec), self.journal, self.meter)
         return self.engine
 
-    def spent(self, step: Step, spec: Spec | None) -> Spent:
+    def spent(self, step: Step, spec: Spec | None) -> Usage:
         """What a step has taken so far, in all tries of the run."""
         self.journal.commit()
-        return self.journal.spent(self.run).get((step.folder, spec.model if spec else ""), Spent())
+        return self.journal.spent(self.run).get((step.folder, spec.model if spec else ""), Usage())
 
     def close(self) -> None:
         if self.engine is not None:
@@ -119,15 +119,15 @@ class _Engines:
         self.spec = self.engine = None
 
 
-def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings: Settings) -> None:
+def _run_step(step: Step, home: Home, engines: _Engines, watch: Reporter, settings: Settings) -> None:
     folder = home.folder(step)
-    if found := card(folder):
+    if found := read_card(folder):
         _log.debug("step %s is complete: %s", step.name, folder)
         watch.end(step, found, fresh=False)
         return
     _log.debug("step %s begins: %s in %s", step.name, step.title, folder)
-    with locked(folder, watch.say):
-        if found := card(folder):  # the other process has done it meanwhile
+    with lock_step(folder, watch.say):
+        if found := read_card(folder):  # the other process has done it meanwhile
             watch.end(step, found, fresh=False)
             return
         started = time.time()
@@ -138,7 +138,11 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings:
         engines.meter.open(step.folder, spec if engine else None)
         if reason := engines.meter.full():
             raise LimitError(f"{reason}; what was answered is kept, and the same command goes on from here")
-        tally = _rowwise(step, home, engine, watch, settings) if step.marks.rowwise else _whole(step, home, engine, spec, watch)
+        tally = (
+            _run_rowwise(step, home, engine, watch, settings)
+            if step.marks.rowwise
+            else _run_whole(step, home, engine, spec, watch)
+        )
         spent = engines.spent(step, spec if engine else None)
         found = _card(step, spec, tally, engines.meter.now, spent, time.time() - started)
         write_json(folder / "card.json", found)
@@ -146,7 +150,7 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Watch, settings:
         watch.end(step, found, fresh=True)
 
 
-def _card(step: Step, spec: Spec | None, tally: "_Tally", now: Spent, spent: Spent, seconds: float) -> dict[str, Any]:
+def _card(step: Step, spec: Spec | None, tally: "_Tally", now: Usage, spent: Usage, seconds: float) -> dict[str, Any]:
     """A step's card: `asked` and the like are of its last try, `spent` and `cost` of all tries of this run."""
     return {
         "stage": step.title,
@@ -173,7 +177,7 @@ class _Tally:
         self.errors: Counter[str] = Counter()
         self.most = most
 
-    def accept(self, done: Done) -> None:
+    def accept(self, done: SpanResult) -> None:
         rows, failed = self.rows + done.rows, self.failed + done.failed
         errors = self.errors + done.errors
         if rows >= 20 and failed > self.most * rows:
@@ -185,18 +189,18 @@ class _Tally:
         self.rows, self.failed, self.errors = rows, failed, errors
 
 
-def _rowwise(step: Step, home: Home, engine: Journaled | None, watch: Watch, settings: Settings) -> _Tally:
+def _run_rowwise(step: Step, home: Home, engine: Journaled | None, watch: Reporter, settings: Settings) -> _Tally:
     folder = home.folder(step)
-    inputs = tuple(rows_of(home.folder(before)) for before in step.inputs)
+    inputs = tuple(index_parts(home.folder(before)) for before in step.inputs)
     total, tally = inputs[0].count, _Tally(settings.max_failures)
     ready = [part_span(path) for path in parts(folder)]
     for start, stop in ready:
         made = _read_part(folder, start, stop)
-        tally.accept(account(made, pl.read_parquet_schema(inputs[0].paths[0]), start, stop))
+        tally.accept(count_failures(made, pl.read_parquet_schema(inputs[0].paths[0]), start, stop))
     watch.begin(step, total, sum(stop - start for start, stop in ready), engine)
-    job = Job(step.stage, inputs, step.knobs, folder)
+    job = StageJob(step.stage, inputs, step.knobs, folder)
     size = max(1, (settings.shard or engine.kind.shard) // step.knobs.get("n", 1)) if engine else settings.bulk
-    for done in in_process(job, engine, _missing(ready, total, size), tally.accept):
+    for done in run_in_process(job, engine, _missing_spans(ready, total, size), tally.accept):
         watch.advance(done.stop - done.start)
     return tally
 
@@ -206,7 +210,7 @@ def _read_part(folder: Path, start: int, stop: int) -> Table:
     return pl.read_parquet(folder / part_name(start, stop))
 
 
-def _missing(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tuple[int, int]]:
+def _missing_spans(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tuple[int, int]]:
     """The spans of rows still to do, at most `size` long, whatever the size was before. No rows at all are one empty span."""
     if total == 0 and not ready:
         yield 0, 0
@@ -217,7 +221,7 @@ def _missing(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tu
         at = stop
 
 
-def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, watch: Watch) -> _Tally:
+def _run_whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, watch: Reporter) -> _Tally:
     folder = home.folder(step)
     for stale in folder.iterdir():  # of a run that stopped midway: a whole-table stage starts afresh
         if step.marks.trains and stale.name == "trainer":  # a training goes on from its checkpoints
@@ -228,11 +232,13 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
             stale.unlink()
     watch.begin(step, None, 0, engine)
     folders = [home.folder(before) for before in step.inputs]
-    tables: list[Any] = [_pieces(before, step) if step.marks.folds else _read_marked(before, step) for before in folders]
-    out = _train(step, home, spec, tables) if step.marks.trains else step.stage(*tables, **_given(engine), **step.knobs)
-    out = checked(out, step.stage)
+    tables: list[Any] = [_iter_parts(before, step) if step.marks.folds else _read_needed(before, step) for before in folders]
+    out = (
+        _train(step, home, spec, tables) if step.marks.trains else step.stage(*tables, **_engine_argument(engine), **step.knobs)
+    )
+    out = check_output(out, step.stage)
     tally = _Tally(most=1.0)
-    tally.accept(account(out, (), 0, len(out)))
+    tally.accept(count_failures(out, (), 0, len(out)))
     for start in range(0, max(1, len(out)), _PART_ROWS):
         stop = min(start + _PART_ROWS, len(out))
         write_part(out[start:stop], folder, start, stop)
@@ -240,7 +246,7 @@ def _whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, 
     return tally
 
 
-def _given(engine: Journaled | None) -> dict[str, Any]:
+def _engine_argument(engine: Journaled | None) -> dict[str, Any]:
     return {"engine": engine} if engine else {}
 
 
@@ -248,10 +254,10 @@ def _train(step: Step, home: Home, spec: Spec | None, tables: list[Table]) -> Ta
     def train(into: Path) -> Table:
         return step.stage(*tables, engine=spec, into=into, **step.knobs)
 
-    return train_or_take_over(step, home, tables, train)
+    return train_or_reuse(step, home, tables, train)
 
 
-def _wanted(folder: Path, step: Step) -> list[str] | None:
+def _needed_columns(folder: Path, step: Step) -> list[str] | None:
     """The columns of an input that the stage says it reads; None for all."""
     wanted = columns_read(step.stage, step.knobs)
     if wanted is None:
@@ -262,13 +268,13 @@ def _wanted(folder: Path, step: Step) -> list[str] | None:
     return [name for name in there if name == "id" or name in wanted]
 
 
-def _read_marked(folder: Path, step: Step) -> Table:
+def _read_needed(folder: Path, step: Step) -> Table:
     """An input with only the columns that the stage says it reads."""
-    return read(folder, _wanted(folder, step))
+    return read(folder, _needed_columns(folder, step))
 
 
-def _pieces(folder: Path, step: Step) -> Iterator[Table]:
+def _iter_parts(folder: Path, step: Step) -> Iterator[Table]:
     """An input part by part, with only the columns that the stage says it reads."""
-    wanted, rows = _wanted(folder, step), rows_of(folder)
+    wanted, rows = _needed_columns(folder, step), index_parts(folder)
     for start, stop in pairwise(rows.starts):
         yield read_rows(rows, start, stop, wanted)

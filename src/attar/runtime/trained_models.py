@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attar.core.fingerprint import fingerprint
-from attar.core.table import Table, digest, read
-from attar.runtime.flow import MODEL, NAME_FILE, Step, known_as
-from attar.runtime.home import Home, card
+from attar.core.table import Table, read, table_hash
+from attar.runtime.flow import MODEL, NAME_FILE, Step, journal_name
+from attar.runtime.home import Home, read_card
 
 _log = logging.getLogger(__name__)
 
@@ -23,33 +23,33 @@ _MADE_OF = "made_of"
 """A file beside a trained model: the fingerprint of all that made it, its rows by content."""
 
 
-def train_or_take_over(step: Step, home: Home, tables: list[Table], train: Callable[[Path], Table]) -> Table:
+def train_or_reuse(step: Step, home: Home, tables: list[Table], train: Callable[[Path], Table]) -> Table:
     """The curve of a training; of one that was done before, on the same rows in the same way, the earlier one's."""
     folder = home.folder(step)
-    made_of = fingerprint(step.manner, [digest(table) for table in tables])
-    curve = _take_over(step, home, made_of)
+    made_of = fingerprint(step.manner, [table_hash(table) for table in tables])
+    curve = _reuse(step, home, made_of)
     if curve is None:
         curve = train(folder / MODEL)
     (folder / _MADE_OF).write_text(made_of)
-    (folder / NAME_FILE).write_text(_first_name(step, home))
+    (folder / NAME_FILE).write_text(_name_of_equal_weights(step, home))
     return curve
 
 
-def _take_over(step: Step, home: Home, made_of: str) -> Table | None:
+def _reuse(step: Step, home: Home, made_of: str) -> Table | None:
     for other in home.steps.glob(f"{step.folder.rpartition('-')[0]}-*/{_MADE_OF}"):
-        if other.read_text() == made_of and card(other.parent):
+        if other.read_text() == made_of and read_card(other.parent):
             _log.debug("step %s takes over the model of %s", step.name, other.parent)
             shutil.copytree(other.parent / MODEL, home.folder(step) / MODEL, copy_function=os.link)
             return read(other.parent)
     return None
 
 
-def _first_name(step: Step, home: Home) -> str:
+def _name_of_equal_weights(step: Step, home: Home) -> str:
     """What the same weights were first known by in this home."""
     own = home.folder(step)
     for other in sorted(home.steps.glob(f"*/{MODEL}"), key=lambda path: path.stat().st_mtime_ns):
-        if other.parent != own and (told := card(other.parent)) and _same_files(own / MODEL, other):
-            return known_as(other.parent, told["fingerprint"])
+        if other.parent != own and (told := read_card(other.parent)) and _same_files(own / MODEL, other):
+            return journal_name(other.parent, told["fingerprint"])
     return step.fingerprint
 
 

@@ -1,11 +1,11 @@
-"""The fastest arithmetic there is here, or the one that is asked for: numpy, torch on a CPU or a GPU, 8 bits."""
+"""Choose the arithmetic for matrix products: numpy, torch on a CPU or a GPU, bfloat16, int8, or the fastest available."""
 
 from attar.core.errors import EngineError, MissingExtraError
 from attar.similarity.products import Arithmetic, Backend, Numpy, Torch
 
 
-def arithmetic(backend: Backend = "auto") -> Arithmetic:
-    """The fastest there is, or the one that is asked for."""
+def choose_arithmetic(backend: Backend = "auto") -> Arithmetic:
+    """The arithmetic of a backend; "auto" takes the fastest on this machine."""
     if backend == "numpy":
         return Numpy()
     try:
@@ -16,18 +16,18 @@ def arithmetic(backend: Backend = "auto") -> Arithmetic:
         raise MissingExtraError("torch", "local") from error
     if backend == "cuda" or (backend == "auto" and torch.cuda.is_available()):
         if not torch.cuda.is_available():
-            raise EngineError("backend 'cuda': torch sees no such device here; leave `backend` out to take what there is")
+            raise EngineError("backend 'cuda': torch finds no CUDA device; omit `backend` to use what is available")
         return Torch("cuda")
-    brain = backend in ("bfloat16", "int8") or (backend == "auto" and torch.cpu._is_avx512_bf16_supported())
-    return Torch(brain=brain, short=_steps(backend) if backend in ("auto", "int8") else None)
+    bfloat16 = backend in ("bfloat16", "int8") or (backend == "auto" and torch.cpu._is_avx512_bf16_supported())
+    return Torch(bfloat16=bfloat16, short=_int8_products(backend) if backend in ("auto", "int8") else None)
 
 
-def _steps(backend: Backend) -> Arithmetic | None:
-    """Products in 8 bits, if there are any."""
-    from attar.similarity.int8 import Steps, exact
+def _int8_products(backend: Backend) -> Arithmetic | None:
+    """int8 products, or None where the processor lacks them."""
+    from attar.similarity.int8 import Int8Products, is_supported
 
-    if not exact():
+    if not is_supported():
         if backend == "int8":
-            raise EngineError("backend 'int8': this processor has no such products; leave `backend` out to take what there is")
+            raise EngineError("backend 'int8': this processor has no VNNI products; omit `backend` to use what is available")
         return None
-    return Steps()
+    return Int8Products()

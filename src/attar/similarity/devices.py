@@ -1,4 +1,4 @@
-"""Nearest centres by torch: on a GPU, or on a CPU by the same code."""
+"""Nearest centres by torch (k-means assignment): on a GPU, or on a CPU by the same code."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,8 @@ from attar.core.errors import EngineError, MissingExtraError
 from attar.similarity.matrix import Matrix
 
 
-def cuda() -> bool:
-    """Whether torch is there and sees such a device."""
+def has_cuda() -> bool:
+    """True if torch is installed and finds a CUDA device."""
     try:
         import torch
     except ModuleNotFoundError:
@@ -15,19 +15,23 @@ def cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def on_device(centres: Matrix, half: Matrix, device: str) -> Callable[[Matrix], tuple[Matrix, Matrix]]:
-    """Of a block of rows the number of each one's nearest centre, and their product less `half`."""
+def centre_finder(centres: Matrix, half: Matrix, device: str) -> Callable[[Matrix], tuple[Matrix, Matrix]]:
+    """A function: rows (n, width) -> each row's nearest centre (n,), and the maximum of row.centre - half (n,).
+
+    With half = |centre|^2 / 2, the largest row.centre - half is the smallest Euclidean distance.
+    """
     try:
         import torch
     except ModuleNotFoundError as error:
         raise MissingExtraError("torch", "local") from error
     try:
-        there, less = torch.from_numpy(centres).to(device).T, torch.from_numpy(half).to(device)
+        columns = torch.from_numpy(centres).to(device).T
+        offsets = torch.from_numpy(half).to(device)
     except (RuntimeError, AssertionError) as error:
         raise EngineError(f"device {device!r}: {str(error).splitlines()[0]}") from error
 
-    def found(block: Matrix) -> tuple[Matrix, Matrix]:
-        near, label = (torch.from_numpy(block).to(device) @ there).sub_(less).max(dim=1)
-        return label.cpu().numpy(), near.cpu().numpy()
+    def assign(block: Matrix) -> tuple[Matrix, Matrix]:
+        score, label = (torch.from_numpy(block).to(device) @ columns).sub_(offsets).max(dim=1)
+        return label.cpu().numpy(), score.cpu().numpy()
 
-    return found
+    return assign

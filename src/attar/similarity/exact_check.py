@@ -1,6 +1,7 @@
-"""Look at pairs of rows themselves: those whose cosine is above a threshold, decided in 64 bits.
+"""Decide candidate pairs exactly: which have a cosine above a threshold, computed in float64 from the original rows.
 
-A first look in 32 bits sends away what is below by more than 32 bits can err; what is left, few pairs, is worked out in 64.
+A float32 cosine first rejects pairs that are below the threshold by more than float32 can err. The few pairs left are computed
+in float64.
 """
 
 import numpy as np
@@ -8,14 +9,12 @@ import numpy as np
 from attar.similarity.matrix import Matrix, cosines
 from attar.similarity.products import Numpy
 
-_AT_ONCE = 2**20
-"""How many values of one side are looked at at once: what fits the nearest caches."""
-_TAME = 1e15
-"""Rows longer than this, or shorter than one over it, are left to 64 bits."""
+_BLOCK_VALUES = 2**20  # numbers of one side checked at once: what fits in the inner caches
+_MAX_LENGTH = 1e15  # rows longer than this, or shorter than its inverse, are left to float64
 
 
-def in_line(rows: Matrix) -> Matrix:
-    """The rows, one behind the other in memory or on disk as they are; else a copy, for `take` would make one at every call."""
+def contiguous(rows: Matrix) -> Matrix:
+    """The rows themselves if C-contiguous and native (also as a memory map), else a copy; `take` would copy at every call."""
     flags = rows.flags
     return (
         rows
@@ -24,34 +23,37 @@ def in_line(rows: Matrix) -> Matrix:
     )
 
 
-class Looks:
-    """Pairs of rows, in memory or a memory map; the first look needs them at length one, or to be told their lengths."""
+class ExactCheck:
+    """Checks pairs of rows, in memory or in a memory map. The float32 test needs unit rows, or the lengths by `set_lengths`."""
 
     def __init__(self, rows: Matrix, units: Matrix | None = None) -> None:
-        self.rows, self.units, self.step = in_line(rows), units, max(1, _AT_ONCE // max(1, rows.shape[1]))
-        self.slack = 2 * Numpy().rounding(rows.shape[1])
+        width = rows.shape[1]
+        self.rows = contiguous(rows)
+        self.units = units
+        self.step = max(1, _BLOCK_VALUES // max(1, width))
+        self.slack = 2 * Numpy().rounding(width)
         self.sizes = np.full(len(rows), np.nan)
 
-    def told(self, rows: Matrix, sizes: Matrix) -> None:
-        """The lengths of some rows; where they are so odd that 32 bits cannot be trusted, none."""
-        self.sizes[rows] = np.where((sizes < _TAME) & (sizes > 1 / _TAME), sizes, np.nan)
+    def set_lengths(self, rows: Matrix, sizes: Matrix) -> None:
+        """Set the lengths of some rows; NaN (no float32 test) where a length is too extreme for float32."""
+        self.sizes[rows] = np.where((sizes < _MAX_LENGTH) & (sizes > 1 / _MAX_LENGTH), sizes, np.nan)
 
-    def above(self, ones: Matrix, others: Matrix, threshold: Matrix | float) -> tuple[Matrix, Matrix]:
-        """Which of the pairs (by their place) are above the threshold, or each above its own, and their cosines."""
-        places, found = [], []
-        limits = np.broadcast_to(threshold, len(ones))
-        for start in range(0, len(ones), self.step):
-            one, other = ones[start : start + self.step], others[start : start + self.step]
-            limit = limits[start : start + self.step]
-            near = np.flatnonzero(~(self._roughly(one, other) <= limit - self.slack))
-            alike = cosines(self.rows[one[near]], self.rows[other[near]])
-            sure = alike > limit[near]
-            places.append(start + near[sure])
-            found.append(alike[sure])
-        return (np.concatenate(places), np.concatenate(found)) if places else (np.empty(0, np.int64), np.empty(0))
+    def above(self, left: Matrix, right: Matrix, threshold: Matrix | float) -> tuple[Matrix, Matrix]:
+        """Positions of the pairs whose cosine exceeds the threshold (one for all, or one for each), and their cosines."""
+        positions, values = [], []
+        thresholds = np.broadcast_to(threshold, len(left))
+        for start in range(0, len(left), self.step):
+            one, other = left[start : start + self.step], right[start : start + self.step]
+            limit = thresholds[start : start + self.step]
+            near = np.flatnonzero(~(self._float32_cosines(one, other) <= limit - self.slack))  # NaN stays in
+            exact = cosines(self.rows[one[near]], self.rows[other[near]])
+            passed = exact > limit[near]
+            positions.append(start + near[passed])
+            values.append(exact[passed])
+        return (np.concatenate(positions), np.concatenate(values)) if positions else (np.empty(0, np.int64), np.empty(0))
 
-    def _roughly(self, one: Matrix, other: Matrix) -> Matrix:
-        """The cosines in 32 bits; NaN where no lengths are known."""
+    def _float32_cosines(self, one: Matrix, other: Matrix) -> Matrix:
+        """The cosines in float32; NaN where a length is not set."""
         if self.units is not None:
             return np.einsum("ij,ij->i", self.units.take(one, axis=0), self.units.take(other, axis=0))
         with np.errstate(over="ignore", invalid="ignore"):

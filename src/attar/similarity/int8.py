@@ -1,7 +1,8 @@
-"""Short rows in whole numbers of 8 bits, whose products are summed in 32: exact sums, so only rounding the rows takes anything.
+"""Products of short unit rows in int8 with int32 sums: the sums are exact, so only quantising the rows loses anything.
 
-Rows are turned first, all by the same: a turn leaves every product as it is, and makes the numbers of any row much of a size,
-so that one step serves them all. What is beyond the last step is cut off; that costs speed where it is much, never a pair.
+All rows are first rotated by one random orthogonal matrix. A rotation leaves every product as it is, and makes the numbers of
+any row similar in size, so that one scale serves all rows. Numbers beyond the int8 range are clipped. Clipping costs speed
+(more candidate pairs), never a pair.
 """
 
 from functools import cache
@@ -10,86 +11,93 @@ from typing import Any
 import numpy as np
 
 from attar.similarity.matrix import Matrix
-from attar.similarity.products import Arithmetic, Lost, Numpy, Pairs, lost, places
+from attar.similarity.products import Arithmetic, Numpy, Pairs, RoundingLoss, nonzero_pairs, rounding_loss
 
-_LAST = 127
-_REACH = 5.5
-"""How far the steps go, where one is the size of each number of a row whose numbers are all of a size."""
-_STRIDE = 16
-"""In so many steps times steps it is told how much shorter than one a row has become."""
+_INT8_MAX = 127
+_CLIP_AT = 5.5  # in units of 1 / sqrt(width), the size of each number of a unit row with equal numbers
+_SHORTFALL_UNIT = 16  # the two augmented columns multiply to (shortfall / unit) * unit
 
 
-class Steps:
-    """torch, in 8 bits, on CPUs; for rows of length one, short enough to be turned."""
+class Int8Products:
+    """torch's int8 products, on CPUs; for unit rows short enough to be rotated."""
 
     term = 0.0047
 
     def __init__(self) -> None:
         import torch
 
-        self._torch, self._products = torch, torch.ops.aten._int_mm
+        self._torch = torch
+        self._products = torch.ops.aten._int_mm
 
     @property
     def short(self) -> Arithmetic:
-        """The same."""
+        """The same arithmetic."""
         return self
 
-    def rows(self, block: Matrix) -> tuple[Any, Lost]:
-        """The rows in steps; what this takes from them is measured, and the most that a turn in 32 bits can take is added.
+    def rows(self, block: Matrix) -> tuple[Any, RoundingLoss]:
+        """The rows rotated and quantised to int8; the loss is measured, plus a bound on a float32 rotation's own error.
 
-        Behind each is by how much half its square falls short of a row's of length one, so that the sum is the same as if
-        none did, and told by their distance alone.
+        A quantised row r is shorter than scale. Half its shortfall, (scale^2 - |r|^2) / 2, is kept in two augmented columns, so
+        that q.r + both halves = scale^2 - |q - r|^2 / 2 depends on the distance |q - r| alone.
         """
         width = block.shape[1]
-        turned, steps = block @ _turn(width), _steps(width)
-        rows = turned * steps
-        np.clip(np.rint(rows, out=rows), -_LAST, _LAST, out=rows)
-        short = (steps**2 - np.einsum("ij,ij->i", rows, rows)) / 2
-        told = np.clip(np.ceil(short / _STRIDE), -_LAST, _LAST)
-        behind = np.stack([told, np.full(len(told), _STRIDE)], axis=1)
-        untold = float((short - told * _STRIDE).max(initial=0))
-        kept = self._torch.from_numpy(np.concatenate([rows, behind], axis=1).astype(np.int8))
-        return kept, Lost(lost(turned, rows / steps).error + width**1.5 * 2.0**-23, 1 - 2 * untold / steps**2)
+        rotated = block @ _rotation(width)
+        scale = _scale(width)
+        rows = rotated * scale
+        np.clip(np.rint(rows, out=rows), -_INT8_MAX, _INT8_MAX, out=rows)
+        shortfall = (scale**2 - np.einsum("ij,ij->i", rows, rows)) / 2
+        units = np.clip(np.ceil(shortfall / _SHORTFALL_UNIT), -_INT8_MAX, _INT8_MAX)
+        extra = np.stack([units, np.full(len(units), _SHORTFALL_UNIT)], axis=1)
+        uncovered = float((shortfall - units * _SHORTFALL_UNIT).max(initial=0))
+        quantised = self._torch.from_numpy(np.concatenate([rows, extra], axis=1).astype(np.int8))
+        error = rounding_loss(rotated, rows / scale).error + width**1.5 * 2.0**-23
+        return quantised, RoundingLoss(error, 1 - 2 * uncovered / scale**2)
 
     def rounding(self, width: int) -> float:
-        """Products have none; the rows came in 32 bits."""
+        """Integer products have no error of their own; the rows came in float32."""
         return Numpy().rounding(width)
 
     def empty(self, count: int, width: int) -> Any:
-        """Room for rows."""
+        """An uninitialised int8 buffer."""
         return self._torch.empty((count, width + 2), dtype=self._torch.int8)
 
-    def asking(self, rows: Any, least: Matrix | float) -> Any:
-        """The rows, and the least product of each (or of all), in steps times steps."""
-        asking = rows.clone()
-        asking[:, -2:] = rows[:, -2:].flip(1)
-        return asking, self._torch.as_tensor(np.floor(np.asarray(least) * _steps(rows.shape[1] - 2) ** 2).astype(np.int32))
+    def queries(self, rows: Any, threshold: Matrix | float) -> Any:
+        """The rows with their augmented columns swapped, and each threshold (or the one of all) times scale^2."""
+        queries = rows.clone()
+        queries[:, -2:] = rows[:, -2:].flip(1)
+        scaled = np.floor(np.asarray(threshold) * _scale(rows.shape[1] - 2) ** 2)
+        return queries, self._torch.as_tensor(scaled.astype(np.int32))
 
-    def above(self, asking: Any, rows: Any) -> Pairs:
-        """The pairs above what is asked for."""
-        ones, least = asking
-        others = rows.T
-        if not least.ndim:
-            return places(len(ones), len(rows), lambda few: self._products(ones[few], others).numpy() > int(least))
-        below = least[:, None]
-        return places(len(ones), len(rows), lambda few: self._products(ones[few], others).sub_(below[few]).numpy() > 0)
+    def above(self, queries: Any, rows: Any) -> Pairs:
+        """The pairs whose product exceeds the query's threshold."""
+        vectors, thresholds = queries
+        transposed = rows.T
+        count = len(vectors)
+        if not thresholds.ndim:
+            limit = int(thresholds)
+            return nonzero_pairs(count, len(rows), lambda span: self._products(vectors[span], transposed).numpy() > limit)
+        limits = thresholds[:, None]
+        return nonzero_pairs(
+            count, len(rows), lambda span: self._products(vectors[span], transposed).sub_(limits[span]).numpy() > 0
+        )
 
 
-def exact() -> bool:
-    """Whether this processor has such products; those without may cut sums off, and are no quicker."""
+def is_supported() -> bool:
+    """True if this processor has exact int8 products (VNNI); others may saturate sums, and are no faster."""
     import torch
 
     if not torch.cpu._is_vnni_supported():
         return False
-    most = torch.full((32, 64), _LAST, dtype=torch.int8)
-    return bool((torch.ops.aten._int_mm(most, most.T) == 64 * _LAST**2).all())
+    largest = torch.full((32, 64), _INT8_MAX, dtype=torch.int8)
+    return bool((torch.ops.aten._int_mm(largest, largest.T) == 64 * _INT8_MAX**2).all())
 
 
-def _steps(width: int) -> float:
-    return _LAST / _REACH * width**0.5
+def _scale(width: int) -> float:
+    """The int8 steps per 1.0 in a row of this width."""
+    return _INT8_MAX / _CLIP_AT * width**0.5
 
 
 @cache
-def _turn(width: int) -> Matrix:
-    """A turn, the same each time."""
+def _rotation(width: int) -> Matrix:
+    """A random orthogonal matrix (width, width), always the same one."""
     return np.linalg.qr(np.random.default_rng(width).standard_normal((width, width)))[0].astype(np.float32)

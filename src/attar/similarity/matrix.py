@@ -1,6 +1,6 @@
-"""Vectors as the rows of a matrix: out of a table's column or a memory map, checked, brought to length one.
+"""Vectors as rows of a matrix: from a table's column or a memory map, validated and normalised.
 
-A vector without a direction (nought, or not finite) is an error that names its row; none is ever taken for unlike all others.
+A vector without a direction (zero, or not finite) is an error that names its row. It never counts as dissimilar to all others.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from attar.core.errors import DataError
 from attar.core.table import Table
 
 Matrix = np.ndarray
-Name = Callable[[int], str]
+RowName = Callable[[int], str]
 _CHUNK = 8192
 
 
 def matrix(table: Table, column: str) -> Matrix:
-    """The vectors of a column without nulls, one a row, as they are; all of one length, none without direction."""
+    """A vector column without nulls as (rows, width), values unchanged; all vectors must have one width and a direction."""
     vectors = table[column]
     if vectors.null_count():
         raise DataError(f"column {column!r} has no vector in row {table['id'][int(vectors.is_null().arg_max() or 0)]!r}")
@@ -31,22 +31,22 @@ def matrix(table: Table, column: str) -> Matrix:
     return rows
 
 
-def lengths(block: Matrix, name: Name) -> Matrix:
-    """Each row's length, in 64 bits so that no finite vector overflows; a row without direction is an error."""
+def lengths(block: Matrix, name: RowName) -> Matrix:
+    """Each row's Euclidean length, in float64 so that no finite vector overflows; a row without direction is an error."""
     wide = block.astype(np.float64)
     sizes = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    if odd := np.flatnonzero(~(np.isfinite(sizes) & (sizes > 0))).tolist():
-        raise DataError(f"{name(odd[0])} is a vector that is nought or not finite: it has no direction to compare")
+    if invalid := np.flatnonzero(~(np.isfinite(sizes) & (sizes > 0))).tolist():
+        raise DataError(f"{name(invalid[0])} is a zero or non-finite vector: it has no direction to compare")
     return sizes
 
 
-def unit(block: Matrix, name: Name = lambda i: f"row {i}", dtype: type[np.floating] = np.float32) -> Matrix:
+def unit(block: Matrix, name: RowName = lambda i: f"row {i}", dtype: type[np.floating] = np.float32) -> Matrix:
     """The rows at length one, each value rounded once."""
     return (block / lengths(block, name)[:, None]).astype(dtype, copy=False)
 
 
 def units(rows: Matrix) -> Matrix:
-    """All rows at length one, a piece at a time, so that a memory map is never held in 64 bits."""
+    """All rows at length one, in chunks, so that a memory map is never held in float64."""
     whole = np.empty(rows.shape, dtype=np.float32)
     for start in range(0, len(rows), _CHUNK):
         whole[start : start + _CHUNK] = unit(rows[start : start + _CHUNK], lambda i, start=start: f"row {start + i}")
@@ -54,6 +54,6 @@ def units(rows: Matrix) -> Matrix:
 
 
 def cosines(left: Matrix, right: Matrix) -> Matrix:
-    """The cosine of each row of `left` and the row of `right` beside it, in 64 bits: what decides at a threshold."""
+    """The cosine of row i of `left` and row i of `right`, in float64: the value that is compared with a threshold."""
     a, b = left.astype(np.float64), right.astype(np.float64)
     return np.einsum("ij,ij->i", a, b) / np.sqrt(np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b))

@@ -1,8 +1,9 @@
-"""The nearest others of each row, exactly, and how many others are near: every pair is passed once, in blocks of products.
+"""The k nearest neighbours of each row, exactly, and the number of neighbours above a cosine: all pairs, in blocked products.
 
-First each row is held against a few that are likely near it, so that something is known of how near its nearest is. Then the
-rows go through in the order of that, those far from all others first. Only pairs that may be nearer than what is known of them
-are looked at, in 64 bits; what stands for rows in the products is as short as pays for the rows that ask.
+First each row is compared with a few rows that are probably near it, which gives a lower bound (cutoff) of its k-th best
+cosine.
+Then the rows are processed by increasing cutoff, isolated rows first. Only pairs that may beat a cutoff are checked in float64.
+Each block of queries uses the pruner (row width) with the lowest measured cost.
 """
 
 from collections.abc import Sequence
@@ -10,124 +11,130 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attar.similarity.exact_check import Looks
+from attar.similarity.exact_check import ExactCheck
 from attar.similarity.matrix import Matrix, unit, units
 from attar.similarity.products import Arithmetic, Numpy
-from attar.similarity.pruning import Shelf, cost, sieves
+from attar.similarity.pruning import ReducedRows, candidate_pruners, cost
 
-_BLOCK, _TILE = 1024, 4096
-_TURNS, _PIVOTS, _BAND = 2, 256, 512
-_NONE = -2.0
-"""Below any cosine."""
-_ASKED, _OF = 32, 1024
-"""By how many pairs it is tried out what lets through how many."""
+_QUERY_BLOCK, _ROW_BLOCK = 1024, 4096
+_PIVOT_PASSES, _PIVOTS, _BAND = 2, 256, 512
+_NO_COSINE = -2.0  # below any cosine
+_TRIAL_QUERIES, _TRIAL_ROWS = 32, 1024  # pairs on which a pruner's pass rate is measured
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """Of each row its k nearest others, nearest first, of equals the first; and how many are near."""
+    """Each row's k nearest neighbours, nearest first, ties by row number; and how many rows are near it."""
 
     other: Matrix
-    """(rows, k): row numbers; -1 where there are not so many."""
+    """(rows, k): row numbers; -1 where there are fewer than k."""
     cosine: Matrix
-    """(rows, k): -2 where there are not so many."""
+    """(rows, k): -2 where there are fewer than k."""
     count: Matrix
+    """(rows,): how many other rows are near."""
     first: Matrix
-    """The first row that is near, or -1."""
+    """(rows,): the first row that is near, or -1."""
 
 
 def nearest(rows: Matrix, k: int, near: float, arithmetic: Arithmetic) -> Nearest:
-    """The k nearest others of each row by cosine; near are those whose cosine is at least `near`."""
+    """The k nearest neighbours of each row by cosine; a row is near if the cosine is at least `near`."""
     whole = units(rows)
-    found = _Found(rows, whole, k, near)
-    order = np.argsort(found.least, kind="stable")
-    shelves = [Shelf(sieve, *rows.shape) for sieve in sieves(whole, arithmetic)]
-    for start in range(0, len(rows), _TILE):
-        _put(shelves, unit(rows[order[start : start + _TILE]], dtype=np.float64))
-    for start in range(0, len(rows), _BLOCK):
-        asking = slice(start, min(start + _BLOCK, len(rows)))
-        shelf = min(shelves, key=lambda shelf: _cost(shelf, asking, found.known(order[asking])))
-        for begin in range(start, len(rows), _TILE):
-            answering = slice(begin, begin + _TILE)
-            least = np.minimum(found.known(order[asking]), found.known(order[answering]).min())
-            ones, others = shelf.above(asking, answering, least)
+    best = _Neighbours(rows, whole, k, near)
+    order = np.argsort(best.initial, kind="stable")
+    stores = [ReducedRows(pruner, *rows.shape) for pruner in candidate_pruners(whole, arithmetic)]
+    for start in range(0, len(rows), _ROW_BLOCK):
+        _add_to_all(stores, unit(rows[order[start : start + _ROW_BLOCK]], dtype=np.float64))
+    for start in range(0, len(rows), _QUERY_BLOCK):
+        queries = slice(start, min(start + _QUERY_BLOCK, len(rows)))
+        store = min(stores, key=lambda store: _measured_cost(store, queries, best.cutoffs(order[queries])))
+        for begin in range(start, len(rows), _ROW_BLOCK):  # the earlier rows have met these queries already
+            answers = slice(begin, begin + _ROW_BLOCK)
+            cutoffs = np.minimum(best.cutoffs(order[queries]), best.cutoffs(order[answers]).min())
+            ones, others = store.above(queries, answers, cutoffs)
             once = start + ones < begin + others
-            found.look(order[start + ones[once]], order[begin + others[once]])
-    return found.told()
+            best.check_pairs(order[start + ones[once]], order[begin + others[once]])
+    return best.result()
 
 
-def _put(shelves: Sequence[Shelf], block: Matrix) -> None:
-    """Further rows on all shelves; the directions of the shorter are the first of the longest."""
-    *shorter, whole = shelves
-    whole.put(block.astype(np.float32))
-    if shorter:
-        along = block @ shorter[-1].sieve.directions
-        for shelf in shorter:
-            shelf.put(shelf.sieve.shortened(along))
+def _add_to_all(stores: Sequence[ReducedRows], block: Matrix) -> None:
+    """Add rows to all stores; a narrow pruner's directions are the first ones of the widest."""
+    *reduced, whole = stores
+    whole.append(block.astype(np.float32))
+    if reduced:
+        along = block @ reduced[-1].pruner.directions
+        for store in reduced:
+            store.append(store.pruner.reduce_coordinates(along))
 
 
-def _at_least(whole: Matrix, k: int) -> Matrix:
-    """Of each row a cosine that at least k others reach: the k-th best of those beside it, when rows are sorted by pivots."""
-    least = np.full(len(whole), _NONE)
-    band = max(_BAND, 2 * k)
-    for turn in range(_TURNS if len(whole) > k else 0):
-        order = _by_pivots(whole, np.random.default_rng(turn))
-        for start in range(0, len(whole), band):
-            beside = order[max(0, min(start, len(whole) - band)) : start + band]
-            alike = whole[beside] @ whole[beside].T
-            np.fill_diagonal(alike, -np.inf)
-            best = alike.max(axis=1) if k == 1 else np.partition(alike, -k, axis=1)[:, -k]
-            least[beside] = np.maximum(least[beside], best)
-    return least - Numpy().rounding(whole.shape[1])
+def _initial_cutoffs(whole: Matrix, k: int) -> Matrix:
+    """A lower bound of each row's k-th best cosine: the k-th best within its band, with rows sorted by pivots."""
+    cutoffs = np.full(len(whole), _NO_COSINE)
+    width = max(_BAND, 2 * k)
+    for seed in range(_PIVOT_PASSES if len(whole) > k else 0):
+        order = _pivot_order(whole, np.random.default_rng(seed))
+        for start in range(0, len(whole), width):
+            band = order[max(0, min(start, len(whole) - width)) : start + width]
+            cosine = whole[band] @ whole[band].T
+            np.fill_diagonal(cosine, -np.inf)
+            kth = cosine.max(axis=1) if k == 1 else np.partition(cosine, -k, axis=1)[:, -k]
+            cutoffs[band] = np.maximum(cutoffs[band], kth)
+    return cutoffs - Numpy().rounding(whole.shape[1])
 
 
-def _by_pivots(whole: Matrix, random: np.random.Generator) -> Matrix:
-    """The rows in an order in which those that are nearest to one pivot, a row drawn at random, stand together."""
+def _pivot_order(whole: Matrix, random: np.random.Generator) -> Matrix:
+    """An order in which rows with the same nearest pivot (a random row) are adjacent."""
     total, width = whole.shape
     pivots = whole[random.choice(total, min(_PIVOTS, total), replace=False)]
     pivots = pivots[np.argsort(pivots @ random.standard_normal(width).astype(np.float32))]
     pivot, closeness = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.float32)
-    for start in range(0, total, _TILE):
-        alike = whole[start : start + _TILE] @ pivots.T
-        pivot[start : start + _TILE], closeness[start : start + _TILE] = alike.argmax(axis=1), alike.max(axis=1)
+    for start in range(0, total, _ROW_BLOCK):
+        stop = start + _ROW_BLOCK
+        cosine = whole[start:stop] @ pivots.T
+        pivot[start:stop] = cosine.argmax(axis=1)
+        closeness[start:stop] = cosine.max(axis=1)
     return np.lexsort((-closeness, pivot))
 
 
-def _cost(shelf: Shelf, asking: slice, known: Matrix) -> float:
-    """What a product costs with this shelf for these rows, with the looks that it leads to; tried out on a few pairs."""
-    step = max(1, len(known) // _ASKED)
-    few, some = known[::step], slice(0, shelf.count, max(1, shelf.count // _OF))
-    through = shelf.above(slice(asking.start, asking.stop, step), some, few)[0]
-    return cost(shelf.sieve.arithmetic, shelf.sieve.width(shelf.whole), len(through) / len(few) / len(shelf.rows[some]))
+def _measured_cost(store: ReducedRows, queries: slice, cutoffs: Matrix) -> float:
+    """The cost of a pair for these queries in this store, with the pass rate measured on a few pairs."""
+    step = max(1, len(cutoffs) // _TRIAL_QUERIES)
+    sample, rows = cutoffs[::step], slice(0, store.count, max(1, store.count // _TRIAL_ROWS))
+    passed = store.above(slice(queries.start, queries.stop, step), rows, sample)[0]
+    pass_rate = len(passed) / len(sample) / len(store.rows[rows])
+    return cost(store.pruner.arithmetic, store.pruner.width(store.whole), pass_rate)
 
 
-class _Found:
-    """What has been found so far."""
+class _Neighbours:
+    """The best neighbours found so far."""
 
     def __init__(self, rows: Matrix, units: Matrix, k: int, near: float) -> None:
-        total, least = len(rows), _at_least(units, k)
-        self.looks, self.k, self.near, self.least = Looks(rows, units), k, near, least
+        total = len(rows)
+        self.check = ExactCheck(rows, units)
+        self.k = k
+        self.near = near
+        self.initial = _initial_cutoffs(units, k)
         self.other = np.full((total, k), -1, dtype=np.int64)
-        self.cosine = np.full((total, k), _NONE)
-        self.count, self.first = np.zeros(total, dtype=np.int64), np.full(total, total, dtype=np.int64)
+        self.cosine = np.full((total, k), _NO_COSINE)
+        self.count = np.zeros(total, dtype=np.int64)
+        self.first = np.full(total, total, dtype=np.int64)
 
-    def known(self, rows: Matrix) -> Matrix:
-        """The cosine that another must reach to matter to each of these rows."""
-        return np.minimum(np.maximum(self.least[rows], self.cosine[rows, -1]), self.near)
+    def cutoffs(self, rows: Matrix) -> Matrix:
+        """The cosine that a neighbour must reach to change the result of each of these rows."""
+        return np.minimum(np.maximum(self.initial[rows], self.cosine[rows, -1]), self.near)
 
-    def look(self, ones: Matrix, others: Matrix) -> None:
-        """Look at pairs, each for the first time."""
-        wanted = np.nextafter(np.minimum(self.known(ones), self.known(others)), -np.inf)
-        places, cosine = self.looks.above(ones, others, wanted)
-        ones, others = ones[places], others[places]
+    def check_pairs(self, ones: Matrix, others: Matrix) -> None:
+        """Check new pairs in float64 and record them for both rows."""
+        cutoffs = np.nextafter(np.minimum(self.cutoffs(ones), self.cutoffs(others)), -np.inf)
+        positions, cosine = self.check.above(ones, others, cutoffs)
+        ones, others = ones[positions], others[positions]
         close = cosine >= self.near
         for one, other in ((ones, others), (others, ones)):
             self.count += np.bincount(one[close], minlength=len(self.count))
             np.minimum.at(self.first, one[close], other[close])
-            self._offer(one, other, cosine)
+            self._merge(one, other, cosine)
 
-    def _offer(self, rows: Matrix, others: Matrix, cosine: Matrix) -> None:
-        """Further others for some rows: the best k of the old and the new stay."""
+    def _merge(self, rows: Matrix, others: Matrix, cosine: Matrix) -> None:
+        """Merge new neighbours of some rows into their best k."""
         better = cosine >= self.cosine[rows, -1]
         rows, others, cosine = rows[better], others[better], cosine[better]
         touched = np.unique(rows)
@@ -138,8 +145,9 @@ class _Found:
         rows, others, cosine = rows[order], others[order], cosine[order]
         rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
         best = rank < self.k
-        self.other[rows[best], rank[best]], self.cosine[rows[best], rank[best]] = others[best], cosine[best]
+        self.other[rows[best], rank[best]] = others[best]
+        self.cosine[rows[best], rank[best]] = cosine[best]
 
-    def told(self) -> Nearest:
-        """What was found."""
+    def result(self) -> Nearest:
+        """The neighbours found."""
         return Nearest(self.other, self.cosine, self.count, np.where(self.first < len(self.first), self.first, -1))

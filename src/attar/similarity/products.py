@@ -1,9 +1,8 @@
-"""Where matrix products are made, and by how much their rounding may be off.
+"""Matrix products that find candidate pairs, with a bound on their rounding error, for numpy and torch.
 
-Rows are kept in the precision in which they are multiplied, two ones behind each; a row that asks has, in their place, the
-least product that it wants, below nought. So the products above it are those above nought, in any precision. Three kinds: numpy
-in 32 bits; torch in 32 bits, on a CPU or a GPU; torch in bfloat16, on CPUs that have it, at twice the speed. Short rows are
-multiplied in 8 bits (int8.py) on CPUs that have that, at four times the speed.
+Rows are augmented with [1, 1] and queries with [-threshold, 0], so that q @ r.T > 0 iff the dot product exceeds the threshold,
+in any precision. Three implementations: numpy in float32; torch in float32, on a CPU or a GPU; torch in bfloat16, on CPUs that
+support it, twice as fast. Short rows use int8 products (int8.py) on CPUs that support them, four times as fast.
 """
 
 from collections.abc import Callable
@@ -15,146 +14,144 @@ from attar.similarity.matrix import Matrix
 
 Backend = Literal["auto", "numpy", "torch", "bfloat16", "int8", "cuda"]
 Pairs = tuple[Matrix, Matrix]
-_AT_ONCE = 2**19
-"""How many products are looked through at once: what fits the nearer caches."""
-_HALF_ULP = 2.0**-24
-_TWO_BRAINS = 2.0**-16
-"""How near two bfloat16 numbers together come to any between -1 and 1."""
+_BLOCK_PRODUCTS = 2**19  # products searched for hits at once: what fits in the inner caches
+_HALF_ULP = 2.0**-24  # relative error of one float32 rounding
+_BF16_PAIR_ERROR = 2.0**-16  # error of a number in [-1, 1] split into two bfloat16
+_GPU_MATMUL_ERROR = {"highest": 0.0, "high": 2.0**-8, "medium": 2.0**-6}
+"""Error of a GPU product by `torch.get_float32_matmul_precision()`: lower settings multiply with fewer bits."""
 
 
-class Lost(NamedTuple):
-    """What rounding has made of rows of length one."""
+class RoundingLoss(NamedTuple):
+    """How far rounding has moved a set of unit rows."""
 
     error: float = 0.0
-    """The longest difference between a row and what stands for it."""
+    """max ||row - rounded row||."""
     square: float = 1.0
-    """The least square of a length."""
+    """min ||rounded row||^2."""
 
 
 class Arithmetic(Protocol):
-    """Products of rows of length one."""
+    """Products of unit rows in one precision, on one device."""
 
     @property
     def short(self) -> "Arithmetic":
-        """What short rows are multiplied in."""
+        """The arithmetic to use for short rows."""
         ...
 
     @property
     def term(self) -> float:
-        """About how many nanoseconds each number of two rows takes to multiply on one core: widths are chosen by it."""
+        """Measured cost of one multiply-add on one core, in nanoseconds; `pruning` chooses row widths by it."""
         ...
 
-    def rows(self, block: Matrix) -> tuple[Any, Lost]:
-        """A block of rows as they are multiplied."""
+    def rows(self, block: Matrix) -> tuple[Any, RoundingLoss]:
+        """A block of rows, augmented, in this precision: (rows, width) -> (rows, width + 2)."""
         ...
 
     def rounding(self, width: int) -> float:
-        """By how much the product of two such rows may be off in itself."""
+        """Bound on the rounding error of one product of two rows of this width."""
         ...
 
     def empty(self, count: int, width: int) -> Any:
-        """Room for rows of this width."""
+        """An uninitialised buffer for `count` augmented rows."""
         ...
 
-    def asking(self, rows: Any, least: Matrix | float) -> Any:
-        """The rows, each asking for products above its least."""
+    def queries(self, rows: Any, threshold: Matrix | float) -> Any:
+        """The rows as queries, with one threshold for each or one for all."""
         ...
 
-    def above(self, asking: Any, rows: Any) -> Pairs:
-        """The pairs (asking row, other row) whose product is above what is asked for, in order."""
+    def above(self, queries: Any, rows: Any) -> Pairs:
+        """The pairs (query, row) whose product exceeds the query's threshold, in order."""
         ...
 
 
 class Numpy:
-    """numpy, in 32 bits."""
+    """numpy, in float32."""
 
     term = 0.023
 
     @property
     def short(self) -> Arithmetic:
-        """The same."""
+        """The same arithmetic."""
         return self
 
-    def rows(self, block: Matrix) -> tuple[Matrix, Lost]:
-        """The rows and two ones behind each."""
-        return np.pad(block.astype(np.float32, copy=False), ((0, 0), (0, 2)), constant_values=1), Lost()
+    def rows(self, block: Matrix) -> tuple[Matrix, RoundingLoss]:
+        """The rows, augmented with [1, 1]."""
+        return np.pad(block.astype(np.float32, copy=False), ((0, 0), (0, 2)), constant_values=1), RoundingLoss()
 
     def rounding(self, width: int) -> float:
-        """In the worst case as many roundings as there are terms, of sums of up to two."""
+        """The worst case: one rounding for each term, of partial sums up to 2."""
         return 2 * (width + 8) * _HALF_ULP
 
     def empty(self, count: int, width: int) -> Matrix:
-        """Room for rows."""
+        """An uninitialised float32 buffer."""
         return np.empty((count, width + 2), dtype=np.float32)
 
-    def asking(self, rows: Matrix, least: Matrix | float) -> Matrix:
-        """A copy that asks."""
-        asking = rows.copy()
-        asking[:, -2], asking[:, -1] = -np.asarray(least), 0
-        return asking
+    def queries(self, rows: Matrix, threshold: Matrix | float) -> Matrix:
+        """A copy whose last two columns are [-threshold, 0]."""
+        queries = rows.copy()
+        queries[:, -2] = -np.asarray(threshold)
+        queries[:, -1] = 0
+        return queries
 
-    def above(self, asking: Matrix, rows: Matrix) -> Pairs:
-        """The pairs above nought."""
-        return places(len(asking), len(rows), lambda few: asking[few] @ rows.T > 0)
+    def above(self, queries: Matrix, rows: Matrix) -> Pairs:
+        """The pairs whose augmented product is positive."""
+        return nonzero_pairs(len(queries), len(rows), lambda span: queries[span] @ rows.T > 0)
 
 
 class Torch:
-    """torch, in 32 bits or in bfloat16 (whose products are summed in 32 bits)."""
+    """torch, in float32 or in bfloat16 (with sums in float32)."""
 
-    def __init__(self, device: str = "cpu", *, brain: bool = False, short: Arithmetic | None = None) -> None:
+    def __init__(self, device: str = "cpu", *, bfloat16: bool = False, short: Arithmetic | None = None) -> None:
         import torch
 
-        self._torch, self._device, self._brain = torch, device, brain
-        self._dtype = torch.bfloat16 if brain else torch.float32
+        self._torch = torch
+        self._device = device
+        self._bfloat16 = bfloat16
+        self._dtype = torch.bfloat16 if bfloat16 else torch.float32
         self.short: Arithmetic = short or self
-        self.term = 0.009 if brain or device != "cpu" else 0.018
+        self.term = 0.009 if bfloat16 or device != "cpu" else 0.018
 
-    def rows(self, block: Matrix) -> tuple[Any, Lost]:
-        """The rows and two ones behind each, on the device; what rounding to bfloat16 has taken is measured."""
+    def rows(self, block: Matrix) -> tuple[Any, RoundingLoss]:
+        """The augmented rows on the device; the loss of rounding to bfloat16 is measured."""
         rows = self._torch.from_numpy(Numpy().rows(block)[0]).to(self._device, self._dtype)
-        return rows, lost(block, rows[:, :-2].float().numpy()) if self._brain else Lost()
+        return rows, rounding_loss(block, rows[:, :-2].float().numpy()) if self._bfloat16 else RoundingLoss()
 
     def rounding(self, width: int) -> float:
-        """As in numpy; in bfloat16 also what two of its numbers leave of the least that is asked for."""
-        rough = _ROUGH[self._torch.get_float32_matmul_precision()] if self._device != "cpu" else 0.0
-        return Numpy().rounding(width) + (_TWO_BRAINS if self._brain else rough)
+        """As in numpy, plus the error of a threshold split into two bfloat16, or of the GPU's matmul setting."""
+        gpu_error = _GPU_MATMUL_ERROR[self._torch.get_float32_matmul_precision()] if self._device != "cpu" else 0.0
+        return Numpy().rounding(width) + (_BF16_PAIR_ERROR if self._bfloat16 else gpu_error)
 
     def empty(self, count: int, width: int) -> Any:
-        """Room for rows."""
+        """An uninitialised buffer on the device."""
         return self._torch.empty((count, width + 2), dtype=self._dtype, device=self._device)
 
-    def asking(self, rows: Any, least: Matrix | float) -> Any:
-        """A copy that asks; the least is two numbers, for one bfloat16 says too little."""
-        asking = rows.clone()
-        wanted = -self._torch.as_tensor(least, dtype=self._torch.float32, device=self._device)
-        asking[:, -2] = wanted
-        asking[:, -1] = wanted - wanted.to(self._dtype).float()
-        return asking
+    def queries(self, rows: Any, threshold: Matrix | float) -> Any:
+        """A copy whose last two columns sum to -threshold: one bfloat16 alone is too coarse."""
+        queries = rows.clone()
+        negated = -self._torch.as_tensor(threshold, dtype=self._torch.float32, device=self._device)
+        queries[:, -2] = negated
+        queries[:, -1] = negated - negated.to(self._dtype).float()
+        return queries
 
-    def above(self, asking: Any, rows: Any) -> Pairs:
-        """The pairs above nought; on a CPU numpy looks for them, for it is several times as quick at that."""
+    def above(self, queries: Any, rows: Any) -> Pairs:
+        """The pairs whose augmented product is positive; on a CPU numpy finds them, several times faster than torch."""
         if self._device != "cpu":
-            found, columns = self._torch.nonzero(asking @ rows.T > 0, as_tuple=True)
-            return found.cpu().numpy(), columns.cpu().numpy()
-        # A number of either format is above nought if its bits are, taken for a whole number.
-        bits = self._torch.int16 if self._brain else self._torch.int32
-        return places(len(asking), len(rows), lambda few: (asking[few] @ rows.T).view(bits).numpy() > 0)
+            hits, columns = self._torch.nonzero(queries @ rows.T > 0, as_tuple=True)
+            return hits.cpu().numpy(), columns.cpu().numpy()
+        # A float of either format is positive iff its bits are positive as an integer.
+        bits = self._torch.int16 if self._bfloat16 else self._torch.int32
+        return nonzero_pairs(len(queries), len(rows), lambda span: (queries[span] @ rows.T).view(bits).numpy() > 0)
 
 
-_ROUGH = {"highest": 0.0, "high": 2.0**-8, "medium": 2.0**-6}
-"""What GPUs may take from a product where they are let multiply with fewer bits."""
+def rounding_loss(block: Matrix, rounded: Matrix) -> RoundingLoss:
+    """The loss of using `rounded` in place of `block`."""
+    difference = block - rounded
+    error = float(np.sqrt(np.einsum("ij,ij->i", difference, difference).max(initial=0)))
+    return RoundingLoss(error, float(np.einsum("ij,ij->i", rounded, rounded).min(initial=1)))
 
 
-def lost(block: Matrix, rows: Matrix) -> Lost:
-    """What is lost where these rows stand for that block."""
-    off = block - rows
-    return Lost(
-        float(np.sqrt(np.einsum("ij,ij->i", off, off).max(initial=0))), float(np.einsum("ij,ij->i", rows, rows).min(initial=1))
-    )
-
-
-def places(rows: int, columns: int, hits: Callable[[slice], Matrix]) -> Pairs:
-    """Row and column of every hit, in order: `nonzero` of one line, which is far quicker than of two dimensions."""
-    step = max(1, _AT_ONCE // max(1, columns))
-    found = [np.flatnonzero(hits(slice(start, start + step))) + start * columns for start in range(0, rows, step)]
-    return np.divmod(np.concatenate([*found, np.empty(0, dtype=np.int64)]), max(1, columns))
+def nonzero_pairs(rows: int, columns: int, hits: Callable[[slice], Matrix]) -> Pairs:
+    """Row and column of every hit, in order; `flatnonzero` is far faster than `nonzero` of a matrix."""
+    step = max(1, _BLOCK_PRODUCTS // max(1, columns))
+    flat = [np.flatnonzero(hits(slice(start, start + step))) + start * columns for start in range(0, rows, step)]
+    return np.divmod(np.concatenate([*flat, np.empty(0, dtype=np.int64)]), max(1, columns))

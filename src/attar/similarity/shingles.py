@@ -20,7 +20,7 @@ Hashes = np.ndarray
 
 BITS = 48  # of a shingle's hash; the 16 bits above hold the text's number while those of many texts are sorted at once
 MASK = (1 << BITS) - 1
-_CHUNK = 1 << 18  # bytes at a time, so that the arrays stay in the processor's cache
+_CHUNK_BYTES = 1 << 18  # bytes at a time, so that the arrays stay in the processor's cache
 _BASE = 0x9E3779B97F4A7C15
 _MIX = 0xD6E8FEB86659FD93
 
@@ -41,19 +41,19 @@ class Shingles:
     def of(self, rows: np.ndarray) -> "Shingles":
         """Those of some texts, in the order of their row numbers as given."""
         sizes = self.sizes[rows]
-        starts = running(sizes)
-        return Shingles(self.values[spread(self.starts[rows], sizes)], starts)
+        starts = offsets(sizes)
+        return Shingles(self.values[span_indices(self.starts[rows], sizes)], starts)
 
 
 def shingles(texts: pl.Series, *, size: int = 3, unit: Unit = "words") -> Shingles:
     """The shingles of `size` words in a row of each text; no text may be null. Memory: 8 bytes a shingle."""
-    pieces = list(in_chunks(texts, size=size, unit=unit))
+    pieces = list(shingle_chunks(texts, size=size, unit=unit))
     values = np.concatenate([piece.values for piece in pieces]) if pieces else np.zeros(0, np.uint64)
     sizes = np.concatenate([piece.sizes for piece in pieces]) if pieces else np.zeros(0, np.int64)
-    return Shingles(values, running(sizes))
+    return Shingles(values, offsets(sizes))
 
 
-def in_chunks(texts: pl.Series, *, size: int = 3, unit: Unit = "words") -> Iterator[Shingles]:
+def shingle_chunks(texts: pl.Series, *, size: int = 3, unit: Unit = "words") -> Iterator[Shingles]:
     """The same, some texts at a time."""
     if size < 1:
         raise RecipeError(f"a shingle has at least one of the {unit}, not {size}")
@@ -63,32 +63,32 @@ def in_chunks(texts: pl.Series, *, size: int = 3, unit: Unit = "words") -> Itera
     start = 0
     while start < len(texts):
         before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + _CHUNK, side="right")))
-        yield _chunk(texts[start:stop], size, unit)
+        stop = max(start + 1, int(np.searchsorted(ends, before + _CHUNK_BYTES, side="right")))
+        yield _shingle_chunk(texts[start:stop], size, unit)
         start = stop
 
 
-def _chunk(texts: pl.Series, size: int, unit: Unit) -> Shingles:
-    data, bounds = _bytes(texts)
-    begins, ends = _words(data, unit)
+def _shingle_chunk(texts: pl.Series, size: int, unit: Unit) -> Shingles:
+    data, bounds = _to_bytes(texts)
+    begins, ends = _word_spans(data, unit)
     first = np.searchsorted(begins, bounds)
     if len(bare := np.flatnonzero(first[1:] == first[:-1])):
         begins = np.insert(begins, first[bare], bounds[bare])
         ends = np.insert(ends, first[bare], bounds[bare + 1] - 1)
         first = np.searchsorted(begins, bounds)
-    words = _hashed(_LETTERS[data], begins, ends)
+    words = _hash_spans(_BYTE_HASHES[data], begins, ends)
     count = np.diff(first)
     each = np.maximum(count - size + 1, 1)
-    at = spread(first[:-1], each)
-    grams = _hashed(words, at, at + np.repeat(np.minimum(count, size), each))
+    at = span_indices(first[:-1], each)
+    grams = _hash_spans(words, at, at + np.repeat(np.minimum(count, size), each))
     numbers = np.arange(len(texts) + 1, dtype=np.uint64)
     marked = np.repeat(numbers[:-1] << BITS, each) | (grams >> (64 - BITS))
     marked.sort()
-    marked = marked[changes(marked)]
+    marked = marked[run_starts(marked)]
     return Shingles(marked & MASK, np.append(np.searchsorted(marked, numbers[:-1] << BITS), len(marked)))
 
 
-def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+def _to_bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """The texts in lower case behind each other, each closed by a space; and where each starts."""
     closed = (texts.str.to_lowercase() + " ").to_arrow()
     _, bounds, data = closed.buffers()
@@ -96,27 +96,27 @@ def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(data, np.uint8)[at[0] : at[-1]], at - at[0]
 
 
-def _words(data: np.ndarray, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
+def _word_spans(data: np.ndarray, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
     """Where words begin and end, in bytes."""
     inside = _IS_WORD[data]
     alone = None
     if wide := data.max() >= 0x80:
-        inside = inside & ~_signs(data)
+        inside = inside & ~_punctuation(data)
     if unit == "characters":
         alone = inside & (data & 0xC0 != 0x80)
     elif wide:
-        alone = inside & _IS_ALONE[data]
+        alone = inside & _IS_SINGLE_WORD[data]
     begin = inside.copy()
     begin[1:] &= ~inside[:-1]
     if alone is not None:
         at = np.flatnonzero(alone)
         begin[at] = True
-        begin[at + _LENGTH[data[at]]] = True  # what stands behind such a character is a new word
+        begin[at + _UTF8_LENGTH[data[at]]] = True  # what stands behind such a character is a new word
         begin &= inside
     return np.flatnonzero(begin), np.flatnonzero(inside[:-1] & (~inside[1:] | begin[1:])) + 1
 
 
-def _signs(data: np.ndarray) -> np.ndarray:
+def _punctuation(data: np.ndarray) -> np.ndarray:
     """Bytes of punctuation beyond ASCII: U+0080 to 00BF, U+2000 to 206F, U+3000 to 303F."""
     at = np.flatnonzero(data >= 0xC2)
     lead, after = data[at], data[at + 1]
@@ -127,12 +127,12 @@ def _signs(data: np.ndarray) -> np.ndarray:
     return out
 
 
-def _hashed(values: Hashes, begins: np.ndarray, ends: np.ndarray) -> Hashes:
+def _hash_spans(values: Hashes, begins: np.ndarray, ends: np.ndarray) -> Hashes:
     """A hash of each span of a sequence, wherever it lies: a difference of a running polynomial, divided by its first power."""
-    up, down = _powers(1 << max(_CHUNK, len(values)).bit_length())
+    up, down = _powers(1 << max(_CHUNK_BYTES, len(values)).bit_length())
     sums = np.zeros(len(values) + 1, np.uint64)
     np.cumsum(values * up[: len(values)], out=sums[1:])
-    return _mixed((sums[ends] - sums[begins]) * down[begins])
+    return _mix_bits((sums[ends] - sums[begins]) * down[begins])
 
 
 @lru_cache(maxsize=2)
@@ -143,30 +143,30 @@ def _powers(size: int) -> tuple[Hashes, Hashes]:
     return up, down
 
 
-def _mixed(hashes: Hashes) -> Hashes:
+def _mix_bits(hashes: Hashes) -> Hashes:
     for _ in range(2):
         hashes = (hashes ^ (hashes >> 32)) * _MIX
     return hashes ^ (hashes >> 32)
 
 
 _IS_WORD = np.array([chr(byte).isalnum() or chr(byte) == "_" or byte >= 0x80 for byte in range(256)])
-_IS_ALONE = np.array([0xE3 <= byte <= 0xE9 or byte >= 0xF0 for byte in range(256)])
-_LENGTH = np.array([1 + (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0) for byte in range(256)])
-_LETTERS = _mixed(np.arange(1, 257, dtype=np.uint64) * _BASE)
+_IS_SINGLE_WORD = np.array([0xE3 <= byte <= 0xE9 or byte >= 0xF0 for byte in range(256)])
+_UTF8_LENGTH = np.array([1 + (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0) for byte in range(256)])
+_BYTE_HASHES = _mix_bits(np.arange(1, 257, dtype=np.uint64) * _BASE)
 
 
-def changes(values: np.ndarray) -> np.ndarray:
+def run_starts(values: np.ndarray) -> np.ndarray:
     """Of sorted values, which differ from the one before."""
     out = np.ones(len(values), dtype=bool)
     np.not_equal(values[1:], values[:-1], out=out[1:])
     return out
 
 
-def running(sizes: np.ndarray) -> np.ndarray:
+def offsets(sizes: np.ndarray) -> np.ndarray:
     """Where things of these sizes start if they lie behind each other, and at last where they end."""
     return np.append(0, np.cumsum(sizes, dtype=np.int64))
 
 
-def spread(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def span_indices(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """start, start + 1, ... of each of many spans, one behind the other."""
     return np.arange(int(sizes.sum())) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)

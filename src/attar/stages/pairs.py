@@ -59,9 +59,9 @@ def choose(
     need(table, *_reads({"score": score, "second": second}))
     lines = []
     for answers in _groups(table):
-        line = {"id": answers[0]["parent"], "messages": _asked(answers[0]["messages"]), "prompt": answers[0]["prompt"]}
+        line = {"id": answers[0]["parent"], "messages": _without_answer(answers[0]["messages"]), "prompt": answers[0]["prompt"]}
         found = _pair(answers, score, rejected, margin, seed)
-        lines.append(line | ({"unfit": found} if isinstance(found, str) else _told(*found, score, second)))
+        lines.append(line | ({"unfit": found} if isinstance(found, str) else _pair_columns(*found, score, second)))
     return pl.DataFrame(lines, schema=_SCHEMA)
 
 
@@ -71,7 +71,7 @@ def _groups(table: Table) -> Iterator[list[Row]]:
         yield group.sort("id").to_dicts()
 
 
-def _asked(talk: list[dict[str, str]]) -> list[dict[str, str]]:
+def _without_answer(talk: list[dict[str, str]]) -> list[dict[str, str]]:
     return talk[:-1] if talk and talk[-1]["role"] == "assistant" else talk
 
 
@@ -88,7 +88,7 @@ def _pair(answers: list[Row], score: str, rejected: Rejected, margin: float, see
     worse = [row for row in worse if best[score] - row[score] >= margin]
     if not worse:
         return f"no answer is worse by {margin:g}"
-    apart = [row for row in worse if likeness(best["response"], row["response"]) < _ALIKE]
+    apart = [row for row in worse if similarity(best["response"], row["response"]) < _ALIKE]
     if not apart:
         return "the answers are nearly the same"
     match rejected:
@@ -102,18 +102,18 @@ def _pair(answers: list[Row], score: str, rejected: Rejected, margin: float, see
             return best, Random(seed_of("pair.choose", seed, best["parent"])).choice(apart)
 
 
-def likeness(one: str, other: str) -> float:
+def similarity(one: str, other: str) -> float:
     """The share of three-letter pieces that two texts have in common, whatever their case and spacing."""
-    first, second = _pieces(one), _pieces(other)
+    first, second = _trigrams(one), _trigrams(other)
     return len(first & second) / len(first | second)
 
 
-def _pieces(text: str) -> set[str]:
+def _trigrams(text: str) -> set[str]:
     flat = f"  {' '.join(text.lower().split())} "
     return {flat[i : i + 3] for i in range(len(flat) - 2)}
 
 
-def _told(best: Row, other: Row, score: str, second: str | None) -> dict[str, Any]:
+def _pair_columns(best: Row, other: Row, score: str, second: str | None) -> dict[str, Any]:
     leads = second and best[second] is not None and other[second] is not None
     return {
         "chosen": best["response"],
@@ -128,7 +128,7 @@ def _told(best: Row, other: Row, score: str, second: str | None) -> dict[str, An
 
 
 @reads("unfit")
-def fit(table: Table) -> Table:
+def keep_usable(table: Table) -> Table:
     """unfit -> verdicts: the prompts that gave a sound pair."""
     reasons = table["unfit"].to_list()
     return verdicts(table["id"].to_list(), [reason is None for reason in reasons], reasons, [None] * len(table))

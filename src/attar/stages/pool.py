@@ -16,7 +16,7 @@ from attar.core.errors import DataError, did_you_mean
 from attar.core.stage import reads, role, rowwise
 from attar.core.table import Table, need
 from attar.data import sources
-from attar.data.readers import BadRow, Batch, Found, load, place_of, understood
+from attar.data.readers import BadRow, Batch, RawRow, convert_rows, load, row_id
 
 On = Literal["conversation", "prompt", "response"]
 CHARS = "conversation_chars"
@@ -25,22 +25,22 @@ CHARS = "conversation_chars"
 @role("pool")
 def read(*, source: str, content: str, form: str | None = None) -> Table:
     """() -> id, messages, prompt, response, messages_error, and the pool's other columns; `source` and `content` as pinned."""
-    return pl.concat(pieces(source=source, content=content, form=form), how="diagonal")
+    return pl.concat(read_parts(source=source, content=content, form=form), how="diagonal")
 
 
-def pieces(*, source: str, content: str, form: str | None = None) -> Iterator[Table]:
+def read_parts(*, source: str, content: str, form: str | None = None) -> Iterator[Table]:
     """The pool a piece at a time; a column that comes up late is missing in the pieces before."""
     seen: set[str] = set()
     path = Path(source)
     local = path.exists()
     if local:
-        sources.unchanged(source, content)
+        sources.check_unchanged(source, content)
     root = path if path.is_dir() else path.parent
-    for batch in load(path, form=form) if local else understood(_from_hub(source, content), root, form=form):
-        yield _named(batch, root, seen)
+    for batch in load(path, form=form) if local else convert_rows(_read_hub(source, content), root, form=form):
+        yield _with_unique_ids(batch, root, seen)
 
 
-def _named(batch: Batch, root: Path, seen: set[str]) -> Table:
+def _with_unique_ids(batch: Batch, root: Path, seen: set[str]) -> Table:
     """The rows of a batch as they stood, under names that no earlier row has."""
     bad = pl.DataFrame({"messages_error": [_reason(row) for row in batch.bad]}, schema={"messages_error": pl.String})
     rows = pl.concat([batch.table.drop("messages_error", strict=False), bad], how="diagonal")
@@ -49,7 +49,7 @@ def _named(batch: Batch, root: Path, seen: set[str]) -> Table:
     order = sorted(range(len(places)), key=lambda i: (files[places[i][0]], places[i][1]))
     ids: list[str] = []
     for i, given in zip(order, rows["id"].gather(order), strict=True):
-        made = place_of(files[places[i][0]], places[i][1], root)
+        made = row_id(files[places[i][0]], places[i][1], root)
         names = chain([given, made], (f"{made}.{n}" for n in count(2)))
         ids.append(next(name for name in names if name and name not in seen))
         seen.add(ids[-1])
@@ -73,7 +73,7 @@ def texts(table: Table, *, on: On = "conversation") -> Table:
 
 @role("bookkeeping")
 @rowwise
-def only(table: Table, *, columns: Sequence[str]) -> Table:
+def select_columns(table: Table, *, columns: Sequence[str]) -> Table:
     """any -> id, `columns`: the few that later steps read again and again."""
     need(table, *columns)
     return table.select("id", *columns)
@@ -90,7 +90,7 @@ def vectors(table: Table, *, column: str) -> Table:
 
 
 @reads(lambda knobs: (knobs["column"],))
-def comparable(table: Table, *, column: str) -> Table:
+def keep_with_vectors(table: Table, *, column: str) -> Table:
     """{column} -> verdicts: a row without a vector is dropped; a vector of another length than the first is an error."""
     need(table, column)
     sizes = table.select("id", size=pl.col(column).list.len()).drop_nulls("size")
@@ -104,8 +104,8 @@ def comparable(table: Table, *, column: str) -> Table:
     return table.select("id", (~none).alias("kept"), reason.alias("reason"), nothing.alias("because"))
 
 
-def _from_hub(name: str, commit: str) -> Iterator[Found]:
+def _read_hub(name: str, commit: str) -> Iterator[RawRow]:
     """The rows of a dataset on the Hub, as it stood at that commit."""
-    place = Path(sources.parted(name)[0])
-    with sources.reading(name, commit) as load:
-        yield from (Found(place, number, row) for number, row in enumerate(load(split="train"), 1))
+    place = Path(sources.split_dataset_name(name)[0])
+    with sources.dataset_loader(name, commit) as load:
+        yield from (RawRow(place, number, row) for number, row in enumerate(load(split="train"), 1))

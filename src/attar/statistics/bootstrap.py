@@ -19,55 +19,55 @@ Values = Sequence[float] | np.ndarray
 Interval = tuple[float, float | None, float | None]
 """A figure, and the two ends of its 95% interval."""
 _Z = 1.959964
-_HELD = 1 << 21
+_BLOCK_VALUES = 1 << 21
 """Numbers of draws that are held at once."""
 
 
-def codes(clusters: Sequence[Any] | np.ndarray | pl.Series) -> tuple[np.ndarray, int]:
+def cluster_codes(clusters: Sequence[Any] | np.ndarray | pl.Series) -> tuple[np.ndarray, int]:
     """Each row's cluster as a number, and how many there are. Sorted by name, so that draws do not hang on the rows' order."""
     names, code = np.unique(np.asarray(clusters), return_inverse=True)
     return code, len(names)
 
 
-def times(clusters: int, draws: int, seed: int, *, width: int = 0) -> Iterator[np.ndarray]:
+def resample_counts(clusters: int, draws: int, seed: int, *, width: int = 0) -> Iterator[np.ndarray]:
     """How often each cluster is in each draw, a row a draw, in blocks that `width` makes smaller; the draws stay the same."""
     rng = np.random.default_rng(seed)
-    size = max(1, _HELD // max(clusters, width))
+    size = max(1, _BLOCK_VALUES // max(clusters, width))
     for start in range(0, draws, size):
         many = min(size, draws - start)
         picked = rng.integers(0, clusters, (many, clusters)) + clusters * np.arange(many)[:, None]
         yield np.bincount(picked.ravel(), minlength=many * clusters).reshape(many, clusters).astype(float)
 
 
-def totals(rows: np.ndarray, clusters: np.ndarray, count: int, draws: int, seed: int) -> np.ndarray:
+def resampled_sums(rows: np.ndarray, clusters: np.ndarray, count: int, draws: int, seed: int) -> np.ndarray:
     """The columns' sums over all rows, and then over the rows of each draw: (1 + draws, columns)."""
     sums = np.stack([np.bincount(clusters, weights=column, minlength=count) for column in rows.T], axis=1)
-    return np.concatenate([sums.sum(axis=0)[None], *(block @ sums for block in times(count, draws, seed))])
+    return np.concatenate([sums.sum(axis=0)[None], *(block @ sums for block in resample_counts(count, draws, seed))])
 
 
-def middle(draws: np.ndarray, clusters: int, *, lean: float = 0.0) -> tuple[float | None, float | None]:
+def bootstrap_interval(draws: np.ndarray, clusters: int, *, lean: float = 0.0) -> tuple[float | None, float | None]:
     """The ends of a 95% interval from draws of so many clusters; both go to the side to which the clusters lean."""
     sound = draws[np.isfinite(draws)]
     if clusters < 2 or not len(sound):
         return None, None
-    out = _student(clusters - 1) * sqrt(clusters / (clusters - 1))
-    ends = [_below(lean + (lean + end) / (1 - lean * (lean + end))) for end in (-out, out)]
+    out = _student_quantile(clusters - 1) * sqrt(clusters / (clusters - 1))
+    ends = [_normal_cdf(lean + (lean + end) / (1 - lean * (lean + end))) for end in (-out, out)]
     low, high = np.quantile(sound, ends)
     return float(low), float(high)
 
 
-def _below(z: float) -> float:
+def _normal_cdf(z: float) -> float:
     return (1 + erf(z / sqrt(2))) / 2
 
 
-def _lean(pulls: np.ndarray, code: np.ndarray, count: int) -> float:
+def _acceleration(pulls: np.ndarray, code: np.ndarray, count: int) -> float:
     """How skewed the clusters' pulls on a mean are, as BCa's acceleration, which of a mean is its bias too (Efron 1987)."""
     each = np.bincount(code, weights=pulls, minlength=count)
     spread = float(each @ each)
     return float((each**3).sum() / (6 * spread**1.5)) if spread > 1e-24 else 0.0
 
 
-def _student(free: int) -> float:
+def _student_quantile(free: int) -> float:
     """What 95% of Student's t lies within, by the first terms of its expansion: off by 3% for 2, and by 0.2% for 4 and on."""
     z = _Z
     terms = (
@@ -88,13 +88,13 @@ def mean(
     seed: int = 0,
 ) -> Interval:
     """The weighted mean over all rows. A `share` (from 0 to 1) of none or all has Wilson's interval, over clusters."""
-    rows, code, count = _weighed(values, clusters, weights)
-    found = totals(rows, code, count, draws, seed)
-    means = _over(found[:, 0], found[:, 1])
+    rows, code, count = _weighted_rows(values, clusters, weights)
+    found = resampled_sums(rows, code, count, draws, seed)
+    means = _divide(found[:, 0], found[:, 1])
     value = float(means[0])
     if share and min(abs(value), abs(1 - value)) < 1e-12:
         return value, *wilson(round(value) * count, count)
-    return value, *middle(means[1:], count, lean=_lean(_pulls(rows, value), code, count))
+    return value, *bootstrap_interval(means[1:], count, lean=_acceleration(_influence(rows, value), code, count))
 
 
 def difference(
@@ -109,23 +109,23 @@ def difference(
     """Mean of the first less mean of the second over the same rows, each with its own weights; both by the same draws."""
     if len(first) != len(second):
         raise DataError(f"{len(first)} values against {len(second)}: a paired difference needs the same rows on both sides")
-    one, code, count = _weighed(first, clusters, weights and weights[0])
-    other, _, _ = _weighed(second, clusters, weights and weights[1])
-    found = totals(np.hstack([one, other]), code, count, draws, seed)
-    sides = _over(found[:, 0], found[:, 1]), _over(found[:, 2], found[:, 3])
+    one, code, count = _weighted_rows(first, clusters, weights and weights[0])
+    other, _, _ = _weighted_rows(second, clusters, weights and weights[1])
+    found = resampled_sums(np.hstack([one, other]), code, count, draws, seed)
+    sides = _divide(found[:, 0], found[:, 1]), _divide(found[:, 2], found[:, 3])
     gaps = sides[0] - sides[1]
-    pulls = _pulls(one, float(sides[0][0])) - _pulls(other, float(sides[1][0]))
-    return float(gaps[0]), *middle(gaps[1:], count, lean=_lean(pulls, code, count))
+    pulls = _influence(one, float(sides[0][0])) - _influence(other, float(sides[1][0]))
+    return float(gaps[0]), *bootstrap_interval(gaps[1:], count, lean=_acceleration(pulls, code, count))
 
 
-def _pulls(rows: np.ndarray, value: float) -> np.ndarray:
+def _influence(rows: np.ndarray, value: float) -> np.ndarray:
     """How far each row pulls a weighted mean."""
     return (rows[:, 0] - value * rows[:, 1]) / rows[:, 1].sum()
 
 
 def sign_test(values: Values, clusters: Sequence[Any] | np.ndarray | pl.Series, *, tie: float = 0.5) -> float:
     """The chance, were neither side better, of clusters won as unevenly as these or more; those that are tied do not count."""
-    gaps, _ = _gaps(np.asarray(values, dtype=float) - tie, clusters)
+    gaps, _ = _cluster_gaps(np.asarray(values, dtype=float) - tie, clusters)
     won, lost = int((gaps > 0).sum()), int((gaps < 0).sum())
     if not won + lost:
         return 1.0
@@ -145,26 +145,26 @@ def permutation_test(
     seed: int = 0,
 ) -> float:
     """The chance, were the sides alike, of a difference as large: each cluster's sides are swapped or not, all ways if few."""
-    gaps, count = _gaps(np.asarray(first, dtype=float) - np.asarray(second, dtype=float), clusters)
+    gaps, count = _cluster_gaps(np.asarray(first, dtype=float) - np.asarray(second, dtype=float), clusters)
     least = abs(gaps.sum()) * (1 - 1e-12) - 1e-12
     if 2**count <= draws:
         ways = np.arange(2**count)[:, None] >> np.arange(count)
         return float(np.mean(np.abs((1 - 2 * (ways & 1)) @ gaps) >= least))
     rng, hits = np.random.default_rng(seed), 0
-    for start in range(0, draws, size := max(1, _HELD // count)):
+    for start in range(0, draws, size := max(1, _BLOCK_VALUES // count)):
         signs = 1.0 - 2.0 * rng.integers(0, 2, (min(size, draws - start), count), dtype=np.int8)
         hits += int((np.abs(signs @ gaps) >= least).sum())
     return (hits + 1) / (draws + 1)  # what was seen is one of the ways, so that no chance is nought
 
 
-def _gaps(gaps: np.ndarray, clusters: Sequence[Any] | np.ndarray | pl.Series) -> tuple[np.ndarray, int]:
+def _cluster_gaps(gaps: np.ndarray, clusters: Sequence[Any] | np.ndarray | pl.Series) -> tuple[np.ndarray, int]:
     """The clusters' sums of gaps; what is nought but for rounding is nought."""
-    code, count = codes(clusters)
+    code, count = cluster_codes(clusters)
     sums = np.bincount(code, weights=gaps, minlength=count)
     return np.where(np.abs(sums) < 1e-12, 0.0, sums), count
 
 
-def _weighed(
+def _weighted_rows(
     values: Values, clusters: Sequence[Any] | np.ndarray | pl.Series, weights: Values | None
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Rows of weighted value and weight, with each row's cluster."""
@@ -172,10 +172,10 @@ def _weighed(
     heavy = np.ones(len(told)) if weights is None else np.asarray(weights, dtype=float)
     if not len(told) or not np.isfinite(told).all() or not (heavy > 0).any():
         raise DataError("a mean needs numbers: leave out rows that have none")
-    code, count = codes(clusters)
+    code, count = cluster_codes(clusters)
     return np.stack([told * heavy, heavy], axis=1), code, count
 
 
-def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         return above / below

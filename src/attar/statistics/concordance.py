@@ -15,7 +15,7 @@ _ROUNDING = 1e-12  # what is less of the squares is no spread
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class ScoredRows:
     """Scores and gold labels, those of one prompt beside each other."""
 
     score: np.ndarray
@@ -30,7 +30,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class AgreementFigure:
     """A figure of the rows as they are and then of each draw, of how many things, and how many prompts had a say."""
 
     values: np.ndarray
@@ -38,26 +38,26 @@ class Figure:
     prompts: int
 
 
-def figures(rows: Rows, bootstrap: int, seed: int) -> dict[str, Figure]:
+def figures(rows: ScoredRows, bootstrap: int, seed: int) -> dict[str, AgreementFigure]:
     """Every figure, of the rows and of `bootstrap` draws of as many prompts; the same prompts and seed give the same draws."""
     count = len(rows.starts)
     if not count:
-        return {name: Figure(np.full(1, np.nan), 0, 0) for name in FIGURES}
-    sums, prompt, rng = _sums(rows), rows.prompt, np.random.default_rng(seed)
-    scores, golds = _codes(rows.score), _codes(rows.gold)
+        return {name: AgreementFigure(np.full(1, np.nan), 0, 0) for name in FIGURES}
+    sums, prompt, rng = _prompt_sums(rows), rows.prompt, np.random.default_rng(seed)
+    scores, golds = _dense_ranks(rows.score), _dense_ranks(rows.gold)
     totals, spearman = np.empty((len(sums), bootstrap + 1)), np.empty(bootstrap + 1)
     for draw in range(bootstrap + 1):
         times = np.bincount(rng.integers(0, count, count), minlength=count) if draw else np.ones(count)
         totals[:, draw] = sums @ times
         spearman[draw] = _spearman(scores, golds, times[prompt].astype(float))
-    values = {"spearman": spearman, **_read(totals)}
+    values = {"spearman": spearman, **_figures_from_sums(totals)}
     of = {"pairs": sums[10] > 0, "best": sums[11] > 0, "lost": sums[11] > 0}
     many, asked = {"pairs": round(totals[10, 0] / 2)}, {name: int(has.sum()) for name, has in of.items()}
     many |= {"best": asked["best"], "lost": asked["lost"]}
-    return {name: Figure(values[name], many.get(name, len(rows.score)), asked.get(name, count)) for name in FIGURES}
+    return {name: AgreementFigure(values[name], many.get(name, len(rows.score)), asked.get(name, count)) for name in FIGURES}
 
 
-def _read(totals: np.ndarray) -> dict[str, np.ndarray]:
+def _figures_from_sums(totals: np.ndarray) -> dict[str, np.ndarray]:
     """Figures out of the sums over the rows that were drawn."""
     rows, x, y, xx, yy, xy, far, over, exact, right, pairs, picks, best, lost = totals
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -73,44 +73,44 @@ def _read(totals: np.ndarray) -> dict[str, np.ndarray]:
         }
 
 
-def _sums(rows: Rows) -> np.ndarray:
+def _prompt_sums(rows: ScoredRows) -> np.ndarray:
     """A line for each sum that figures are made of, with a number for each prompt."""
     x, y = rows.score - rows.score.mean(), rows.gold - rows.gold.mean()
     gap = rows.score - rows.gold
     exact = np.floor(rows.score + 0.5) == np.floor(rows.gold + 0.5)
-    own = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, np.abs(gap), gap, exact, *_pairs(rows)])
-    return np.concatenate([np.add.reduceat(own, rows.starts, axis=1), _picks(rows)])
+    own = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, np.abs(gap), gap, exact, *_pair_counts(rows)])
+    return np.concatenate([np.add.reduceat(own, rows.starts, axis=1), _best_picks(rows)])
 
 
-def _pairs(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def _pair_counts(rows: ScoredRows) -> tuple[np.ndarray, np.ndarray]:
     """Of each row: with how many others its order is right, a tie counting half, and how many have another gold label."""
     prompt = np.zeros(len(rows.score), dtype=np.int64) if rows.apart else rows.prompt
-    gold = _codes(rows.gold)
-    scores, golds = (_codes(prompt * len(prompt) + codes) for codes in (_codes(rows.score), gold))
+    gold = _dense_ranks(rows.gold)
+    scores, golds = (_dense_ranks(prompt * len(prompt) + codes) for codes in (_dense_ranks(rows.score), gold))
     against = (prompt.max() - prompt) * len(prompt) + gold  # prompts the other way round: less in both only within one
-    tied = _alike(scores) - _alike(scores * len(prompt) + gold)
-    pairs = _alike(prompt) - _alike(golds)
-    right = _below(scores, against) + _below(-scores, -against) + tied / 2
+    tied = _counts_of_equal(scores) - _counts_of_equal(scores * len(prompt) + gold)
+    pairs = _counts_of_equal(prompt) - _counts_of_equal(golds)
+    right = _count_dominated(scores, against) + _count_dominated(-scores, -against) + tied / 2
     if rows.apart and pairs.any():  # a pair hangs on two draws: its slope is twice a sum's over rows
         right = 2 * right - right.sum() / pairs.sum() * pairs
     return right, pairs
 
 
-def _codes(values: np.ndarray) -> np.ndarray:
+def _dense_ranks(values: np.ndarray) -> np.ndarray:
     """Whole numbers from 0 up in the order of the values, equal ones for equal values."""
     return np.unique(values, return_inverse=True)[1]
 
 
-def _alike(codes: np.ndarray) -> np.ndarray:
+def _counts_of_equal(codes: np.ndarray) -> np.ndarray:
     """Of each row how many have its code."""
     _, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
     return counts[places]
 
 
-def _below(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _count_dominated(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Of each row how many are less than it in both: blocks that are sorted by the first are merged by the second."""
     order = np.lexsort((-second, first))
-    codes = _codes(second)[order]
+    codes = _dense_ranks(second)[order]
     places, found = np.arange(len(order)), np.zeros(len(order), dtype=np.int64)
     width = 1
     while width < len(order):
@@ -124,7 +124,7 @@ def _below(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return out
 
 
-def _picks(rows: Rows) -> np.ndarray:
+def _best_picks(rows: ScoredRows) -> np.ndarray:
     """Of each prompt: whether gold labels differ, and then how often the best by score is best by gold, and what gold it lacks.
 
     Where several have the highest score, each is as likely to be picked.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 _STEPS = 100
-_EXACT = 1e-9
+_LOG_ODDS_TOLERANCE = 1e-9
 """A step that moves no game's log-odds by more than this is the last."""
 
 
@@ -33,7 +33,7 @@ class Games:
         return np.concatenate([[0], np.flatnonzero(new) + 1])
 
 
-def games(
+def sort_games(
     sides: tuple[np.ndarray, np.ndarray], share: np.ndarray, covariates: np.ndarray, weight: np.ndarray, cluster: np.ndarray
 ) -> Games:
     """Games in the order that fitting needs; a covariate is the first side's lead, and turns with the sides."""
@@ -65,9 +65,9 @@ def fit(played: Games, weights: np.ndarray, *, anchor: int, ridge: float, start:
         found[:] = start
     going = np.arange(len(weights))
     for _ in range(_STEPS):
-        step, furthest = _step(played, weights[going], won[going], found[going], (free, ridge))
+        step, furthest = _newton_step(played, weights[going], won[going], found[going], (free, ridge))
         found[np.ix_(going, free)] += step * (np.log1p(furthest) / np.maximum(furthest, 1e-300))[:, None]
-        going = going[furthest > _EXACT]
+        going = going[furthest > _LOG_ODDS_TOLERANCE]
         if not len(going):
             break
     return found
@@ -82,35 +82,35 @@ def _by_pair(played: Games, weights: np.ndarray) -> tuple[Games, np.ndarray, np.
     return replace(played, **ones), whole, won
 
 
-def _odds(played: Games, found: np.ndarray) -> np.ndarray:
+def _log_odds(played: Games, found: np.ndarray) -> np.ndarray:
     """The log-odds of every game."""
     odds = found[:, played.first] - found[:, played.second]
     return odds + found[:, played.models :] @ played.covariates.T if played.covariates.shape[1] else odds
 
 
-def _step(
+def _newton_step(
     played: Games, weights: np.ndarray, won: np.ndarray, found: np.ndarray, held: tuple[np.ndarray, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Newton's step from where each row is, and by how much it would move the log-odds of the game that it moves furthest."""
     free, ridge = held
-    chance = 1 / (1 + np.exp(-np.clip(_odds(played, found), -500, 500)))
-    slope = _slope(played, won - weights * chance) - ridge * found
-    curve = _curve(played, weights * chance * (1 - chance))
+    chance = 1 / (1 + np.exp(-np.clip(_log_odds(played, found), -500, 500)))
+    slope = _gradient(played, won - weights * chance) - ridge * found
+    curve = _hessian(played, weights * chance * (1 - chance))
     curve[:, np.arange(len(curve[0])), np.arange(len(curve[0]))] += ridge + 1e-12 * weights.sum(axis=1)[:, None]
     step = np.linalg.solve(curve[:, free[:, None], free], slope[:, free, None])[:, :, 0]
     moved = np.zeros_like(found)
     moved[:, free] = step
-    return step, np.abs(_odds(played, moved)).max(axis=1)
+    return step, np.abs(_log_odds(played, moved)).max(axis=1)
 
 
-def _slope(played: Games, left: np.ndarray) -> np.ndarray:
+def _gradient(played: Games, left: np.ndarray) -> np.ndarray:
     """The sums by model and by covariate of what the games have left unexplained."""
     starts = played.starts
     pairs = np.add.reduceat(left, starts, axis=1)
-    return np.concatenate([pairs @ _ends(played, starts), left @ played.covariates], axis=1)
+    return np.concatenate([pairs @ _incidence(played, starts), left @ played.covariates], axis=1)
 
 
-def _curve(played: Games, spread: np.ndarray) -> np.ndarray:
+def _hessian(played: Games, spread: np.ndarray) -> np.ndarray:
     """The second derivatives: a Laplacian of the pairs' sums, bordered by the covariates."""
     starts, size, width = played.starts, played.models, played.covariates.shape[1]
     out = np.zeros((len(spread), size + width, size + width))
@@ -118,7 +118,7 @@ def _curve(played: Games, spread: np.ndarray) -> np.ndarray:
     first, second = played.first[starts], played.second[starts]
     out[:, first, second] = out[:, second, first] = -pairs
     out[:, np.arange(size), np.arange(size)] = -out[:, :size, :size].sum(axis=2)
-    ends = _ends(played, starts)
+    ends = _incidence(played, starts)
     for one in range(width):
         bent = spread * played.covariates[:, one]
         out[:, :size, size + one] = out[:, size + one, :size] = np.add.reduceat(bent, starts, axis=1) @ ends
@@ -126,7 +126,7 @@ def _curve(played: Games, spread: np.ndarray) -> np.ndarray:
     return out
 
 
-def _ends(played: Games, starts: np.ndarray) -> np.ndarray:
+def _incidence(played: Games, starts: np.ndarray) -> np.ndarray:
     """Of each pair +1 at its first model and -1 at its second."""
     out = np.zeros((len(starts), played.models))
     rows = np.arange(len(starts))

@@ -32,7 +32,7 @@ def pour(folder, *rows, turns=2):
 
 
 def test_what_was_dropped_is_counted_by_step_with_its_reasons_and_groups_of_repeats():
-    summary = output.told(LEDGER, pl.Series([10, 20, 30, None, 40]), ["pool", "exact", "budget"])
+    summary = output.summarise(LEDGER, pl.Series([10, 20, 30, None, 40]), ["pool", "exact", "budget"])
     assert (summary["rows"], summary["kept"], summary["characters"]) == (5, 2, 50)
     assert summary["dropped"] == {
         "exact": {"rows": 2, "groups": 2, "reasons": {"repeats a prompt": 2}},

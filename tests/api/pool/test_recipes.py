@@ -1,6 +1,6 @@
 import pytest
 
-from attar.api.pool.recipes import embedding, graders_of, scoring, selection
+from attar.api.pool.recipes import embedding, find_graders, scoring, selection
 from attar.core.errors import RecipeError
 from attar.engines.base import Spec
 from attar.runtime.flow import trace
@@ -87,12 +87,12 @@ def test_without_an_embedder_every_row_of_the_pool_is_embedded_by_its_letters():
 
 def test_one_model_grades_all_or_each_has_its_own():
     one, two = Spec("fake", "a"), Spec("fake", "b")
-    assert graders_of(["helpfulness", "quality"], [one], []) == ({"helpfulness": one, "quality": one}, {})
-    assert graders_of(["complexity", "quality"], [one, two], ["c", "q"]) == (
+    assert find_graders(["helpfulness", "quality"], [one], []) == ({"helpfulness": one, "quality": one}, {})
+    assert find_graders(["complexity", "quality"], [one, two], ["c", "q"]) == (
         {"complexity": one, "quality": two},
         {"complexity": "c", "quality": "q"},
     )
     with pytest.raises(RecipeError, match=r"2 models for 1 scores \(quality\)"):
-        graders_of(["quality"], [one, two], [])
+        find_graders(["quality"], [one, two], [])
     with pytest.raises(RecipeError, match="no rubric 'complexity' for a judge"):
-        graders_of(["complexity"], [one], [])
+        find_graders(["complexity"], [one], [])

@@ -7,13 +7,13 @@ from pools_for_tests import ten_rows, verdicts
 
 from attar.api.pool.output import Target
 from attar.api.pool.recipes import embedding, scoring, selection
-from attar.api.pool.run import Choice, carry_out
+from attar.api.pool.run import PoolCommand, run_pool_command
 from attar.core.errors import DataError
 from attar.core.table import parts
 from attar.engines.base import Spec
 from attar.runtime.home import run_record
 from attar.runtime.progress import Quiet
-from attar.stages.pool import pieces
+from attar.stages.pool import read_parts
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def choose(home, tmp_path):
 
     def go(recipe=selection, source=pool, target=None, watch=None, **given):
         own = {name: given.pop(name) for name in ("engines", "rules", "form") if name in given}
-        choice = Choice(recipe, str(source), own.get("form"), own.get("engines", {}), given, own.get("rules", {}))
-        return carry_out(choice, home, watch or Quiet(), target or Target())
+        choice = PoolCommand(recipe, str(source), own.get("form"), own.get("engines", {}), given, own.get("rules", {}))
+        return run_pool_command(choice, home, watch or Quiet(), target or Target())
 
     return go
 
@@ -43,11 +43,11 @@ def test_the_pool_is_read_once_and_what_is_kept_and_written_is_counted(choose, h
 
 def test_reading_that_was_stopped_begins_again_and_no_row_comes_twice(choose, monkeypatch):
     def stopped(**knobs):
-        yield next(pieces(**knobs)).head(3)
+        yield next(read_parts(**knobs)).head(3)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("attar.stages.pool.pieces", stopped)
+        patched.setattr("attar.stages.pool.read_parts", stopped)
         with pytest.raises(KeyboardInterrupt):
             choose(count=4)
     assert [choose(count=4)[name] for name in ("rows", "kept")] == [11, 4]

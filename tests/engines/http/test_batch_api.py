@@ -7,7 +7,7 @@ from servers.threaded import serving
 
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.http.batch_api import Batch
+from attar.engines.http.batch_api import BatchEngine
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
 
@@ -24,7 +24,7 @@ def ask(api, tmp_path):
 
         def go(count, most=50_000, bad=()):
             journal = Journal(tmp_path / "journal.sqlite")
-            engine = Journaled(Batch(Spec("batch", "m", {"url": url, "poll": 0.05, "most": most})), journal)
+            engine = Journaled(BatchEngine(Spec("batch", "m", {"url": url, "poll": 0.05, "most": most})), journal)
             texts = [f"bad {i}" if i in bad else f"say {i}" for i in range(count)]
             try:
                 asked = [
@@ -71,7 +71,7 @@ def test_a_run_that_waits_for_a_batch_can_be_ended_and_picked_up(ask, api, tmp_p
     api.takes = 1.5
     with serving(api.app()) as url:
         journal = Journal(tmp_path / "journal.sqlite")
-        engine = Journaled(Batch(Spec("batch", "m", {"url": url, "poll": 0.05})), journal)
+        engine = Journaled(BatchEngine(Spec("batch", "m", {"url": url, "poll": 0.05})), journal)
         asked = [Request(i, messages=({"role": "user", "content": f"say {i}"},), sampling=Sampling()) for i in range(5)]
         threading.Timer(0.5, engine.close).start()
         with pytest.raises(EngineError, match="batch-0 is still at work; the same command picks it up"):
@@ -110,7 +110,7 @@ def test_a_cancelled_batch_gives_what_it_has_and_the_rest_fails(ask, api, tmp_pa
 
     def cancel():
         with serving(api.app()) as url:
-            engine = Batch(Spec("batch", "m", {"url": url}))
+            engine = BatchEngine(Spec("batch", "m", {"url": url}))
             assert engine.listed()[0]["status"] == "in_progress"
             assert engine.cancel("batch-0") == "cancelling"
 
@@ -121,6 +121,6 @@ def test_a_cancelled_batch_gives_what_it_has_and_the_rest_fails(ask, api, tmp_pa
 
 
 def test_what_a_batch_cannot_do_is_refused_with_what_to_use(api):
-    engine = Batch(Spec("batch", "m", {"url": "http://127.0.0.1:1/v1"}))
+    engine = BatchEngine(Spec("batch", "m", {"url": "http://127.0.0.1:1/v1"}))
     with pytest.raises(EngineError, match="labels are weighed by an engine of kind http"):
         engine.weigh([])

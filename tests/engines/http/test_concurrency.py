@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.engines.http.concurrency import Cap, Pace
+from attar.engines.http.concurrency import ConcurrencyLimit, RateLimit
 
 
 class World:
@@ -17,7 +17,7 @@ class World:
     def __init__(self, capacity, service, spread=0.0, refuses_above=inf, lost=0.0, seed=0, **pace):
         self.capacity, self.service, self.spread, self.refuses_above, self.lost = capacity, service, spread, refuses_above, lost
         self.now, self.dice = 0.0, Random(seed)
-        self.pace = Pace(clock=lambda: self.now, **pace)
+        self.pace = ConcurrencyLimit(clock=lambda: self.now, **pace)
         self.levels, self.ends, self.pushed, self.most_sent = [], [], 0, 0
 
     def run(self, count):
@@ -38,7 +38,7 @@ class World:
             in_flight -= 1
             if what == "pushed":
                 self.pushed += 1
-                self.pace.pushed_back(value)
+                self.pace.count_pushback(value)
                 continue
             if queue:
                 takes = queue.pop(0)
@@ -46,7 +46,7 @@ class World:
             else:
                 serving -= 1
             self.ends.append(self.now)
-            self.pace.finished(in_flight + 1, value if self.spread else 1.0)
+            self.pace.count_reply(in_flight + 1, value if self.spread else 1.0)
             self.levels.append(self.pace.limit)
         return self
 
@@ -82,7 +82,7 @@ def test_the_level_doubles_as_long_as_that_pays():
 def test_it_stays_within_what_it_is_allowed():
     world = World(10**9, 1.0, most=50).run(2000)
     assert world.most_sent == 50
-    assert Pace(start=16, most=3).limit == 3
+    assert ConcurrencyLimit(start=16, most=3).limit == 3
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -109,10 +109,10 @@ def test_a_server_that_is_busy_now_and_then_is_used_all_the_same_on_every_seed()
 def fed(share, windows=40):
     """A pace at 16 that has little to do, of which this share is pushed back."""
     now = 0.0
-    pace = Pace(start=16, clock=lambda: now)
+    pace = ConcurrencyLimit(start=16, clock=lambda: now)
     for step in range(windows * 32):
         now += 0.1
-        pace.pushed_back(now) if step % 100 < 100 * share else pace.finished(1)
+        pace.count_pushback(now) if step % 100 < 100 * share else pace.count_reply(1)
     return pace.limit
 
 
@@ -131,10 +131,10 @@ def test_with_too_little_to_ask_nothing_is_learnt():
 
 def test_a_request_sent_before_the_level_was_lowered_does_not_lower_it_again():
     now = 0.0
-    pace = Pace(start=64, clock=lambda: now)
+    pace = ConcurrencyLimit(start=64, clock=lambda: now)
     now = 10.0
     for _ in range(200):
-        pace.pushed_back(began=9.0)
+        pace.count_pushback(sent_at=9.0)
     assert pace.limit == 32
 
 
@@ -144,17 +144,17 @@ EVENTS = st.lists(st.tuples(st.floats(0, 2), st.booleans(), st.integers(0, 100),
 @given(EVENTS, st.integers(1, 64), st.integers(1, 300))
 def test_whatever_happens_the_level_is_at_least_four_and_at_most_the_most(events, start, most):
     now = 0.0
-    pace = Pace(start, most, clock=lambda: now)
+    pace = ConcurrencyLimit(start, most, clock=lambda: now)
     for passed, good, in_flight, work in events * 3:
         now += passed
-        pace.finished(in_flight, work) if good else pace.pushed_back(now)
+        pace.count_reply(in_flight, work) if good else pace.count_pushback(now)
         assert min(4, start, most) <= pace.limit <= most
         assert isinstance(pace.limit, int)
 
 
 def test_a_cap_spaces_requests_evenly():
     now = 100.0
-    cap = Cap(30, clock=lambda: now)
+    cap = RateLimit(30, clock=lambda: now)
     assert [cap.take() for _ in range(4)] == [0, 2, 4, 6]
     now = 103.0
     assert cap.take() == 5
@@ -163,19 +163,19 @@ def test_a_cap_spaces_requests_evenly():
 
 
 def test_a_cap_takes_amounts_and_takes_them_back():
-    cap = Cap(600, clock=lambda: 0.0)
+    cap = RateLimit(600, clock=lambda: 0.0)
     assert [cap.take(50), cap.take(100), cap.take(-100), cap.take(1)] == pytest.approx([0, 5, 15, 5])
 
 
 def test_no_cap_never_waits():
-    cap = Cap(None, clock=lambda: 0.0)
+    cap = RateLimit(None, clock=lambda: 0.0)
     assert [cap.take(10**9) for _ in range(3)] == [0, 0, 0]
 
 
 @given(st.lists(st.floats(0, 5), min_size=2, max_size=60), st.floats(1, 1000))
 def test_capped_requests_are_never_closer_than_they_may(gaps, per_minute):
     now, starts = 0.0, []
-    cap = Cap(per_minute, clock=lambda: now)
+    cap = RateLimit(per_minute, clock=lambda: now)
     for gap in gaps:
         now += gap
         starts.append(now + cap.take())

@@ -13,13 +13,21 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from attar.core.errors import EngineError
-from attar.engines.http.failures import Mishap, message_of, of_exception, of_status, pause, seconds, wait_of
+from attar.engines.http.failures import (
+    FailedTry,
+    error_message,
+    from_exception,
+    from_status,
+    parse_seconds,
+    retry_after,
+    retry_delay,
+)
 
 SAID = b'{"error": {"message": "because"}}'
 
 
 def status(code, body=SAID, **headers):
-    return of_status(code, CIMultiDict(headers), body, "http engine m at http://h/v1")
+    return from_status(code, CIMultiDict(headers), body, "http engine m at http://h/v1")
 
 
 @pytest.mark.parametrize("code", [400, 413, 422])
@@ -87,15 +95,15 @@ def test_an_empty_purse_is_no_rate_limit(sign):
     ],
 )
 def test_an_error_s_words_are_found_in_whatever_form(body, words):
-    assert message_of(body) == words
+    assert error_message(body) == words
 
 
 def test_an_error_nested_without_end_is_still_only_an_error():
-    assert message_of(b"[" * 100_000)
+    assert error_message(b"[" * 100_000)
 
 
 def test_an_error_s_words_can_always_be_kept():
-    assert message_of(b'{"error": "half a pair \\ud83d"}').encode()
+    assert error_message(b'{"error": "half a pair \\ud83d"}').encode()
 
 
 ERRORS = st.recursive(
@@ -106,7 +114,7 @@ ERRORS = st.recursive(
 
 @given(st.binary(max_size=200) | ERRORS.map(lambda value: json.dumps(value).encode()))
 def test_an_error_s_words_are_at_most_a_line(body):
-    words = message_of(body)
+    words = error_message(body)
     assert 0 < len(words) <= 300
     assert "\n" not in words
 
@@ -133,11 +141,11 @@ def test_an_error_s_words_are_at_most_a_line(body):
     ],
 )
 def test_how_long_to_wait_is_read_in_every_unit(text, found):
-    assert seconds(text) == pytest.approx(found)
+    assert parse_seconds(text) == pytest.approx(found)
 
 
 def test_a_bare_number_is_in_the_unit_that_its_header_says():
-    assert seconds("1500", unit="ms") == 1.5
+    assert parse_seconds("1500", unit="ms") == 1.5
 
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6}
@@ -145,21 +153,21 @@ UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6}
 
 @given(st.lists(st.tuples(st.integers(0, 9999), st.sampled_from(sorted(UNITS))), min_size=1, max_size=6))
 def test_a_duration_is_the_sum_of_its_parts(parts):
-    assert seconds("".join(f"{number}{unit}" for number, unit in parts)) == pytest.approx(
+    assert parse_seconds("".join(f"{number}{unit}" for number, unit in parts)) == pytest.approx(
         sum(number * UNITS[unit] for number, unit in parts)
     )
 
 
 @given(st.text() | st.text(string.digits + ".hmsudGT ") | st.text().map(lambda text: f"{text} GMT"))
 def test_any_text_is_seconds_or_nothing(text):
-    found = seconds(text)
+    found = parse_seconds(text)
     assert found is None or found >= 0
 
 
 def test_a_date_is_so_many_seconds_from_now_and_never_before_it():
     later = datetime.now(UTC) + timedelta(seconds=90)
-    assert 88 <= (seconds(format_datetime(later, usegmt=True)) or 0) <= 90
-    assert seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert 88 <= (parse_seconds(format_datetime(later, usegmt=True)) or 0) <= 90
+    assert parse_seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
 
 
 @pytest.mark.parametrize(
@@ -186,36 +194,36 @@ def test_a_date_is_so_many_seconds_from_now_and_never_before_it():
     ],
 )
 def test_the_wait_is_what_the_headers_ask_for(headers, found):
-    assert wait_of(CIMultiDict(headers)) == pytest.approx(found)
+    assert retry_after(CIMultiDict(headers)) == pytest.approx(found)
     assert status(429, **headers).after == pytest.approx(found)
 
 
 @given(st.integers(0, 30), st.none() | st.floats(0, 1e4), st.booleans(), st.integers())
 def test_a_pause_is_never_shorter_than_asked_nor_a_minute_longer(attempt, after, crowded, seed):
-    found = pause(attempt, Mishap("x", "x", crowded=crowded, after=after), Random(seed))
+    found = retry_delay(attempt, FailedTry("x", "x", crowded=crowded, after=after), Random(seed))
     assert (after or 0) <= found <= (after or 0) + 60
 
 
 def test_pauses_grow_and_differ():
     dice = Random(0)
-    means = [sum(pause(n, Mishap("x", "x"), dice) for _ in range(500)) / 500 for n in (1, 2, 3, 4)]
+    means = [sum(retry_delay(n, FailedTry("x", "x"), dice) for _ in range(500)) / 500 for n in (1, 2, 3, 4)]
     assert means == pytest.approx([0.1, 0.2, 0.4, 0.8], rel=0.15)
-    assert len({pause(1, Mishap("x", "x"), dice) for _ in range(50)}) == 50
+    assert len({retry_delay(1, FailedTry("x", "x"), dice) for _ in range(50)}) == 50
 
 
 WHERE = SimpleNamespace(host="h", port=9, ssl=True, is_ssl=True)
 
 
 def test_a_time_out_is_too_much_asked_and_a_lost_connection_is_not():
-    late, lost = of_exception(TimeoutError(), "e"), of_exception(aiohttp.ServerDisconnectedError(), "e")
+    late, lost = from_exception(TimeoutError(), "e"), from_exception(aiohttp.ServerDisconnectedError(), "e")
     assert (late.again, late.crowded, lost.again, lost.crowded, lost.lost) == (True, True, True, False, False)
-    assert of_exception(aiohttp.ClientPayloadError(), "e").reason == "the reply's body broke off"
+    assert from_exception(aiohttp.ClientPayloadError(), "e").reason == "the reply's body broke off"
 
 
 def test_nobody_listening_costs_no_try():
     refused = aiohttp.ClientConnectorError(WHERE, ConnectionRefusedError(111, "refused"))
     unknown = aiohttp.ClientConnectorDNSError(WHERE, socket.gaierror(-2, "unknown"))
-    assert of_exception(refused, "e").reason == "nothing answers on h:9 (connection refused)"
-    assert of_exception(unknown, "e").reason == "the name h cannot be resolved"
-    assert of_exception(refused, "e").lost
-    assert of_exception(unknown, "e").lost
+    assert from_exception(refused, "e").reason == "nothing answers on h:9 (connection refused)"
+    assert from_exception(unknown, "e").reason == "the name h cannot be resolved"
+    assert from_exception(refused, "e").lost
+    assert from_exception(unknown, "e").lost

@@ -7,10 +7,10 @@ from attar.chat.templates import Template
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Spec
 from attar.engines.http import label_logprobs
-from attar.engines.http.failures import Mishap
+from attar.engines.http.failures import FailedTry
 from attar.engines.http.label_logprobs import weigh
-from attar.engines.http.server_info import Server
-from attar.engines.http.tokenizer import Tokens
+from attar.engines.http.server_info import ServerInfo
+from attar.engines.http.tokenizer import ServerTokenizer
 
 IDS = {"A": [32], "B": [33], "1": [16], "10": [16, 15], "3": [18], "0": [15], "": [], "<q>": [2], "<q>hi<a>": [2, 7, 3]}
 IDS |= {f"\n{part}": [9, *ids] for part, ids in IDS.items()}
@@ -26,7 +26,9 @@ class World:
 
     def __init__(self, dialect, chat=None, start=START, chances=CHANCES):
         self.asked, self.chat, self.start, self.chances = [], chat or {}, start, chances
-        self.tokens = Tokens(Spec("http", "m"), lambda: Server(dialect, ("m",), template=TEMPLATE), self.post, None)
+        self.tokens = ServerTokenizer(
+            Spec("http", "m"), lambda: ServerInfo(dialect, ("m",), template=TEMPLATE), self.post, None
+        )
         self.dialect = dialect
 
     async def post(self, path, body):
@@ -124,7 +126,7 @@ def test_an_answer_that_lacks_one_of_its_prompts_is_a_mishap_and_no_weight(diale
         return {**told, "choices": lost(told["choices"])} if path == "completions" else told
 
     request = Request(3, messages=({"role": "user", "content": "hi"},), labels=("1", "10", "3"))
-    with pytest.raises(Mishap) as mishap:
+    with pytest.raises(FailedTry) as mishap:
         asyncio.run(weigh(request, post, world.tokens, dialect, 20))
     assert (mishap.value.kind, mishap.value.again) == (kind, True)
 
@@ -164,7 +166,7 @@ def test_a_server_that_takes_text_only_goes_on_from_raw_text():
 
     request = Request(0, text="Score: ", labels=("1", "2", "3"))
     reply = asyncio.run(
-        weigh(request, post, Tokens(Spec("http", "m"), lambda: Server("other", ("m",)), post, None), "other", 5)
+        weigh(request, post, ServerTokenizer(Spec("http", "m"), lambda: ServerInfo("other", ("m",)), post, None), "other", 5)
     )
     assert asked == [("completions", "Score: ", 5)]
     assert reply.weights == pytest.approx((log(0.5), log(0.1), -inf))

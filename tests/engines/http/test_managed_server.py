@@ -9,7 +9,7 @@ from processes_for_tests import children, ended
 
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec
-from attar.engines.http.managed_server import Served
+from attar.engines.http.managed_server import ManagedServer
 
 SERVERS = Path(__file__).parents[2] / "servers"
 STUB = """
@@ -33,7 +33,7 @@ def stub(tmp_path):
 
 def test_a_server_is_started_with_its_own_options_and_stopped_with_the_engine(stub):
     options = {"max-model-len": 512, "enforce-eager": True, "quiet": False, "lora-modules": ["a", "b"]}
-    engine = Served(Spec("vllm", "pocket:teacher", {"command": stub, "server": options}))
+    engine = ManagedServer(Spec("vllm", "pocket:teacher", {"command": stub, "server": options}))
     assert engine.http.server.models == ("teacher",)
     assert engine._child
     (server,) = children(engine._child.pid)
@@ -63,14 +63,14 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_server_that_dies_at_the_start_is_reported_with_its_last_words():
     command = [sys.executable, "-c", "print('loading'); raise SystemExit('no room on the GPU')"]
-    engine = Served(Spec("vllm", "pocket:teacher", {"command": command}))
+    engine = ManagedServer(Spec("vllm", "pocket:teacher", {"command": command}))
     with pytest.raises(EngineError, match=r"ended by itself \(code 1\).*said last: loading \| no room on the GPU"):
         _ = engine.http
 
 
 def test_a_server_that_never_gets_ready_is_ended_after_its_time():
     command = [sys.executable, "-c", "import time; print('still loading', flush=True); time.sleep(600)"]
-    engine = Served(Spec("vllm", "pocket:teacher", {"command": command, "ready": 1.0}))
+    engine = ManagedServer(Spec("vllm", "pocket:teacher", {"command": command, "ready": 1.0}))
     with pytest.raises(EngineError, match="not ready in time; it said last: still loading"):
         _ = engine.http
     assert engine._child is None
@@ -78,24 +78,24 @@ def test_a_server_that_never_gets_ready_is_ended_after_its_time():
 
 def test_a_program_that_is_not_installed_is_named_with_what_to_do():
     with pytest.raises(EngineError, match="there is no program 'no-such-server'; install it, or say with `command`"):
-        _ = Served(Spec("llamacpp", "pocket:teacher", {"command": ["no-such-server"]})).http
+        _ = ManagedServer(Spec("llamacpp", "pocket:teacher", {"command": ["no-such-server"]})).http
 
 
 def test_how_a_model_is_served_does_not_change_who_it_is(stub):
-    one = Served(Spec("vllm", "pocket:teacher", {"command": stub, "server": {"max-model-len": 512}}))
-    other = Served(Spec("sglang", "pocket:teacher", {"env": {"CUDA_VISIBLE_DEVICES": "1"}}))
-    hotter = Served(Spec("vllm", "pocket:teacher", {"extra": {"top_k": 5}}))
+    one = ManagedServer(Spec("vllm", "pocket:teacher", {"command": stub, "server": {"max-model-len": 512}}))
+    other = ManagedServer(Spec("sglang", "pocket:teacher", {"env": {"CUDA_VISIBLE_DEVICES": "1"}}))
+    hotter = ManagedServer(Spec("vllm", "pocket:teacher", {"extra": {"top_k": 5}}))
     assert one.identity() == other.identity() != hotter.identity()
 
 
 def test_a_served_model_whose_folder_lies_here_needs_no_server_for_its_template():
-    engine = Served(Spec("vllm", "pocket:teacher", {"command": ["no-such-server"]}))
+    engine = ManagedServer(Spec("vllm", "pocket:teacher", {"command": ["no-such-server"]}))
     assert "<|im_start|>user\nHi<|im_end|>" in engine.template.render([{"role": "user", "content": "Hi"}])
 
 
 def test_a_real_llama_cpp_server_is_started_asked_and_stopped(gguf):
     command = [sys.executable, str(SERVERS / "llama.py")]
-    engine = Served(Spec("llamacpp", str(gguf), {"command": command, "server": {"parallel": 4}}))
+    engine = ManagedServer(Spec("llamacpp", str(gguf), {"command": command, "server": {"parallel": 4}}))
     asked = Request(0, messages=({"role": "user", "content": "What is 3 plus 4?"},), sampling=Sampling(max_tokens=40))
     (reply,) = engine.generate([asked])
     assert (reply.text or "").endswith("The answer is 7.")

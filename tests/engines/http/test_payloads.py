@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from attar.engines.base import Reply, Request, Sampling
 from attar.engines.http import payloads
-from attar.engines.http.failures import Mishap
+from attar.engines.http.failures import FailedTry
 
 HOT = Sampling(temperature=0.7, top_p=0.9, max_tokens=5, stop=("\n",))
 
@@ -20,29 +20,29 @@ def chat(content="hello", finish="stop", index=0, **message):
 
 
 def read(*choices, of=1, **usage):
-    return payloads.texts({"choices": list(choices), "usage": usage}, rows(of))
+    return payloads.read_texts({"choices": list(choices), "usage": usage}, rows(of))
 
 
 def test_a_temperature_means_the_same_everywhere_and_a_greedy_request_has_no_seed():
-    plain = payloads.sampled(Sampling(max_tokens=5), 7, "other")
+    plain = payloads.sampling_body(Sampling(max_tokens=5), 7, "other")
     assert plain == {"temperature": 0.0, "max_tokens": 5}
-    assert payloads.sampled(HOT, 7, "openai") == {
+    assert payloads.sampling_body(HOT, 7, "openai") == {
         "temperature": 0.7, "max_completion_tokens": 5, "seed": 7, "top_p": 0.9, "stop": ["\n"],
     }  # fmt: skip
     for dialect, off in (("vllm", 0), ("sglang", -1), ("llamacpp", 0)):
-        body = payloads.sampled(Sampling(temperature=1.0), 7, dialect)
+        body = payloads.sampling_body(Sampling(temperature=1.0), 7, dialect)
         assert (body["top_k"], body["min_p"], body["top_p"]) == (off, 0.0, 1.0)
         assert 1.0 in (body.get("repetition_penalty"), body.get("repeat_penalty"))
 
 
 def test_a_seed_fits_into_what_the_server_takes():
-    assert payloads.sampled(HOT, 2**40 + 5, "llamacpp")["seed"] == 5
-    assert payloads.sampled(HOT, 2**63 + 5, "vllm")["seed"] == 5
+    assert payloads.sampling_body(HOT, 2**40 + 5, "llamacpp")["seed"] == 5
+    assert payloads.sampling_body(HOT, 2**63 + 5, "vllm")["seed"] == 5
 
 
 def test_a_schema_is_sent_as_openai_has_it():
     schema = {"type": "object"}
-    body = payloads.sampled(Sampling(schema=schema), 0, "other")
+    body = payloads.sampling_body(Sampling(schema=schema), 0, "other")
     assert body["response_format"]["type"] == "json_schema"
     assert body["response_format"]["json_schema"]["schema"] == schema
 
@@ -53,24 +53,24 @@ def test_a_chat_a_raw_text_and_one_of_ollama_s_give_the_same_reply():
     assert read(chat(), prompt_tokens=3, completion_tokens=2) == said
     assert read(raw, prompt_tokens=3, completion_tokens=2) == said
     own = {"response": "hello", "done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2}
-    assert payloads.of_ollama(own, rows(1)) == said
+    assert payloads.read_ollama(own, rows(1)) == said
 
 
 @pytest.mark.parametrize("own", [None, [], {}, {"response": "x"}, {"response": 3, "done_reason": "stop"}])
 def test_of_ollama_s_replies_the_misshapen_are_asked_again(own):
-    [mishap] = payloads.of_ollama(own, rows(1))
-    assert isinstance(mishap, Mishap)
+    [mishap] = payloads.read_ollama(own, rows(1))
+    assert isinstance(mishap, FailedTry)
     assert mishap.again
 
 
 @pytest.mark.parametrize("reason", [["stop"], {}])
 def test_of_ollama_s_replies_one_that_ends_oddly_is_asked_again(reason):
-    assert isinstance(payloads.of_ollama({"response": "x", "done_reason": reason}, rows(1))[0], Mishap)
+    assert isinstance(payloads.read_ollama({"response": "x", "done_reason": reason}, rows(1))[0], FailedTry)
 
 
 def test_a_part_without_text_is_no_word():
     [result] = read(chat([{"type": "text", "text": None}]))
-    assert isinstance(result, Mishap) or result.text == ""
+    assert isinstance(result, FailedTry) or result.text == ""
 
 
 def test_a_choice_whose_number_is_null_is_taken_by_place():
@@ -87,7 +87,7 @@ def test_choices_go_where_their_number_says_and_by_place_without_one():
 def test_a_missing_choice_leaves_the_others_whole():
     first, second, third = read(chat("a", index=0), chat("c", index=2), of=3)
     assert (first.text, third.text) == ("a", "c")
-    assert isinstance(second, Mishap)
+    assert isinstance(second, FailedTry)
     assert str(second) == "2 answers where 3 were asked for"
 
 
@@ -101,7 +101,7 @@ def test_a_missing_choice_leaves_the_others_whole():
     ],
 )
 def test_choices_that_cannot_be_told_apart_are_none(choices, why):
-    with pytest.raises(Mishap, match=why):
+    with pytest.raises(FailedTry, match=why):
         read(*choices, of=2)
 
 
@@ -109,10 +109,10 @@ def test_half_a_pair_of_surrogates_becomes_the_sign_for_it():
     body = json.loads(
         '{"choices": [{"finish_reason": "length", "message": {"content": "so \\ud83d", "reasoning": "\\udc00"}}]}'
     )
-    [reply] = payloads.texts(body, rows(1))
+    [reply] = payloads.read_texts(body, rows(1))
     assert (reply.text, reply.reasoning) == ("so \ufffd", "\ufffd")
     whole = json.loads('{"choices": [{"finish_reason": "stop", "message": {"content": "so \\ud83d\\ude00"}}]}')
-    assert payloads.texts(whole, rows(1))[0].text == "so \U0001f600"
+    assert payloads.read_texts(whole, rows(1))[0].text == "so \U0001f600"
 
 
 @given(st.text(st.characters(categories=None) | st.sampled_from("\ud800\udbff\udc00\udfffa")))
@@ -178,7 +178,7 @@ def test_what_the_model_will_not_say_is_the_row_s_error_and_is_paid_for(choice, 
 )
 def test_an_answer_without_text_or_end_is_asked_again(choice):
     [mishap] = read(choice)
-    assert isinstance(mishap, Mishap)
+    assert isinstance(mishap, FailedTry)
     assert mishap.again
     assert not mishap.crowded
 
@@ -193,13 +193,13 @@ def test_shares_of_the_usage_add_up_to_it(count, tokens_in, tokens_out):
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": "many"}, {"completion_tokens": -1}])
 def test_usage_that_is_not_told_counts_nothing(usage):
-    [reply] = payloads.texts({"choices": [chat()], "usage": usage}, rows(1))
+    [reply] = payloads.read_texts({"choices": [chat()], "usage": usage}, rows(1))
     assert (reply.text, reply.tokens_in, reply.tokens_out) == ("hello", 0, 0)
 
 
 @pytest.mark.parametrize("usage", [[1], "3", 3])
 def test_usage_of_another_shape_counts_nothing_either(usage):
-    assert payloads.texts({"choices": [chat()], "usage": usage}, rows(1)) == [Reply(10, "hello", "stop")]
+    assert payloads.read_texts({"choices": [chat()], "usage": usage}, rows(1)) == [Reply(10, "hello", "stop")]
 
 
 KEYS = ("choices", "index", "message", "content", "text", "finish_reason", "refusal", "reasoning", "error", "role")
@@ -216,12 +216,12 @@ CHOICES = st.fixed_dictionaries({}, optional={"index": JSON, "message": MESSAGES
 @given(JSON | st.fixed_dictionaries({"choices": st.lists(CHOICES | JSON, max_size=4)}), st.integers(1, 3))
 def test_whatever_json_comes_every_row_gets_a_reply_or_a_mishap(body, count):
     try:
-        found = payloads.texts(body, rows(count))
-    except Mishap:
+        found = payloads.read_texts(body, rows(count))
+    except FailedTry:
         return
     assert len(found) == count
     for place, result in enumerate(found):
-        assert isinstance(result, Mishap) or result.index == 10 + place
+        assert isinstance(result, FailedTry) or result.index == 10 + place
         if isinstance(result, Reply):
             assert (result.text is None) != (result.error is None)
             assert (result.text or "" + (result.reasoning or "") + (result.error or "")).encode() is not None

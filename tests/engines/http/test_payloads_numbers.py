@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from attar.engines.base import Reply, Request
 from attar.engines.http import payloads
-from attar.engines.http.failures import Mishap
+from attar.engines.http.failures import FailedTry
 
 
 def rows(count):
@@ -21,56 +21,56 @@ def only(found):
 
 def test_embeddings_are_made_one_long_and_go_where_their_number_says():
     data = [{"index": 1, "embedding": [0, -2]}, {"index": 0, "embedding": [3, 4.0]}]
-    first, second = payloads.vectors({"data": data}, rows(2))
+    first, second = payloads.read_vectors({"data": data}, rows(2))
     assert first == Reply(10, vector=array("f", [0.6, 0.8]))
     assert second == Reply(11, vector=array("f", [0.0, -1.0]))
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8).filter(lambda values: max(map(abs, values)) > 1e-6))
 def test_an_embedding_s_length_is_one_and_its_direction_kept(values):
-    vector = only(payloads.vectors({"data": [{"embedding": values}]}, rows(1))).vector
+    vector = only(payloads.read_vectors({"data": [{"embedding": values}]}, rows(1))).vector
     assert sum(value * value for value in vector) == pytest.approx(1)
     assert all(new * old >= 0 for new, old in zip(vector, values, strict=True))
 
 
 def test_an_embedding_of_noughts_is_the_row_s_error():
-    assert only(payloads.vectors({"data": [{"embedding": [0.0, 0]}]}, rows(1))).error == "the embedding is nought"
+    assert only(payloads.read_vectors({"data": [{"embedding": [0.0, 0]}]}, rows(1))).error == "the embedding is nought"
 
 
 @pytest.mark.parametrize("values", [None, [], "AAAA", [1, None], [1, True], [float("nan")], [inf], {"0": 1}])
 def test_an_embedding_that_is_no_list_of_numbers_is_asked_again(values):
-    mishap = only(payloads.vectors({"data": [{"embedding": values}]}, rows(1)))
-    assert isinstance(mishap, Mishap)
+    mishap = only(payloads.read_vectors({"data": [{"embedding": values}]}, rows(1)))
+    assert isinstance(mishap, FailedTry)
     assert mishap.again
 
 
 def test_fewer_embeddings_than_texts_leave_the_rest_to_be_asked_again():
-    first, second = payloads.vectors({"data": [{"index": 1, "embedding": [1]}]}, rows(2))
-    assert isinstance(first, Mishap)
+    first, second = payloads.read_vectors({"data": [{"index": 1, "embedding": [1]}]}, rows(2))
+    assert isinstance(first, FailedTry)
     assert second == Reply(11, vector=array("f", [1.0]))
 
 
 @pytest.mark.parametrize(
     ("read", "item"),
     [
-        (payloads.vectors, {"embedding": [10**400]}),
-        (payloads.vectors, {"embedding": [10**200, 1]}),
-        (payloads.rewards, {"probs": [10**400]}),
+        (payloads.read_vectors, {"embedding": [10**400]}),
+        (payloads.read_vectors, {"embedding": [10**200, 1]}),
+        (payloads.read_rewards, {"probs": [10**400]}),
     ],
 )
 def test_a_number_too_large_to_be_one_is_no_more_than_a_mishap(read, item):
     result = only(read({"data": [item]}, rows(1)))
-    assert isinstance(result, Mishap) or result.vector == pytest.approx((1, 0))
+    assert isinstance(result, FailedTry) or result.vector == pytest.approx((1, 0))
 
 
 def test_large_numbers_too_become_a_vector_one_long():
-    vector = only(payloads.vectors({"data": [{"embedding": [3e200, 4e200]}]}, rows(1))).vector
+    vector = only(payloads.read_vectors({"data": [{"embedding": [3e200, 4e200]}]}, rows(1))).vector
     assert vector == pytest.approx((0.6, 0.8))
 
 
 def test_shares_of_the_usage_of_several_texts_add_up_to_it():
     data = [{"index": place, "embedding": [1.0], "probs": [0.5]} for place in range(3)]
-    for read in (payloads.vectors, payloads.rewards):
+    for read in (payloads.read_vectors, payloads.read_rewards):
         assert sum(reply.tokens_in for reply in read({"data": data, "usage": {"prompt_tokens": 32}}, rows(3))) == 32
 
 
@@ -86,24 +86,24 @@ def test_shares_of_the_usage_of_several_texts_add_up_to_it():
     ],
 )
 def test_a_reward_is_read_in_vllm_s_forms_and_sglang_s(body):
-    assert only(payloads.rewards(body, rows(1))) == Reply(10, reward=-1.5)
+    assert only(payloads.read_rewards(body, rows(1))) == Reply(10, reward=-1.5)
 
 
 def test_a_classifier_is_no_reward_model():
-    mishap = only(payloads.rewards({"data": [{"index": 0, "label": "POSITIVE", "probs": [0.1, 0.9]}]}, rows(1)))
-    assert isinstance(mishap, Mishap)
+    mishap = only(payloads.read_rewards({"data": [{"index": 0, "label": "POSITIVE", "probs": [0.1, 0.9]}]}, rows(1)))
+    assert isinstance(mishap, FailedTry)
     assert not mishap.again
     assert str(mishap) == "2 numbers where a reward model gives one: it is a classifier"
 
 
 @pytest.mark.parametrize("value", [None, [], ["good"], [None], [float("nan")], [[]], {"score": 1}])
 def test_a_reward_that_is_no_number_is_never_kept(value):
-    assert isinstance(only(payloads.rewards({"data": [{"probs": value}]}, rows(1))), Mishap)
+    assert isinstance(only(payloads.read_rewards({"data": [{"probs": value}]}, rows(1))), FailedTry)
 
 
 @pytest.mark.parametrize(("dialect", "key"), [("vllm", "input"), ("other", "input"), ("sglang", "text")])
 def test_rewards_are_asked_for_bare(dialect, key):
-    body = payloads.for_rewards(["a", "b"], dialect)
+    body = payloads.rewards_body(["a", "b"], dialect)
     assert body[key] == ["a", "b"]
     if key == "input":
         assert body["add_special_tokens"] is body["use_activation"] is body["activation"] is body["softmax"] is False
@@ -116,27 +116,27 @@ def told(**logprobs):
 def test_log_probabilities_of_a_chat():
     tops = [{"token": "A", "bytes": [65], "logprob": -0.1}, {"token": " B", "bytes": None, "logprob": -2}]
     content = [{"token": "A", "logprob": -0.1, "top_logprobs": tops}, {"token": "x", "logprob": -9, "top_logprobs": []}]
-    assert payloads.odds(told(content=content)) == [("A", -0.1), (" B", -2.0)]
+    assert payloads.read_logprobs(told(content=content)) == [("A", -0.1), (" B", -2.0)]
 
 
 def test_log_probabilities_of_a_chat_that_tells_only_the_token_itself():
-    assert payloads.odds(told(content=[{"token": "A", "logprob": -0.1, "top_logprobs": []}])) == [("A", -0.1)]
+    assert payloads.read_logprobs(told(content=[{"token": "A", "logprob": -0.1, "top_logprobs": []}])) == [("A", -0.1)]
 
 
 def test_log_probabilities_of_a_legacy_completion():
     legacy = {"tokens": ["A"], "token_logprobs": [-0.1], "top_logprobs": [{"A": -0.1, " B": -2}], "text_offset": [0]}
-    assert payloads.odds(told(**legacy)) == [("A", -0.1), (" B", -2.0)]
+    assert payloads.read_logprobs(told(**legacy)) == [("A", -0.1), (" B", -2.0)]
 
 
 def test_log_probabilities_by_token_id():
     tops = [{"token": "token_id:32", "logprob": -0.1}, {"token": "token_id:x", "logprob": -1}]
-    assert payloads.odds(told(content=[{"token": "token_id:32", "logprob": -0.1, "top_logprobs": tops}])) == [
+    assert payloads.read_logprobs(told(content=[{"token": "token_id:32", "logprob": -0.1, "top_logprobs": tops}])) == [
         (32, -0.1),
         ("token_id:x", -1.0),
     ]
-    assert payloads.odds(told(top_logprobs=[{"token_id:32": -0.1, "token_id:7": -2.0}])) == [(32, -0.1), (7, -2.0)]
+    assert payloads.read_logprobs(told(top_logprobs=[{"token_id:32": -0.1, "token_id:7": -2.0}])) == [(32, -0.1), (7, -2.0)]
     own = [{"id": 32, "token": "A", "logprob": -0.1}, {"id": 7, "token": "B", "logprob": -2.0}]
-    assert payloads.odds(told(content=[{"id": 32, "token": "A", "logprob": -0.1, "top_logprobs": own}])) == [
+    assert payloads.read_logprobs(told(content=[{"id": 32, "token": "A", "logprob": -0.1, "top_logprobs": own}])) == [
         (32, -0.1),
         (7, -2.0),
     ]
@@ -144,13 +144,13 @@ def test_log_probabilities_by_token_id():
 
 def test_log_probabilities_that_are_none_are_left_out():
     tops = [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": None}, {"token": "C", "logprob": -inf}]
-    assert payloads.odds(told(content=[{"token": "A", "logprob": -0.1, "top_logprobs": tops}])) == [("A", -0.1)]
+    assert payloads.read_logprobs(told(content=[{"token": "A", "logprob": -0.1, "top_logprobs": tops}])) == [("A", -0.1)]
 
 
 @pytest.mark.parametrize("logprobs", [None, {}, {"content": []}, {"content": None}, {"top_logprobs": []}])
 def test_a_reply_without_log_probabilities_is_a_mishap(logprobs):
-    with pytest.raises(Mishap, match="no log-probabilities"):
-        payloads.odds({"choices": [{"logprobs": logprobs}]})
+    with pytest.raises(FailedTry, match="no log-probabilities"):
+        payloads.read_logprobs({"choices": [{"logprobs": logprobs}]})
 
 
 @pytest.mark.parametrize(
@@ -165,26 +165,26 @@ def test_a_reply_without_log_probabilities_is_a_mishap(logprobs):
     ],
 )
 def test_log_probabilities_of_another_shape_are_a_mishap(logprobs):
-    with pytest.raises(Mishap):
-        payloads.odds({"choices": [{"logprobs": logprobs}]})
+    with pytest.raises(FailedTry):
+        payloads.read_logprobs({"choices": [{"logprobs": logprobs}]})
 
 
 def test_a_token_whose_name_only_looks_like_an_id_keeps_its_name():
-    assert payloads.odds(told(top_logprobs=[{"token_id:\u00b2": -1.0}])) == [("token_id:\u00b2", -1.0)]
+    assert payloads.read_logprobs(told(top_logprobs=[{"token_id:\u00b2": -1.0}])) == [("token_id:\u00b2", -1.0)]
 
 
 def test_a_label_s_weight_is_the_sum_over_its_spellings():
     found = [(" yes", log(0.3)), ("yes", log(0.2)), ("Yes", log(0.15)), ("no", log(0.1)), (7, log(0.05))]
-    assert payloads.label_weights(found, ("no", "yes", "maybe")) == pytest.approx((log(0.1), log(0.5), -inf))
+    assert payloads.match_labels(found, ("no", "yes", "maybe")) == pytest.approx((log(0.1), log(0.5), -inf))
 
 
 def test_a_log_probability_that_can_be_none_stops_nothing():
-    assert len(payloads.label_weights([("A", 1e6)], ("A", "B"))) == 2
+    assert len(payloads.match_labels([("A", 1e6)], ("A", "B"))) == 2
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", " A", "A ", "B", "C"]), st.floats(-50, 0)), max_size=8))
 def test_label_weights_are_numbers_or_minus_infinity(found):
-    for label, weight in zip("AB", payloads.label_weights(found, ("A", "B")), strict=True):
+    for label, weight in zip("AB", payloads.match_labels(found, ("A", "B")), strict=True):
         assert isfinite(weight) == any(token.strip() == label for token, _ in found)
 
 
@@ -200,10 +200,10 @@ JSON = st.recursive(
 
 @given(JSON | st.fixed_dictionaries({"data": JSON}), st.integers(1, 3))
 def test_whatever_json_comes_a_number_is_finite_or_there_is_none(body, count):
-    for read in (payloads.vectors, payloads.rewards):
+    for read in (payloads.read_vectors, payloads.read_rewards):
         try:
             found = read(body, rows(count))
-        except Mishap:
+        except FailedTry:
             continue
         assert [place for place, result in enumerate(found) if isinstance(result, Reply) and result.index != 10 + place] == []
         numbers = [

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.core.errors import EngineError
-from attar.engines.http.server_info import look, tokenize_body
+from attar.engines.http.server_info import inspect_server, tokenize_body
 
 TEMPLATE = "{{ messages[0].content }}"
 
@@ -17,7 +17,7 @@ def see(listed, model="m", host="h", status=200, **others):
     async def get(path):
         return (status, listed) if path == "models" else (200, others[path]) if path in others else (404, None)
 
-    return asyncio.run(look(get, model, host, "http engine m"))
+    return asyncio.run(inspect_server(get, model, host, "http engine m"))
 
 
 def models(**item):

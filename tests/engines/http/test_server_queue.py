@@ -5,13 +5,13 @@ import time
 import pytest
 from yarl import URL
 
-from attar.engines.http.concurrency import Pace
-from attar.engines.http.server_queue import Lane, lane, loop, wait_for
+from attar.engines.http.concurrency import ConcurrencyLimit
+from attar.engines.http.server_queue import ServerQueue, event_loop, queue_for, wait_for
 
 
 def narrow(places):
-    made = Lane(URL("http://h"))
-    made.pace = Pace(places, places)
+    made = ServerQueue(URL("http://h"))
+    made.concurrency = ConcurrencyLimit(places, places)
     return made
 
 
@@ -86,7 +86,7 @@ def test_who_has_a_place_keeps_it_while_nobody_waits_and_the_level_holds():
         way.leave()
         await waiting
         assert way.free
-        way.pace.limit = 1
+        way.concurrency.limit = 1
         assert not way.free
 
     asyncio.run(work())
@@ -122,9 +122,9 @@ def test_who_waits_already_waits_longer_when_more_is_asked():
 
 def test_engines_on_one_server_share_its_lane_and_others_do_not():
     port = "http://one-server.test:1"
-    assert lane(URL(f"{port}/v1"), None) is lane(URL(f"{port}/other/v2"), None)
-    assert lane(URL(f"{port}/v1"), None) is not lane(URL(f"{port}/v1"), "ca.pem")
-    assert lane(URL(f"{port}/v1"), None) is not lane(URL("http://one-server.test:2/v1"), None)
+    assert queue_for(URL(f"{port}/v1"), None) is queue_for(URL(f"{port}/other/v2"), None)
+    assert queue_for(URL(f"{port}/v1"), None) is not queue_for(URL(f"{port}/v1"), "ca.pem")
+    assert queue_for(URL(f"{port}/v1"), None) is not queue_for(URL("http://one-server.test:2/v1"), None)
 
 
 def test_the_loop_of_all_lanes_is_one_thread_that_cannot_wait_for_itself():
@@ -134,7 +134,7 @@ def test_the_loop_of_all_lanes_is_one_thread_that_cannot_wait_for_itself():
     async def inside():
         return wait_for(where())
 
-    assert loop() is loop()
+    assert event_loop() is event_loop()
     assert wait_for(where()) == "http"
     with pytest.raises(RuntimeError, match="cannot wait for itself"):
         wait_for(inside())

@@ -5,7 +5,7 @@ from servers_for_tests import http, soon
 
 from attar.engines.base import Request, Sampling, in_order
 from attar.engines.http import stream
-from attar.engines.http.failures import pause
+from attar.engines.http.failures import retry_delay
 
 KINDS = "429,500,503,reset,slow,truncated,malformed,not-json-object,one-more,duplicate,missing,no-text,no-finish"
 
@@ -23,7 +23,7 @@ def met(root):
 
 
 def test_through_every_fault_each_row_gets_its_own_text_once(faults, monkeypatch):
-    monkeypatch.setattr(stream, "pause", lambda *given: pause(*given) / 5)
+    monkeypatch.setattr(stream, "pause", lambda *given: retry_delay(*given) / 5)
     root = faults(share=0.3, kinds=KINDS)
     texts, requests = chats(400)
     engine = http(f"{root}/v1", tries=12, timeout=20)

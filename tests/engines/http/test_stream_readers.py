@@ -10,9 +10,9 @@ from yarl import URL
 
 from attar.engines.base import Reply, in_order
 from attar.engines.http import stream
-from attar.engines.http.concurrency import Pace
-from attar.engines.http.failures import Mishap
-from attar.engines.http.server_queue import Lane, loop, wait_for
+from attar.engines.http.concurrency import ConcurrencyLimit
+from attar.engines.http.failures import FailedTry
+from attar.engines.http.server_queue import ServerQueue, event_loop, wait_for
 from attar.engines.http.stream import Stream
 
 HANGS = 60.0
@@ -30,8 +30,8 @@ class Reading:
     """A stream on a lane of its own, without a server; it counts asks taken, tries begun and ended, replies read."""
 
     def __init__(self, places, ready, count, attempt):
-        lane = Lane(URL("http://nowhere"))
-        lane.pace = Pace(places, places)
+        lane = ServerQueue(URL("http://nowhere"))
+        lane.concurrency = ConcurrencyLimit(places, places)
         self.stream = Stream(lane, self._counted, 3, 60.0, Counter())
         self.stream.ready = ready
         self.taken = self.begun = self.ended = self.read = 0
@@ -102,7 +102,7 @@ def test_a_reader_that_stops_for_a_while_is_waited_for():
 
 
 def test_asks_that_wait_for_their_next_try_do_not_let_ever_more_in(monkeypatch):
-    on, waiting, tried, seen, skipped = loop(), set(), set(), [], []
+    on, waiting, tried, seen, skipped = event_loop(), set(), set(), [], []
     real = on.time
     monkeypatch.setattr(on, "time", lambda: real() + sum(skipped))
     monkeypatch.setattr(stream, "pause", lambda *_: 0.0 if skipped else FAR)
@@ -124,7 +124,7 @@ def test_asks_that_wait_for_their_next_try_do_not_let_ever_more_in(monkeypatch):
         if len(waiting) == most and not seen:
             seen.append(most)
             passing.append(on.create_task(let_time_pass()))
-        raise Mishap("server error", "500", crowded=False)
+        raise FailedTry("server error", "500", crowded=False)
 
     passing = []
     reading, ahead = Reading(4, 8, 300, fails_once), []

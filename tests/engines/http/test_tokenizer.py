@@ -6,9 +6,9 @@ from servers_for_tests import HOT, http
 
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Spec
-from attar.engines.http.failures import Mishap
-from attar.engines.http.server_info import Server
-from attar.engines.http.tokenizer import Tokens
+from attar.engines.http.failures import FailedTry
+from attar.engines.http.server_info import ServerInfo
+from attar.engines.http.tokenizer import ServerTokenizer
 
 BOS = 1
 
@@ -18,13 +18,15 @@ class Speller:
 
     def __init__(self, dialect="vllm", bos=True, template=None, writes=False):
         self.asked, self.bos, self.writes, self.fails = [], bos, writes, 0
-        self.tokens = Tokens(Spec("http", "m"), lambda: Server(dialect, ("m",), template=template), self.post, None)
+        self.tokens = ServerTokenizer(
+            Spec("http", "m"), lambda: ServerInfo(dialect, ("m",), template=template), self.post, None
+        )
 
     async def post(self, path, body):
         self.asked.append((path, body))
         if self.fails:
             self.fails -= 1
-            raise Mishap("overload", "busy")
+            raise FailedTry("overload", "busy")
         if path == "/detokenize":
             return {"prompt": "".join(map(chr, body["tokens"]))}
         if "messages" in body:
@@ -70,7 +72,7 @@ def test_tokens_that_could_not_be_had_are_asked_for_again():
     speller.fails = 1
 
     async def twice():
-        with pytest.raises(Mishap):
+        with pytest.raises(FailedTry):
             await speller.tokens.ids("ab")
         return await speller.tokens.ids("ab")
 

@@ -13,7 +13,7 @@ SOME = st.integers(0, 425)
 FEW = st.sampled_from([7, 19, 230])  # so that labels begin alike
 LABELS = st.lists(st.lists(FEW, min_size=1, max_size=4), min_size=1, max_size=9, unique_by=tuple)
 ASKED = st.lists(st.tuples(st.lists(SOME, min_size=1, max_size=40), LABELS), min_size=1, max_size=5)
-LAST_LOGS = forward._last_logs
+LAST_LOGS = forward._last_logprobs
 NUMBERS = [[10 + digit] for digit in range(10)] + [[11, 10]]
 
 

@@ -12,7 +12,7 @@ from attar.chat.templates import prefix
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
 from attar.engines.local.engine import POCKET, Local
-from attar.engines.local.generation import Job, _sampled, check_layers
+from attar.engines.local.generation import SequenceState, _sample_tokens, check_layers
 
 
 def test_greedy_writing_is_what_transformers_generates(teacher, reference):
@@ -169,9 +169,9 @@ def test_memory_that_runs_out_in_the_middle_of_writing_costs_time_and_nothing_el
 
 def test_top_p_draws_from_the_smallest_set_that_holds_it_by_its_own_chances():
     def drawn(top_p, count=4000):
-        jobs = [Job(i, [], Sampling(1.0, top_p), frozenset(), seed=i) for i in range(count)]
+        jobs = [SequenceState(i, [], Sampling(1.0, top_p), frozenset(), seed=i) for i in range(count)]
         logits = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64).log().expand(count, 3)
-        return Counter(_sampled(logits, jobs, logits.argmax(-1))[1].tolist())
+        return Counter(_sample_tokens(logits, jobs, logits.argmax(-1))[1].tolist())
 
     assert set(drawn(0.5)) == {1}
     assert set(drawn(0.6)) == {1, 2}

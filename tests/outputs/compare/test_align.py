@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from attar.core.errors import DataError
-from attar.outputs.compare.align import matched, outcome, side
+from attar.outputs.compare.align import load_side, match_answers, outcome
 from attar.outputs.compare.compare import compare
 
 
@@ -18,14 +18,14 @@ def values(lines):
 
 def test_a_run_without_an_arm_is_its_first_one(made, marked, home):
     made("a", {"selected": marked([True, True]), "random": marked([False, False])})
-    assert side(home, "a").name == "a:selected"
-    assert side(home, "a:random").answers["correct"].to_list() == [False, False]
+    assert load_side(home, "a").name == "a:selected"
+    assert load_side(home, "a:random").answers["correct"].to_list() == [False, False]
 
 
 def test_a_run_whose_name_has_a_colon_is_still_found(made, marked, home):
     made("a:b", {"selected": marked([True])})
-    assert side(home, "a:b").name == "a:b:selected"
-    assert side(home, "a:b:selected").name == "a:b:selected"
+    assert load_side(home, "a:b").name == "a:b:selected"
+    assert load_side(home, "a:b:selected").name == "a:b:selected"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_misspelt_run_is_told_the_nearest(made, marked, home):
 def test_questions_are_matched_by_their_prompt_whatever_their_place_and_id(made, marked, home):
     made("a", {"x": marked([True, False, True])})
     made("b", {"x": marked([False, True], prompt=["Question 2?", "Question 0?"], id=["other-1", "other-2"])})
-    found = values(matched([side(home, "a"), side(home, "b")], "correct"))
+    found = values(match_answers([load_side(home, "a"), load_side(home, "b")], "correct"))
     assert found == {("q000", "Question 0?"): [1.0, 1.0], ("q002", "Question 2?"): [1.0, 0.0]}
 
 
@@ -78,7 +78,7 @@ def test_one_prompt_that_stands_for_two_questions_is_told_apart_by_ids_that_agre
     again = ["Shorter!", "Shorter!", "Once."]
     made("a", {"x": marked([1.0, 5.0, 3.0], "score", prompt=again, id=["one", "two", "three"])})
     made("b", {"x": marked([2.0, 6.0, 4.0], "score", prompt=again, id=["two", "one", "four"])})
-    found = values(matched([side(home, "a"), side(home, "b")], "score"))
+    found = values(match_answers([load_side(home, "a"), load_side(home, "b")], "score"))
     assert found == {("one", "Shorter!"): [1.0, 6.0], ("two", "Shorter!"): [5.0, 2.0], ("three", "Once."): [3.0, 4.0]}
 
 
@@ -86,7 +86,7 @@ def test_a_question_answered_several_times_counts_once_by_its_mean(made, marked,
     thrice = {"id": ["q0.0", "q0.1", "q0.2", "q1.0"], "parent": ["q0", "q0", "q0", "q1"], "prompt": ["P", "P", "P", "Q"]}
     made("a", {"x": marked([True, True, False, False], **thrice)})
     made("b", {"x": marked([False, True], id=["q0", "q1"], prompt=["P", "Q"])})
-    lines = matched([side(home, "a"), side(home, "b")], "correct")
+    lines = match_answers([load_side(home, "a"), load_side(home, "b")], "correct")
     assert values(lines) == {("q0", "P"): [pytest.approx(2 / 3), 0.0], ("q1", "Q"): [0.0, 1.0]}
     first = lines.row(0, named=True)
     assert (first["best"], first["worst"]) == ("Answer True", "Answer False")
@@ -148,5 +148,5 @@ def test_figures_say_who_judged(made, marked, home):
 def test_of_several_outcomes_the_one_that_all_have_is_compared(made, marked, home):
     made("a", {"x": marked([True, False], score=[10, 0])})
     made("b", {"x": marked([8, 2], "score")})
-    assert outcome([side(home, "a"), side(home, "b")]) == "score"
+    assert outcome([load_side(home, "a"), load_side(home, "b")]) == "score"
     assert compare(home, "a", "b").point == 1.0

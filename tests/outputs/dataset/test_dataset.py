@@ -355,19 +355,22 @@ def test_no_secret_of_a_record_goes_out(tmp_path, monkeypatch):
     ],
 )
 def test_a_folder_is_told_by_its_name_and_a_model_of_the_hub_whole(given, told):
-    assert redact.model(given) == told
+    assert redact.redact_model(given) == told
 
 
 @pytest.mark.parametrize(
     "text", ["reward > -12 AND NOT ends_with(prompt, ':')", "/no_think", "a and/or b, TCP/IP", "length(prompt) / 2 > 3"]
 )
 def test_a_rule_or_a_system_turn_is_told_to_the_letter(text):
-    assert redact.shown({"rule": text, "max_tokens": 5}) == {"rule": text, "max_tokens": 5}
+    assert redact.redact_value({"rule": text, "max_tokens": 5}) == {"rule": text, "max_tokens": 5}
 
 
 def test_an_error_keeps_its_words_and_loses_its_paths():
     said = "HTTP 400 at http://127.0.0.1:81/v1/chat: /srv/a/model.bin, see https://docs.example.org/a/b.html"
-    assert redact.told(said) == "HTTP 400 at http://YOUR-SERVER/v1/chat: model.bin, see https://docs.example.org/a/b.html"
+    assert (
+        redact.redact_message(said)
+        == "HTTP 400 at http://YOUR-SERVER/v1/chat: model.bin, see https://docs.example.org/a/b.html"
+    )
 
 
 def test_a_run_with_conversations_alone_and_no_rows_is_a_set_without_rows(tmp_path):

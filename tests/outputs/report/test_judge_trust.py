@@ -54,7 +54,7 @@ def test_the_page_draws_reliability_with_its_error_and_tells_the_coverage(made, 
 
 def test_the_page_tells_how_many_prompts_were_asked_for_and_why_no_more(made, page):
     asked, kept = (pl.DataFrame({"id": [str(i) for i in range(count)]}) for count in (1200, 700))
-    made("one", {"prompts": until_enough.told(asked, kept, asked[:300], kept[:290], wanted=1000)})
+    made("one", {"prompts": until_enough.summarise(asked, kept, asked[:300], kept[:290], wanted=1000)})
     assert "Prompts: 990 new ones of 1,500 that were asked for; 10 short; no more was to be drawn." in page("one").text
 
 

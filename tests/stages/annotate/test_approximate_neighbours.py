@@ -142,9 +142,9 @@ def test_no_vectors_have_no_neighbours_and_no_recall():
 @pytest.mark.parametrize(
     ("knobs", "told"),
     [
-        ({"probes": 0}, "probes 0 finds nothing"),
-        ({"sample": 0}, "sample 0 finds nothing"),
-        ({"k": 0}, "k 0 is no number of neighbours"),
+        ({"probes": 0}, "probes must be >= 1, got 0"),
+        ({"sample": 0}, "sample must be >= 1, got 0"),
+        ({"k": 0}, "k must be >= 1, got 0"),
     ],
 )
 def test_a_knob_that_finds_nothing_is_refused(knobs, told):

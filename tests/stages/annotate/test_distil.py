@@ -32,10 +32,10 @@ def test_a_drawn_label_hangs_on_the_row_and_the_seed_alone():
 
 
 def test_probabilities_of_other_numbers_are_refused():
-    with pytest.raises(DataError, match="row r0: there are 2 probabilities for 3 numbers"):
+    with pytest.raises(DataError, match="row r0 has 2 label probabilities, but numbers has 3 values"):
         distil.labels(pl.DataFrame({"id": ["r0"], "rating_chances": [[0.5, 0.5]]}), numbers=NUMBERS, how="drawn")
 
 
 def test_another_way_is_refused():
-    with pytest.raises(RecipeError, match="neither 'rounded' nor 'drawn'"):
+    with pytest.raises(RecipeError, match="must be 'rounded' or 'drawn', got"):
         distil.labels(rated(1.0), numbers=NUMBERS, how="soft")

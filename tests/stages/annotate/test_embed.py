@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from attar.core.errors import RecipeError
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
-from attar.engines.journal import Journal, load
+from attar.engines.journal import Journal, load_reply
 from attar.engines.journaling import Journaled
 from attar.stages.annotate import embed
 
@@ -63,7 +63,7 @@ def test_blank_texts_have_no_letters_and_each_error_stands_at_its_row():
 
 
 def test_letters_without_a_place_to_go_are_refused():
-    with pytest.raises(RecipeError, match="width 0 is no number of places"):
+    with pytest.raises(RecipeError, match="width must be >= 1, got 0"):
         embed.letters(table(["cat"]), width=0)
 
 
@@ -116,7 +116,7 @@ def test_a_vector_takes_four_bytes_a_number_in_the_journal_and_one_kept_as_text_
     kept = journal.find(b"new")
     assert kept is not None
     assert len(kept) < 4 * 384 + 60
-    assert load(kept, 3) == Reply(3, vector=vector, finish="stop", tokens_in=7)
+    assert load_reply(kept, 3) == Reply(3, vector=vector, finish="stop", tokens_in=7)
     older = '{"vector":[0.6000000238418579,0.800000011920929],"tokens_in":7,"tokens_out":0}'
-    assert load(older, 1) == Reply(1, vector=array("f", [0.6, 0.8]), tokens_in=7)
+    assert load_reply(older, 1) == Reply(1, vector=array("f", [0.6, 0.8]), tokens_in=7)
     journal.close()

@@ -26,7 +26,7 @@ def test_prompt_and_response_stand_in_the_question_as_they_are_and_a_missing_one
 def test_a_failed_reply_keeps_its_reason_and_a_rubric_is_named_rightly():
     out = judge.score(ROWS.head(1), engine=Scripted(lambda _: ValueError("down")), rubric="quality", into="q")
     assert out["q_error"].to_list() == ["down"]
-    with pytest.raises(RecipeError, match="no rubric 'help'"):
+    with pytest.raises(RecipeError, match="unknown rubric 'help'"):
         judge.score(ROWS, engine=Scripted(str), rubric="help")
 
 

@@ -3,7 +3,7 @@ import string
 import pytest
 
 from attar.pocket.voices import JUDGE, TAG
-from attar.stages.annotate.judge_prompts import CATEGORIES, DIFFICULTIES, FORMS, QUALITIES, RUBRICS, Form, listed
+from attar.stages.annotate.judge_prompts import CATEGORIES, DIFFICULTIES, FORMS, QUALITIES, RUBRICS, Form, is_list
 
 
 def places(text):
@@ -22,7 +22,7 @@ def test_a_forms_schema_asks_for_each_field_and_lists_what_takes_several_values(
         "required": ["why", "kind", "other_kinds"],
         "additionalProperties": False,
     }
-    assert [listed(field) for field in form.fields] == [False, False, True]
+    assert [is_list(field) for field in form.fields] == [False, False, True]
 
 
 def test_the_instruction_form_names_every_field_and_every_value_in_its_order():

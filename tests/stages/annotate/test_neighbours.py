@@ -50,8 +50,8 @@ def test_every_row_has_what_all_its_pairs_give(seed, count, width):
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([(1, 0), (0, 0)], "row 'r1' is a vector that is nought or not finite"),
-        ([(1, 0), (float("nan"), 1)], "row 'r1' is a vector that is nought or not finite"),
+        ([(1, 0), (0, 0)], "row 'r1' is a zero or non-finite vector"),
+        ([(1, 0), (float("nan"), 1)], "row 'r1' is a zero or non-finite vector"),
         ([(1, 0), (1, 0, 0)], "vectors of 2 lengths: 2, 3"),
     ],
 )
@@ -65,7 +65,7 @@ def test_the_k_nearest_are_named_nearest_first_and_there_may_be_fewer():
     assert out["neighbours"].to_list() == [["r3", "r1"], ["r3", "r0"], None, ["r0", "r1"]]
     assert out["neighbour_distances"][0].to_list() == pytest.approx([2 - 2**0.5, 2])
     assert neighbours.measure(table([(1, 0), (0, 1)]), k=3)["neighbours"].to_list() == [["r1"], ["r0"]]
-    with pytest.raises(RecipeError, match="k 0 is no number of neighbours"):
+    with pytest.raises(RecipeError, match="k must be >= 1, got 0"):
         neighbours.measure(table([(1, 0)]), k=0)
 
 

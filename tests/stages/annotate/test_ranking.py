@@ -12,7 +12,7 @@ from servers_for_tests import Served, good, http
 
 from attar.core.errors import DataError, RecipeError
 from attar.core.replies import Failure
-from attar.engines.ask_rows import Answer
+from attar.engines.ask_rows import RowAnswer
 from attar.engines.http import server_queue
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
@@ -163,12 +163,12 @@ def test_what_is_asked_for_is_what_is_taken():
 )
 def test_a_score_is_what_the_reply_says_or_the_reason_why_there_is_none(given_reply, found):
     text = f"Well:\n```json\n{json.dumps(given_reply)}\n```"
-    assert ranking.grades(Answer(text, None), 3) == found
+    assert ranking.grades(RowAnswer(text, None), 3) == found
 
 
 def test_a_reply_that_is_none_fails_for_all_that_were_shown():
-    assert ranking.grades(Answer(None, "cut off"), 2) == [Failure("cut off")] * 2
-    assert ranking.grades(Answer("A is best.", None), 2) == [Failure("no JSON object")] * 2
+    assert ranking.grades(RowAnswer(None, "cut off"), 2) == [Failure("cut off")] * 2
+    assert ranking.grades(RowAnswer("A is best.", None), 2) == [Failure("no JSON object")] * 2
 
 
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=26), st.randoms(use_true_random=False))
@@ -177,12 +177,12 @@ def test_any_scores_that_agree_with_their_order_are_read_back(grades, dice):
     given_scores = dict(zip(letters, grades, strict=True))
     mixed = dict(dice.sample(sorted(given_scores.items()), len(grades)))
     order = sorted(mixed, key=mixed.__getitem__)
-    assert ranking.grades(Answer(reply(mixed, order), None), len(grades)) == grades
+    assert ranking.grades(RowAnswer(reply(mixed, order), None), len(grades)) == grades
     wild = dice.sample(order, len(order))
     steps = [mixed[right] - mixed[left] for left, right in pairwise(wild)]
     sound = all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
     against = [Failure("scores against their order")] * len(grades)
-    assert ranking.grades(Answer(reply(mixed, wild), None), len(grades)) == (grades if sound else against)
+    assert ranking.grades(RowAnswer(reply(mixed, wild), None), len(grades)) == (grades if sound else against)
 
 
 # what becomes of it
@@ -229,13 +229,15 @@ def test_a_variant_without_another_is_not_scored_and_says_so():
 
 
 def test_what_cannot_be_ranked_so_is_one_clear_error():
-    with pytest.raises(RecipeError, match="nothing is ranked by 'qualities'; did you mean 'quality'"):
+    with pytest.raises(RecipeError, match="unknown scale what='qualities'; did you mean 'quality'"):
         ranked(groups(["a", "b"]), what="qualities")
     with pytest.raises(DataError, match="column 'prompt' is missing"):
         ranked(groups(["a", "b"], field="response"), what="quality")
-    with pytest.raises(DataError, match="'variants' holds no prompts to rank by complexity; it is List"):
+    with pytest.raises(
+        DataError, match="'variants' must be a list of structs with the field 'prompt' to rank by complexity, got List"
+    ):
         ranked(groups(["a", "b"], field="response"))
-    with pytest.raises(DataError, match="holds no prompts to rank by complexity; it is String"):
+    with pytest.raises(DataError, match="must be a list of structs with the field 'prompt' to rank by complexity, got String"):
         ranked(pl.DataFrame({"id": ["a"], "variants": ["a"]}))
 
 
@@ -273,9 +275,9 @@ def test_a_real_server_evolves_and_ranks_and_the_labels_of_a_scorer_come_out():
         engine.close()
     finally:
         served.stop()
-        for known in server_queue._lanes.values():  # a later test may be given the same port
+        for known in server_queue._queues.values():  # a later test may be given the same port
             server_queue.wait_for(known.close())
-        server_queue._lanes.clear()
+        server_queue._queues.clear()
     assert labels.schema["score"] == pl.Int64
     assert labels.select("id", "score", "eliminated").rows() == [
         ("a.0", 1, None),

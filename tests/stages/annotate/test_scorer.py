@@ -6,7 +6,7 @@ from engines_for_tests import Scripted
 from spaced_for_tests import save_model
 
 from attar.core.errors import RecipeError
-from attar.core.scorer_prompts import Question, keep
+from attar.core.scorer_prompts import Question, write_question
 from attar.core.table import COLUMNS
 from attar.engines.base import Spec
 from attar.engines.local.engine import Local
@@ -107,9 +107,9 @@ def test_evol_is_the_sum_over_turns_of_the_products_and_says_what_is_missing():
 
 
 def test_an_engine_that_does_not_say_what_it_is_asked_must_be_told():
-    with pytest.raises(RecipeError, match=r"fake engine scripted does not say what it is asked .* 'question'"):
+    with pytest.raises(RecipeError, match=r"fake engine scripted has no scorer question .* 'question'"):
         scorer.score(TWO, engine=Scripted(str))
-    with pytest.raises(RecipeError, match=r"local engine pocket:base does not say"):
+    with pytest.raises(RecipeError, match=r"local engine pocket:base has no scorer question"):
         scorer.score(TWO, engine=Local(Spec("local", "pocket:base")))
 
 
@@ -118,7 +118,7 @@ def folder(tmp_path):
     """The folder of a scorer of depth, as training leaves it."""
     made = tmp_path / "scorer"
     save_model(made)
-    keep(made, Question("depth", "Depth of {prompt}? ", (0, 1)), {})
+    write_question(made, Question("depth", "Depth of {prompt}? ", (0, 1)), {})
     return made
 
 
@@ -137,9 +137,9 @@ def test_a_scorer_s_folder_says_what_it_is_asked(folder, option):
 @pytest.mark.parametrize(
     ("knobs", "said"),
     [
-        ({"what": "quality"}, "what 'depth', not 'quality'"),
-        ({"what": "depth", "question": "complexity"}, r"question 'Depth of \{prompt\}\? ', not 'An instruction"),
-        ({"what": "depth", "labels": (0, 1, 2)}, r"labels \(0, 1\), not \(0, 1, 2\)"),
+        ({"what": "quality"}, "what 'depth', got 'quality'"),
+        ({"what": "depth", "question": "complexity"}, r"question 'Depth of \{prompt\}\? ', got 'An instruction"),
+        ({"what": "depth", "labels": (0, 1, 2)}, r"labels \(0, 1\), got \(0, 1, 2\)"),
     ],
 )
 def test_a_scorer_is_not_asked_other_than_it_was_trained(folder, knobs, said):

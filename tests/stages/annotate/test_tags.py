@@ -84,7 +84,7 @@ def test_the_prompt_goes_into_the_question_whole_and_the_schema_with_it():
 
 
 def test_a_misspelt_form_is_named():
-    with pytest.raises(RecipeError, match=r"no form 'instructions'; did you mean 'instruction'"):
+    with pytest.raises(RecipeError, match=r"unknown form 'instructions'; did you mean 'instruction'"):
         tags.assess(ROWS, engine=Scripted(str), form="instructions")
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.core.errors import DataError
-from attar.data.sources import pinned
+from attar.data.sources import pin_source
 from attar.stages.evaluate import questions as exam
 from attar.stages.evaluate.benchmarks import mt_bench
 
@@ -91,8 +91,8 @@ def test_each_published_shape_is_read_as_a_question(tmp_path, row, wanted):
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
 def test_what_is_asked_first_is_the_same_as_texts_and_as_objects(texts):
-    talk, turns = exam.conversation(texts)
-    assert (talk, turns) == exam.conversation([{"content": text} for text in texts])
+    talk, turns = exam.parse_conversation(texts)
+    assert (talk, turns) == exam.parse_conversation([{"content": text} for text in texts])
     assert talk == [user(texts[0])]
     assert turns == texts
 
@@ -103,7 +103,7 @@ def test_a_name_that_stands_twice_a_row_that_asks_nothing_and_a_file_that_change
     with pytest.raises(DataError, match="row 2: what is asked is neither"):
         exam.questions(source=file(tmp_path, {"prompt": "a"}, {"text": "b"}))
     source = file(tmp_path, {"prompt": "a"})
-    content = pinned(source)["content"]
+    content = pin_source(source)["content"]
     assert len(exam.questions(source=source, content=content)) == 1
     file(tmp_path, {"prompt": "b"})
     with pytest.raises(DataError, match="has changed"):

@@ -88,5 +88,5 @@ def test_a_battle_has_both_answers_and_an_unanswered_side_is_an_error():
         responses.battles(one, other.clear())
     with pytest.raises(DataError, match="'q' has two answers"):
         responses.battles(one, pl.concat([other, other]))
-    both = responses.together(one, other, models=["x", "y"])
+    both = responses.concat_models(one, other, models=["x", "y"])
     assert both.select("id", "model").rows() == [("x/q", "x"), ("y/q", "y")]

@@ -10,12 +10,12 @@ ONE, TWO = "Who wrote the longest of all novels?", "And who has read it?"
 
 
 def items(source):
-    return list(benchmark_fingerprints.opened(str(source)).select("benchmark", "item").iter_rows())
+    return list(benchmark_fingerprints.load_benchmark(str(source)).select("benchmark", "item").iter_rows())
 
 
 @pytest.mark.parametrize(("name", "count"), benchmark_fingerprints.BENCHMARKS.items())
 def test_what_is_shipped_has_every_item_and_no_text(name, count):
-    found = benchmark_fingerprints.opened(name)
+    found = benchmark_fingerprints.load_benchmark(name)
     assert len(found) == count
     assert found.schema == {
         "benchmark": pl.String,
@@ -39,7 +39,7 @@ def test_chat_data_has_an_item_for_each_user_turn(tmp_path):
     rows = [{"question": TWO}, {"messages": [{"role": role, "content": text} for role, text in talk]}]
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert items(tmp_path / "mine.jsonl") == [("mine.jsonl", "1"), ("mine.jsonl", "2"), ("mine.jsonl", "2 turn 2")]
-    runs = benchmark_fingerprints.opened(str(tmp_path / "mine.jsonl"))["runs"].to_list()
+    runs = benchmark_fingerprints.load_benchmark(str(tmp_path / "mine.jsonl"))["runs"].to_list()
     assert runs[0] == runs[2] != runs[1]
 
 

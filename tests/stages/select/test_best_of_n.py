@@ -59,12 +59,12 @@ def test_the_parts_in_which_answers_come_change_nothing(scores, others, data):
     whole = answers(scores)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4)))
     parts = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    at_once = best_of_n._AT_ONCE
-    best_of_n._AT_ONCE = data.draw(st.integers(1, 5))
+    at_once = best_of_n._ROWS_AT_ONCE
+    best_of_n._ROWS_AT_ONCE = data.draw(st.integers(1, 5))
     try:
         pieces = best_of_n.of_each(parts, by="score", others=others)
     finally:
-        best_of_n._AT_ONCE = at_once
+        best_of_n._ROWS_AT_ONCE = at_once
     assert pieces.equals(taken(whole, others=others))
     for prompt, own in scores.items():
         known = [score for score in own if score is not None]

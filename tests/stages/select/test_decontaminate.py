@@ -5,7 +5,7 @@ import pytest
 from attar.core.errors import DataError, RecipeError
 from attar.similarity import shingles
 from attar.stages.select import decontaminate
-from attar.stages.select.decontaminate import apart, apart_by_meaning, found, pinned
+from attar.stages.select.decontaminate import by_meaning, by_words, count_overlaps, pin
 
 HAWAII = """Compose an engaging travel blog post about a recent trip to Hawaii, highlighting cultural experiences and \
 must-see attractions."""
@@ -32,7 +32,7 @@ def table(*prompts):
 
 
 def reasons(prompts, **knobs):
-    out = apart(table(*prompts), **knobs)
+    out = by_words(table(*prompts), **knobs)
     assert out["because"].null_count() == len(prompts)
     assert out["kept"].to_list() == [reason is None for reason in out["reason"]]
     return out["reason"].to_list()
@@ -94,19 +94,19 @@ def test_rows_are_named_rightly_however_they_are_cut(mine, monkeypatch):
     asks = [
         None if i == 3 else BREAD if i % 7 == 0 else f"Tell me: {BREAD}" if i % 7 == 1 else f"Bake cake {i}." for i in range(50)
     ]
-    found = reasons(asks, against=mine(BREAD))
-    assert [i for i, reason in enumerate(found) if reason and "same" in reason] == list(range(0, 50, 7))
-    assert [i for i, reason in enumerate(found) if reason and "triples" in reason] == list(range(1, 50, 7))
-    assert found[3] == "no prompt"
+    answers = reasons(asks, against=mine(BREAD))
+    assert [i for i, reason in enumerate(answers) if reason and "same" in reason] == list(range(0, 50, 7))
+    assert [i for i, reason in enumerate(answers) if reason and "triples" in reason] == list(range(1, 50, 7))
+    assert answers[3] == "no prompt"
 
 
 def test_verdicts_hang_on_no_other_row():
     asks = [HAWAII, None, "Bake a cake.", TUNE, ""] * 3
-    whole = apart(table(*asks))
+    whole = by_words(table(*asks))
     assert whole["reason"].to_list()[1] == "no prompt"
     for at in range(0, len(asks), 4):
-        assert apart(table(*asks)[at : at + 4]).equals(whole[at : at + 4])
-    assert apart(table()).schema == whole.schema
+        assert by_words(table(*asks)[at : at + 4]).equals(whole[at : at + 4])
+    assert by_words(table()).schema == whole.schema
 
 
 def test_of_conversations_every_user_turn_is_read_and_no_other():
@@ -120,37 +120,37 @@ def test_of_conversations_every_user_turn_is_read_and_no_other():
         None,
     ]
     rows = pl.DataFrame({"id": ["a", "b", "c"], "messages": talks})
-    assert apart(rows, column="messages")["reason"].to_list() == [
+    assert by_words(rows, column="messages")["reason"].to_list() == [
         "overlaps arena_hard item 1: 13 words in a row",
         None,
         "no messages",
     ]
     with pytest.raises(RecipeError, match="column 'n' is Int64: give a column of texts"):
-        apart(pl.DataFrame({"id": ["a"], "n": [1]}), column="n")
+        by_words(pl.DataFrame({"id": ["a"], "n": [1]}), column="n")
 
 
 def test_a_changed_file_of_a_run_is_refused(mine):
     against = mine(BREAD)
-    knobs = pinned(["mt_bench", *against])
+    knobs = pin(["mt_bench", *against])
     assert knobs["content"][0] is None
-    assert apart(table(BREAD), **knobs)["kept"].to_list() == [False]
+    assert by_words(table(BREAD), **knobs)["kept"].to_list() == [False]
     mine(TUNE)
     with pytest.raises(DataError, match="has changed since the run was begun"):
-        apart(table(BREAD), **knobs)
+        by_words(table(BREAD), **knobs)
 
 
 def test_knobs_that_cannot_be_meant_are_refused():
     with pytest.raises(RecipeError, match="share 0 is no share"):
-        apart(table("a"), share=0)
+        by_words(table("a"), share=0)
     with pytest.raises(DataError, match="column 'question' is missing"):
-        apart(table("a"), column="question")
+        by_words(table("a"), column="question")
     assert reasons(["a"], against=[]) == [None]
 
 
 def test_the_card_can_say_how_many_rows_overlapped_which_benchmark():
-    out = found(apart(table(TUNE, TUNE, HAWAII, "Bake a cake.", None), against=["mt_bench", "arena_hard"]))
+    out = count_overlaps(by_words(table(TUNE, TUNE, HAWAII, "Bake a cake.", None), against=["mt_bench", "arena_hard"]))
     assert out.to_dicts() == [{"id": "arena_hard", "rows": 2, "items": 1}, {"id": "mt_bench", "rows": 1, "items": 1}]
-    assert found(apart(table("Bake a cake."))).is_empty()
+    assert count_overlaps(by_words(table("Bake a cake."))).is_empty()
 
 
 def vectors(rows, prefix):
@@ -162,23 +162,23 @@ def vectors(rows, prefix):
 def test_rows_that_mean_what_an_item_means_are_dropped_for_the_nearest():
     rows = vectors([[3.0, 4.0], [0.0, -2.0], None, [1.0, 0.1]], "r")
     bench = vectors([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]], "q")
-    out = apart_by_meaning(rows, bench, threshold=0.79, name="exam")
+    out = by_meaning(rows, bench, threshold=0.79, name="exam")
     assert out["reason"].to_list() == [
         "overlaps exam item q1: cosine 0.80",
         None,
         "no embedding",
         "overlaps exam item q2: cosine 1.00",
     ]
-    assert found(out).to_dicts() == [{"id": "exam", "rows": 2, "items": 2}]
-    assert apart_by_meaning(rows, bench, threshold=0.80005)["kept"].to_list() == [True, True, False, False]
+    assert count_overlaps(out).to_dicts() == [{"id": "exam", "rows": 2, "items": 2}]
+    assert by_meaning(rows, bench, threshold=0.80005)["kept"].to_list() == [True, True, False, False]
 
 
 def test_a_cosine_that_32_bits_cannot_tell_from_the_threshold_is_decided_and_of_equal_items_the_first_is_named():
     row, item = [1.0, 0.0], [np.float64(np.float32(0.9)), np.float64(np.float32(0.3))]
     cosine = item[0] / (item[0] ** 2 + item[1] ** 2) ** 0.5
     rows, bench = vectors([row], "r"), vectors([item, item], "q")
-    assert apart_by_meaning(rows, bench, threshold=cosine + 1e-12)["kept"].to_list() == [True]
-    assert apart_by_meaning(rows, bench, threshold=cosine - 1e-12)["reason"][0].startswith("overlaps benchmark item q0: ")
+    assert by_meaning(rows, bench, threshold=cosine + 1e-12)["kept"].to_list() == [True]
+    assert by_meaning(rows, bench, threshold=cosine - 1e-12)["reason"][0].startswith("overlaps benchmark item q0: ")
 
 
 def test_the_nearest_items_are_those_of_plain_cosines_over_many_blocks(monkeypatch):
@@ -186,7 +186,7 @@ def test_the_nearest_items_are_those_of_plain_cosines_over_many_blocks(monkeypat
     rng = np.random.default_rng(0)
     rows, items = rng.normal(size=(60, 5)), rng.normal(size=(9, 5))
     cosine = (rows / np.linalg.norm(rows, axis=1, keepdims=True)) @ (items / np.linalg.norm(items, axis=1, keepdims=True)).T
-    out = apart_by_meaning(vectors(rows.tolist(), "r"), vectors(items.tolist(), "q"), threshold=0.6)
+    out = by_meaning(vectors(rows.tolist(), "r"), vectors(items.tolist(), "q"), threshold=0.6)
     named = out["reason"].str.extract(r"item q(\d)").cast(pl.Int64).to_list()
     assert named == [int(row.argmax()) if row.max() > 0.6 else None for row in cosine]
     assert 5 < out["kept"].sum() < 55
@@ -194,4 +194,4 @@ def test_the_nearest_items_are_those_of_plain_cosines_over_many_blocks(monkeypat
 
 def test_vectors_of_another_length_are_refused():
     with pytest.raises(DataError, match="have 2 numbers, the benchmark's 3"):
-        apart_by_meaning(vectors([[1.0, 0.0]], "r"), vectors([[1.0, 0.0, 0.0]], "q"))
+        by_meaning(vectors([[1.0, 0.0]], "r"), vectors([[1.0, 0.0, 0.0]], "q"))

@@ -16,7 +16,7 @@ def rows(mark, *prompts):
 
 
 def told(table, *older, **knobs):
-    out = dedup_against.fresh(table, *older, **knobs)
+    out = dedup_against.keep_new(table, *older, **knobs)
     assert out["id"].equals(table["id"])
     assert out["kept"].equals(out["reason"].is_null().rename("kept"))
     return dict(zip(out["id"], zip(out["reason"], out["because"], strict=True), strict=True))
@@ -117,10 +117,10 @@ def test_what_is_dropped_is_what_the_plain_rule_drops(first, second, new, size, 
 @given(TEXTS)
 def test_with_nothing_older_it_is_the_rule_for_one_table(new):
     table = rows("n", *new)
-    assert dedup_against.fresh(table, words=2, threshold=0.5)["because"].equals(
+    assert dedup_against.keep_new(table, words=2, threshold=0.5)["because"].equals(
         dedup.near(table, words=2, threshold=0.5)["because"]
     )
-    assert dedup_against.fresh(table, threshold=None).equals(dedup.exact(table))
+    assert dedup_against.keep_new(table, threshold=None).equals(dedup.exact(table))
 
 
 def test_no_rows_on_either_side_are_no_trouble():
@@ -132,12 +132,12 @@ def test_no_rows_on_either_side_are_no_trouble():
 def test_another_column_is_read_from_all_tables_and_must_be_in_each():
     one = rows("n", "a").rename({"prompt": "text"})
     assert told(one, one.with_columns(id=pl.lit("s0")), column="text")["n0"] == ("repeats an earlier text", "s0")
-    assert columns_read(dedup_against.fresh, {"column": "text"}) == ("text",)
+    assert columns_read(dedup_against.keep_new, {"column": "text"}) == ("text",)
     with pytest.raises(DataError, match="column 'text' is missing"):
-        dedup_against.fresh(one, rows("s", "a"), column="text")
+        dedup_against.keep_new(one, rows("s", "a"), column="text")
 
 
 @pytest.mark.parametrize("limit", [0, 1.01, -0.5])
 def test_a_threshold_that_is_no_jaccard_is_refused(limit):
     with pytest.raises(RecipeError, match="above 0 and up to 1"):
-        dedup_against.fresh(rows("n", "a"), threshold=limit)
+        dedup_against.keep_new(rows("n", "a"), threshold=limit)

@@ -19,10 +19,10 @@ def test_columns_of_other_rows_are_refused(ids):
 
 
 def test_tables_are_put_together_with_null_where_one_lacks_a_column():
-    out = keep.together(ROWS, pl.DataFrame({"id": ["c"], "m": [5]}))
+    out = keep.concat(ROWS, pl.DataFrame({"id": ["c"], "m": [5]}))
     assert out.to_dicts() == [{"id": "a", "n": 1, "m": None}, {"id": "b", "n": 2, "m": None}, {"id": "c", "n": None, "m": 5}]
 
 
 def test_a_row_that_is_in_two_tables_is_named():
     with pytest.raises(DataError, match="row 'b' is in two"):
-        keep.together(ROWS, ROWS.tail(1))
+        keep.concat(ROWS, ROWS.tail(1))

@@ -21,14 +21,14 @@ def judged(rows, dropped):
 @given(st.lists(st.booleans(), min_size=1, max_size=12), st.lists(st.sets(st.integers(0, 11)), max_size=4))
 def test_each_row_is_dropped_once_by_the_first_step_that_says_so(bad, rounds):
     table = pool_of(["unreadable" if one else None for one in bad], n=list(range(len(bad))))
-    book = ledger.opened(table)
+    book = ledger.open_ledger(table)
     fate = {f"r{i}": ("read", "unreadable") if one else None for i, one in enumerate(bad)}
     for number, places in enumerate(rounds):
-        rest = ledger.left(table, book, columns=["n"])
+        rest = ledger.remaining_rows(table, book, columns=["n"])
         assert rest["id"].to_list() == [name for name, end in fate.items() if end is None]
         assert rest["n"].to_list() == [int(name[1:]) for name in rest["id"]]
         says = {f"r{place}": f"reason {number}" for place in places}
-        book = ledger.after(book, judged(rest, says), step=f"step{number}")
+        book = ledger.update(book, judged(rest, says), step=f"step{number}")
         fate = {name: end or (says.get(name) and (f"step{number}", says[name])) for name, end in fate.items()}
     assert book["id"].to_list() == list(fate)
     assert book["kept"].to_list() == [end is None for end in fate.values()]
@@ -36,57 +36,57 @@ def test_each_row_is_dropped_once_by_the_first_step_that_says_so(bad, rounds):
 
 
 def test_the_row_that_crowded_another_out_is_entered():
-    book = ledger.opened(pool_of([None, None]))
+    book = ledger.open_ledger(pool_of([None, None]))
     says = verdicts(["r0", "r1"], [True, False], [None, "repeats"], [None, "r0"])
-    book = ledger.after(book, says, step="exact")
+    book = ledger.update(book, says, step="exact")
     assert book["because"].to_list() == [None, "r0"]
-    book = ledger.after(book, verdicts(["r0"], [False], ["rank 2"], [None]), step="budget")
+    book = ledger.update(book, verdicts(["r0"], [False], ["rank 2"], [None]), step="budget")
     assert book["because"].to_list() == [None, "r0"]
 
 
 def test_what_is_left_has_columns_of_several_tables_and_what_orders_it():
     table = pool_of([None, "bad", None], a=[1.0, 2.0, 3.0])
     more = pl.DataFrame({"id": ["r0", "r1", "r2"], "a": [7, 8, 9], "b": ["x", "y", "z"]})
-    rest = ledger.left(table, ledger.opened(table), more, columns=["b"], by="a * 2")
+    rest = ledger.remaining_rows(table, ledger.open_ledger(table), more, columns=["b"], by="a * 2")
     assert rest.to_dict(as_series=False) == {"id": ["r0", "r2"], "b": ["x", "z"], "pool_score": [2.0, 6.0]}
-    assert ledger.left(table, ledger.opened(table), more)["pool_order"].to_list() == [-1, -3]
+    assert ledger.remaining_rows(table, ledger.open_ledger(table), more)["pool_order"].to_list() == [-1, -3]
 
 
 def test_a_pools_own_columns_are_not_taken_for_the_ledgers():
     table = pool_of([None, None])
     more = pl.DataFrame({"id": ["r0", "r1"], "kept": ["so", "so"], "place": ["here", "there"]})
-    rest = ledger.left(table, ledger.opened(table), more, columns=["kept", "place"])
+    rest = ledger.remaining_rows(table, ledger.open_ledger(table), more, columns=["kept", "place"])
     assert rest.select("kept", "place").rows() == [("so", "here"), ("so", "there")]
 
 
 def test_verdicts_and_columns_of_other_rows_are_refused():
     table = pool_of([None, None])
-    book = ledger.opened(table)
+    book = ledger.open_ledger(table)
     with pytest.raises(DataError, match="not on the rows that the ledger keeps"):
-        ledger.after(book, judged(book.head(1), {}), step="exact")
+        ledger.update(book, judged(book.head(1), {}), step="exact")
     with pytest.raises(DataError, match="rows of one pool"):
-        ledger.left(table, book, pl.DataFrame({"id": ["r1", "r0"]}))
+        ledger.remaining_rows(table, book, pl.DataFrame({"id": ["r1", "r0"]}))
 
 
 def test_what_orders_rows_is_a_number():
     table = pool_of([None], lang=["en"])
     with pytest.raises(RecipeError, match="'lang' is String, not a number"):
-        ledger.left(table, ledger.opened(table), by="lang")
+        ledger.remaining_rows(table, ledger.open_ledger(table), by="lang")
 
 
 @pytest.mark.parametrize("values", [["a", None, "  "], [1.0, None, float("nan")], [[1.0], None, None]])
 def test_a_row_without_a_value_says_that_it_has_none(values):
-    told = ledger.has(pl.DataFrame({"id": ["a", "b", "c"], "x": values}), column="x", called="score")
+    told = ledger.keep_with_value(pl.DataFrame({"id": ["a", "b", "c"], "x": values}), column="x", called="score")
     assert told["kept"].to_list() == [True, False, False]
     assert told["reason"].to_list() == [None, "no score", "no score"]
 
 
 def test_a_row_without_a_value_says_why_where_that_is_told():
     table = pl.DataFrame({"id": ["a", "b", "c"], "x": [1, None, None], "x_error": [None, "too long", None]})
-    assert ledger.has(table, column="x", told=True)["reason"].to_list() == [None, "too long", "no x"]
+    assert ledger.keep_with_value(table, column="x", told=True)["reason"].to_list() == [None, "too long", "no x"]
 
 
 def test_the_first_rows_stay_and_the_others_name_the_last_of_them():
-    told = ledger.first(pl.DataFrame({"id": ["a", "b", "c"]}), keep=2)
+    told = ledger.keep_first(pl.DataFrame({"id": ["a", "b", "c"]}), keep=2)
     assert told.rows() == [("a", True, None, None), ("b", True, None, None), ("c", False, "after the first 2", "b")]
-    assert ledger.first(pl.DataFrame({"id": ["a"]}), keep=5)["kept"].to_list() == [True]
+    assert ledger.keep_first(pl.DataFrame({"id": ["a"]}), keep=5)["kept"].to_list() == [True]

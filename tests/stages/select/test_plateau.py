@@ -11,7 +11,7 @@ def scored(*values: float | None) -> list[pl.DataFrame]:
 
 
 def reached(*rounds, **knobs) -> dict:
-    (line,) = plateau.reached(*rounds, score="rating", **knobs).to_dicts()
+    (line,) = plateau.check(*rounds, score="rating", **knobs).to_dicts()
     return line
 
 
@@ -37,10 +37,10 @@ def test_a_round_of_no_answers_is_no_better_so_that_a_plateau_stays_one():
 
 def test_rows_pass_until_a_plateau_is_reached():
     rows = pl.DataFrame({"id": ["a", "b"]})
-    assert plateau.unless(rows, pl.DataFrame({"id": ["plateau"], "stop": [False]})).equals(rows)
-    assert plateau.unless(rows, pl.DataFrame({"id": ["plateau"], "stop": [True]})).is_empty()
+    assert plateau.gate(rows, pl.DataFrame({"id": ["plateau"], "stop": [False]})).equals(rows)
+    assert plateau.gate(rows, pl.DataFrame({"id": ["plateau"], "stop": [True]})).is_empty()
 
 
 def test_a_patience_of_none_is_refused():
     with pytest.raises(RecipeError, match="patience 0"):
-        plateau.reached(scored(1.0), score="rating", patience=0)
+        plateau.check(scored(1.0), score="rating", patience=0)

@@ -237,8 +237,8 @@ def test_a_real_server_evolves_answers_and_prompts():
         engine.close()
     finally:
         served.stop()
-        for known in server_queue._lanes.values():  # a later test may be given the same port
+        for known in server_queue._queues.values():  # a later test may be given the same port
             server_queue.wait_for(known.close())
-        server_queue._lanes.clear()
+        server_queue._queues.clear()
     assert out["prompt"].to_list() == ["What is tea?", "What is tea? And by nine tomorrow.", None]
     assert [turn["role"] for turn in served.posted[0]["messages"]] == ["system", "user"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.core.replies import Failure
-from attar.engines.ask_rows import Answer
+from attar.engines.ask_rows import RowAnswer
 from attar.stages.synth.evolve_prompts import BREADTH, DEPTH, QUALITY, WAYS, check_evolution
 
 SEED = "Plan a garden for a family with two children and a dog."
@@ -15,7 +15,7 @@ GROWN = "Plan a garden for a family with two children and a dog, on a north slop
 
 
 def tried(reply, before=SEED, way="constraint"):
-    return check_evolution(Answer(reply, None), WAYS[way], [before])
+    return check_evolution(RowAnswer(reply, None), WAYS[way], [before])
 
 
 def test_each_way_says_its_own_change_and_nothing_is_left_to_fill_in():

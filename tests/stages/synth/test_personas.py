@@ -5,7 +5,7 @@ import pytest
 from servers_for_tests import Served, good, http
 
 from attar.core.errors import DataError, RecipeError
-from attar.engines.ask_rows import Answer
+from attar.engines.ask_rows import RowAnswer
 from attar.engines.base import Reply, Spec
 from attar.engines.fake import Fake
 from attar.engines.http import server_queue
@@ -123,7 +123,9 @@ def test_the_relation_is_drawn_by_the_parents_id():
     made = personas.from_persona(table, engine=Fake(Spec("fake", "m")))
     assert set(made["relation"]) == set(personas.RELATIONS)
     assert personas.from_persona(table[50:60], engine=Fake(Spec("fake", "m"))).equals(made[50:60])
-    assert personas.from_persona(table, engine=Fake(Spec("fake", "m")), seed=1)["relation"].to_list() != made["relation"].to_list()
+    assert (
+        personas.from_persona(table, engine=Fake(Spec("fake", "m")), seed=1)["relation"].to_list() != made["relation"].to_list()
+    )
 
 
 @pytest.mark.parametrize("stage", [personas.from_text, personas.from_persona])
@@ -154,7 +156,7 @@ def test_no_rows_are_no_rows(stage):
     ],
 )
 def test_labels_and_quotes_go_and_good_text_stays(reply, persona):
-    assert personas.persona_of(Answer(reply, None)) == (persona, None)
+    assert personas.persona_of(RowAnswer(reply, None)) == (persona, None)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_labels_and_quotes_go_and_good_text_stays(reply, persona):
     ],
 )
 def test_a_reply_without_one_persona_says_why(reply, reason):
-    text, error = personas.persona_of(Answer(reply, None))
+    text, error = personas.persona_of(RowAnswer(reply, None))
     assert (text, error) == (None, reason) if reason else text == "Here is one:"
 
 
@@ -188,9 +190,9 @@ def test_a_real_server_writes_personas():
         engine.close()
     finally:
         served.stop()
-        for known in server_queue._lanes.values():  # a later test may be given the same port
+        for known in server_queue._queues.values():  # a later test may be given the same port
             server_queue.wait_for(known.close())
-        server_queue._lanes.clear()
+        server_queue._queues.clear()
     assert out["persona"].to_list() == ["Somebody who minds clocks", None, "Somebody who minds rain"]
     sent = sorted(served.posted, key=lambda asked: asked["messages"][-1]["content"])
     assert [turn["role"] for turn in sent[0]["messages"]] == ["system", "user"]

@@ -8,7 +8,7 @@ from attar.core.table import COLUMNS
 from attar.engines.base import Spec
 from attar.engines.local.engine import POCKET
 from attar.pocket.speech import instruct, respond
-from attar.pocket.tasks import draw
+from attar.pocket.tasks import draw_task
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def talks():
         rng = Random(seed)
         rows = [
             [{"role": "user", "content": instruct(task, rng)}, {"role": "assistant", "content": respond(task)}]
-            for task in (draw(rng) for _ in range(count))
+            for task in (draw_task(rng) for _ in range(count))
         ]
         return pl.DataFrame(
             {

@@ -61,7 +61,7 @@ def stopped(killed, tmp_path):
 @pytest.fixture
 def gone_on(monkeypatch):
     """The checkpoints that trainings went on from."""
-    found, real = [], checkpoints.last
+    found, real = [], checkpoints.last_checkpoint
 
     def last(folder):
         found.append(real(folder))
@@ -88,9 +88,9 @@ def test_a_training_that_was_killed_goes_on_and_ends_in_the_same_weights(stopped
 @pytest.mark.parametrize("change", [{"rows": ROWS - 1}, {"lr": 1e-3}])
 def test_another_training_starts_from_the_beginning(change, stopped, talks):
     key = checkpoints.key_of(talks(change.get("rows", ROWS)), change)
-    assert checkpoints.last(stopped / "trainer").name == "checkpoint-20"
+    assert checkpoints.last_checkpoint(stopped / "trainer").name == "checkpoint-20"
     checkpoints.prepare(stopped / "trainer", key)
-    assert checkpoints.last(stopped / "trainer") is None
+    assert checkpoints.last_checkpoint(stopped / "trainer") is None
 
 
 def test_the_same_training_finds_its_checkpoints_and_a_change_of_a_single_letter_none(talks):
@@ -107,14 +107,14 @@ def test_a_checkpoint_with_any_file_cut_in_half_is_removed(name, stopped):
     shutil.rmtree(folder / "checkpoint-20")
     key = json.loads((folder / "key.json").read_text())
     checkpoints.prepare(folder, key)
-    assert checkpoints.last(folder) == at
+    assert checkpoints.last_checkpoint(folder) == at
     file = at / name
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     checkpoints.prepare(folder, key)
-    assert checkpoints.last(folder) is None
+    assert checkpoints.last_checkpoint(folder) is None
 
 
 def test_checkpoints_are_resumed_in_order_of_their_steps(tmp_path):
     for step in (2, 10, 9):
         (tmp_path / f"checkpoint-{step}").mkdir()
-    assert checkpoints.last(tmp_path).name == "checkpoint-10"
+    assert checkpoints.last_checkpoint(tmp_path).name == "checkpoint-10"

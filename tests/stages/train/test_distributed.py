@@ -55,7 +55,7 @@ def test_a_configuration_of_accelerate_is_passed_on(tmp_path, pairs, monkeypatch
     config = tmp_path / "fsdp.yaml"
     config.write_text("distributed_type: FSDP\n")
     told = tmp_path / "told.json"
-    real = distributed._accelerate
+    real = distributed._launch_command
 
     def record(*given):
         told.write_text(json.dumps(real(*given)))

@@ -181,5 +181,5 @@ def test_a_turn_after_the_last_answer_may_not_bear_loss():
 
 
 def test_the_rows_read_back_lie_over_the_whole_table():
-    assert loss_mask_check.spread(3) == [0, 1, 2]
-    assert loss_mask_check.spread(320) == list(range(0, 320, 10))
+    assert loss_mask_check.sample_indices(3) == [0, 1, 2]
+    assert loss_mask_check.sample_indices(320) == list(range(0, 320, 10))

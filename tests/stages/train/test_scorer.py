@@ -12,7 +12,7 @@ from attar.core.table import Table
 from attar.engines.base import Spec
 from attar.engines.local.engine import Local
 from attar.pocket.speech import instruct, respond
-from attar.pocket.tasks import draw, level
+from attar.pocket.tasks import draw_task, level
 from attar.stages.annotate import scorer as annotate
 from attar.stages.train import scorer
 
@@ -23,7 +23,7 @@ QUICK = {"lr": 4e-3, "batch": 16, "max_length": 256}
 def tasks(count, seed=0, held=False) -> Table:
     """Tasks of the pocket world with their true level as score."""
     rng = Random(seed)
-    drawn = [draw(rng, held=held) for _ in range(count)]
+    drawn = [draw_task(rng, held=held) for _ in range(count)]
     return pl.DataFrame(
         {
             "id": [f"{seed}-{i}" for i in range(count)],

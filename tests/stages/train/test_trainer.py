@@ -54,10 +54,10 @@ def test_a_batch_may_be_taken_in_portions(talks, tmp_path):
 
 def test_a_step_on_a_gpu_is_taken_in_as_few_portions_as_hold_the_most_tokens_at_once():
     def count_portions(batch, processes=1, max_length=2048, on_cpu=False):
-        settings = trainer.Settings(1, 1e-4, batch, None, max_length, 0, "linear", 0)
-        return trainer._portions(settings, processes, on_cpu)
+        settings = trainer.TrainingSettings(1, 1e-4, batch, None, max_length, 0, "linear", 0)
+        return trainer._accumulation_steps(settings, processes, on_cpu)
 
-    assert trainer._TOKENS_AT_ONCE == 16 * 2048
+    assert trainer._MICROBATCH_TOKENS == 16 * 2048
     assert [count_portions(batch) for batch in (1, 16, 17, 32, 36, 128)] == [1, 1, 17, 2, 3, 8]
     assert count_portions(128, processes=4) == 2
     assert count_portions(128, on_cpu=True) == 1
@@ -66,16 +66,16 @@ def test_a_step_on_a_gpu_is_taken_in_as_few_portions_as_hold_the_most_tokens_at_
 
 def test_only_rows_with_all_columns_and_no_empty_text_are_answered():
     rows = pl.DataFrame({"id": list("abcd"), "chosen": ["x", "", None, "x"], "rejected": ["y", "y", "y", None]})
-    assert trainer.answered(rows, "chosen", "rejected")["id"].to_list() == ["a"]
-    assert trainer.answered(rows, "rejected")["id"].to_list() == ["a", "b", "c"]
+    assert trainer.complete_rows(rows, "chosen", "rejected")["id"].to_list() == ["a"]
+    assert trainer.complete_rows(rows, "rejected")["id"].to_list() == ["a", "b", "c"]
     with pytest.raises(DataError, match="chosen, rejected is null or empty in each of 3 rows"):
-        trainer.answered(rows.tail(3), "chosen", "rejected")
+        trainer.complete_rows(rows.tail(3), "chosen", "rejected")
 
 
 def test_a_curve_keeps_only_points_with_a_loss_and_a_loss_that_is_no_number_is_an_error():
     history = [{"step": 1, "loss": 2, "learning_rate": 0.1}, {"step": 1, "eval_time": 3}, {"step": 2, "loss": 1.5}]
-    curve = trainer._curve(history, "sft")
+    curve = trainer._training_curve(history, "sft")
     assert curve.rows() == [("step-000001", 1, 2.0, 0.1), ("step-000002", 2, 1.5, None)]
-    assert trainer._curve(history, "dpo").columns == ["id", "step", "loss", "lr", "margin", "accuracy"]
+    assert trainer._training_curve(history, "dpo").columns == ["id", "step", "loss", "lr", "margin", "accuracy"]
     with pytest.raises(EngineError, match="no number from step 3 on: lower lr"):
-        trainer._curve([*history, {"step": 3, "loss": float("nan")}], "sft")
+        trainer._training_curve([*history, {"step": 3, "loss": float("nan")}], "sft")

@@ -54,7 +54,7 @@ _WRITERS = {
 }
 
 
-def told(ledger: Table, chars: pl.Series, steps: list[str]) -> dict[str, Any]:
+def summarise(ledger: Table, chars: pl.Series, steps: list[str]) -> dict[str, Any]:
     """What became of the rows, step by step, and how much text is left."""
     kept = ledger["kept"]
     dropped: dict[str, dict[str, Any]] = {}
@@ -85,7 +85,7 @@ def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) 
     refused: list[dict[str, str]] = []
     rows, more = index_parts(pool), index_parts(added) if added else None
     own, new = (set(pl.read_parquet_schema(table.paths[0])) if table else set() for table in (rows, more))
-    for table in _kept(rows, kept, more):
+    for table in _iter_kept(rows, kept, more):
         said = zip(table["id"], sink.write(table), strict=True)
         refused += [{"id": row, "reason": f"cannot be written as {to}: {reason}"} for row, reason in said if reason]
     sink.close()
@@ -100,7 +100,7 @@ def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) 
     }
 
 
-def _kept(rows: TableParts, kept: pl.Series, more: TableParts | None) -> Iterator[Table]:
+def _iter_kept(rows: TableParts, kept: pl.Series, more: TableParts | None) -> Iterator[Table]:
     """The rows that are kept, some at a time, with their further columns."""
     at = 0
     for first in range(0, rows.count, _AT_ONCE):

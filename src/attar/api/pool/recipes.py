@@ -12,7 +12,7 @@ from typing import Any
 from attar.core import scorer_prompts
 from attar.core.errors import RecipeError, did_you_mean
 from attar.engines.base import Spec
-from attar.engines.local.engine import where as where_model
+from attar.engines.local.engine import find_model_folder as where_model
 from attar.engines.registry import kind_of
 from attar.runtime.flow import Flow, Handle
 from attar.stages import pool
@@ -48,25 +48,25 @@ def selection(  # noqa: PLR0913 (all that can be said of a selection)
         raise RecipeError("a budget is a number of rows or a number of tokens, not both")
     if vectors is not None and embedder is not None:
         raise RecipeError(f"rows are compared by column {vectors!r} or by an embedder's vectors, not both")
-    picks = _Picks(flow, source, on, by, (rule, per, cost if tokens is not None else None))
+    picks = _Selection(flow, source, on, by, (rule, per, cost if tokens is not None else None))
     dedups = dedups or {}
     given = flow(pool.vectors, picks.rows, column=vectors, name="given") if vectors is not None else None
     if rule:
         picks.drop("where", where.holds, picks.rest(where.columns(rule)), rule=rule)
     if by and (count is not None or tokens is not None or diverse_at is not None):
-        picks.drop("by", ledger.has, picks.rest(), column=ledger.SCORE, called=by)
+        picks.drop("by", ledger.keep_with_value, picks.rest(), column=ledger.SCORE, called=by)
     if "exact" in dedups:
         picks.drop("exact", dedup.exact, picks.rest([on]), column=on, best=picks.order)
     if "near" in dedups:
         picks.drop("near", dedup.near, picks.rest([on]), column=on, best=picks.order, threshold=dedups["near"])
     if "semantic" in dedups or diverse_at is not None:
-        rows = _embedded(picks, embedder) if given is None else _comparable(picks, given, str(vectors))
-        _by_vectors(picks, rows, vectors or "embedding", dedups.get("semantic"), diverse_at, count if per is None else None)
-    _within(picks, count, tokens, cost, per, share)
+        rows = _embed(picks, embedder) if given is None else _usable_vectors(picks, given, str(vectors))
+        _drop_similar(picks, rows, vectors or "embedding", dedups.get("semantic"), diverse_at, count if per is None else None)
+    _apply_budget(picks, count, tokens, cost, per, share)
     return {"ledger": picks.ledger}
 
 
-class _Picks:
+class _Selection:
     """The ledger so far, and the tables that it is about."""
 
     def __init__(
@@ -76,9 +76,9 @@ class _Picks:
         self.order = ledger.SCORE if by else ledger.ORDER
         self.rows = flow(pool.read, **source, name="pool")
         self.texts = flow(pool.texts, self.rows, on=on, name="texts")
-        self.ledger = flow(ledger.opened, self.rows, name="read")
+        self.ledger = flow(ledger.open_ledger, self.rows, name="read")
         self.read = {name for rule in (by, *rules) if rule for name in where.columns(rule)} - {on, pool.CHARS}
-        self.facts = flow(pool.only, self.rows, columns=sorted(self.read), name="facts") if self.read else self.texts
+        self.facts = flow(pool.select_columns, self.rows, columns=sorted(self.read), name="facts") if self.read else self.texts
 
     def rest(self, columns: Sequence[str] = (), *, of: Handle | None = None) -> Handle:
         """The rows still kept, with these columns of its texts, of what the rules read, or of another table."""
@@ -86,35 +86,35 @@ class _Picks:
         tables: list[Handle] = [of] if of else []
         tables += [self.facts] if wanted & self.read or not (wanted or of) else []
         first, *more = [*tables, *([self.texts] if wanted & own else [])]
-        return self.flow(ledger.left, first, self.ledger, *more, columns=list(columns), by=self.by, name="left")
+        return self.flow(ledger.remaining_rows, first, self.ledger, *more, columns=list(columns), by=self.by, name="left")
 
     def drop(self, step: str, stage: Any, rows: Handle, **knobs: Any) -> Handle:
         """Let a stage judge the rows, and enter what it says."""
         judged = self.flow(stage, rows, **knobs, name=step)
-        self.ledger = self.flow(ledger.after, self.ledger, judged, step=step, name=f"after-{step}")
+        self.ledger = self.flow(ledger.update, self.ledger, judged, step=step, name=f"after-{step}")
         return judged
 
 
-def _embedded(picks: _Picks, embedder: Spec | None) -> Handle:
+def _embed(picks: _Selection, embedder: Spec | None) -> Handle:
     """The rows that are left and get a vector, by their letters or from a model."""
     if embedder is None:
         vectors = picks.flow(embed.letters, picks.texts, column=picks.on, name="letters")
         rows = picks.rest(["embedding", "embedding_error"], of=vectors)
     else:  # so that what is no text is not a failure of the model
-        picks.drop("text", ledger.has, picks.rest([picks.on]), column=picks.on)
+        picks.drop("text", ledger.keep_with_value, picks.rest([picks.on]), column=picks.on)
         rows = picks.flow(embed.vectors, picks.rest([picks.on]), engine=embedder, column=picks.on, name="embed")
-    judged = picks.drop("embed", ledger.has, rows, column="embedding", told=True)
+    judged = picks.drop("embed", ledger.keep_with_value, rows, column="embedding", told=True)
     return picks.flow(keep.rows, rows, judged, name="embedded")
 
 
-def _comparable(picks: _Picks, given: Handle, column: str) -> Handle:
+def _usable_vectors(picks: _Selection, given: Handle, column: str) -> Handle:
     """The rows that are left and have brought a vector."""
     rows = picks.rest([column], of=given)
-    return picks.flow(keep.rows, rows, picks.drop("vectors", pool.comparable, rows, column=column), name="comparable")
+    return picks.flow(keep.rows, rows, picks.drop("vectors", pool.keep_with_vectors, rows, column=column), name="comparable")
 
 
-def _by_vectors(
-    picks: _Picks, rows: Handle, column: str, semantic: float | None, diverse_at: float | None, count: int | None
+def _drop_similar(
+    picks: _Selection, rows: Handle, column: str, semantic: float | None, diverse_at: float | None, count: int | None
 ) -> None:
     """Drop what is alike by its vector."""
     if semantic is not None:
@@ -124,7 +124,9 @@ def _by_vectors(
         picks.drop("diverse", diverse.keep, rows, column=column, by=picks.order, threshold=diverse_at, keep=count)
 
 
-def _within(picks: _Picks, count: int | None, tokens: float | None, cost: str, per: str | None, share: rank.Share) -> None:
+def _apply_budget(
+    picks: _Selection, count: int | None, tokens: float | None, cost: str, per: str | None, share: rank.Share
+) -> None:
     """Keep the best that a budget has room for."""
     if count is None and tokens is None:
         if per:
@@ -138,14 +140,14 @@ def _within(picks: _Picks, count: int | None, tokens: float | None, cost: str, p
     elif picks.by or per:
         picks.drop("budget", rank.top, rows, by=by, keep=count, per=per, share=share)
     else:
-        picks.drop("budget", ledger.first, rows, keep=count)
+        picks.drop("budget", ledger.keep_first, rows, keep=count)
 
 
 def scoring(
     flow: Flow, *, source: Mapping[str, Any], trained: Mapping[str, str | None], **graders: Spec
 ) -> Mapping[str, Handle]:
     """The scores of a pool's rows, each by its grader: a judge with a rubric, or a scorer `trained` on a question."""
-    picks = _Picks(flow, source, "conversation")
+    picks = _Selection(flow, source, "conversation")
     rows = picks.rest(["messages", "prompt", "response"], of=picks.rows)
     for what, grader in graders.items():
         if what in trained:
@@ -154,28 +156,28 @@ def scoring(
             rows = flow(judge.score, rows, engine=grader, rubric=what, into=what, name=what)
     if {"complexity", "quality"} <= set(trained):
         rows = flow(scorer.evol, rows)
-    return {"ledger": picks.ledger, "columns": flow(ledger.added, rows)}
+    return {"ledger": picks.ledger, "columns": flow(ledger.added_columns, rows)}
 
 
 def embedding(
     flow: Flow, *, source: Mapping[str, Any], on: pool.On = "conversation", embedder: Spec | None = None
 ) -> Mapping[str, Handle]:
     """The vectors of a pool's rows."""
-    picks = _Picks(flow, source, on)
+    picks = _Selection(flow, source, on)
     if embedder is None:
         vectors = flow(embed.letters, picks.texts, column=on, name="letters")
         rows = picks.rest(["embedding", "embedding_error"], of=vectors)
     else:
         rows = flow(embed.vectors, picks.rest([on]), engine=embedder, column=on, name="embed")
-    return {"ledger": picks.ledger, "columns": flow(ledger.added, rows)}
+    return {"ledger": picks.ledger, "columns": flow(ledger.added_columns, rows)}
 
 
-def graders_of(
+def find_graders(
     what: Sequence[str], specs: Sequence[Spec], asked: Sequence[str]
 ) -> tuple[dict[str, Spec], dict[str, str | None]]:
     """The grader of each thing to score; and of those that are scorers the question, or None where their folder says it."""
-    graders = dict(zip(what, _each(what, specs, "models"), strict=True))
-    named = dict(zip(what, _each(what, asked, "questions"), strict=True)) if asked else {}
+    graders = dict(zip(what, _one_each(what, specs, "models"), strict=True))
+    named = dict(zip(what, _one_each(what, asked, "questions"), strict=True)) if asked else {}
     trained = {name: named.get(name) for name, spec in graders.items() if name in named or _is_scorer(spec)}
     for name in graders:
         if name not in trained and name not in RUBRICS:
@@ -186,7 +188,7 @@ def graders_of(
     return graders, trained
 
 
-def _each(what: Sequence[str], given: Sequence[Any], kind: str) -> list[Any]:
+def _one_each(what: Sequence[str], given: Sequence[Any], kind: str) -> list[Any]:
     """One for all, or one for each."""
     if len(given) not in (1, len(what)):
         raise RecipeError(f"{len(given)} {kind} for {len(what)} scores ({', '.join(what)}): give one for all, or one for each")
@@ -195,4 +197,4 @@ def _each(what: Sequence[str], given: Sequence[Any], kind: str) -> list[Any]:
 
 def _is_scorer(spec: Spec) -> bool:
     folder = where_model(spec.model) if kind_of(spec).trainable_as else None
-    return folder is not None and scorer_prompts.kept(folder) is not None
+    return folder is not None and scorer_prompts.read_question(folder) is not None

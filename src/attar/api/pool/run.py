@@ -20,16 +20,16 @@ from attar.engines.base import Spec
 from attar.engines.journaling import Journaled
 from attar.engines.meter import NO_LIMITS
 from attar.runtime.flow import Recipe, Step, trace
-from attar.runtime.home import Home, card, locked, write_json
+from attar.runtime.home import Home, lock_step, read_card, write_json
 from attar.runtime.progress import Live
 from attar.runtime.run_file import RunFile
-from attar.runtime.runner import Settings, Watch
+from attar.runtime.runner import Reporter, Settings
 from attar.stages import pool
 from attar.stages.select.where import columns as columns_of
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PoolCommand:
     """A recipe of `choose`, the pool that it is about, its engines and its other knobs."""
 
     recipe: Recipe
@@ -42,35 +42,35 @@ class Choice:
     max_failures: float = Settings().max_failures
 
 
-class Brief(Live):
+class PoolProgress(Live):
     """As it goes, but for the bookkeeping between one step and the next."""
 
     def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
         """Open the step's bar."""
-        if _told_of(step):
+        if _is_reported(step):
             super().begin(step, total, already, engine)
         else:
             self._total = None
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
         """Leave one line; of the pool only when it is read."""
-        if _told_of(step) and (fresh or step.marks.role != "pool"):
+        if _is_reported(step) and (fresh or step.marks.role != "pool"):
             super().end(step, card, fresh)
 
 
-def _told_of(step: Step) -> bool:
+def _is_reported(step: Step) -> bool:
     return step.marks.role not in ("bookkeeping", "kept")
 
 
-def carry_out(choice: Choice, home: Home, watch: Watch, target: output.Target) -> dict[str, Any]:
+def run_pool_command(choice: PoolCommand, home: Home, watch: Reporter, target: output.Target) -> dict[str, Any]:
     """Do it; what was kept, dropped and written, as plain data."""
     began = time.time()
     target.check(Path(choice.source).expanduser())
-    source = {**sources.pinned(choice.source), "form": choice.form}
+    source = {**sources.pin_source(choice.source), "form": choice.form}
     known = trace(choice.recipe, choice.engines, {"source": source, **choice.knobs})
     rows = next(step for step in known.steps if step.name == "pool")
-    _pour(rows, home, watch)
-    _spelt(choice, home.folder(rows))
+    _read_pool(rows, home, watch)
+    _check_columns(choice, home.folder(rows))
     stem = re.sub(r"[^\w.-]+", "-", Path(choice.source).stem)
     name = f"{choice.recipe.__name__}-{stem}-{fingerprint(source['source'])[:6]}"
     file = RunFile(
@@ -86,7 +86,7 @@ def carry_out(choice: Choice, home: Home, watch: Watch, target: output.Target) -
     record = start(file, home, watch)
     folders = {step["name"]: home.steps / step["folder"] for step in record["steps"]}
     ledger = read(Path(record["results"]["ledger"]), list(output.COLUMNS))
-    told = output.told(ledger, read(folders["texts"], [pool.CHARS])[pool.CHARS], list(folders))
+    told = output.summarise(ledger, read(folders["texts"], [pool.CHARS])[pool.CHARS], list(folders))
     if target.verdicts:
         output.write_verdicts(ledger, target.verdicts)
     if target.out:
@@ -95,18 +95,18 @@ def carry_out(choice: Choice, home: Home, watch: Watch, target: output.Target) -
     return {"source": choice.source, **told, "seconds": round(time.time() - began, 1)}
 
 
-def _pour(step: Step, home: Home, watch: Watch) -> None:
+def _read_pool(step: Step, home: Home, watch: Reporter) -> None:
     """Read the pool into its step's folder, a piece at a time: the flow would have to hold it all."""
     folder, began = home.folder(step), time.time()
-    with locked(folder, watch.say):
-        if card(folder):
+    with lock_step(folder, watch.say):
+        if read_card(folder):
             return
         for stale in parts(folder):
             stale.unlink()
         watch.begin(step, None, 0, None)
         count, failed, why = 0, 0, "it is empty"
         columns: dict[str, Any] = {}
-        for piece in pool.pieces(**step.knobs):
+        for piece in pool.read_parts(**step.knobs):
             write_part(piece, folder, count, count + len(piece))
             reasons = piece["messages_error"].drop_nulls()
             why = reasons[0] if len(reasons) and not failed else why
@@ -117,7 +117,7 @@ def _pour(step: Step, home: Home, watch: Watch) -> None:
             shutil.rmtree(folder)
             raise DataError(f"{step.knobs['source']}: no row could be read; the first reason: {why}")
         for path in parts(folder):
-            _widen(path, columns)
+            _add_missing_columns(path, columns)
         made = _card(step, count, time.time() - began)
         write_json(folder / "card.json", made)
         watch.end(step, made, fresh=True)
@@ -141,7 +141,7 @@ def _card(step: Step, rows: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def _widen(path: Path, columns: Mapping[str, Any]) -> None:
+def _add_missing_columns(path: Path, columns: Mapping[str, Any]) -> None:
     """A part as all parts have it: with the columns that came up only after it."""
     if list(pl.read_parquet_schema(path).items()) != list(columns.items()):
         table = pl.read_parquet(path)
@@ -150,7 +150,7 @@ def _widen(path: Path, columns: Mapping[str, Any]) -> None:
         write_part(table.with_columns(late).select(*columns), path.parent, int(start), int(stop))
 
 
-def _spelt(choice: Choice, folder: Path) -> None:
+def _check_columns(choice: PoolCommand, folder: Path) -> None:
     """Every expression reads columns that the pool has; told before anything is done."""
     known = [*pl.read_parquet_schema(parts(folder)[0]), choice.knobs.get("on", "conversation"), pool.CHARS]
     for option, rule in choice.rules.items():

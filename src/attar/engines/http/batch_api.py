@@ -21,23 +21,23 @@ from attar.chat.templates import Template
 from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request, Spec
 from attar.engines.http import failures, payloads
-from attar.engines.http.engine import Http, Options
-from attar.engines.http.failures import Mishap
+from attar.engines.http.engine import Http, HttpOptions
+from attar.engines.http.failures import FailedTry
 from attar.engines.http.server_queue import wait_for
-from attar.engines.options import checked
+from attar.engines.options import check_options
 
-OVER = ("completed", "expired", "cancelled", "failed")
-_MOST_BYTES = 190 * 2**20
+FINAL_STATUSES = ("completed", "expired", "cancelled", "failed")
+_MAX_BYTES = 190 * 2**20
 
 
-class BatchOptions(Options, total=False):
+class BatchOptions(HttpOptions, total=False):
     """What a run file may say of a batch engine."""
 
     poll: Annotated[float, Gt(0)]
     most: Annotated[int, Ge(1), Le(50_000)]
 
 
-class Refused(EngineError):  # noqa: N818 (said of a batch, to be sent anew)
+class BatchRefused(EngineError):  # noqa: N818 (said of a batch, to be sent anew)
     """A batch that the API would not take: nothing in it was run."""
 
 
@@ -53,11 +53,11 @@ class BatchRecord(Protocol):
         ...
 
 
-class Batch:
+class BatchEngine:
     """One model behind a batch API."""
 
     def __init__(self, spec: Spec) -> None:
-        options = checked(spec, BatchOptions)
+        options = check_options(spec, BatchOptions)
         self.spec, self._poll, self._most = spec, options.pop("poll", 30.0), options.pop("most", 50_000)
         self._http = Http(Spec("batch", spec.model, options, spec.identity))
         self.journal: BatchRecord | None = None
@@ -96,12 +96,12 @@ class Batch:
         """Texts, once their batches are done."""
         _ = self._http.server  # a wrong key, port or model shows before anything is sent
         asked = [(request, *wait_for(self._http.written(request))) for request in requests]
-        return self._through(asked, payloads.texts)
+        return self._through(asked, payloads.read_texts)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors, once their batches are done."""
         asked = [(request, "embeddings", {"input": [request.text], "encoding_format": "float"}) for request in requests]
-        return self._through(asked, payloads.vectors)
+        return self._through(asked, payloads.read_vectors)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Not by batch."""
@@ -132,7 +132,7 @@ class Batch:
         for batch, marks in batches.items():
             try:
                 found = self._await(batch, len(marks))
-            except Refused:
+            except BatchRefused:
                 self._forget(marks)
                 raise
             for mark in marks:
@@ -151,9 +151,11 @@ class Batch:
         """Make a batch, or find the one that was made of the same requests just before something broke."""
         sign = blake2b("".join(sorted(marks)).encode(), digest_size=16).hexdigest()
         with self._lock:
-            made = next((one for one in self.listed() if (one.get("metadata") or {}).get("attar") == sign and _live(one)), None)
+            made = next(
+                (one for one in self.listed() if (one.get("metadata") or {}).get("attar") == sign and _is_usable(one)), None
+            )
             if made is None:
-                file = self._talk("POST", "files", lambda: _form(lines))
+                file = self._talk("POST", "files", lambda: _upload_form(lines))
                 ask = {"input_file_id": file["id"], "endpoint": path, "completion_window": "24h", "metadata": {"attar": sign}}
                 made = self._talk("POST", "batches", lambda: json.dumps(ask).encode())
             if self.journal:
@@ -164,14 +166,14 @@ class Batch:
         """A batch's lines by their marks, once it is over."""
         self.waiting[batch] = count
         try:
-            while _status(told := self._talk("GET", f"batches/{batch}")) not in OVER:
+            while _status(told := self._talk("GET", f"batches/{batch}")) not in FINAL_STATUSES:
                 if self._closed.wait(self._poll):
                     raise EngineError(f"batch {batch} is still at work; the same command picks it up")
         finally:
             del self.waiting[batch]
         if _status(told) == "failed":
             data = (told.get("errors") or {}).get("data") or [{}]
-            raise Refused(f"batch {batch} was refused: {failures.message_of(json.dumps(data[0]).encode())}")
+            raise BatchRefused(f"batch {batch} was refused: {failures.error_message(json.dumps(data[0]).encode())}")
         files = [told[key] for key in ("output_file_id", "error_file_id") if told.get(key)]
         return {line["custom_id"]: line for file in files for line in _lines(self._fetch(file))}
 
@@ -181,16 +183,16 @@ class Batch:
         if response.get("status_code") == 200:
             try:
                 found = read(response.get("body"), [request])[0]
-            except Mishap as mishap:
+            except FailedTry as mishap:
                 found = mishap
             if isinstance(found, Reply):
                 return found
         elif response:
-            said = failures.message_of(json.dumps(response.get("body")).encode())
-            found = Mishap("refused", f"{response.get('status_code')}: {said}")
+            said = failures.error_message(json.dumps(response.get("body")).encode())
+            found = FailedTry("refused", f"{response.get('status_code')}: {said}")
         else:
-            said = failures.message_of(json.dumps((line or {}).get("error") or "no answer in the batch").encode())
-            found = Mishap("not run", said)
+            said = failures.error_message(json.dumps((line or {}).get("error") or "no answer in the batch").encode())
+            found = FailedTry("not run", said)
         self.errors[found.kind] += 1
         return Reply(request.index, error=found.reason)
 
@@ -220,14 +222,14 @@ class Batch:
                 if status == 200:
                     return body
                 found = wire.failure(status, (body, headers))
-            except Mishap as mishap:
+            except FailedTry as mishap:
                 found = mishap
             if not found.again or time.monotonic() > until:
                 raise EngineError(f"{wire.asked}: /{path}: {found.reason}")
             self._closed.wait(min(self._poll, 5.0))
 
 
-def _form(lines: str) -> aiohttp.FormData:
+def _upload_form(lines: str) -> aiohttp.FormData:
     """A file to upload."""
     form = aiohttp.FormData()
     form.add_field("purpose", "batch")
@@ -239,7 +241,7 @@ def _status(told: dict[str, Any]) -> str:
     return str(told.get("status")).lower()
 
 
-def _live(told: dict[str, Any]) -> bool:
+def _is_usable(told: dict[str, Any]) -> bool:
     return _status(told) not in ("failed", "cancelled", "cancelling", "expired")
 
 
@@ -255,7 +257,7 @@ def _chunks(marks: list[str], lines: dict[str, str], most: int) -> Iterator[list
     size, path = 0, ""
     for mark in marks:
         url, length = json.loads(lines[mark])["url"], len(lines[mark].encode("utf-8", "replace"))
-        if chunk and (url != path or len(chunk) == most or size + length > _MOST_BYTES):
+        if chunk and (url != path or len(chunk) == most or size + length > _MAX_BYTES):
             yield chunk
             chunk, size = [], 0
         path = url

@@ -12,33 +12,33 @@ from yarl import URL
 from attar.core.errors import EngineError
 from attar.engines.base import Spec
 from attar.engines.http import failures
-from attar.engines.http.concurrency import Cap
-from attar.engines.http.failures import Mishap
-from attar.engines.http.server_queue import Lane, lane
+from attar.engines.http.concurrency import RateLimit
+from attar.engines.http.failures import FailedTry
+from attar.engines.http.server_queue import ServerQueue, queue_for
 from attar.engines.options import title
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_BIGGEST = 64 * 2**20
+_MAX_REPLY_BYTES = 64 * 2**20
 
 
-class Wire:
+class ApiClient:
     """The way from one engine to its server: url, key, caps, time-out."""
 
     def __init__(self, spec: Spec, options: dict[str, Any]) -> None:
         self.spec, self.options = spec, options
-        self.url = _url(options["url"], title(spec))
+        self.url = _api_url(options["url"], title(spec))
         self.asked = f"{title(spec)} at {self.url}"
         self._urls: dict[str, URL] = {}
         self._timeout = aiohttp.ClientTimeout(total=options.get("timeout", 600.0), sock_connect=20)
-        self._requests, self._tokens = Cap(options.get("rpm")), Cap(options.get("tpm"))
+        self._requests, self._tokens = RateLimit(options.get("rpm")), RateLimit(options.get("tpm"))
         self._capped = "rpm" in options or "tpm" in options
 
     @cached_property
-    def lane(self) -> Lane:
+    def lane(self) -> ServerQueue:
         """The way to its server, shared with other engines on it."""
-        found = lane(self.url, self.options.get("ca"))
+        found = queue_for(self.url, self.options.get("ca"))
         if most := self.options.get("concurrency"):
-            found.pace.most, found.pace.limit = most, min(most, max(found.pace.limit, 32))
+            found.concurrency.most, found.concurrency.limit = most, min(most, max(found.concurrency.limit, 32))
         return found
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -49,9 +49,9 @@ class Wire:
         status, found = await self.call("POST", path, data)
         if status != 200:
             raise self.failure(status, found)
-        if spent := failures.spent_limit(found[1]):
+        if spent := failures.limit_reset(found[1]):
             self.lane.hush(min(60.0, spent))  # the next call would be refused
-        return _json(found[0])
+        return _parse_json(found[0])
 
     def sent(self, body: dict[str, Any]) -> dict[str, Any]:
         """A body as it is sent: with the model, and what the run file adds and leaves out."""
@@ -64,7 +64,7 @@ class Wire:
         """A path from the root, once, for a first look."""
         try:
             status, (data, headers) = await self.call("GET", path)
-        except Mishap as mishap:
+        except FailedTry as mishap:
             raise EngineError(f"{self.asked}: {mishap.reason}; is the server running, and is that its url?") from mishap
         if status in (401, 403) or 300 <= status < 400:
             raise self.failure(status, (data, headers))
@@ -73,11 +73,11 @@ class Wire:
         except ValueError:
             return status, None
 
-    def failure(self, status: int, found: tuple[bytes, Any]) -> Mishap:
+    def failure(self, status: int, found: tuple[bytes, Any]) -> FailedTry:
         """What a status that is not 200 means."""
         body, headers = found
         shown = {name: value.replace(self._key, "***") if self._key else value for name, value in headers.items()}
-        return failures.of_status(status, CIMultiDict(shown), body, self.asked)
+        return failures.from_status(status, CIMultiDict(shown), body, self.asked)
 
     async def call(self, method: str, path: str, data: bytes | aiohttp.FormData | None = None) -> tuple[int, tuple[bytes, Any]]:
         """One request: its status, and its body and headers."""
@@ -88,13 +88,13 @@ class Wire:
             async with self.lane.session.request(
                 method, self._urls[path], data=data, headers=headers, timeout=self._timeout, allow_redirects=False
             ) as response:
-                found = await _read(response)
+                found = await _read_body(response)
                 self.lane.hear()
                 if key := self._key:  # no error is to repeat it, whatever the server says
                     found = found.replace(key.encode(), b"***")
                 return response.status, (found, response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise failures.of_exception(error, self.asked) from error
+            raise failures.from_exception(error, self.asked) from error
 
     @cached_property
     def _root(self) -> URL:
@@ -119,7 +119,7 @@ class Wire:
         return {"Content-Type": "application/json", **self._key_header}
 
 
-def _url(text: str, title: str) -> URL:
+def _api_url(text: str, title: str) -> URL:
     """The url of the API; one that ends at the server is meant with /v1."""
     try:
         url = URL(text)
@@ -134,22 +134,22 @@ def _url(text: str, title: str) -> URL:
     return url / "v1" if url.path in ("", "/") else url.with_path(url.path.rstrip("/"))
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     """The body, but never more than fits."""
     parts, size = [], response.content_length or 0
-    if 0 < size <= _BIGGEST:
+    if 0 < size <= _MAX_REPLY_BYTES:
         return await response.read()
-    while size <= _BIGGEST and (part := await response.content.readany()):
+    while size <= _MAX_REPLY_BYTES and (part := await response.content.readany()):
         size += len(part)
         parts.append(part)
-    if size > _BIGGEST:
+    if size > _MAX_REPLY_BYTES:
         response.close()
-        raise Mishap("huge body", f"a reply of more than {_BIGGEST // 2**20} MB")
+        raise FailedTry("huge body", f"a reply of more than {_MAX_REPLY_BYTES // 2**20} MB")
     return b"".join(parts)
 
 
-def _json(data: bytes) -> Any:
+def _parse_json(data: bytes) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise Mishap("malformed reply", f"the reply is not JSON: {data[:80].decode(errors='replace')!r}") from error
+        raise FailedTry("malformed reply", f"the reply is not JSON: {data[:80].decode(errors='replace')!r}") from error

@@ -20,19 +20,19 @@ from attar.chat.templates import Template
 from attar.core.fingerprint import fingerprint
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.http import payloads
-from attar.engines.http.client import Wire
-from attar.engines.http.failures import Mishap
-from attar.engines.http.server_info import Server, look
+from attar.engines.http.client import ApiClient
+from attar.engines.http.failures import FailedTry
+from attar.engines.http.server_info import ServerInfo, inspect_server
 from attar.engines.http.server_queue import wait_for
-from attar.engines.http.stream import Ask, Stream, Try
-from attar.engines.http.tokenizer import Tokens
-from attar.engines.options import checked
+from attar.engines.http.stream import Attempt, CallRequests, Stream
+from attar.engines.http.tokenizer import ServerTokenizer
+from attar.engines.options import check_options
 
-_SEVERAL = 32
+_TEXTS_PER_CALL = 32
 """Texts in one call, for embeddings and rewards."""
 
 
-class Common(TypedDict, total=False):
+class CommonOptions(TypedDict, total=False):
     """What may be said of any engine that is spoken to over HTTP."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
@@ -54,7 +54,7 @@ class Common(TypedDict, total=False):
     price: dict[Literal["input", "output", "hour"], Annotated[float, Ge(0)]]
 
 
-class Options(Common, total=False):
+class HttpOptions(CommonOptions, total=False):
     """What a run file may say of an HTTP engine beside its model."""
 
     url: Required[str]
@@ -68,9 +68,9 @@ class Http:
     """Whether no more requests are to be taken than can be sent at once, since a limit counts what was taken."""
 
     def __init__(self, spec: Spec) -> None:
-        self.options = checked(spec, Options)
+        self.options = check_options(spec, HttpOptions)
         self.spec, self.errors = spec, Counter[str]()
-        self.wire = Wire(spec, self.options)
+        self.wire = ApiClient(spec, self.options)
         self._looking, self._server = threading.Lock(), None
         self._streams: set[Stream] = set()
 
@@ -91,20 +91,20 @@ class Http:
         return self.wire.lane.in_flight
 
     @property
-    def server(self) -> Server:
+    def server(self) -> ServerInfo:
         """What its server is, asked once."""
         if self._server is not None:
             return self._server
         with self._looking:
             if self._server is None:
                 host = self.wire.url.host or ""
-                self._server = wait_for(look(self.wire.get, self.spec.model, host, self.wire.asked))
+                self._server = wait_for(inspect_server(self.wire.get, self.spec.model, host, self.wire.asked))
             return self._server
 
     @cached_property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> ServerTokenizer:
         """Its tokenizer and template: a local one, or the server's."""
-        return Tokens(self.spec, lambda: self.server, self.wire.post, self.options.get("tokenizer"))
+        return ServerTokenizer(self.spec, lambda: self.server, self.wire.post, self.options.get("tokenizer"))
 
     @property
     def template(self) -> Template:
@@ -119,7 +119,7 @@ class Http:
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, as they come."""
         several = self.options.get("n", 1) if self.server.dialect != "ollama" else 1
-        return self._stream(self._generate, _alike(requests, several))
+        return self._stream(self._generate, _group_equal(requests, several))
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Log-probabilities of labels, from those of the answer's first token where one tells them apart."""
@@ -127,13 +127,13 @@ class Http:
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors."""
-        return self._stream(_apart(self._embed), _several(requests))
+        return self._stream(_retry_singly(self._embed), _batch_requests(requests))
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Rewards, from a server that serves a reward model."""
-        return self._stream(_apart(self._reward), _several(requests))
+        return self._stream(_retry_singly(self._reward), _batch_requests(requests))
 
-    def _stream(self, attempt: Try, asks: Iterable[Ask]) -> Iterator[Reply]:
+    def _stream(self, attempt: Attempt, asks: Iterable[CallRequests]) -> Iterator[Reply]:
         _ = self.server  # a wrong key, port or model shows before anything is asked
         options = self.options
         stream = Stream(self.wire.lane, attempt, options.get("tries", 6), options.get("patience", 600.0), self.errors)
@@ -144,24 +144,24 @@ class Http:
         finally:
             self._streams.discard(stream)
 
-    async def _generate(self, ask: Ask) -> list[Reply | Mishap]:
+    async def _generate(self, ask: CallRequests) -> list[Reply | FailedTry]:
         path, body = await self.written(ask[0])
         if len(ask) > 1:
             body["n"] = len(ask)
         found = await self.wire.post(path, body)
-        return payloads.of_ollama(found, ask) if path.startswith("/") else payloads.texts(found, ask)
+        return payloads.read_ollama(found, ask) if path.startswith("/") else payloads.read_texts(found, ask)
 
     async def written(self, request: Request) -> tuple[str, dict[str, Any]]:
         """Where a text is asked for, and how."""
         sampling, dialect = request.sampling or Sampling(), self.server.dialect
         if (most := self.server.context) and sampling.max_tokens > most:  # vLLM refuses what it could never write
             sampling = replace(sampling, max_tokens=most)
-        body = payloads.sampled(sampling, request.seed, dialect)
+        body = payloads.sampling_body(sampling, request.seed, dialect)
         if request.text is None:
             body["messages"] = list(map(dict, request.messages))
             return "chat/completions", body
         if dialect == "ollama":
-            return "/api/generate", payloads.for_ollama(request.text, sampling, request.seed)
+            return "/api/generate", payloads.ollama_body(request.text, sampling, request.seed)
         body["prompt"] = await self.tokens.raw(request.text)
         if dialect == "llamacpp" and sampling.schema:
             body["json_schema"] = body.pop("response_format")["json_schema"]["schema"]
@@ -169,46 +169,46 @@ class Http:
             body["stop_token_ids"] = ends
         return "completions", body
 
-    async def _weigh(self, ask: Ask) -> list[Reply | Mishap]:
+    async def _weigh(self, ask: CallRequests) -> list[Reply | FailedTry]:
         from attar.engines.http.label_logprobs import weigh
 
         return [await weigh(ask[0], self.wire.post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
 
-    async def _embed(self, ask: Ask) -> list[Reply | Mishap]:
+    async def _embed(self, ask: CallRequests) -> list[Reply | FailedTry]:
         inputs = [await self._text(request) for request in ask]
-        return payloads.vectors(await self.wire.post("embeddings", {"input": inputs, "encoding_format": "float"}), ask)
+        return payloads.read_vectors(await self.wire.post("embeddings", {"input": inputs, "encoding_format": "float"}), ask)
 
-    async def _reward(self, ask: Ask) -> list[Reply | Mishap]:
-        body = payloads.for_rewards([await self._text(request) for request in ask], self.server.dialect)
-        return payloads.rewards(await self.wire.post(f"/{self.options.get('rewards', 'classify')}", body), ask)
+    async def _reward(self, ask: CallRequests) -> list[Reply | FailedTry]:
+        body = payloads.rewards_body([await self._text(request) for request in ask], self.server.dialect)
+        return payloads.read_rewards(await self.wire.post(f"/{self.options.get('rewards', 'classify')}", body), ask)
 
     async def _text(self, request: Request) -> str:
         return request.text if request.text is not None else await self.tokens.render(request.messages)
 
 
-def _apart(attempt: Try) -> Try:
+def _retry_singly(attempt: Attempt) -> Attempt:
     """A call of several that is refused is made again one by one, so that each fails for itself alone."""
 
-    async def go(ask: Ask) -> list[Reply | Mishap]:
+    async def go(ask: CallRequests) -> list[Reply | FailedTry]:
         try:
             return await attempt(ask)
-        except Mishap as mishap:
+        except FailedTry as mishap:
             if mishap.again or len(ask) == 1:
                 raise
-        found: list[Reply | Mishap] = []
+        found: list[Reply | FailedTry] = []
         for request in ask:  # in turn: together they hold one place
             try:
                 found += await attempt([request])
-            except Mishap as mishap:
+            except FailedTry as mishap:
                 found.append(mishap)
         return found
 
     return go
 
 
-def _alike(requests: Iterable[Request], most: int) -> Iterator[Ask]:
+def _group_equal(requests: Iterable[Request], most: int) -> Iterator[CallRequests]:
     """Requests one by one; with `most` above 1, neighbours that differ in their seed only go together."""
-    ask: Ask = []
+    ask: CallRequests = []
     for request in requests:
         drawn = request.sampling is not None and request.sampling.temperature > 0
         if ask and (len(ask) == most or not drawn or not _same(ask[0], request)):
@@ -223,11 +223,11 @@ def _same(one: Request, other: Request) -> bool:
     return one.text == other.text and one.messages == other.messages and one.sampling == other.sampling
 
 
-def _several(requests: Iterable[Request]) -> Iterator[Ask]:
-    ask: Ask = []
+def _batch_requests(requests: Iterable[Request]) -> Iterator[CallRequests]:
+    ask: CallRequests = []
     for request in requests:
         ask.append(request)
-        if len(ask) == _SEVERAL:
+        if len(ask) == _TEXTS_PER_CALL:
             yield ask
             ask = []
     if ask:

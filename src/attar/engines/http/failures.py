@@ -19,22 +19,22 @@ import aiohttp
 from attar.core.errors import EngineError
 from attar.core.replies import replace_surrogates
 
-_LATER = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
-_CROWDED = {429, 503, 529}
-_EMPTY_PURSE = (
+_RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
+_OVERLOAD = {429, 503, 529}
+_NO_CREDIT = (
     "insufficient_quota",
     "billing_hard_limit",
     "credit_balance_exhausted",
     "spend_limit_exceeded",
     "organization_usage_limit_exceeded",
 )
-_KEPT = [(f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}") for what in ("requests", "tokens")]
+_LIMIT_HEADERS = [(f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}") for what in ("requests", "tokens")]
 """The limits that a server tells with each reply: what is left, and when all is there again."""
 _UNITS = {"us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(eq=False)
-class Mishap(Exception):  # noqa: N818 (an outcome, told of far from where it is raised)
+class FailedTry(Exception):  # noqa: N818 (an outcome, told of far from where it is raised)
     """One failed try: its kind for the tally, its reason for the row, and whether another try may help."""
 
     kind: str
@@ -51,10 +51,10 @@ class Mishap(Exception):  # noqa: N818 (an outcome, told of far from where it is
         return self.reason
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> Mishap:
+def from_status(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> FailedTry:
     """What a status that is not 200 means; raises where it would be the same for every row."""
-    said = message_of(body)
-    if status == 402 or (status == 429 and any(sign in body.decode(errors="replace").lower() for sign in _EMPTY_PURSE)):
+    said = error_message(body)
+    if status == 402 or (status == 429 and any(sign in body.decode(errors="replace").lower() for sign in _NO_CREDIT)):
         raise EngineError(f"{asked}: the account has no money left ({status}: {said})")
     if status in (401, 403):
         raise EngineError(f"{asked}: the server does not let this key do that ({status}: {said})")
@@ -62,13 +62,13 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, asked: str) 
         raise EngineError(f"{asked}: the server has no such model or endpoint ({status}: {said})")
     if 300 <= status < 400:
         raise EngineError(f"{asked}: the server redirects to {headers.get('Location', 'nowhere')}; use that url")
-    if status in _LATER:
-        kind = "rate limit" if status == 429 else "overload" if status in _CROWDED else "server error"
-        return Mishap(kind, f"{status}: {said}", crowded=status in _CROWDED, after=wait_of(headers))
-    return Mishap("refused", f"{status}: {said}", again=False)
+    if status in _RETRIED:
+        kind = "rate limit" if status == 429 else "overload" if status in _OVERLOAD else "server error"
+        return FailedTry(kind, f"{status}: {said}", crowded=status in _OVERLOAD, after=retry_after(headers))
+    return FailedTry("refused", f"{status}: {said}", again=False)
 
 
-def of_exception(error: Exception, asked: str) -> Mishap:
+def from_exception(error: Exception, asked: str) -> FailedTry:
     """What a broken connection means; raises where no later try can mend it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         inner = error.certificate_error
@@ -77,18 +77,18 @@ def of_exception(error: Exception, asked: str) -> Mishap:
     if isinstance(error, aiohttp.ClientSSLError):
         raise EngineError(f"{asked}: no secure connection ({error.os_error.strerror or error}); is it http, not https?")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Mishap("unreachable", f"the name {error.host} cannot be resolved", lost=True)
+        return FailedTry("unreachable", f"the name {error.host} cannot be resolved", lost=True)
     if isinstance(error, aiohttp.ClientConnectorError):
         why = os.strerror(error.os_error.errno) if error.os_error.errno else "no connection"
-        return Mishap("unreachable", f"nothing answers on {error.host}:{error.port} ({why.lower()})", lost=True)
+        return FailedTry("unreachable", f"nothing answers on {error.host}:{error.port} ({why.lower()})", lost=True)
     if isinstance(error, asyncio.TimeoutError):
-        return Mishap("time-out", "no whole reply in time", crowded=True)
+        return FailedTry("time-out", "no whole reply in time", crowded=True)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return Mishap("cut-off body", "the reply's body broke off")
-    return Mishap("connection lost", f"the connection was lost ({type(error).__name__})")
+        return FailedTry("cut-off body", "the reply's body broke off")
+    return FailedTry("connection lost", f"the connection was lost ({type(error).__name__})")
 
 
-def message_of(body: bytes) -> str:
+def error_message(body: bytes) -> str:
     """The words of an error body, whatever its form, at most a line."""
     text = body[:4000].decode(errors="replace")
     try:
@@ -103,22 +103,22 @@ def message_of(body: bytes) -> str:
     return replace_surrogates(" ".join(value.split())[:300]) or "no reason given"
 
 
-def wait_of(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """How long the server asks to be left alone: Retry-After, or a limit of its own that is used up."""
-    if (after := seconds(headers.get("retry-after-ms", ""), unit="ms")) is not None:
+    if (after := parse_seconds(headers.get("retry-after-ms", ""), unit="ms")) is not None:
         return after
-    if (after := seconds(headers.get("Retry-After", ""))) is not None:
+    if (after := parse_seconds(headers.get("Retry-After", ""))) is not None:
         return after
-    return spent_limit(headers)
+    return limit_reset(headers)
 
 
-def spent_limit(headers: Mapping[str, str]) -> float | None:
+def limit_reset(headers: Mapping[str, str]) -> float | None:
     """How long until a limit that the server keeps, and that is used up, is there again."""
-    waits = [seconds(headers.get(reset, "")) for left, reset in _KEPT if headers.get(left) == "0"]
+    waits = [parse_seconds(headers.get(reset, "")) for left, reset in _LIMIT_HEADERS if headers.get(left) == "0"]
     return max((wait for wait in waits if wait is not None), default=None) if waits else None
 
 
-def seconds(text: str, unit: str = "s") -> float | None:
+def parse_seconds(text: str, unit: str = "s") -> float | None:
     """`20`, `1.5s`, `6m0s`, `120ms` or a date of HTTP's as seconds; None for anything else."""
     if text.endswith("GMT"):
         try:
@@ -132,7 +132,7 @@ def seconds(text: str, unit: str = "s") -> float | None:
     return sum(float(number) * _UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)(us|ms|s|m|h|d)", text))
 
 
-def pause(attempt: int, mishap: Mishap, dice: Random) -> float:
+def retry_delay(attempt: int, mishap: FailedTry, dice: Random) -> float:
     """Seconds before the next try: anything up to twice as long as before, but never sooner than the server asks."""
     first, most = (0.5, 60.0) if mishap.crowded else (0.1, 10.0)
     return (mishap.after or 0.0) + dice.uniform(0, min(most, first * 2**attempt))

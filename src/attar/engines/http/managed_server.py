@@ -29,12 +29,12 @@ from attar.core.errors import EngineError
 from attar.core.fingerprint import fingerprint, folder_fingerprint
 from attar.engines.base import Reply, Request, Spec
 from attar.engines.http import engine as wired
-from attar.engines.local.engine import where
-from attar.engines.options import checked, title
+from attar.engines.local.engine import find_model_folder
+from attar.engines.options import check_options, title
 
 _log = logging.getLogger(__name__)
 
-WARDEN = Path(__file__).with_name("watchdog.py")
+WATCHDOG = Path(__file__).with_name("watchdog.py")
 _START = {
     "vllm": (["vllm", "serve"], "--model", ["--served-model-name"]),
     "sglang": ([sys.executable, "-m", "sglang.launch_server"], "--model-path", ["--served-model-name"]),
@@ -43,7 +43,7 @@ _START = {
 """How each is started, how it is told its model, and how the name to serve it under."""
 
 
-class Options(wired.Common, total=False):
+class ServerOptions(wired.CommonOptions, total=False):
     """What a run file may say of a server to start."""
 
     server: dict[str, bool | int | float | str | list[str]]
@@ -55,14 +55,14 @@ class Options(wired.Common, total=False):
     accelerate: str
 
 
-class Served:
+class ManagedServer:
     """One model on a server of its own."""
 
     careful = False
 
     def __init__(self, spec: Spec) -> None:
-        self.options = checked(spec, Options)
-        self.spec, self.folder = spec, None if spec.model.endswith(".gguf") else where(spec.model)
+        self.options = check_options(spec, ServerOptions)
+        self.spec, self.folder = spec, None if spec.model.endswith(".gguf") else find_model_folder(spec.model)
         self._starting, self._child, self._http = threading.Lock(), None, None
 
     def identity(self) -> str:
@@ -134,7 +134,7 @@ class Served:
         command = self._command(port, name)
         _log.debug("starting a server: %s (its log: %s)", " ".join(command), log.name)
         self._child = subprocess.Popen(
-            [sys.executable, str(WARDEN), *command],
+            [sys.executable, str(WATCHDOG), *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -144,7 +144,7 @@ class Served:
         log.close()
         self._log = Path(log.name)
         self._wait(port, command)
-        options = {key: value for key, value in self.options.items() if key in wired.Common.__annotations__}
+        options = {key: value for key, value in self.options.items() if key in wired.CommonOptions.__annotations__}
         if self.folder:
             options.setdefault("tokenizer", str(self.folder))
         options["url"] = f"http://127.0.0.1:{port}/v1"
@@ -170,14 +170,14 @@ class Served:
             if _healthy(port):
                 return
             if time.monotonic() > until:
-                said = _tail(self._log)
+                said = _last_lines(self._log)
                 self.close()
                 raise EngineError(f"{title(self.spec)}: the server was not ready in time; it said last: {said}")
             time.sleep(0.2)
         code, self._child = self._child.returncode, None
         raise EngineError(
             f"{title(self.spec)}: the server ended by itself (code {code}); its log is {self._log}. It ran {' '.join(command)} "
-            f"and said last: {_tail(self._log)}"
+            f"and said last: {_last_lines(self._log)}"
         )
 
 
@@ -206,6 +206,6 @@ def _healthy(port: int) -> bool:
         talk.close()
 
 
-def _tail(log: Path, lines: int = 8) -> str:
+def _last_lines(log: Path, lines: int = 8) -> str:
     said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return " | ".join(said[-lines:])[-1200:] or "nothing"

@@ -12,21 +12,32 @@ import numpy as np
 
 from attar.core.replies import replace_surrogates
 from attar.engines.base import Reply, Request, Sampling
-from attar.engines.http.failures import Mishap
+from attar.engines.http.failures import FailedTry
 
-PLAIN = {
+NEUTRAL_SAMPLING = {
     "vllm": {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
     "sglang": {"top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
     "llamacpp": {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
 }
 """What turns off the sampling that servers add by themselves, so that a temperature means the same everywhere."""
-_ENDED = {"stop": "stop", "eos": "stop", "eos_token": "stop", "end_turn": "stop", "stop_sequence": "stop", "length": "length"}
+_FINISH_REASONS = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+}
 
 
-def sampled(sampling: Sampling, seed: int, dialect: str) -> dict[str, Any]:
+def sampling_body(sampling: Sampling, seed: int, dialect: str) -> dict[str, Any]:
     """How a text is to be drawn."""
     longest = "max_completion_tokens" if dialect == "openai" else "max_tokens"
-    body: dict[str, Any] = {"temperature": sampling.temperature, longest: sampling.max_tokens, **PLAIN.get(dialect, {})}
+    body: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        longest: sampling.max_tokens,
+        **NEUTRAL_SAMPLING.get(dialect, {}),
+    }
     if sampling.temperature > 0:
         body["seed"] = seed % (2**62 if dialect == "vllm" else 2**31)  # others take 32 bits
     if sampling.top_p < 1 or "top_p" in body:
@@ -39,50 +50,60 @@ def sampled(sampling: Sampling, seed: int, dialect: str) -> dict[str, Any]:
     return body
 
 
-def for_ollama(text: str, sampling: Sampling, seed: int) -> dict[str, Any]:
+def ollama_body(text: str, sampling: Sampling, seed: int) -> dict[str, Any]:
     """A raw prompt for Ollama's own `/api/generate`: its `/v1/completions` would put the model's template around it."""
     drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}
     options = {**drawn, "seed": seed % 2**31, "num_predict": sampling.max_tokens, "stop": list(sampling.stop)}
     return {"prompt": text, "raw": True, "stream": False, "options": options}
 
 
-def of_ollama(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
+def read_ollama(body: Any, ask: list[Request]) -> list[Reply | FailedTry]:
     """The text of a reply of Ollama's own kind."""
-    ended = _ENDED.get(str(body.get("done_reason"))) if isinstance(body, dict) else None
+    ended = _FINISH_REASONS.get(str(body.get("done_reason"))) if isinstance(body, dict) else None
     if ended is None or not isinstance(body.get("response"), str):
-        return [Mishap("malformed reply", "the reply has no text or no reason for its end")]
-    counts: dict[str, Any] = {"tokens_in": _whole(body.get("prompt_eval_count")), "tokens_out": _whole(body.get("eval_count"))}
+        return [FailedTry("malformed reply", "the reply has no text or no reason for its end")]
+    counts: dict[str, Any] = {
+        "tokens_in": _to_count(body.get("prompt_eval_count")),
+        "tokens_out": _to_count(body.get("eval_count")),
+    }
     return [Reply(ask[0].index, replace_surrogates(body["response"]), ended, **counts)]
 
 
-def texts(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
+def read_texts(body: Any, ask: list[Request]) -> list[Reply | FailedTry]:
     """The texts of a completion, chat or raw, each for its request."""
-    choices = _listed(body, "choices", len(ask))
+    choices = _items_by_index(body, "choices", len(ask))
     usage = usage_of(body)
-    spent = _whole(usage.get("completion_tokens"))
-    out: list[Reply | Mishap] = []
+    spent = _to_count(usage.get("completion_tokens"))
+    out: list[Reply | FailedTry] = []
     for place, (request, choice) in enumerate(zip(ask, choices, strict=True)):
         if choice is None:
-            out.append(Mishap("wrong count", f"{sum(c is not None for c in choices)} answers where {len(ask)} were asked for"))
+            out.append(
+                FailedTry("wrong count", f"{sum(c is not None for c in choices)} answers where {len(ask)} were asked for")
+            )
             continue
-        share = _share(spent, place, len(ask))
-        tokens_in = _whole(usage.get("prompt_tokens")) if place == 0 else 0
+        share = _even_share(spent, place, len(ask))
+        tokens_in = _to_count(usage.get("prompt_tokens")) if place == 0 else 0
         out.append(_text(choice, request.index, tokens_in, share))
     return out
 
 
-def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -> Reply | Mishap:
+def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -> Reply | FailedTry:
     message = choice.get("message", choice)
     if not isinstance(message, dict):
-        return Mishap("malformed reply", "the answer has no message")
+        return FailedTry("malformed reply", "the answer has no message")
     reason = choice.get("finish_reason")
-    ended = _ENDED.get(reason) if isinstance(reason, str) else None
+    ended = _FINISH_REASONS.get(reason) if isinstance(reason, str) else None
     if refusal := message.get("refusal"):
-        return Reply(index, error=f"the model refused: {replace_surrogates(str(refusal))[:200]}", tokens_in=tokens_in, tokens_out=tokens_out)
+        return Reply(
+            index,
+            error=f"the model refused: {replace_surrogates(str(refusal))[:200]}",
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+        )
     if reason in ("content_filter", "tool_calls"):
         return Reply(index, error=f"ended by {reason}", tokens_in=tokens_in, tokens_out=tokens_out)
     if ended is None:
-        return Mishap("malformed reply", f"the answer ended by {reason!r}")
+        return FailedTry("malformed reply", f"the answer ended by {reason!r}")
     text = message.get("content" if "message" in choice else "text")
     if isinstance(text, list):
         text = "".join(part["text"] for part in text if isinstance(part, dict) and isinstance(part.get("text"), str))
@@ -90,46 +111,46 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
     if text is None and (thought or ended == "length"):
         text = ""
     if not isinstance(text, str):
-        return Mishap("malformed reply", "the answer has no text")
+        return FailedTry("malformed reply", "the answer has no text")
     if "message" in choice and text.lstrip().startswith("<think>"):
-        thought, text = _unthink(text)
+        thought, text = _split_reasoning(text)
     thought = replace_surrogates(thought) if isinstance(thought, str) else None
     return Reply(index, replace_surrogates(text), ended, thought, tokens_in=tokens_in, tokens_out=tokens_out)
 
 
-def _unthink(text: str) -> tuple[str, str]:
+def _split_reasoning(text: str) -> tuple[str, str]:
     """A server without a parser for reasoning leaves it in the text."""
     thought, closed, rest = text.lstrip().removeprefix("<think>").partition("</think>")
     return thought.strip(), rest.lstrip() if closed else ""
 
 
-def vectors(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
+def read_vectors(body: Any, ask: list[Request]) -> list[Reply | FailedTry]:
     """Embeddings, made one long."""
-    found = _listed(body, "data", len(ask))
-    spent, count = _whole(usage_of(body).get("prompt_tokens")), len(ask)
-    return [_vector(item, ask[place].index, _share(spent, place, count)) for place, item in enumerate(found)]
+    found = _items_by_index(body, "data", len(ask))
+    spent, count = _to_count(usage_of(body).get("prompt_tokens")), len(ask)
+    return [_vector(item, ask[place].index, _even_share(spent, place, count)) for place, item in enumerate(found)]
 
 
-def _vector(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Mishap:
+def _vector(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | FailedTry:
     if item is None:
-        return Mishap("wrong count", "fewer embeddings than texts")
+        return FailedTry("wrong count", "fewer embeddings than texts")
     values = item.get("embedding")
     if not isinstance(values, list) or not values or not set(map(type, values)) <= {int, float}:
-        return Mishap("malformed reply", "the embedding is no list of numbers")
+        return FailedTry("malformed reply", "the embedding is no list of numbers")
     try:
         numbers = np.array(values, dtype=np.float64)
     except OverflowError:  # of an integer that no float can hold
-        return Mishap("malformed reply", "the embedding is no list of numbers")
+        return FailedTry("malformed reply", "the embedding is no list of numbers")
     largest = np.abs(numbers).max()
     if not np.isfinite(largest):
-        return Mishap("malformed reply", "the embedding is no list of numbers")
+        return FailedTry("malformed reply", "the embedding is no list of numbers")
     if largest == 0:
         return Reply(index, error="the embedding is nought", tokens_in=tokens)
     numbers /= largest  # so that no square is too large for a float
     return Reply(index, vector=array("f", (numbers / np.linalg.norm(numbers)).astype(np.float32).tobytes()), tokens_in=tokens)
 
 
-def for_rewards(inputs: list[str], dialect: str) -> dict[str, Any]:
+def rewards_body(inputs: list[str], dialect: str) -> dict[str, Any]:
     """Conversations as text, for their bare logits; the last three are one setting's names in younger and older vLLM."""
     if dialect == "sglang":
         return {"text": inputs}
@@ -137,69 +158,69 @@ def for_rewards(inputs: list[str], dialect: str) -> dict[str, Any]:
     return {"input": inputs, "add_special_tokens": False, **bare}
 
 
-def rewards(body: Any, ask: list[Request]) -> list[Reply | Mishap]:
+def read_rewards(body: Any, ask: list[Request]) -> list[Reply | FailedTry]:
     """One number for each conversation, from `/classify` (`probs`; of SGLang `embedding`) or `/pooling` (`data`)."""
     if isinstance(body, list):
         body = {"data": body}
-    found = _listed(body, "data", len(ask))
-    spent, count = _whole(usage_of(body).get("prompt_tokens")), len(ask)
-    return [_reward(item, ask[place].index, _share(spent, place, count)) for place, item in enumerate(found)]
+    found = _items_by_index(body, "data", len(ask))
+    spent, count = _to_count(usage_of(body).get("prompt_tokens")), len(ask)
+    return [_reward(item, ask[place].index, _even_share(spent, place, count)) for place, item in enumerate(found)]
 
 
-def _reward(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Mishap:
+def _reward(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | FailedTry:
     if item is None:
-        return Mishap("wrong count", "fewer rewards than conversations")
+        return FailedTry("wrong count", "fewer rewards than conversations")
     value = item.get("probs", item.get("data", item.get("embedding", item.get("score"))))
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, list):
-        return Mishap("refused", f"{len(value)} numbers where a reward model gives one: it is a classifier", again=False)
-    if not _finite(value):
-        return Mishap("malformed reply", "the reward is no number")
+        return FailedTry("refused", f"{len(value)} numbers where a reward model gives one: it is a classifier", again=False)
+    if not _is_finite(value):
+        return FailedTry("malformed reply", "the reward is no number")
     return Reply(index, reward=float(value), tokens_in=tokens)
 
 
-Odds = list[tuple[str | int, float]]
+TokenLogprobs = list[tuple[str | int, float]]
 """The likeliest next tokens, by id where the server tells it, else by text, with their log-probabilities."""
 
 
-def odds(body: Any) -> Odds:
+def read_logprobs(body: Any) -> TokenLogprobs:
     """Log-probabilities of the first token of an answer, in any of the forms that servers use."""
-    choice = next((item for item in _listed(body, "choices", 1) if item), {})
+    choice = next((item for item in _items_by_index(body, "choices", 1) if item), {})
     told = choice.get("logprobs")
     told = told if isinstance(told, dict) else {}
-    if _dicts(told.get("content")):
+    if _is_list_of_dicts(told.get("content")):
         first = told["content"][0]
-        entries = first["top_logprobs"] if _dicts(first.get("top_logprobs")) else [first]
-        found = [(_token(item), float(item["logprob"])) for item in entries if _told(item)]
-    elif _dicts(told.get("top_logprobs")):
-        found = [(_named(token), float(value)) for token, value in told["top_logprobs"][0].items() if _finite(value)]
+        entries = first["top_logprobs"] if _is_list_of_dicts(first.get("top_logprobs")) else [first]
+        found = [(_token_of(item), float(item["logprob"])) for item in entries if _has_logprob(item)]
+    elif _is_list_of_dicts(told.get("top_logprobs")):
+        found = [(_parse_token(token), float(value)) for token, value in told["top_logprobs"][0].items() if _is_finite(value)]
     else:
         found = []
     if not found:
-        raise Mishap("malformed reply", "the reply has no log-probabilities")
+        raise FailedTry("malformed reply", "the reply has no log-probabilities")
     return found
 
 
-def _told(item: dict[str, Any]) -> bool:
-    return _finite(item.get("logprob")) and (isinstance(item.get("id"), int) or isinstance(item.get("token"), str))
+def _has_logprob(item: dict[str, Any]) -> bool:
+    return _is_finite(item.get("logprob")) and (isinstance(item.get("id"), int) or isinstance(item.get("token"), str))
 
 
-def _dicts(value: Any) -> bool:
+def _is_list_of_dicts(value: Any) -> bool:
     """Whether it is a list of objects, and has any."""
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def _token(item: dict[str, Any]) -> str | int:
-    return item["id"] if isinstance(item.get("id"), int) else _named(str(item.get("token", "")))
+def _token_of(item: dict[str, Any]) -> str | int:
+    return item["id"] if isinstance(item.get("id"), int) else _parse_token(str(item.get("token", "")))
 
 
-def _named(token: str) -> str | int:
+def _parse_token(token: str) -> str | int:
     number = token.removeprefix("token_id:")
     return int(number) if number != token and number.isascii() and number.isdigit() else token
 
 
-def label_weights(found: Odds, labels: tuple[str, ...]) -> tuple[float, ...]:
+def match_labels(found: TokenLogprobs, labels: tuple[str, ...]) -> tuple[float, ...]:
     """Each label's log-probability, spaces around it let be; minus infinity below the likeliest tokens that were told."""
     weights = []
     for label in labels:
@@ -208,18 +229,18 @@ def label_weights(found: Odds, labels: tuple[str, ...]) -> tuple[float, ...]:
     return tuple(weights)
 
 
-def _listed(body: Any, key: str, count: int) -> list[dict[str, Any] | None]:
+def _items_by_index(body: Any, key: str, count: int) -> list[dict[str, Any] | None]:
     """The items of a reply's list at the places that they name; None where one is missing."""
     items = body.get(key) if isinstance(body, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise Mishap("malformed reply", f"the reply has no {key!r}")
+        raise FailedTry("malformed reply", f"the reply has no {key!r}")
     places: list[dict[str, Any] | None] = [None] * count
     for at, item in enumerate(items):
         place = at if item.get("index") is None else item["index"]
         if not isinstance(place, int) or not 0 <= place < count:
-            raise Mishap("wrong count", f"{len(items)} answers where {count} were asked for")
+            raise FailedTry("wrong count", f"{len(items)} answers where {count} were asked for")
         if places[place] is not None:
-            raise Mishap("wrong count", f"two answers of number {place}")
+            raise FailedTry("wrong count", f"two answers of number {place}")
         places[place] = item
     return places
 
@@ -230,16 +251,16 @@ def usage_of(body: Any) -> dict[str, Any]:
     return usage if isinstance(usage, dict) else {}
 
 
-def _share(total: int, place: int, count: int) -> int:
+def _even_share(total: int, place: int, count: int) -> int:
     """One of `count` whole shares that add up to the total."""
     return total // count + (place < total % count)
 
 
-def _finite(value: Any) -> TypeGuard[float]:
+def _is_finite(value: Any) -> TypeGuard[float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= sys.float_info.max  # also of an integer that no float can hold, and not of NaN
 
 
-def _whole(value: Any) -> int:
+def _to_count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0

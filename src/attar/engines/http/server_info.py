@@ -10,7 +10,7 @@ from typing import Any
 from attar.chat.templates import Template
 from attar.core.errors import EngineError, did_you_mean
 
-TOKENIZES = ("vllm", "sglang", "llamacpp")
+TOKENIZING_SERVERS = ("vllm", "sglang", "llamacpp")
 _OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp", "library": "ollama"}
 
 Get = Callable[[str], Awaitable[tuple[int, Any]]]
@@ -18,7 +18,7 @@ Get = Callable[[str], Awaitable[tuple[int, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerInfo:
     """What a server told of itself."""
 
     dialect: str
@@ -27,7 +27,7 @@ class Server:
     template: Template | None = None
 
 
-async def look(get: Get, model: str, host: str, title: str) -> Server:
+async def inspect_server(get: Get, model: str, host: str, title: str) -> ServerInfo:
     """Ask a server what it is, and whether it has the model."""
     status, listed = await get("models")
     data = listed.get("data") if isinstance(listed, dict) else None
@@ -47,7 +47,7 @@ async def look(get: Get, model: str, host: str, title: str) -> Server:
     elif dialect == "vllm":
         status, info = await get("/tokenizer_info")
         template = _template(info, title) if status == 200 else None
-    return Server(dialect, models, context if isinstance(context, int) else None, template)
+    return ServerInfo(dialect, models, context if isinstance(context, int) else None, template)
 
 
 def _template(told: Any, title: str) -> Template | None:

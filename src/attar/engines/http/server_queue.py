@@ -19,15 +19,15 @@ import aiohttp
 from yarl import URL
 
 from attar.core.errors import EngineError
-from attar.engines.http.concurrency import Pace
+from attar.engines.http.concurrency import ConcurrencyLimit
 
 T = TypeVar("T")
-_FORGOTTEN = 60.0
+_OUTAGE_GAP = 60.0
 """Seconds without a miss after which the next one is of another outage."""
 
 
 @cache
-def loop() -> asyncio.AbstractEventLoop:
+def event_loop() -> asyncio.AbstractEventLoop:
     """The event loop of all HTTP engines."""
     made = asyncio.new_event_loop()
     threading.Thread(target=made.run_forever, name="http", daemon=True).start()
@@ -39,14 +39,14 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     if threading.current_thread().name == "http":
         work.close()
         raise RuntimeError("the event loop cannot wait for itself")
-    return asyncio.run_coroutine_threadsafe(work, loop()).result()
+    return asyncio.run_coroutine_threadsafe(work, event_loop()).result()
 
 
-class Lane:
+class ServerQueue:
     """The way to one server."""
 
     def __init__(self, base: URL, ca: str | None = None) -> None:
-        self.base, self.pace = base, Pace()
+        self.base, self.concurrency = base, ConcurrencyLimit()
         self.in_flight, self.quiet_until = 0, 0.0
         self.gone_since: float | None = None
         self._missed = 0.0
@@ -68,7 +68,7 @@ class Lane:
 
     async def enter(self) -> None:
         """Wait for a place."""
-        if self.in_flight < self.pace.limit and not self._line:
+        if self.in_flight < self.concurrency.limit and not self._line:
             self.in_flight += 1
             return
         turn = asyncio.get_running_loop().create_future()
@@ -83,7 +83,7 @@ class Lane:
     def leave(self) -> None:
         """Give the place to the next in line."""
         self.in_flight -= 1
-        while self._line and self.in_flight < self.pace.limit:
+        while self._line and self.in_flight < self.concurrency.limit:
             turn = self._line.popleft()
             if not turn.done():
                 self.in_flight += 1
@@ -92,7 +92,7 @@ class Lane:
     @property
     def free(self) -> bool:
         """Whether who has a place may keep it."""
-        return not self._line and self.in_flight <= self.pace.limit
+        return not self._line and self.in_flight <= self.concurrency.limit
 
     async def clear(self, *waits: float) -> None:
         """Wait so long, and as long as the server wants to be let be."""
@@ -109,7 +109,7 @@ class Lane:
     def miss(self) -> float:
         """Nobody is there; for how many seconds now."""
         now = time.monotonic()
-        if self.gone_since is None or now - self._missed > _FORGOTTEN:
+        if self.gone_since is None or now - self._missed > _OUTAGE_GAP:
             self.gone_since = now
         self._missed = now
         return now - self.gone_since
@@ -127,19 +127,19 @@ class Lane:
 
 @atexit.register
 def _close_all() -> None:
-    for found in _lanes.values():
+    for found in _queues.values():
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(found.close(), loop()).result(5)
+            asyncio.run_coroutine_threadsafe(found.close(), event_loop()).result(5)
 
 
-_lanes: dict[tuple[URL, str | None], Lane] = {}
+_queues: dict[tuple[URL, str | None], ServerQueue] = {}
 _opening = threading.Lock()
 
 
-def lane(url: URL, ca: str | None) -> Lane:
+def queue_for(url: URL, ca: str | None) -> ServerQueue:
     """The lane to a server; engines with the same server share it."""
     with _opening:
         key = (url.origin(), ca)
-        if key not in _lanes:
-            _lanes[key] = Lane(url.origin(), ca)
-        return _lanes[key]
+        if key not in _queues:
+            _queues[key] = ServerQueue(url.origin(), ca)
+        return _queues[key]

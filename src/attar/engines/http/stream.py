@@ -18,30 +18,30 @@ from random import Random
 
 from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request
-from attar.engines.http.failures import Mishap, pause
-from attar.engines.http.server_queue import Lane, loop
+from attar.engines.http.failures import FailedTry, retry_delay
+from attar.engines.http.server_queue import ServerQueue, event_loop
 
 _log = logging.getLogger(__name__)
 
-Ask = list[Request]
+CallRequests = list[Request]
 """Requests that go in one call."""
-Try = Callable[[Ask], Awaitable[list[Reply | Mishap]]]
+Attempt = Callable[[CallRequests], Awaitable[list[Reply | FailedTry]]]
 """One call: for each request its reply or what went wrong; raises a Mishap where all fare alike."""
 
 _FLUSH = 0.01
 _READY = 256
-_RESTING = 4
+_WAITING_PER_PLACE = 4
 """How many asks may wait for their next try, to each that may be in flight."""
 
 
 class Stream:
     """One engine verb at work on one iterable of requests."""
 
-    def __init__(self, lane: Lane, attempt: Try, tries: int, patience: float, tally: Counter[str]) -> None:
+    def __init__(self, lane: ServerQueue, attempt: Attempt, tries: int, patience: float, tally: Counter[str]) -> None:
         self.lane, self._attempt, self._tries, self._patience, self._tally = lane, attempt, tries, patience, tally
         self.ready = _READY
         """How many asks to hold ready, so that no place stays empty."""
-        self._ready: deque[Ask] = deque()
+        self._ready: deque[CallRequests] = deque()
         self._more, self._ended = asyncio.Event(), False
         self._stopping = asyncio.Event()
         self._error: EngineError | None = None
@@ -52,9 +52,9 @@ class Stream:
         self._flushing = False
         self._places, self._alive, self._dice = 0, 0, Random()
 
-    def replies(self, asks: Iterable[Ask]) -> Iterator[Reply]:
+    def replies(self, asks: Iterable[CallRequests]) -> Iterator[Reply]:
         """Ask all; called in the asking thread."""
-        todo, on, room = iter(asks), loop(), self.ready
+        todo, on, room = iter(asks), event_loop(), self.ready
         self._promised = room
         self._work = work = asyncio.run_coroutine_threadsafe(self._run(), on)
         work.add_done_callback(lambda _: self._inbox.put(None))
@@ -87,7 +87,7 @@ class Stream:
         if self._work:
             self._work.cancel()
 
-    def _take(self, given: list[Ask], room: int) -> None:
+    def _take(self, given: list[CallRequests], room: int) -> None:
         """Asks for the room that was told."""
         self._promised -= room
         if not self._stopping.is_set():
@@ -118,7 +118,7 @@ class Stream:
 
     async def _any(self) -> bool:
         """Wait for something to ask; false when there is no more."""
-        while not self._ready or self._alive > _RESTING * self.lane.pace.most:
+        while not self._ready or self._alive > _WAITING_PER_PLACE * self.lane.concurrency.most:
             if self._ended and not self._ready:
                 return False
             self._more.clear()
@@ -127,7 +127,7 @@ class Stream:
         return True
 
     def _depth(self) -> int:
-        return self.ready if self.ready < _READY else max(self.ready, 2 * self.lane.pace.limit)
+        return self.ready if self.ready < _READY else max(self.ready, 2 * self.lane.concurrency.limit)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -159,26 +159,26 @@ class Stream:
         self._alive -= 1
         self._more.set()
 
-    async def _see_through(self, ask: Ask) -> None:
+    async def _see_through(self, ask: CallRequests) -> None:
         """Try until each request of an ask is answered or given up; its place is given back while it waits for a next try."""
         tries = pauses = 0
         while not self._stopping.is_set():
             in_flight, began = self.lane.in_flight, time.monotonic()
             try:
                 found = await self._attempt(ask)
-            except Mishap as mishap:
-                found: list[Reply | Mishap] = [mishap] * len(ask)
+            except FailedTry as mishap:
+                found: list[Reply | FailedTry] = [mishap] * len(ask)
             except EngineError as error:
                 self._stop(error)
                 return
-            mishaps = [result for result in found if isinstance(result, Mishap)]
+            mishaps = [result for result in found if isinstance(result, FailedTry)]
             if mishaps:
                 self._heed(mishaps[0], began)
                 ask, worst = self._settle(ask, found, last=tries + 1 >= self._tries)
             else:
                 worst = None
                 self._held += [result for result in found if isinstance(result, Reply)]
-                self.lane.pace.finished(in_flight, sum(_worth(result) for result in found))
+                self.lane.concurrency.count_reply(in_flight, sum(_work_of(result) for result in found))
             if self._held and not self._flushing:
                 self._flush_soon()
             if worst is None:
@@ -188,10 +188,12 @@ class Stream:
             tries += not worst.lost  # nobody was there to try it on
             self._leave()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause(pauses, worst, self._dice))
+                await asyncio.wait_for(self._stopping.wait(), retry_delay(pauses, worst, self._dice))
             await self._enter()
 
-    def _settle(self, ask: Ask, found: list[Reply | Mishap], *, last: bool) -> tuple[Ask, Mishap | None]:
+    def _settle(
+        self, ask: CallRequests, found: list[Reply | FailedTry], *, last: bool
+    ) -> tuple[CallRequests, FailedTry | None]:
         """Keep what is settled; the requests to try again, and why."""
         rest, worst = [], None
         for request, result in zip(ask, found, strict=True):
@@ -204,11 +206,11 @@ class Stream:
                 self._held.append(Reply(request.index, error=result.reason))
         return rest, worst
 
-    def _heed(self, mishap: Mishap, began: float) -> None:
+    def _heed(self, mishap: FailedTry, began: float) -> None:
         """Let the lane learn from what went wrong."""
         self._tally[mishap.kind] += 1
         if mishap.crowded:
-            self.lane.pace.pushed_back(began)
+            self.lane.concurrency.count_pushback(began)
             self.lane.hush(min(60.0, mishap.after or 0.0))
         if (mishap.after or 0.0) > self._patience:
             self._stop(EngineError(f"the server asks to be let be for {mishap.after:,.0f} s ({mishap.reason}): run again then"))
@@ -218,6 +220,6 @@ class Stream:
             self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
 
 
-def _worth(result: Reply | Mishap) -> int:
+def _work_of(result: Reply | FailedTry) -> int:
     """How much work a reply was, in tokens."""
     return (result.tokens_out or result.tokens_in or 1) if isinstance(result, Reply) else 0

@@ -11,18 +11,18 @@ from typing import Any
 from attar.chat.templates import Message, Template
 from attar.core.errors import EngineError
 from attar.engines.base import Spec
-from attar.engines.http.server_info import TOKENIZES, Server, tokenize_body
+from attar.engines.http.server_info import TOKENIZING_SERVERS, ServerInfo, tokenize_body
 from attar.engines.http.server_queue import wait_for
 from attar.engines.options import title
 
 Post = Callable[[str, dict[str, Any]], Awaitable[Any]]
-_KEPT = 4096
+_CACHE_SIZE = 4096
 
 
-class Tokens:
+class ServerTokenizer:
     """How the model of one engine reads text."""
 
-    def __init__(self, spec: Spec, look: Callable[[], Server], post: Post, tokenizer: str | None) -> None:
+    def __init__(self, spec: Spec, look: Callable[[], ServerInfo], post: Post, tokenizer: str | None) -> None:
         self._spec, self._look, self._post = spec, look, post
         self._known: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
         self._local: Any = None
@@ -33,14 +33,14 @@ class Tokens:
             _ = self._local.tokenizer
 
     @property
-    def _server(self) -> Server:
+    def _server(self) -> ServerInfo:
         """What the server is: asked only where no tokenizer lies here."""
         return self._look()
 
     @property
     def known(self) -> bool:
         """Whether texts can be turned into ids."""
-        return self._local is not None or self._server.dialect in TOKENIZES
+        return self._local is not None or self._server.dialect in TOKENIZING_SERVERS
 
     @cached_property
     def template(self) -> Template:
@@ -50,7 +50,7 @@ class Tokens:
         if self._server.template is not None:
             return self._server.template
         if self._server.dialect in ("vllm", "sglang"):
-            return _Remote(self._render, f"the chat template of {title(self._spec)}")
+            return _RemoteTemplate(self._render, f"the chat template of {title(self._spec)}")
         raise EngineError(
             f"{title(self._spec)}: the server ({self._server.dialect}) does not tell its chat template; "
             "name the model's folder or hub id with `tokenizer`"
@@ -61,13 +61,13 @@ class Tokens:
 
     async def _rendered(self, messages: list[dict[str, str]], ask: bool) -> str:
         body = {"messages": messages, "add_generation_prompt": ask, "add_special_tokens": False}
-        ids = _ids(await self._post("/tokenize", body))
+        ids = _read_ids(await self._post("/tokenize", body))
         told = await self._post("/detokenize", {"tokens": ids})
         return str(told.get("prompt", told.get("text", "")))
 
     async def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
         """A conversation as text, on the event loop: a template that only the server has is not waited for there."""
-        if isinstance(self.template, _Remote):
+        if isinstance(self.template, _RemoteTemplate):
             return await self._rendered([dict(turn) for turn in messages], ask)
         return self.template.render(messages, ask=ask)
 
@@ -91,7 +91,7 @@ class Tokens:
             return self._local.tokenizer.encode(text, add_special_tokens=special)
         key = (text, special)
         if key not in self._known:
-            if len(self._known) >= _KEPT:
+            if len(self._known) >= _CACHE_SIZE:
                 self._known.pop(next(iter(self._known)))
             self._known[key] = asyncio.ensure_future(self._ask(text, special))
         try:
@@ -101,10 +101,12 @@ class Tokens:
             raise
 
     async def _ask(self, text: str, special: bool) -> list[int]:
-        return _ids(await self._post("/tokenize", tokenize_body(self._server.dialect, self._spec.model, text, special=special)))
+        return _read_ids(
+            await self._post("/tokenize", tokenize_body(self._server.dialect, self._spec.model, text, special=special))
+        )
 
 
-class _Remote(Template):
+class _RemoteTemplate(Template):
     """A template that only the server has: it is asked to render."""
 
     __slots__ = ("_ask",)
@@ -118,7 +120,7 @@ class _Remote(Template):
         return self._ask([dict(turn) for turn in messages], ask)
 
 
-def _ids(told: Any) -> list[int]:
+def _read_ids(told: Any) -> list[int]:
     tokens = told.get("tokens") if isinstance(told, dict) else None
     if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
         raise EngineError("the server's /tokenize does not answer with token ids; name a `tokenizer`")

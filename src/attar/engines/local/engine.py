@@ -15,9 +15,19 @@ from attar.chat.templates import Template, load_template
 from attar.core.errors import EngineError, MissingExtraError, did_you_mean
 from attar.core.fingerprint import fingerprint, folder_fingerprint
 from attar.engines.base import Reply, Request, Sampling, Spec
-from attar.engines.label_tokens import Posed, lead, posed, together
-from attar.engines.local.hub import template_folder
-from attar.engines.local.pooling import HOW, Pooling, before, cut, dense, fetched, limit, read, shaping
+from attar.engines.label_tokens import LabelPrompt, answer_space, label_logprobs, tokenize_labels
+from attar.engines.local.hub import fetch_template
+from attar.engines.local.pooling import (
+    POOL_NAMES,
+    Pooling,
+    fetch_small_files,
+    identity_parts,
+    load_dense_layers,
+    prepare_text,
+    read_pooling,
+    token_limit,
+    tokenize_truncated,
+)
 
 POCKET = Path(__file__).parents[2] / "pocket"
 OPTIONS: dict[str, tuple[type, ...]] = {
@@ -43,11 +53,11 @@ def _check_options(spec: Spec) -> None:
         if not isinstance(value, OPTIONS[name]) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
             wanted = " or ".join("a number above nought" if kind is int else kind.__name__ for kind in OPTIONS[name])
             raise EngineError(f"local engine {spec.model}: option {name!r} is {value!r}, not {wanted}")
-    if (pool := spec.options.get("pool", "mean")) not in HOW:
+    if (pool := spec.options.get("pool", "mean")) not in POOL_NAMES:
         raise EngineError(f"local engine {spec.model}: option 'pool' is {pool!r}, not 'mean', 'last' or 'cls'")
 
 
-def where(model: str) -> Path | None:
+def find_model_folder(model: str) -> Path | None:
     """The folder of a model that lies on this machine, `pocket:NAME` among them; None for a hub's."""
     if model.startswith("pocket:"):
         folder = POCKET / model.removeprefix("pocket:")
@@ -71,14 +81,16 @@ class Local:
     def __init__(self, spec: Spec) -> None:
         _check_options(spec)
         self.spec = spec
-        self.folder = where(spec.model)
+        self.folder = find_model_folder(spec.model)
         self._models: dict[str, Any] = {}
 
     def identity(self) -> str:
         """The model's content (of a hub's its name and revision), the precision and the pooling."""
         options = self.spec.options
-        model = self.spec.identity or (folder_fingerprint(self.folder) if self.folder else [self.spec.model, options.get("revision")])
-        return fingerprint("local", model, self._dtype(), options.get("pool", "mean"), *shaping(self.folder, options))
+        model = self.spec.identity or (
+            folder_fingerprint(self.folder) if self.folder else [self.spec.model, options.get("revision")]
+        )
+        return fingerprint("local", model, self._dtype(), options.get("pool", "mean"), *identity_parts(self.folder, options))
 
     def _dtype(self) -> str:
         """The precision: float32 on a CPU, the checkpoint's own elsewhere, unless the options say."""
@@ -94,7 +106,7 @@ class Local:
     @cached_property
     def template(self) -> Template:
         """The chat template of the model's folder, or of its tokenizer on the hub."""
-        return load_template(self.folder or template_folder(self.spec.model, self.spec.options.get("revision")))
+        return load_template(self.folder or fetch_template(self.spec.model, self.spec.options.get("revision")))
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -173,26 +185,30 @@ class Local:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, as their slots come free."""
-        from attar.engines.local.generation import Job, Slots
+        from attar.engines.local.generation import ContinuousBatcher, SequenceState
 
         model = self._model("CausalLM")
-        limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         too_long: list[Reply] = []
 
-        def jobs() -> Iterator[Job]:
+        def jobs() -> Iterator[SequenceState]:
             for request in requests:
                 prompt, sampling = self._encode(request, ask=True), request.sampling or Sampling()
-                if limit and len(prompt) >= limit:
-                    too_long.append(Reply(request.index, error=f"prompt of {len(prompt)} tokens, the model takes {limit}"))
+                if most and len(prompt) >= most:
+                    too_long.append(Reply(request.index, error=f"prompt of {len(prompt)} tokens, the model takes {most}"))
                     continue
                 ids, texts = self._stops(sampling)
-                yield Job(request.index, prompt, sampling, ids, request.seed, self._ended(texts) if texts else None)
+                yield SequenceState(request.index, prompt, sampling, ids, request.seed, self._ended(texts) if texts else None)
 
         slots = self.spec.options.get("slots") or _DEFAULT_SLOTS[model.device.type]
-        for job in Slots(model, slots).run(jobs()):
+        for job in ContinuousBatcher(model, slots).run(jobs()):
             text = self.tokenizer.decode(job.ids, skip_special_tokens=True)
             yield Reply(
-                job.index, _before(text, job.sampling.stop), job.finish, tokens_in=len(job.prompt), tokens_out=len(job.ids)
+                job.index,
+                _cut_at_stops(text, job.sampling.stop),
+                job.finish,
+                tokens_in=len(job.prompt),
+                tokens_out=len(job.ids),
             )
             yield from too_long
             too_long.clear()
@@ -223,7 +239,7 @@ class Local:
         model = self._model("CausalLM")
         longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         for batch in self._batches(requests):
-            able: list[tuple[Request, Posed]] = []
+            able: list[tuple[Request, LabelPrompt]] = []
             for request in batch:
                 prompt, ways = asked = self._posed(request)
                 if longest and len(prompt) + max(map(len, chain(*ways))) > longest + 1:  # a label's last token is not read
@@ -232,21 +248,23 @@ class Local:
                     able.append((request, asked))
             found = weigh(model, [prompt for _, (prompt, _) in able], [list(chain(*ways)) for _, (_, ways) in able])
             for (request, (prompt, ways)), logs in zip(able, found, strict=True):
-                weights = together(ways, dict(zip(chain(*ways), logs, strict=True)))
+                weights = label_logprobs(ways, dict(zip(chain(*ways), logs, strict=True)))
                 yield Reply(request.index, weights=weights, tokens_in=len(prompt), tokens_out=1)
 
-    def _posed(self, request: Request) -> Posed:
+    def _posed(self, request: Request) -> LabelPrompt:
         raw = request.text
-        text, space = (raw, "") if raw is not None else (self.template.render(request.messages, ask=True), lead(self.template))
-        return posed(self.tokenizer, self.tokens(text), text, request.labels, space)
+        text, space = (
+            (raw, "") if raw is not None else (self.template.render(request.messages, ask=True), answer_space(self.template))
+        )
+        return tokenize_labels(self.tokenizer, self.tokens(text), text, request.labels, space)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors, of texts framed and cut as the model's own tokenizer does it; one that was cut ends by `length`."""
         from attar.engines.local.forward import embed
 
         model, options = self._model(""), self.spec.options
-        how = read(self.folder or fetched(self.spec.model, options.get("revision")), options)
-        longest, after = how.longest or limit(model, self.tokenizer), dense(how.dense)
+        how = read_pooling(self.folder or fetch_small_files(self.spec.model, options.get("revision")), options)
+        longest, after = how.longest or token_limit(model, self.tokenizer), load_dense_layers(how.dense)
         for batch in self._batches(requests):
             rows = self._framed(batch, how, longest)
             found = embed(model, [ids for ids, _ in rows], how.how, after)
@@ -257,8 +275,8 @@ class Local:
     def _framed(self, requests: list[Request], how: Pooling, longest: int) -> list[tuple[list[int], bool]]:
         """Each text's tokens between the model's special ones, and whether some were left out."""
         whole = [self._encode(request, ask=False) if request.text is None else None for request in requests]
-        texts = [before(how, request.text) for request in requests if request.text is not None]
-        rows = iter(cut(self.tokenizer, texts, longest))
+        texts = [prepare_text(how, request.text) for request in requests if request.text is not None]
+        rows = iter(tokenize_truncated(self.tokenizer, texts, longest))
         return [next(rows) if ids is None else (ids[:longest], len(ids) > longest) for ids in whole]
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
@@ -289,7 +307,7 @@ def _best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _before(text: str, stops: tuple[str, ...]) -> str:
+def _cut_at_stops(text: str, stops: tuple[str, ...]) -> str:
     """A text up to the first of its stops."""
     for stop in stops:
         text = text.partition(stop)[0]

@@ -12,12 +12,12 @@ from torch import Tensor
 
 _TOKENS = {"cpu": 4_096, "mps": 16_384, "cuda": 131_072}
 
-Pass = Callable[[Tensor, Tensor], Tensor]
+ForwardPass = Callable[[Tensor, Tensor], Tensor]
 """(ids, mask) of a padded batch to one row of results for each."""
 
 
 @torch.inference_mode()
-def _in_batches(model: Any, rows: list[list[int]], run: Pass, *, left: bool = True) -> list[Tensor]:
+def _in_batches(model: Any, rows: list[list[int]], run: ForwardPass, *, left: bool = True) -> list[Tensor]:
     """Results of every row, in order; rows are padded before or behind."""
     out: list[Tensor | None] = [None] * len(rows)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -26,7 +26,7 @@ def _in_batches(model: Any, rows: list[list[int]], run: Pass, *, left: bool = Tr
         size = max(1, min(len(order), budget // max(1, len(rows[order[-1]]))))
         batch = order[-size:]
         try:
-            found = _wide(run(*_padded([rows[i] for i in batch], model, left))).cpu()
+            found = _to_float(run(*_pad([rows[i] for i in batch], model, left))).cpu()
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -38,7 +38,7 @@ def _in_batches(model: Any, rows: list[list[int]], run: Pass, *, left: bool = Tr
     return [result for result in out if result is not None]
 
 
-def _padded(rows: list[list[int]], model: Any, left: bool) -> tuple[Tensor, Tensor]:
+def _pad(rows: list[list[int]], model: Any, left: bool) -> tuple[Tensor, Tensor]:
     longest = max(len(row) for row in rows)
     pad = model.config.pad_token_id or 0
     ids = [_side([pad] * (longest - len(row)), row, left) for row in rows]
@@ -50,7 +50,7 @@ def _side(padding: list[int], row: list[int], left: bool) -> list[int]:
     return padding + row if left else row + padding
 
 
-def _wide(values: Tensor) -> Tensor:
+def _to_float(values: Tensor) -> Tensor:
     """In 32 bits, or in 64 where the model is."""
     return values if values.dtype == torch.float64 else values.float()
 
@@ -63,37 +63,37 @@ def weigh(model: Any, prompts: list[list[int]], labels: Sequence[Sequence[Sequen
     """Log-probability of each label's tokens after its prompt: labels that begin alike are read together."""
     if not prompts:
         return []
-    stems = [_stems(row) for row in labels]
+    stems = [_prefixes(row) for row in labels]
     rows = [(prompt, stem) for prompt, own in zip(prompts, stems, strict=True) for stem in own]
     keep = 1 + max(len(stem) for _, stem in rows)
     tokens = sorted({token for row in labels for ids in row for token in ids})
     place = {token: at for at, token in enumerate(tokens)}
     wanted = torch.tensor(tokens, device=model.device)
     read = [prompt + list(stem) for prompt, stem in rows]
-    found = iter(_in_batches(model, read, lambda ids, mask: _last_logs(model, ids, mask, keep)[:, :, wanted]))
+    found = iter(_in_batches(model, read, lambda ids, mask: _last_logprobs(model, ids, mask, keep)[:, :, wanted]))
     out = []
     for row, own in zip(labels, stems, strict=True):
         logs = {stem: next(found) for stem in own}
-        out.append([_own_log(ids, logs, place) for ids in row])
+        out.append([_label_logprob(ids, logs, place) for ids in row])
     return out
 
 
-def _stems(labels: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+def _prefixes(labels: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     """The beginnings of labels behind which a token of theirs is to be weighed, without those that another goes on from."""
     begun = {tuple(ids[:-1]) for ids in labels}
     return sorted(stem for stem in begun if not any(other != stem and other[: len(stem)] == stem for other in begun))
 
 
-def _own_log(ids: Sequence[int], logs: dict[tuple[int, ...], Tensor], place: dict[int, int]) -> float:
+def _label_logprob(ids: Sequence[int], logs: dict[tuple[int, ...], Tensor], place: dict[int, int]) -> float:
     """The log-probability of one label's tokens, each from the pass over a stem that goes through what is before it."""
     stem = next(stem for stem in logs if stem[: len(ids) - 1] == tuple(ids[:-1]))
     rows = logs[stem][-1 - len(stem) :]  # behind the prompt, behind the stem's first token, and so on
     return sum(float(rows[at, place[token]]) for at, token in enumerate(ids))
 
 
-def _last_logs(model: Any, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+def _last_logprobs(model: Any, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
     out = model(input_ids=ids, attention_mask=mask, position_ids=_positions(mask), use_cache=False, logits_to_keep=keep)
-    return _wide(out.logits).log_softmax(-1)
+    return _to_float(out.logits).log_softmax(-1)
 
 
 def embed(model: Any, rows: list[list[int]], pool: str, after: Callable[[Tensor], Tensor]) -> np.ndarray:
@@ -102,12 +102,12 @@ def embed(model: Any, rows: list[list[int]], pool: str, after: Callable[[Tensor]
 
     def run(ids: Tensor, mask: Tensor) -> Tensor:
         states = reader(input_ids=ids, attention_mask=mask).last_hidden_state  # which counts positions in the model's own way
-        return torch.nn.functional.normalize(after(_pooled(_wide(states), mask, pool)), dim=-1)
+        return torch.nn.functional.normalize(after(_pool(_to_float(states), mask, pool)), dim=-1)
 
     return torch.stack(_in_batches(model, rows, run, left=False)).float().numpy()
 
 
-def _pooled(states: Tensor, mask: Tensor, pool: str) -> Tensor:
+def _pool(states: Tensor, mask: Tensor, pool: str) -> Tensor:
     """One state of each row's; padding stands behind."""
     if pool == "mean":
         return (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)

@@ -21,7 +21,7 @@ from attar.engines.base import Sampling
 
 
 @dataclass(slots=True)
-class Job:
+class SequenceState:
     """One text to write: the prompt's tokens, how to draw, and what has come so far."""
 
     index: int
@@ -54,7 +54,7 @@ class Job:
         return len(self.prompt) + len(self.ids)
 
 
-class _Lane(DynamicLayer):
+class _GrowingLayer(DynamicLayer):
     """A layer's keys and values in a buffer with room to grow, so that a step writes in place and copies nothing."""
 
     def __init__(self, keys: Tensor, values: Tensor, room: int) -> None:
@@ -87,7 +87,7 @@ class _Lane(DynamicLayer):
 class _Batch:
     """The rows being written, their cache, and the last token of each."""
 
-    jobs: list[Job]
+    jobs: list[SequenceState]
     cache: DynamicCache
     mask: Tensor
     last: Tensor
@@ -105,11 +105,11 @@ def check_layers(config: Any) -> None:
 class _Waiting:
     """Jobs not yet begun: those put back first, then the stream's own."""
 
-    def __init__(self, jobs: Iterator[Job]) -> None:
-        self.jobs, self.first = iter(jobs), deque[Job]()
-        self.reading: list[Job] = []
+    def __init__(self, jobs: Iterator[SequenceState]) -> None:
+        self.jobs, self.first = iter(jobs), deque[SequenceState]()
+        self.reading: list[SequenceState] = []
 
-    def __iter__(self) -> Iterator[Job]:
+    def __iter__(self) -> Iterator[SequenceState]:
         while self:
             yield self.first.popleft()
 
@@ -118,7 +118,7 @@ class _Waiting:
             self.first.extend(islice(self.jobs, 1))
         return bool(self.first)
 
-    def put_back(self, jobs: list[Job]) -> None:
+    def put_back(self, jobs: list[SequenceState]) -> None:
         """Jobs to begin again, before all others."""
         for job in jobs:
             job.restart()
@@ -126,7 +126,7 @@ class _Waiting:
         self.reading = []
 
 
-class Slots:
+class ContinuousBatcher:
     """Writes jobs with at most `slots` at a time."""
 
     def __init__(self, model: Any, slots: int) -> None:
@@ -134,7 +134,7 @@ class Slots:
         self.model, self.slots, self.device = model, slots, model.device
 
     @torch.inference_mode()
-    def run(self, jobs: Iterator[Job]) -> Iterator[Job]:
+    def run(self, jobs: Iterator[SequenceState]) -> Iterator[SequenceState]:
         """Take jobs as slots come free; give each back when it is done. Where memory runs out, go on with half the slots."""
         waiting = _Waiting(jobs)
         batch: _Batch | None = None
@@ -170,7 +170,7 @@ class Slots:
         self.slots = len(under_way) // 2
         waiting.put_back(under_way)
 
-    def _read_in(self, jobs: list[Job]) -> _Batch:
+    def _read_in(self, jobs: list[SequenceState]) -> _Batch:
         """Read the newcomers' prompts and draw the first token of each."""
         longest = max(len(job.prompt) for job in jobs)
         ids = torch.zeros(len(jobs), longest, dtype=torch.long)
@@ -202,13 +202,13 @@ class Slots:
         ).logits[:, -1]
         batch.last = self._draw(logits, batch.jobs)
 
-    def _draw(self, logits: Tensor, jobs: list[Job]) -> Tensor:
+    def _draw(self, logits: Tensor, jobs: list[SequenceState]) -> Tensor:
         """Draw each row's next token, and note which rows end with it."""
         highest, best = logits.max(-1)
         if bool(highest.isnan().any()):  # the highest of any NaN is NaN
             raise EngineError("the model's scores are not numbers (NaN) in this precision: choose another dtype")
         if any(job.dice for job in jobs):
-            best = torch.where(*_sampled(logits, jobs, best))
+            best = torch.where(*_sample_tokens(logits, jobs, best))
         for job, token in zip(jobs, best.tolist(), strict=True):
             if token in job.stop_ids:
                 job.finish = "stop"
@@ -231,40 +231,43 @@ class Slots:
         jobs = [batch.jobs[i] for i in rows]
         pick = torch.tensor(rows, device=self.device)
         size = max(job.length for job in jobs) - 1
-        lanes = [(keys[pick, :, -size:], values[pick, :, -size:]) for keys, values in _lanes(batch.cache)]
-        return _Batch(jobs, _cache(lanes), batch.mask[pick, -size:], batch.last[pick])
+        lanes = [(keys[pick, :, -size:], values[pick, :, -size:]) for keys, values in _layer_states(batch.cache)]
+        return _Batch(jobs, _make_cache(lanes), batch.mask[pick, -size:], batch.last[pick])
 
     def _join(self, old: _Batch | None, new: _Batch) -> _Batch:
         """Two batches as one, right-aligned."""
         if old is None:
-            return _Batch(new.jobs, _cache(_lanes(new.cache)), new.mask, new.last)
+            return _Batch(new.jobs, _make_cache(_layer_states(new.cache)), new.mask, new.last)
         size = max(old.mask.shape[1], new.mask.shape[1])
-        pairs = zip(_lanes(old.cache), _lanes(new.cache), strict=True)
-        lanes = [(_stack(ours[0], theirs[0], size), _stack(ours[1], theirs[1], size)) for ours, theirs in pairs]
+        pairs = zip(_layer_states(old.cache), _layer_states(new.cache), strict=True)
+        lanes = [
+            (_stack_right_aligned(ours[0], theirs[0], size), _stack_right_aligned(ours[1], theirs[1], size))
+            for ours, theirs in pairs
+        ]
         mask = torch.cat([torch.nn.functional.pad(batch.mask, (size - batch.mask.shape[1], 0)) for batch in (old, new)])
-        return _Batch(old.jobs + new.jobs, _cache(lanes), mask, torch.cat([old.last, new.last]))
+        return _Batch(old.jobs + new.jobs, _make_cache(lanes), mask, torch.cat([old.last, new.last]))
 
 
-def _lanes(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
+def _layer_states(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
     """Keys and values of every layer."""
     layers: list[Any] = cache.layers
     return [(layer.keys, layer.values) for layer in layers]
 
 
-def _cache(lanes: list[tuple[Tensor, Tensor]], room: int = 64) -> DynamicCache:
+def _make_cache(lanes: list[tuple[Tensor, Tensor]], room: int = 64) -> DynamicCache:
     cache = DynamicCache()
-    cache.layers.extend(_Lane(keys, values, room) for keys, values in lanes)
+    cache.layers.extend(_GrowingLayer(keys, values, room) for keys, values in lanes)
     return cache
 
 
-def _stack(old: Tensor, new: Tensor, size: int) -> Tensor:
+def _stack_right_aligned(old: Tensor, new: Tensor, size: int) -> Tensor:
     out = old.new_zeros(old.shape[0] + new.shape[0], old.shape[1], size, old.shape[3])
     out[: old.shape[0], :, size - old.shape[2] :] = old
     out[old.shape[0] :, :, size - new.shape[2] :] = new
     return out
 
 
-def _sampled(logits: Tensor, jobs: list[Job], greedy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _sample_tokens(logits: Tensor, jobs: list[SequenceState], greedy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Inverse-CDF draws, one random number a row: (rows that sample, their tokens, greedy ones)."""
     heat = torch.tensor([job.sampling.temperature for job in jobs], dtype=logits.dtype, device=logits.device)
     nucleus = torch.tensor([job.sampling.top_p for job in jobs], dtype=logits.dtype, device=logits.device)

@@ -6,7 +6,7 @@ from attar.chat.template_loader import FILES
 from attar.core.errors import EngineError, MissingExtraError
 
 
-def template_folder(model: str, revision: str | None = None) -> Path:
+def fetch_template(model: str, revision: str | None = None) -> Path:
     """A folder with a hub model's template and tokenizer settings, fetched or from the cache."""
     try:
         from huggingface_hub import snapshot_download

@@ -16,9 +16,9 @@ from attar.core.fingerprint import folder_fingerprint
 if TYPE_CHECKING:
     from torch import Tensor
 
-HOW = ("mean", "last", "cls")
+POOL_NAMES = ("mean", "last", "cls")
 _NAMES = {"mean": "mean", "lasttoken": "last", "cls": "cls"}
-_OLDER = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean", "pooling_mode_lasttoken": "lasttoken"}
+_OLD_KEYS = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean", "pooling_mode_lasttoken": "lasttoken"}
 _FILES = ("*.json", "[0-9]_*/config.json", "[0-9]_*/model.safetensors")
 
 
@@ -37,7 +37,7 @@ class Pooling:
     """Layers that the pooled state goes through."""
 
 
-def fetched(model: str, revision: str | None) -> Path:
+def fetch_small_files(model: str, revision: str | None) -> Path:
     """The folder of a hub model's small files, fetched or from the cache."""
     try:
         from huggingface_hub import snapshot_download
@@ -50,20 +50,20 @@ def fetched(model: str, revision: str | None) -> Path:
         raise EngineError(f"cannot load {model}: {reason} (a local folder works without a network)") from error
 
 
-def read(folder: Path, options: Mapping[str, Any]) -> Pooling:
+def read_pooling(folder: Path, options: Mapping[str, Any]) -> Pooling:
     """What a model's folder says, and the options `pool`, `longest` and `prefix` in its place."""
     how, dense = "mean", []
-    for module in _json(folder / "modules.json", []):
+    for module in _read_json(folder / "modules.json", []):
         kind, place = module["type"].rsplit(".", 1)[-1], folder / module["path"]
         if kind == "Pooling":
-            how = options.get("pool") or _pooled_by(place / "config.json")
+            how = options.get("pool") or _pool_from_config(place / "config.json")
         elif kind == "Dense":
             dense.append(place)
         elif kind not in ("Transformer", "Normalize"):
             raise EngineError(
                 f"{folder / 'modules.json'}: a module {kind!r} is not known here; serve the model and use kind: http"
             )
-    said, older = (_json(folder / f"{name}.json", {}) for name in ("config_sentence_transformers", "sentence_bert_config"))
+    said, older = (_read_json(folder / f"{name}.json", {}) for name in ("config_sentence_transformers", "sentence_bert_config"))
     prefix = said.get("prompts", {}).get(said.get("default_prompt_name"), "")
     return Pooling(
         options.get("pool", how),
@@ -74,26 +74,26 @@ def read(folder: Path, options: Mapping[str, Any]) -> Pooling:
     )
 
 
-def before(how: Pooling, text: str) -> str:
+def prepare_text(how: Pooling, text: str) -> str:
     """A text as it goes to the tokenizer."""
     return how.prefix + text if not how.lower else (how.prefix + text).lower()
 
 
-def shaping(folder: Path | None, options: Mapping[str, Any]) -> list[Any]:
+def identity_parts(folder: Path | None, options: Mapping[str, Any]) -> list[Any]:
     """What of this decides a vector beside the model's own files and `pool`; of a hub's model its revision says it."""
     if folder is None or not (folder / "modules.json").exists():
         return [{name: options[name]} for name in ("longest", "prefix") if name in options]
-    found = read(folder, options)
+    found = read_pooling(folder, options)
     return [replace(found, dense=()), [folder_fingerprint(layer) for layer in found.dense]]
 
 
-def limit(model: Any, tokenizer: Any) -> int:
+def token_limit(model: Any, tokenizer: Any) -> int:
     """How many tokens a model takes, by its positions and its tokenizer."""
     places = getattr(model.config.get_text_config(), "max_position_embeddings", None) or -1
     return min(tokenizer.model_max_length, places) if places > 0 else tokenizer.model_max_length
 
 
-def cut(tokenizer: Any, texts: list[str], longest: int) -> list[tuple[list[int], bool]]:
+def tokenize_truncated(tokenizer: Any, texts: list[str], longest: int) -> list[tuple[list[int], bool]]:
     """Each text's tokens between the model's special ones, and whether some of its own were left out."""
     if not texts:
         return []
@@ -104,17 +104,17 @@ def cut(tokenizer: Any, texts: list[str], longest: int) -> list[tuple[list[int],
     return list(zip(coded["input_ids"], (bool(one.overflowing) for one in coded.encodings), strict=True))
 
 
-def _json(path: Path, without: Any) -> Any:
+def _read_json(path: Path, without: Any) -> Any:
     try:
         return json.loads(path.read_text()) if path.exists() else without
     except ValueError as error:
         raise EngineError(f"{path} is no JSON: {error}") from error
 
 
-def _pooled_by(path: Path) -> str:
-    said = _json(path, {})
-    older = [name for key, name in _OLDER.items() if said.get(key)]
-    odd = [key for key, value in said.items() if key.startswith("pooling_mode_") and value and key not in _OLDER]
+def _pool_from_config(path: Path) -> str:
+    said = _read_json(path, {})
+    older = [name for key, name in _OLD_KEYS.items() if said.get(key)]
+    odd = [key for key, value in said.items() if key.startswith("pooling_mode_") and value and key not in _OLD_KEYS]
     named = said.get("pooling_mode", older[0] if len(older) == 1 and not odd else [*older, *odd])
     if not isinstance(named, str) or named not in _NAMES or not said.get("include_prompt", True):
         raise EngineError(
@@ -123,14 +123,14 @@ def _pooled_by(path: Path) -> str:
     return _NAMES[named]
 
 
-def dense(folders: tuple[Path, ...]) -> Callable[["Tensor"], "Tensor"]:
+def load_dense_layers(folders: tuple[Path, ...]) -> Callable[["Tensor"], "Tensor"]:
     """The layers behind the pooled state, as one function."""
     import torch
     from safetensors.torch import load_file
 
     layers = []
     for folder in folders:
-        said = _json(folder / "config.json", {})
+        said = _read_json(folder / "config.json", {})
         name = str(said.get("activation_function", "torch.nn.modules.activation.Tanh")).rsplit(".", 1)[-1]
         known = {"Tanh": torch.tanh, "Identity": lambda pooled: pooled}
         if name not in known or said.get("use_residual") or not (folder / "model.safetensors").exists():

@@ -13,7 +13,7 @@ import polars as pl
 
 from attar.core.errors import DataError, did_you_mean
 from attar.core.table import Table, read
-from attar.runtime.home import Home, card, marked_record
+from attar.runtime.home import Home, read_card, record_with_marks
 from attar.stages.evaluate.judging import provenance
 
 OUTCOMES = ("correct", "score", "preference")
@@ -41,27 +41,27 @@ class Side:
         return next(step for step in self.record["steps"] if step["folder"] == folder)
 
 
-def side(home: Home, given: str) -> Side:
+def load_side(home: Home, given: str) -> Side:
     """The side that RUN or RUN:ARM names; without an arm the run's first."""
     run, colon, arm = given.rpartition(":")
     if not colon or (home.runs / f"{given}.json").exists():
         run, arm = given, ""
-    record = marked_record(home, run)
-    there = arms(record)
+    record = record_with_marks(home, run)
+    there = arm_names(record)
     if not there:
         raise DataError(_without_answers(record))
     if arm and arm not in there:
         raise DataError(f"run {run!r} has no answers of {arm!r}; {did_you_mean(arm, there)}")
-    return _opened(home, record, arm or there[0])
+    return _open_side(home, record, arm or there[0])
 
 
 def base_of(home: Home, other: Side) -> Side | None:
     """The answers of the base that this side's run trained, where they were marked."""
-    there = "none" in arms(other.record) and other.arm != "none"
-    return _opened(home, other.record, "none") if there and card(_folder(home, other.record, "none")) else None
+    there = "none" in arm_names(other.record) and other.arm != "none"
+    return _open_side(home, other.record, "none") if there and read_card(_folder(home, other.record, "none")) else None
 
 
-def arms(record: Mapping[str, Any]) -> list[str]:
+def arm_names(record: Mapping[str, Any]) -> list[str]:
     """The arms of a run whose answers are among its results, the main one first."""
     return [name.removeprefix(_ANSWERS) for name in record["results"] if name.startswith(_ANSWERS)]
 
@@ -76,15 +76,15 @@ def outcome(sides: Sequence[Side]) -> str:
     raise DataError(f"answers are compared by one of {', '.join(OUTCOMES)}, and no one is had by all: {has}")
 
 
-def matched(sides: Sequence[Side], column: str) -> Table:
+def match_answers(sides: Sequence[Side], column: str) -> Table:
     """of, prompt, name, category, level, side, value, length, best, worst, unmarked: a line a side of each common question."""
-    stacked = _stacked(sides, column)
-    named = _of_all(stacked.select("of", "prompt", "side"), ["of", "prompt"], len(sides))
+    stacked = _stack_answers(sides, column)
+    named = _keys_of_all_sides(stacked.select("of", "prompt", "side"), ["of", "prompt"], len(sides))
     stacked = stacked.join(named.with_columns(same=True), on=["of", "prompt"], how="left").with_columns(
         of=pl.when(pl.col("same").fill_null(False)).then("of").otherwise(pl.lit(""))
     )
     keys = ["of", "prompt"]
-    common = stacked.join(_of_all(stacked.select(*keys, "side"), keys, len(sides)), on=keys, how="semi")
+    common = stacked.join(_keys_of_all_sides(stacked.select(*keys, "side"), keys, len(sides)), on=keys, how="semi")
     told = common.group_by(keys, maintain_order=True).agg(pl.col(name).drop_nulls().first() for name in ("name", *GROUPS))
     lines = common.group_by("side", *keys, maintain_order=True).agg(
         pl.col("value").mean(),
@@ -96,7 +96,7 @@ def matched(sides: Sequence[Side], column: str) -> Table:
     return lines.join(told, on=keys, how="left", maintain_order="left")
 
 
-def _stacked(sides: Sequence[Side], column: str) -> Table:
+def _stack_answers(sides: Sequence[Side], column: str) -> Table:
     """The answers of all sides, one below the other, with their outcome as a number."""
     value = pl.col(column).cast(pl.Float64)
     marked = value.is_not_null() & value.is_not_nan()
@@ -116,14 +116,14 @@ def _stacked(sides: Sequence[Side], column: str) -> Table:
     )
 
 
-def _of_all(found: Table, keys: list[str], count: int) -> Table:
+def _keys_of_all_sides(found: Table, keys: list[str], count: int) -> Table:
     """The keys that every side has."""
     return found.unique().group_by(keys).len().filter(pl.col("len") == count).select(keys)
 
 
-def _opened(home: Home, record: Mapping[str, Any], arm: str) -> Side:
+def _open_side(home: Home, record: Mapping[str, Any], arm: str) -> Side:
     folder, name = _folder(home, record, arm), f"{record['name']}:{arm}"
-    if card(folder) is None:
+    if read_card(folder) is None:
         raise DataError(f"{name} has no marked answers yet: finish the run first (attar resume {record['name']})")
     return Side(name, arm, record, _answers(read(folder), name))
 
@@ -156,7 +156,7 @@ def _group(table: Table, columns: Sequence[str]) -> pl.Expr:
 def _marked_alike(sides: Sequence[Side], column: str) -> None:
     """Raise where two sides' outcomes were given by different judges, or in different ways."""
     for said in ALIKE:
-        seen = [_said(side, said) for side in sides]
+        seen = [_marking_text(side, said) for side in sides]
         for other, words in zip(sides[1:], seen[1:], strict=True):
             if words != seen[0]:
                 raise DataError(
@@ -165,7 +165,7 @@ def _marked_alike(sides: Sequence[Side], column: str) -> None:
                 )
 
 
-def _said(side: Side, column: str) -> str:
+def _marking_text(side: Side, column: str) -> str:
     """What a column says of how the answers were marked; without it the model that marked them."""
     if column in side.answers.columns:
         return " and ".join(map(str, side.answers[column].drop_nulls().unique().sort())) or "nothing"

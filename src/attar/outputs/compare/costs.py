@@ -12,8 +12,8 @@ import polars as pl
 
 from attar.core.table import Table, parts
 from attar.outputs.compare.align import Side
-from attar.outputs.dataset.lineage import ancestry, trained_by
-from attar.runtime.home import Home, card
+from attar.outputs.dataset.lineage import ancestry, trainer_of
+from attar.runtime.home import Home, read_card
 
 _LOOKED_AT = 4_000
 """Rows whose tokens are counted, evenly spread; the others are taken to be like them."""
@@ -69,7 +69,7 @@ def trainings(side: Side) -> list[Mapping[str, Any]]:
     """The trainings behind the model that answered, its last one first; none where the model came from elsewhere."""
     steps = {step["name"]: step for step in side.record["steps"]}
     writer, out = _writer(side.step, steps), []
-    while writer and (own := trained_by(writer, steps)):
+    while writer and (own := trainer_of(writer, steps)):
         writer = steps[own[0]]
         out.append(writer)
     return out
@@ -97,7 +97,7 @@ def _spent(home: Home, steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     sums: dict[str, Any] = dict.fromkeys(_COUNTS, 0) | {"seconds": 0.0}
     costs, unpriced = [], set()
     for step in steps:
-        if (found := card(home.steps / step["folder"])) is None:
+        if (found := read_card(home.steps / step["folder"])) is None:
             continue
         spent = found.get("spent") or found
         for name in _COUNTS:
@@ -111,7 +111,7 @@ def _spent(home: Home, steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _training(home: Home, side: Side, step: Mapping[str, Any]) -> dict[str, Any]:
-    own = card(home.steps / step["folder"]) or {}
+    own = read_card(home.steps / step["folder"]) or {}
     rows = next(other["folder"] for other in side.record["steps"] if other["name"] == step["inputs"][0])
     count, looked, found = _read(home.steps / rows, home.steps / step["folder"] / "model" / "tokenizer.json")
     return {

@@ -17,9 +17,9 @@ from attar.outputs.compare.align import GROUPS
 from attar.statistics import bootstrap
 from attar.statistics.intervals import wilson
 
-FEWEST = 10
+MIN_GROUP = 10
 OTHER = "(other)"
-FIGURES = {
+FIGURE_COLUMNS = {
     "id": pl.String,
     "side": pl.String,
     "by": pl.String,
@@ -34,9 +34,9 @@ FIGURES = {
     "ties": pl.Int64,
     "p": pl.Float64,
 }
-Found = tuple[float, float, float, int]
+Interval = tuple[float, float, float, int]
 """A figure, the ends of its interval, and over how many questions it is."""
-_SAME = 1e-9
+_TIE_TOLERANCE = 1e-9
 """Means that differ by less are the same: the order of a sum is no difference."""
 
 
@@ -46,7 +46,7 @@ def figures(lines: Table, names: Sequence[str], outcome: str) -> Table:
     The figures are `score` and `length` (characters) of each side, and `lead`: how far it is ahead of the first. p is of the
     exact sign test.
     """
-    values, lengths = wide(lines, "value", len(names)), wide(lines, "length", len(names))
+    values, lengths = one_row_per_question(lines, "value", len(names)), one_row_per_question(lines, "length", len(names))
     if len(values) < 2:
         raise DataError(f"there is only {len(values)} question to compare {' and '.join(names)} by: intervals need two or more")
     out, shares = [], outcome != "score"
@@ -54,15 +54,15 @@ def figures(lines: Table, names: Sequence[str], outcome: str) -> Table:
         first = chosen["0"].to_list()
         for place, name in enumerate(names):
             own = chosen[str(place)].to_list()
-            out.append(_line((name, by, group, "score"), interval(own, shares=shares)))
+            out.append(_figure_row((name, by, group, "score"), interval(own, shares=shares)))
             if place:
-                out.append(_line((name, by, group, "lead"), interval(own, first, shares=shares)) | _fought(own, first))
+                out.append(_figure_row((name, by, group, "lead"), interval(own, first, shares=shares)) | _win_loss(own, first))
     for place, name in enumerate(names):
-        out.append(_line((name, "all", "all", "length"), interval(lengths[str(place)].to_list())))
-    return pl.DataFrame(out, schema=FIGURES)
+        out.append(_figure_row((name, "all", "all", "length"), interval(lengths[str(place)].to_list())))
+    return pl.DataFrame(out, schema=FIGURE_COLUMNS)
 
 
-def wide(lines: Table, column: str, count: int) -> Table:
+def one_row_per_question(lines: Table, column: str, count: int) -> Table:
     """of, prompt, name, category, level, and a column for each side by its place: the questions with a value of every side."""
     own = ["of", "prompt"]
     told = lines.filter(pl.col("side") == 0).select(*own, "name", *GROUPS)
@@ -77,20 +77,20 @@ def examples(lines: Table, names: Sequence[str], most: int) -> Table:
 
     So many where the first is ahead and as many where the side is; which of equal gaps, hangs on the prompt alone.
     """
-    values, out = wide(lines, "value", len(names)), []
+    values, out = one_row_per_question(lines, "value", len(names)), []
     for place, name in enumerate(names[1:], 1):
-        gaps = values.with_columns(gap=pl.col(str(place)) - pl.col("0")).filter(pl.col("gap").abs() > _SAME)
+        gaps = values.with_columns(gap=pl.col(str(place)) - pl.col("0")).filter(pl.col("gap").abs() > _TIE_TOLERANCE)
         drawn = pl.Series("drawn", [seed_of("compare.examples", prompt) for prompt in gaps["prompt"]], dtype=pl.Int64)
         ranked = gaps.with_columns(drawn, pl.col("gap").abs().round(9).alias("far")).sort(
             ["far", "drawn", "of"], descending=[True, False, False]
         )
         for ahead, chosen in ((names[0], ranked.filter(pl.col("gap") < 0)), (name, ranked.filter(pl.col("gap") > 0))):
-            out += [_example(lines, row, place, name, ahead) for row in chosen.head(most).to_dicts()]
+            out += [_example_row(lines, row, place, name, ahead) for row in chosen.head(most).to_dicts()]
     kinds = dict.fromkeys(("side", "ahead", "of", "prompt", *GROUPS, "first_response", "response"), pl.String)
     return pl.DataFrame(out, schema=kinds | dict.fromkeys(("gap", "first_value", "value"), pl.Float64))
 
 
-def _example(lines: Table, row: dict[str, Any], place: int, name: str, ahead: str) -> dict[str, Any]:
+def _example_row(lines: Table, row: dict[str, Any], place: int, name: str, ahead: str) -> dict[str, Any]:
     found = lines.filter(pl.col("of") == row["of"], pl.col("prompt") == row["prompt"])
     first, own = (found.filter(pl.col("side") == side).row(0, named=True) for side in (0, place))
     better = row["gap"] > 0
@@ -111,28 +111,28 @@ def _groups(values: Table) -> list[tuple[str, str, Table]]:
     out = []
     for by in GROUPS:
         counts = dict(values[by].drop_nulls().value_counts().iter_rows())
-        large = [label for label in values[by].drop_nulls().unique(maintain_order=True) if counts[label] >= FEWEST]
+        large = [label for label in values[by].drop_nulls().unique(maintain_order=True) if counts[label] >= MIN_GROUP]
         out += [(by, label, values.filter(pl.col(by) == label)) for label in large]
         rest = values.filter(pl.col(by).is_null() | ~pl.col(by).is_in(large))
-        if large and len(rest) >= FEWEST:
+        if large and len(rest) >= MIN_GROUP:
             out.append((by, OTHER, rest))
     return out
 
 
-def _line(place: tuple[str, str, str, str], found: Found) -> dict[str, Any]:
+def _figure_row(place: tuple[str, str, str, str], found: Interval) -> dict[str, Any]:
     side, by, group, figure = place
     value, low, high, count = found
     line = {"id": "/".join(place), "side": side, "by": by, "group": group, "figure": figure}
     return line | {"value": value, "low": low, "high": high, "count": count}
 
 
-def _fought(own: Sequence[float], first: Sequence[float]) -> dict[str, Any]:
-    won, lost = _won_and_lost(own, first)
+def _win_loss(own: Sequence[float], first: Sequence[float]) -> dict[str, Any]:
+    won, lost = _count_wins_and_losses(own, first)
     p = bootstrap.sign_test([1.0] * won + [-1.0] * lost, range(won + lost), tie=0.0)
     return {"wins": won, "losses": lost, "ties": len(own) - won - lost, "p": p}
 
 
-def interval(own: Sequence[float], first: Sequence[float] | None = None, *, shares: bool = False) -> Found:
+def interval(own: Sequence[float], first: Sequence[float] | None = None, *, shares: bool = False) -> Interval:
     """The mean (of the differences, with a first), its 95% interval over questions, and how many there are.
 
     Of `shares` that are all nought or one (right and wrong) the interval is by formula.
@@ -147,10 +147,10 @@ def interval(own: Sequence[float], first: Sequence[float] | None = None, *, shar
         return value, low, high, count
     if first is None:
         return sum(own) / count, *wilson(int(sum(own)), count), count
-    return *_lead_in_rights(*_won_and_lost(own, first), count), count
+    return *_bonett_price(*_count_wins_and_losses(own, first), count), count
 
 
-def _lead_in_rights(won: int, lost: int, count: int) -> tuple[float, float, float]:
+def _bonett_price(won: int, lost: int, count: int) -> tuple[float, float, float]:
     """The lead in shares of the same questions, with Bonett and Price's interval: as if one more were won and one more lost.
 
     Over ten to thirty questions a bootstrap holds the truth too seldom, and where nobody won it has no width at all.
@@ -160,6 +160,6 @@ def _lead_in_rights(won: int, lost: int, count: int) -> tuple[float, float, floa
     return (won - lost) / count, max(-1.0, up - down - half), min(1.0, up - down + half)
 
 
-def _won_and_lost(own: Sequence[float], first: Sequence[float]) -> tuple[int, int]:
+def _count_wins_and_losses(own: Sequence[float], first: Sequence[float]) -> tuple[int, int]:
     gaps = [mine - theirs for mine, theirs in zip(own, first, strict=True)]
-    return sum(gap > _SAME for gap in gaps), sum(gap < -_SAME for gap in gaps)
+    return sum(gap > _TIE_TOLERANCE for gap in gaps), sum(gap < -_TIE_TOLERANCE for gap in gaps)

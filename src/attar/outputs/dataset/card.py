@@ -11,8 +11,14 @@ from attar.core.errors import DataError
 from attar.outputs.dataset.citations import arxiv_id, bibtex
 from attar.outputs.dataset.summary import languages
 
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
-_MEANING = {
+_SIZE_CATEGORIES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+_COLUMN_MEANINGS = {
     "id": "the row's name, unique in its configuration",
     "messages": "the conversation, its last turn the answer",
     "prompt": "the conversation that is answered",
@@ -34,7 +40,7 @@ _MEANING = {
 _SAMPLING = ("temperature", "top_p", "max_tokens", "n", "mix", "seed")
 
 
-def license_of(given: str | None) -> str | None:
+def check_license(given: str | None) -> str | None:
     """A licence as the Hub writes it."""
     if given is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", given):
         raise DataError(f"license {given!r} is no identifier: write it as the Hub does, such as apache-2.0 or cc-by-4.0")
@@ -46,19 +52,21 @@ def card_text(facts: Mapping[str, Any]) -> str:
     page = Environment(
         loader=PackageLoader("attar.outputs.dataset", "."), autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
-    page.filters |= {"cell": _cell, "code": _code, "number": _number, "plain": _plain, "time": _time}
+    page.filters |= {"cell": _cell, "code": _code, "number": _number, "plain": _kind_in_words, "time": _time}
     number = arxiv_id(facts["paper"])
     return page.get_template("card.md.jinja").render(
         facts,
         header=yaml.safe_dump(_header(facts), sort_keys=False, allow_unicode=True),
-        total=sum(_rows(config) for config in facts["configs"].values()),
+        total=sum(_row_count(config) for config in facts["configs"].values()),
         filters=[step for step in facts["lineage"] if step["dropped"] is not None],
         decontaminated=[step for step in facts["lineage"] if step["does"] == "decontamination"],
-        asked=[_asked(step) for step in facts["lineage"] if step["engine"]],
+        asked=[_model_use(step) for step in facts["lineage"] if step["engine"]],
         models=sorted({step["engine"] for step in facts["lineage"] if step["engine"] and not step["trained"]}),
         spent={key: sum(step[key] for step in facts["lineage"]) for key in ("tokens_in", "tokens_out", "asked", "seconds")},
         costs=[step["cost"] for step in facts["lineage"] if step["cost"] is not None],
-        meanings={name: [_column(column) for column in config["columns"]] for name, config in facts["configs"].items()},
+        meanings={
+            name: [_describe_column(column) for column in config["columns"]] for name, config in facts["configs"].items()
+        },
         run_file_text=yaml.safe_dump(facts["run_file"], sort_keys=False, allow_unicode=True, width=120).strip(),
         arxiv=number,
         citation=bibtex(number) if number else None,
@@ -72,42 +80,42 @@ def _header(facts: Mapping[str, Any]) -> dict[str, Any]:
     for config in configs.values():
         for code, count in config["labels"].get("language", {}).items():
             counted[code] = counted.get(code, 0) + count
-    total = sum(_rows(config) for config in configs.values())
-    filled = {name: config for name, config in configs.items() if _rows(config)}  # `datasets` does not open empty ones
+    total = sum(_row_count(config) for config in configs.values())
+    filled = {name: config for name, config in configs.items() if _row_count(config)}  # `datasets` does not open empty ones
     header = {
         "license": facts["license"],
         "language": languages(counted) if counted else None,
         "pretty_name": facts["run"],
         "task_categories": ["text-generation"],
-        "size_categories": [next((name for most, name in _SIZES if total < most), "10M<n<100M")],
+        "size_categories": [next((name for most, name in _SIZE_CATEGORIES if total < most), "10M<n<100M")],
         "tags": [
             *(["synthetic"] if facts["texts"]["written"] else []),
             "attar",
             *(["preference"] if any(c["form"] == "pairs" for c in configs.values()) else []),
         ],
-        "configs": [_config(name, config, first=i == 0) for i, (name, config) in enumerate(filled.items())],
+        "configs": [_header_config(name, config, first=i == 0) for i, (name, config) in enumerate(filled.items())],
     }
     return {key: value for key, value in header.items() if value}
 
 
-def _config(name: str, config: Mapping[str, Any], *, first: bool) -> dict[str, Any]:
+def _header_config(name: str, config: Mapping[str, Any], *, first: bool) -> dict[str, Any]:
     filled = {side: found for side, found in config["files"].items() if config["rows"][side]}
     files = [{"split": side, "path": found[0] if len(found) == 1 else found} for side, found in filled.items()]
     return {"config_name": name, **({"default": True} if first else {}), "data_files": files}
 
 
-def _rows(config: Mapping[str, Any]) -> int:
+def _row_count(config: Mapping[str, Any]) -> int:
     return sum(config["rows"].values())
 
 
-def _asked(step: Mapping[str, Any]) -> dict[str, Any]:
+def _model_use(step: Mapping[str, Any]) -> dict[str, Any]:
     """What a step asked its model, and how it drew."""
     drawn = {key: value for key, value in step["knobs"].items() if key in _SAMPLING}
     return {**step, "sampling": ", ".join(f"{key}={value}" for key, value in drawn.items()) or "the stage's own"}
 
 
-def _column(column: Mapping[str, str]) -> dict[str, str]:
-    known = _MEANING.get(column["column"])
+def _describe_column(column: Mapping[str, str]) -> dict[str, str]:
+    known = _COLUMN_MEANINGS.get(column["column"])
     return {**column, "meaning": known or f"from step {column['step']}"}
 
 
@@ -146,7 +154,7 @@ def _time(seconds: float) -> str:
     )
 
 
-def _plain(kind: str) -> str:
+def _kind_in_words(kind: str) -> str:
     """A column's kind in few words."""
     words = {"String": "text", "Boolean": "true or false"}
     if kind in words:

@@ -10,17 +10,17 @@ import polars as pl
 from attar.core.errors import DataError
 from attar.core.table import parts
 from attar.outputs.dataset import redact
-from attar.runtime.home import Home, card, marked_record
+from attar.runtime.home import Home, read_card, record_with_marks
 
 _COUNTS = ("asked", "recalled", "tokens_in", "tokens_out", "seconds")
 _MOST_REASONS = 20
 _TEXTS = {"messages", "prompt", "response", "chosen", "rejected"}
 
 
-def finished(home: Home, name: str) -> dict[str, Any]:
+def finished_record(home: Home, name: str) -> dict[str, Any]:
     """The record of a run that has come to its end."""
-    record = marked_record(home, name)
-    undone = [step["name"] for step in record["steps"] if card(home.steps / step["folder"]) is None]
+    record = record_with_marks(home, name)
+    undone = [step["name"] for step in record["steps"] if read_card(home.steps / step["folder"]) is None]
     if record["finished"] is None or undone:
         left = f" (not done: {', '.join(undone[:3])}{', ...' if len(undone) > 3 else ''})" if undone else ""
         raise DataError(f"run {name!r} has not come to its end{left}: attar resume {name}")
@@ -36,11 +36,11 @@ def ancestry(record: Mapping[str, Any], results: Iterable[str]) -> list[dict[str
         name = queue.pop()
         if name not in wanted:
             wanted.add(name)
-            queue += [*steps[name]["inputs"], *trained_by(steps[name], steps)]
+            queue += [*steps[name]["inputs"], *trainer_of(steps[name], steps)]
     return [step for step in record["steps"] if step["name"] in wanted]
 
 
-def whose_texts(home: Home, record: Mapping[str, Any], results: Iterable[str]) -> dict[str, list[str]]:
+def text_sources(home: Home, record: Mapping[str, Any], results: Iterable[str]) -> dict[str, list[str]]:
     """The steps that brought the texts of these results: those that read them from a pool, and those whose model wrote some."""
     steps = {step["name"]: step for step in record["steps"]}
     by_folder = {step["folder"]: step["name"] for step in record["steps"]}
@@ -54,36 +54,38 @@ def whose_texts(home: Home, record: Mapping[str, Any], results: Iterable[str]) -
     on = [step for step in record["steps"] if step["name"] in seen]
     return {
         "read": [step["name"] for step in on if step["marks"]["role"] == "pool"],
-        "written": [step["name"] for step in on if step["engine"] and _writes(home, step, steps)],
+        "written": [step["name"] for step in on if step["engine"] and _adds_texts(home, step, steps)],
     }
 
 
-def _writes(home: Home, step: Mapping[str, Any], steps: Mapping[str, Any]) -> bool:
+def _adds_texts(home: Home, step: Mapping[str, Any], steps: Mapping[str, Any]) -> bool:
     """Whether a step's model wrote texts of its rows: by its mark, or by the columns that are new."""
     if step["marks"]["role"] in ("samples", "answers"):
         return True
-    before = [name for other in step["inputs"][:1] for name in _columns(home, steps[other])]
-    return bool(_TEXTS & set(_columns(home, step)) - set(before))
+    before = [name for other in step["inputs"][:1] for name in _columns_of(home, steps[other])]
+    return bool(_TEXTS & set(_columns_of(home, step)) - set(before))
 
 
-def _columns(home: Home, step: Mapping[str, Any]) -> list[str]:
+def _columns_of(home: Home, step: Mapping[str, Any]) -> list[str]:
     return list(pl.read_parquet_schema(parts(home.steps / step["folder"])[0]))
 
 
-def trained_by(step: Mapping[str, Any], steps: Mapping[str, Any]) -> list[str]:
+def trainer_of(step: Mapping[str, Any], steps: Mapping[str, Any]) -> list[str]:
     """The step that trained the model which this one asks, if one of the run did."""
     return [step["engine"]] if step.get("role") is None and step["engine"] in steps else []
 
 
 def lineage(home: Home, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each step what it did, to how many rows, with which model and knobs, and what it took."""
-    cards = {step["name"]: card(home.steps / step["folder"]) or {} for step in steps}
-    return [_told(step, cards, {other["name"]: other for other in steps}, home.steps / step["folder"]) for step in steps]
+    cards = {step["name"]: read_card(home.steps / step["folder"]) or {} for step in steps}
+    return [_step_facts(step, cards, {other["name"]: other for other in steps}, home.steps / step["folder"]) for step in steps]
 
 
-def _told(step: dict[str, Any], cards: Mapping[str, dict[str, Any]], steps: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _step_facts(
+    step: dict[str, Any], cards: Mapping[str, dict[str, Any]], steps: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
     found = cards[step["name"]]
-    dropped = _dropped(folder)
+    dropped = _drop_reasons(folder)
     rows_in = cards[step["inputs"][0]].get("rows") if step["inputs"] else None
     spent = found.get("spent") or found
     return {
@@ -91,29 +93,31 @@ def _told(step: dict[str, Any], cards: Mapping[str, dict[str, Any]], steps: Mapp
         "stage": step["stage"],
         "does": step["marks"]["role"],
         "role": step.get("role"),
-        "engine": _engine(step, steps),
+        "engine": _public_engine_name(step, steps),
         "kind": (found.get("engine") or {}).get("kind"),
-        "trained": bool(trained_by(step, steps)),
-        "knobs": redact.shown(found.get("knobs") or {}),
+        "trained": bool(trainer_of(step, steps)),
+        "knobs": redact.redact_value(found.get("knobs") or {}),
         "rows_in": rows_in,
         "rows_out": found["rows"] - sum(dropped.values()) if dropped is not None else found["rows"],
         "dropped": None if dropped is None else sum(dropped.values()),
-        "reasons": {redact.told(reason): count for reason, count in (dropped or Counter()).most_common(_MOST_REASONS)},
+        "reasons": {
+            redact.redact_message(reason): count for reason, count in (dropped or Counter()).most_common(_MOST_REASONS)
+        },
         "failed": found.get("failed", 0),
-        "errors": {redact.told(reason): count for reason, count in (found.get("errors") or {}).items()},
+        "errors": {redact.redact_message(reason): count for reason, count in (found.get("errors") or {}).items()},
         **{name: spent.get(name, 0) for name in _COUNTS},
         "cost": found.get("cost"),
     }
 
 
-def _engine(step: Mapping[str, Any], steps: Mapping[str, Any]) -> str | None:
+def _public_engine_name(step: Mapping[str, Any], steps: Mapping[str, Any]) -> str | None:
     if step["engine"] is None:
         return None
-    own = trained_by(step, steps)
-    return f"the model of step {own[0]}" if own else redact.model(step["engine"])
+    own = trainer_of(step, steps)
+    return f"the model of step {own[0]}" if own else redact.redact_model(step["engine"])
 
 
-def _dropped(folder: Path) -> Counter[str] | None:
+def _drop_reasons(folder: Path) -> Counter[str] | None:
     """Reasons of a verdict table, those that differ only by a number or an item taken together; None of any other table."""
     if not {"kept", "reason"} <= set(pl.read_parquet_schema(parts(folder)[0])):
         return None
@@ -123,13 +127,13 @@ def _dropped(folder: Path) -> Counter[str] | None:
     return Counter(dict(counted.iter_rows()))
 
 
-def models(home: Home, record: Mapping[str, Any]) -> dict[str, str]:
+def public_model_names(home: Home, record: Mapping[str, Any]) -> dict[str, str]:
     """Every model that a row of the run may name as its maker, and what it is called in public where that differs."""
     steps = {step["name"]: step for step in record["steps"]}
     out = {}
     for step in record["steps"]:
-        engine = (card(home.steps / step["folder"]) or {}).get("engine")
-        if engine and (name := _engine(step, steps) or "") != engine["model"]:
+        engine = (read_card(home.steps / step["folder"]) or {}).get("engine")
+        if engine and (name := _public_engine_name(step, steps) or "") != engine["model"]:
             out[engine["model"]] = name
     return out
 
@@ -137,8 +141,8 @@ def models(home: Home, record: Mapping[str, Any]) -> dict[str, str]:
 def run_file(record: Mapping[str, Any]) -> dict[str, Any]:
     """The run file as it can be told."""
     engines = {
-        role: {"kind": engine["kind"], "model": redact.model(engine["model"])}
-        | redact.shown({key: value for key, value in engine.items() if key not in ("kind", "model")})
+        role: {"kind": engine["kind"], "model": redact.redact_model(engine["model"])}
+        | redact.redact_value({key: value for key, value in engine.items() if key not in ("kind", "model")})
         for role, engine in record["engines"].items()
     }
-    return {"recipe": redact.shown(record["recipe"]), "engines": engines, "knobs": redact.shown(record["knobs"])}
+    return {"recipe": redact.redact_value(record["recipe"]), "engines": engines, "knobs": redact.redact_value(record["knobs"])}

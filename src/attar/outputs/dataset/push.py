@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.core.errors import DataError, EngineError, MissingExtraError
-from attar.outputs.dataset.redact import secretless
+from attar.outputs.dataset.redact import hide_secrets
 from attar.outputs.dataset.write import MARK
 from attar.runtime.home import Home, read_json, run_record
 
@@ -101,7 +101,7 @@ def _one_line(endpoint: str, repo: str, variable: str, folder: Path) -> Iterator
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         why = {401: f"it does not know the token in {variable}", 403: f"the token in {variable} may not write to {repo}"}
-        said = secretless(error.server_message or str(error).splitlines()[0])
+        said = hide_secrets(error.server_message or str(error).splitlines()[0])
         raise EngineError(f"{endpoint} refused (HTTP {status}): {why.get(status, said)}; {kept}") from error
     except (OSError, ValueError, RuntimeError) as error:  # its card check, its uploads and its Rust part raise these
         raise EngineError(f"{repo} could not be sent to {endpoint}: {_line(error)}; {kept}") from error
@@ -110,4 +110,4 @@ def _one_line(endpoint: str, repo: str, variable: str, folder: Path) -> Iterator
 
 
 def _line(error: Exception) -> str:
-    return secretless(" ".join(str(error).split())[:300] or type(error).__name__)
+    return hide_secrets(" ".join(str(error).split())[:300] or type(error).__name__)

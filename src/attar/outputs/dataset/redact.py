@@ -13,40 +13,44 @@ _SECRET = frozenset(("key", "apikey", "token", "secret", "password", "passwd", "
 _LOCAL = frozenset(("env", "ca", "command"))  # of an engine: what its own machine needs to run it
 _TOKEN = re.compile(r"\b(?:hf_|sk-|gsk_|ghp_|xai-|AKIA|AIza)[\w-]{12,}|\b[Bb]earer\s+[\w.~+/-]{8,}=*")
 _URL = re.compile(r"\b[a-z]+://[^\s'\"<>)\]]+")
-_INSIDE = re.compile(r"(?<![\w.:/<])(?:~|\.{1,2})?(?:/[\w.@+~-]+){2,}/?")
-_USUAL = "home|Users|root|srv|mnt|media|data|opt|tmp|var|scratch|work|workspace|content|nfs|gpfs|lustre|shared"
-_ROOTED = re.compile(rf"(?<![\w.:/<])/(?:{_USUAL})(?:/[\w.@+~-]+)+/?")
-_ALL = re.compile(r"(?:(?:~|\.{1,2})?/|[A-Za-z]:\\|~$|\.{1,2}$)\S*")
+_PATH_IN_TEXT = re.compile(r"(?<![\w.:/<])(?:~|\.{1,2})?(?:/[\w.@+~-]+){2,}/?")
+_COMMON_ROOTS = "home|Users|root|srv|mnt|media|data|opt|tmp|var|scratch|work|workspace|content|nfs|gpfs|lustre|shared"
+_ROOTED = re.compile(rf"(?<![\w.:/<])/(?:{_COMMON_ROOTS})(?:/[\w.@+~-]+)+/?")
+_WHOLE_PATH = re.compile(r"(?:(?:~|\.{1,2})?/|[A-Za-z]:\\|~$|\.{1,2}$)\S*")
 HIDDEN = "(hidden)"
 
 
-def model(name: str) -> str:
+def redact_model(name: str) -> str:
     """A model as the public knows it: of a folder on this machine only its name."""
-    if name.startswith("pocket:") or not (_ALL.fullmatch(name) or os.path.exists(os.path.expanduser(name))):
-        return _public(name)
-    return _public(_last(name))
+    if name.startswith("pocket:") or not (_WHOLE_PATH.fullmatch(name) or os.path.exists(os.path.expanduser(name))):
+        return _redact_text(name)
+    return _redact_text(_last_part(name))
 
 
-def shown(value: Any) -> Any:
+def redact_value(value: Any) -> Any:
     """Knobs and options that may be told: without secrets and private addresses, files and folders by their names."""
     if isinstance(value, Mapping):
-        return {str(key): shown(item) for key, item in value.items() if not _is_secret(str(key)) and str(key) not in _LOCAL}
+        return {
+            str(key): redact_value(item) for key, item in value.items() if not _is_secret(str(key)) and str(key) not in _LOCAL
+        }
     if isinstance(value, list | tuple):
-        return [shown(item) for item in value]
+        return [redact_value(item) for item in value]
     if isinstance(value, str | Path):
-        return _shown_text(str(value))
+        return _redact_string(str(value))
     return value
 
 
-def _shown_text(text: str) -> str:
-    if _ALL.match(text) and ((_ALL.fullmatch(text) and "/" in text[1:]) or os.path.exists(os.path.expanduser(text))):
-        return _last(text)
+def _redact_string(text: str) -> str:
+    if _WHOLE_PATH.match(text) and (
+        (_WHOLE_PATH.fullmatch(text) and "/" in text[1:]) or os.path.exists(os.path.expanduser(text))
+    ):
+        return _last_part(text)
     for place in sorted({str(Path.home()), str(Path.cwd())}, key=len, reverse=True):
         text = text.replace(f"{place}/", "") if len(place) > 1 else text
-    return _public(_ROOTED.sub(lambda found: _last(found[0]), text))
+    return _redact_text(_ROOTED.sub(lambda found: _last_part(found[0]), text))
 
 
-def _last(path: str) -> str:
+def _last_part(path: str) -> str:
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
@@ -54,7 +58,7 @@ def _is_secret(key: str) -> bool:
     return re.split(r"[_-]", key.lower())[-1] in _SECRET
 
 
-def told(text: str) -> str:
+def redact_message(text: str) -> str:
     """A message (of an error, say) without secrets, and with paths cut down to their last names."""
     kept: list[str] = []
 
@@ -62,11 +66,11 @@ def told(text: str) -> str:
         kept.append(found[0])
         return f"\0{len(kept) - 1}\0"
 
-    bare = _INSIDE.sub(lambda found: _last(found[0]), _URL.sub(aside, text))
-    return _public(re.sub("\0(\\d+)\0", lambda found: kept[int(found[1])], bare))
+    bare = _PATH_IN_TEXT.sub(lambda found: _last_part(found[0]), _URL.sub(aside, text))
+    return _redact_text(re.sub("\0(\\d+)\0", lambda found: kept[int(found[1])], bare))
 
 
-def secretless(text: str) -> str:
+def hide_secrets(text: str) -> str:
     """A text without tokens and without the values of the environment's secrets."""
     for name, value in os.environ.items():
         if _is_secret(name) and len(value) >= 8:
@@ -74,12 +78,12 @@ def secretless(text: str) -> str:
     return _TOKEN.sub(HIDDEN, text)
 
 
-def _public(text: str) -> str:
+def _redact_text(text: str) -> str:
     """A text without secrets and without private addresses."""
-    return _URL.sub(lambda found: _address(found[0]), secretless(text))
+    return _URL.sub(lambda found: _redact_url(found[0]), hide_secrets(text))
 
 
-def _address(text: str) -> str:
+def _redact_url(text: str) -> str:
     try:
         url = URL(text)
         host = url.host or ""

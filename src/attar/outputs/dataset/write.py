@@ -20,7 +20,7 @@ from attar.core.atomic import move_into_place, partial_path
 from attar.core.errors import DataError
 from attar.core.table import Table, parts
 from attar.outputs.dataset import lineage
-from attar.outputs.dataset.card import card_text, license_of
+from attar.outputs.dataset.card import card_text, check_license
 from attar.outputs.dataset.row_format import fault, form_of, left_out, names, shaped
 from attar.outputs.dataset.shard_writer import Spool
 from attar.outputs.dataset.split import keys, sides
@@ -68,8 +68,8 @@ def write_dataset(
     """Write a run's data with its card; the folder that it lies in."""
     if not 0 <= test < 1:
         raise DataError(f"test is {test}: the share of rows to hold back is from 0 to less than 1")
-    license_of(license_id)
-    record = lineage.finished(home, run)
+    check_license(license_id)
+    record = lineage.finished_record(home, run)
     target = out or home.runs / f"{run}.dataset"
     _may_write(target)
     sources = _sources(home, record)
@@ -77,7 +77,7 @@ def write_dataset(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        known = lineage.models(home, record)
+        known = lineage.public_model_names(home, record)
         held = sides(
             {name: map(keys, source.pieces(["id", "parent", "messages"])) for name, source in sources.items()}, test, seed
         )
@@ -193,7 +193,7 @@ def _facts(
         "finished": record["finished"],
         "paper": record["paper"],
         "configs": configs,
-        "texts": lineage.whose_texts(home, record, sources),
+        "texts": lineage.text_sources(home, record, sources),
         "lineage": lineage.lineage(home, steps),
         "run_file": lineage.run_file(record),
     }

@@ -11,8 +11,8 @@ from typing import Any
 
 from attar.core.errors import DataError, RecipeError
 from attar.core.table import parts
-from attar.engines.local.engine import where
-from attar.runtime.home import Home, card, marked_record
+from attar.engines.local.engine import find_model_folder
+from attar.runtime.home import Home, read_card, record_with_marks
 from attar.stages.train import preference, sft
 
 _AT_ONCE = 4
@@ -56,7 +56,7 @@ class Training:
 
 def trainings(home: Home, run: str, base: str | None) -> list[Training]:
     """What a run has to train on: first its conversations, then its pairs, which start from the model of the former."""
-    record, found = marked_record(home, run), []
+    record, found = record_with_marks(home, run), []
     for result, taught, stage, group in _STAGES:
         step, folder = _step(record, result, taught)
         if folder is None:
@@ -88,7 +88,7 @@ def _knobs(home: Home, record: Mapping[str, Any], stage: Callable[..., Any], ste
     if group == "train":
         knobs |= {name: value for name, value in record["knobs"].items() if name in knobs}
     knobs |= record["knobs"].get(group) or {}
-    own = card(home.steps / step["folder"]) if step else None
+    own = read_card(home.steps / step["folder"]) if step else None
     knobs |= own["knobs"] if own else {}
     if "method" in knobs and knobs["beta"] is None:
         knobs["beta"] = preference.BETAS[knobs["method"]]
@@ -102,5 +102,5 @@ def _base(home: Home, record: Mapping[str, Any], step: Mapping[str, Any] | None)
     before = next((other for other in record["steps"] if other["name"] == step["engine"]), None)
     if before and step["role"] is None:
         return str((home.steps / before["folder"] / "model").resolve())
-    folder = where(step["engine"])
+    folder = find_model_folder(step["engine"])
     return str(folder.resolve()) if folder else step["engine"]

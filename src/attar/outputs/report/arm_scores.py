@@ -12,7 +12,7 @@ import polars as pl
 
 from attar.core.errors import DataError
 from attar.core.table import Table
-from attar.statistics.intervals import over_runs
+from attar.statistics.intervals import mean_over_runs
 
 Run = Mapping[str, Any]
 """A run's record."""
@@ -105,4 +105,4 @@ def _unlike(run: Run, what: str, first: Run, instead: str) -> str:
 
 def _figure(runs: Sequence[float], own: tuple[float, float]) -> Figure:
     """A figure over runs; of one run with its own interval."""
-    return Figure(*(over_runs(runs) if len(runs) > 1 else (runs[0], *own)), tuple(runs))
+    return Figure(*(mean_over_runs(runs) if len(runs) > 1 else (runs[0], *own)), tuple(runs))

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.table import Table, parts
-from attar.runtime.home import Home, card
+from attar.runtime.home import Home, read_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def done(home: Home, run: Mapping[str, Any]) -> dict[str, Step]:
     out = {}
     for step in run["steps"]:
         folder = home.steps / step["folder"]
-        if found := card(folder):
+        if found := read_card(folder):
             first = next(iter(parts(folder)), None)
             columns = pl.read_parquet_schema(first) if first else {}
             out[step["name"]] = Step(step["name"], step["stage"], step["marks"], folder, tuple(step["inputs"]), found, columns)

@@ -31,7 +31,7 @@ from attar.outputs.report.charts import Drawing
 from attar.outputs.report.formatting import FILTERS
 from attar.outputs.report.round_costs import by_round
 from attar.outputs.report.script import script
-from attar.runtime.home import Home, card, marked_record
+from attar.runtime.home import Home, read_card, record_with_marks
 
 _OWN = ("scores", "agreement", "reliability", "coverage", "prompts", "sft", "pairs", "audit", "ledger", "columns")
 """Results that have a section of their own; of the others those that are figures are shown as such."""
@@ -50,7 +50,7 @@ class _Charts(dict[str, Drawing]):
 
 def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
     """Write the page of a run, or of several that are compared; where it lies."""
-    runs = [marked_record(home, name) for name in names]
+    runs = [record_with_marks(home, name) for name in names]
     tables = checked(runs, [_result(home, each, "scores") for each in runs])
     place = _Charts()
     told = _scores(tables, runs) | _made(home, runs[0]) | _found(home, runs[0])
@@ -107,11 +107,11 @@ def _found(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _are_figures(folder: Path) -> bool:
     """Whether a result is there and holds figures; others may be long, and are not read."""
-    found = parts(folder) if card(folder) else []
+    found = parts(folder) if read_card(folder) else []
     return bool(found) and figures.are_figures(pl.read_parquet_schema(found[0]))
 
 
 def _result(home: Home, run: Mapping[str, Any], name: str) -> Table | None:
     """A run's result of this name; None where it has none, or not yet."""
     folder = home.steps / run["results"][name] if name in run["results"] else None
-    return read(folder) if folder and card(folder) else None
+    return read(folder) if folder and read_card(folder) else None

@@ -1,4 +1,4 @@
-"""A scorer's own scores as labels to go on training it on (self-distillation)."""
+"""A scorer's own scores as labels for training it further (self-distillation)."""
 
 from collections.abc import Sequence
 from random import Random
@@ -24,24 +24,24 @@ def labels(
 ) -> Table:
     """{score} (or `drawn`: {score}_chances) -> {into}: one of the numbers for each row that has a score.
 
-    `rounded` is the number nearest to the score. `drawn` is drawn from the scorer's own probabilities, so that over many rows
-    the labels hold all that it knows, its doubts too.
+    `rounded` is the number nearest to the score. `drawn` samples from the scorer's label probabilities, so that over many
+    rows the labels keep its uncertainty.
     """
     if how not in ("rounded", "drawn"):
-        raise RecipeError(f"how {how!r} is neither 'rounded' nor 'drawn'")
+        raise RecipeError(f"how must be 'rounded' or 'drawn', got {how!r}")
     if how == "rounded":
         need(table, score)
-        found = [None if value is None else min(numbers, key=lambda number: abs(number - value)) for value in table[score]]
+        values = [None if value is None else min(numbers, key=lambda number: abs(number - value)) for value in table[score]]
     else:
         need(table, "id", f"{score}_chances")
         rows = zip(table["id"], table[f"{score}_chances"].to_list(), strict=True)
-        found = [_drawn(name, chances, numbers, seed) for name, chances in rows]
-    return table.with_columns(pl.Series(into, found, dtype=pl.Int64))
+        values = [_sample_label(name, probabilities, numbers, seed) for name, probabilities in rows]
+    return table.with_columns(pl.Series(into, values, dtype=pl.Int64))
 
 
-def _drawn(name: str, chances: list[float] | None, numbers: Sequence[int], seed: int) -> int | None:
-    if chances is None:
+def _sample_label(name: str, probabilities: list[float] | None, numbers: Sequence[int], seed: int) -> int | None:
+    if probabilities is None:
         return None
-    if len(chances) != len(numbers):
-        raise DataError(f"row {name}: there are {len(chances)} probabilities for {len(numbers)} numbers")
-    return Random(seed_of("distil.labels", seed, name)).choices(numbers, chances)[0]
+    if len(probabilities) != len(numbers):
+        raise DataError(f"row {name} has {len(probabilities)} label probabilities, but numbers has {len(numbers)} values")
+    return Random(seed_of("distil.labels", seed, name)).choices(numbers, probabilities)[0]

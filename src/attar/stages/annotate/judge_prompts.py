@@ -1,6 +1,6 @@
-"""What judges are asked, in our own words: forms to fill in as JSON, and rubrics to score by.
+"""Prompts for judges, in our own words: forms to fill in as JSON, and rubrics to score by.
 
-`pocket` forms are those that the pocket teacher was trained on; they ask for what it can tell.
+`pocket` forms are those that the pocket teacher was trained on.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ CATEGORIES = (
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Fields to fill in about a text: of each the values that it may have, or None for free text."""
+    """Fields to fill in about a text, each with its allowed values, or None for free text."""
 
     system: str
     user: str
@@ -39,14 +39,14 @@ class Form:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of a filled form; a field whose name is a plural is a list."""
+        """The JSON schema of a filled form; a field that takes several values is a list."""
         kinds = {name: {"type": "string", **({"enum": list(values)} if values else {})} for name, values in self.fields.items()}
-        shaped = {name: {"type": "array", "items": kind} if listed(name) else kind for name, kind in kinds.items()}
+        shaped = {name: {"type": "array", "items": kind} if is_list(name) else kind for name, kind in kinds.items()}
         return {"type": "object", "properties": shaped, "required": list(shaped), "additionalProperties": False}
 
 
-def listed(field: str) -> bool:
-    """Whether a field takes several values."""
+def is_list(field: str) -> bool:
+    """True if a field takes several values."""
     return field.startswith("other_")
 
 
@@ -96,7 +96,7 @@ FORMS: dict[str, Form] = {
 
 @dataclass(frozen=True, slots=True)
 class Rubric:
-    """A question with answers that are numbers."""
+    """A question whose answers are numbers."""
 
     system: str
     user: str

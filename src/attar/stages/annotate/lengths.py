@@ -1,4 +1,4 @@
-"""How long a row's prompt and response are, in characters; tokens are counted by who writes them."""
+"""Lengths of a row's prompt and response in characters; tokens are counted by the stages that generate them."""
 
 import polars as pl
 
@@ -17,8 +17,8 @@ def measure(table: Table) -> Table:
 
 
 @reads(lambda knobs: (knobs["of"], "response"))
-def among(table: Table, *, of: str = "parent") -> Table:
-    """{of}, response -> id, length_ratio: how long a response is against the median of those in its group."""
+def compare_to_group(table: Table, *, of: str = "parent") -> Table:
+    """{of}, response -> id, length_ratio: a response's length over the median length in its group."""
     need(table, of, "response")
     length = pl.col("response").str.len_chars().cast(pl.Float64)
     return table.select("id", (length / length.median().over(of)).alias("length_ratio"))

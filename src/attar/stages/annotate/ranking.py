@@ -1,7 +1,7 @@
-"""Rank and score all variants of a row in one prompt, so that each is told apart from the others.
+"""Rank and score all variants of a row in one prompt, so that the judge sees how they differ.
 
-They are shown by letters in an order drawn by the seed, so that no place is always the same round's. Scores are whole numbers
-from 1 to 6. One that the reply does not give, or gives against the order that it has put them in, is null with its reason.
+Variants are labelled by letters, in an order shuffled by the seed, so that no position always belongs to the same round. Scores
+are whole numbers from 1 to 6. A score that is missing, or contradicts the judge's own order, is null with its reason.
 """
 
 import re
@@ -18,7 +18,7 @@ from attar.core.fingerprint import seed_of
 from attar.core.replies import Failure, parse_json_object
 from attar.core.stage import rowwise
 from attar.core.table import Table, need
-from attar.engines.ask_rows import Answer, answers
+from attar.engines.ask_rows import RowAnswer, generate_answers
 from attar.engines.base import Generator, Request, Sampling
 
 What = Literal["complexity", "quality"]
@@ -54,7 +54,7 @@ not be made better.
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What variants are compared by: the field that holds their texts, what they are called, what the judge is told."""
+    """What variants are compared by: the field of their texts, what the prompt calls them, the judge's system prompt."""
 
     field: str
     noun: str
@@ -72,13 +72,13 @@ Grades = list[int | Failure]
 def score(table: Table, *, engine: Generator, what: What = "complexity", max_tokens: int = 600, seed: int = 0) -> Table:
     """variants, for quality also prompt -> scores (of each variant: score, score_error), scores_error where there is none.
 
-    A reply that leaves a score out, or cannot be read, is asked for once more, in another order and with some temperature.
+    A reply that leaves a score out, or cannot be parsed, is requested once more, in another order and at temperature 0.7.
     """
     scale = _scale(table, what)
     rows = table.select("id", "variants", *(["prompt"] if what == "quality" else [])).to_dicts()
     texts = [[one[scale.field] for one in row["variants"] or ()] for row in rows]
     live = [[place for place, text in enumerate(row) if text] for row in texts]
-    found: list[Grades] = [[Failure(_size_error(len(places)))] * len(places) for places in live]
+    scores: list[Grades] = [[Failure(_size_error(len(places)))] * len(places) for places in live]
     todo = [i for i, places in enumerate(live) if 2 <= len(places) <= len(_LETTERS)]
     for attempt in range(_TRIES):
         seeds = [seed_of("ranking.score", seed, attempt, rows[i]["id"]) for i in todo]
@@ -92,14 +92,14 @@ def score(table: Table, *, engine: Generator, what: What = "complexity", max_tok
             )
             for i, order, one in zip(todo, orders, seeds, strict=True)
         ]
-        for i, order, answer in zip(todo, orders, answers(engine, asks), strict=True):
-            told = dict(zip(order, grades(answer, len(order)), strict=True))
-            if not attempt or _count_scores(told.values()) > _count_scores(found[i]):
-                found[i] = [told[place] for place in live[i]]
-        todo = [i for i in todo if _count_scores(found[i]) < len(found[i])]
+        for i, order, answer in zip(todo, orders, generate_answers(engine, asks), strict=True):
+            by_place = dict(zip(order, grades(answer, len(order)), strict=True))
+            if not attempt or _count_scores(by_place.values()) > _count_scores(scores[i]):
+                scores[i] = [by_place[place] for place in live[i]]
+        todo = [i for i in todo if _count_scores(scores[i]) < len(scores[i])]
     return table.with_columns(
-        pl.Series("scores", [_score_structs(*row) for row in zip(texts, live, found, strict=True)], dtype=_SCORES),
-        pl.Series("scores_error", [_no_score_reason(row) for row in found], dtype=pl.String),
+        pl.Series("scores", [_score_structs(*row) for row in zip(texts, live, scores, strict=True)], dtype=_SCORES),
+        pl.Series("scores_error", [_no_score_reason(row) for row in scores], dtype=pl.String),
     )
 
 
@@ -108,12 +108,14 @@ _SCORES = pl.List(pl.Struct({"score": pl.Int64, "score_error": pl.String}))
 
 def _scale(table: Table, what: str) -> Scale:
     if what not in SCALES:
-        raise RecipeError(f"nothing is ranked by {what!r}; {did_you_mean(what, SCALES)}")
+        raise RecipeError(f"unknown scale what={what!r}; {did_you_mean(what, SCALES)}")
     scale = SCALES[what]
     need(table, "id", "variants", *(["prompt"] if what == "quality" else []))
     kind = table.schema["variants"]
     if not (isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct) and scale.field in dict(kind.inner.to_schema())):
-        raise DataError(f"column 'variants' holds no {scale.field}s to rank by {what}; it is {kind}")
+        raise DataError(
+            f"column 'variants' must be a list of structs with the field {scale.field!r} to rank by {what}, got {kind}"
+        )
     return scale
 
 
@@ -122,7 +124,7 @@ def _size_error(count: int) -> str:
 
 
 def _question(scale: Scale, prompt: str | None, texts: Sequence[str]) -> tuple[dict[str, str], ...]:
-    """What the judge is shown; the lines between are longer than any in the texts, so that no text can end itself."""
+    """The judge's messages; the dashed lines are longer than any in the texts, so that no text can close its own block."""
     parts = [("The request", prompt)] if prompt else []
     parts += [(f"{scale.noun} {letter}", text) for letter, text in zip(_LETTERS, texts, strict=False)]
     inside = re.findall("-+", "\n".join(text for _, text in parts))
@@ -132,7 +134,7 @@ def _question(scale: Scale, prompt: str | None, texts: Sequence[str]) -> tuple[d
 
 
 def schema(count: int) -> dict[str, Any]:
-    """The JSON schema of a reply about so many variants; held to a list without an end, a weak model would find none."""
+    """The JSON schema of a reply on `count` variants; the list's length is fixed, or a weak model would never end it."""
     letters = list(_LETTERS[:count])
     grade = {"type": "integer", "enum": list(GRADES)}
     parts = {
@@ -146,27 +148,27 @@ def _object_schema(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def grades(answer: Answer, count: int) -> Grades:
-    """The scores of a reply in the order in which the variants were shown; what it does not say is a failure that names it."""
-    told = parse_json_object(answer.text) if answer.text is not None else Failure(answer.error or "no reply")
-    found = told if isinstance(told, Failure) else _parse_scores(told, _LETTERS[:count])
-    return [found] * count if isinstance(found, Failure) else found
+def grades(answer: RowAnswer, count: int) -> Grades:
+    """The scores of a reply, in the order in which the variants were shown; a missing one is a Failure with its reason."""
+    reply = parse_json_object(answer.text) if answer.text is not None else Failure(answer.error or "no reply")
+    scores = reply if isinstance(reply, Failure) else _parse_scores(reply, _LETTERS[:count])
+    return [scores] * count if isinstance(scores, Failure) else scores
 
 
-def _parse_scores(told: dict[str, Any], letters: str) -> Grades | Failure:
-    order, scores = told.get("order"), told.get("scores")
+def _parse_scores(reply: dict[str, Any], letters: str) -> Grades | Failure:
+    order, scores = reply.get("order"), reply.get("scores")
     if not isinstance(order, list) or sorted(map(_letter, order)) != list(letters):
         return Failure("order: not each letter once")
     if not isinstance(scores, dict):
         return Failure("scores: missing")
-    given = {_letter(name): _grade(value) for name, value in scores.items()}
-    if len(given) < len(scores):
+    by_letter = {_letter(name): _grade(value) for name, value in scores.items()}
+    if len(by_letter) < len(scores):
         return Failure("scores: a letter twice")
-    found = [given.get(letter, Failure("no score")) for letter in letters]
-    ranked = [grade for name in order if isinstance(grade := found[letters.index(_letter(name))], int)]
-    if ranked not in (sorted(ranked), sorted(ranked, reverse=True)):  # begun from the other end, it is the same order
+    parsed = [by_letter.get(letter, Failure("no score")) for letter in letters]
+    ranked = [grade for name in order if isinstance(grade := parsed[letters.index(_letter(name))], int)]
+    if ranked not in (sorted(ranked), sorted(ranked, reverse=True)):  # highest first is the same order
         return Failure("scores against their order")
-    return found
+    return parsed
 
 
 def _letter(name: Any) -> str:
@@ -182,22 +184,21 @@ def _grade(value: Any) -> int | Failure:
     return int(value)
 
 
-def _count_scores(found: Iterable[int | Failure]) -> int:
-    return sum(isinstance(one, int) for one in found)
+def _count_scores(grades: Iterable[int | Failure]) -> int:
+    return sum(isinstance(grade, int) for grade in grades)
 
 
-def _no_score_reason(found: Grades) -> str | None:
-    """Why a row has no score at all."""
-    if not found:
+def _no_score_reason(grades: Grades) -> str | None:
+    """Why a row has no score at all; None if it has one."""
+    if not grades:
         return "no variants"
-    return found[0].reason if isinstance(found[0], Failure) and not _count_scores(found) else None
+    return grades[0].reason if isinstance(grades[0], Failure) and not _count_scores(grades) else None
 
 
-def _score_structs(texts: list[str | None], live: list[int], found: Grades) -> list[dict[str, Any]]:
-    """A score or its reason at each variant's place; what was eliminated before has neither."""
-    placed: list[dict[str, Any]] = [{"score": None, "score_error": None} for _ in texts]
-    for place, one in zip(live, found, strict=True):
-        placed[place] = (
-            {"score": None, "score_error": one.reason} if isinstance(one, Failure) else {"score": one, "score_error": None}
-        )
-    return placed
+def _score_structs(texts: list[str | None], live: list[int], grades: Grades) -> list[dict[str, Any]]:
+    """A score or its reason for each variant; one that was eliminated before has neither."""
+    structs: list[dict[str, Any]] = [{"score": None, "score_error": None} for _ in texts]
+    for place, grade in zip(live, grades, strict=True):
+        failed = isinstance(grade, Failure)
+        structs[place] = {"score": None if failed else grade, "score_error": grade.reason if failed else None}
+    return structs

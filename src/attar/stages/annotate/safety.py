@@ -1,17 +1,17 @@
-"""How likely a guard model finds a conversation safe: the weight of its own verdict words, not one sampled word.
+"""How likely a guard model finds a conversation safe: by its probabilities of the two verdicts, not one sampled word.
 
-`guard` is for models whose template poses the question itself and that answer `safe` or `unsafe` (Llama Guard and its kin);
-`plain` asks any chat model by a policy in our own words.
+`guard` is for models whose chat template contains the question and that answer `safe` or `unsafe` (such as Llama Guard);
+`plain` gives any chat model a policy in our own words.
 """
 
 from typing import Literal
 
-from attar.core.replies import LEAST_MASS, expected
+from attar.core.replies import LEAST_MASS, expected_score
 from attar.core.stage import rowwise
 from attar.core.table import Table, need
-from attar.engines.ask_rows import weighed
+from attar.engines.ask_rows import weigh_rows
 from attar.engines.base import Grader
-from attar.stages.annotate.judge import marked
+from attar.stages.annotate.judge import add_scores
 
 Guard = Literal["guard", "plain"]
 _POLICY = """\
@@ -34,12 +34,12 @@ def score(
     need(table, "messages")
     talks = [tuple(talk) if talk else None for talk in table["messages"].to_list()]
     if guard == "plain":
-        talks = [_posed(talk) if talk else None for talk in talks]
-    weights = weighed(engine, talks, ("safe", "unsafe"))
-    return marked(table, into, [expected(one, (1, 0), least_mass) for one in weights])
+        talks = [_question(talk) if talk else None for talk in talks]
+    weights = weigh_rows(engine, talks, ("safe", "unsafe"))
+    return add_scores(table, into, [expected_score(one, (1, 0), least_mass) for one in weights])
 
 
-def _posed(talk: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
-    told = "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in talk)
-    user = f"The conversation, between the lines:\n-----\n{told}\n-----\nsafe or unsafe?"
+def _question(talk: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
+    shown = "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in talk)
+    user = f"The conversation, between the lines:\n-----\n{shown}\n-----\nsafe or unsafe?"
     return ({"role": "system", "content": _POLICY}, {"role": "user", "content": user})

@@ -14,10 +14,10 @@ import polars as pl
 from attar.core.errors import DataError
 from attar.core.stage import role
 from attar.core.table import Table, need
-from attar.stages.evaluate.questions import ASKS, NAMES, Row, rows, text_of
+from attar.stages.evaluate.questions import NAME_KEYS, PROMPT_KEYS, SourceRow, first_text, read_rows
 
-_SAID = ("choices", "messages", "output", "response", "completion", "answer")
-_MODELS = ("generator", "model", "model_id")
+_RESPONSE_KEYS = ("choices", "messages", "output", "response", "completion", "answer")
+_MODEL_KEYS = ("generator", "model", "model_id")
 
 
 @role("exam")
@@ -29,13 +29,13 @@ def read(
     `model` picks one of several whose answers the source has.
     """
     need(questions, "question", "prompt", "messages")
-    told = _told(source, content, model, split)
+    told = _responses_by_key(source, content, model, split)
     asked = questions.to_dicts()
     found = [(row, told.get(row["question"], told.get(row["prompt"]))) for row in asked]
     if not any(said for _, said in found):
         raise DataError(f"{source} answers none of the {len(asked)} questions: neither their names nor their texts are in it")
     name = model or next(said.model for _, said in found if said)
-    out = [line for row, said in found for line in _turns(row, said.texts if said else (), source)]
+    out = [line for row, said in found for line in _turn_rows(row, said.texts if said else (), source)]
     kinds = {**questions.schema, "response": pl.String, "response_error": pl.String, "turn": pl.Int64}
     read_ = pl.DataFrame(out, schema=kinds).with_columns(pl.lit(name, dtype=pl.String).alias("model"))
     return read_ if "turns" in questions.columns else read_.drop("turn")
@@ -63,16 +63,16 @@ def battles(responses: Table, against: Table, *, model: str | None = None, oppon
         need(table, *keys, "response")
     if len(again := against.filter(pl.struct(keys).is_duplicated())):
         raise DataError(f"the question {again['question'][0]!r} has two answers to be held against: leave one")
-    other = against.select(*keys, against="response", _name=_named(against, opponent))
+    other = against.select(*keys, against="response", _name=_model_column(against, opponent))
     out = responses.join(other, on=keys, how="left", maintain_order="left", coalesce=True)
     if len(lost := responses.join(other, on=keys, how="anti")):
         raise DataError(
             f"the question {lost['question'][0]!r} has nothing to be held against: give the opponent's answer to it"
         )
-    return out.with_columns(model=_named(out, model), opponent="_name").drop("_name")
+    return out.with_columns(model=_model_column(out, model), opponent="_name").drop("_name")
 
 
-def together(*tables: Table, models: Sequence[str]) -> Table:
+def concat_models(*tables: Table, models: Sequence[str]) -> Table:
     """Several models' answers or battles as one table: the model's name goes before each id."""
     if len(models) != len(tables) or len(set(models)) < len(models):
         raise DataError(f"{len(tables)} tables, and the names {list(models)}: each table needs one, and no two the same")
@@ -84,28 +84,30 @@ def together(*tables: Table, models: Sequence[str]) -> Table:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _ModelResponse:
     """What a model answered, turn by turn."""
 
     model: str | None
     texts: tuple[str, ...]
 
 
-def _told(source: str, content: str | None, model: str | None, split: str | None) -> dict[str, _Said]:
+def _responses_by_key(source: str, content: str | None, model: str | None, split: str | None) -> dict[str, _ModelResponse]:
     """The answers of one model by their question's name and by its text."""
-    found: dict[str, _Said] = {}
+    found: dict[str, _ModelResponse] = {}
     models: set[str] = set()
-    for row in rows(source, content, split):
-        whose = text_of(row.value, *_MODELS)
+    for row in read_rows(source, content, split):
+        whose = first_text(row.value, *_MODEL_KEYS)
         models |= {whose} if whose else set()
         if model is not None and whose not in (None, model):
             continue
-        said = _Said(whose, _texts(row))
-        names = [str(row.value[name]) for name in NAMES if row.value.get(name) not in (None, "")]
-        asks = next((row.value[name] for name in ASKS[3:] if isinstance(row.value.get(name), str)), None)
+        said = _ModelResponse(whose, _response_texts(row))
+        names = [str(row.value[name]) for name in NAME_KEYS if row.value.get(name) not in (None, "")]
+        asks = next((row.value[name] for name in PROMPT_KEYS[3:] if isinstance(row.value.get(name), str)), None)
         for key in names[:1] or [asks]:
             if key is None:
-                raise DataError(f"{row.where}: an answer to nothing; it needs one of {', '.join((*NAMES, *ASKS[3:]))}")
+                raise DataError(
+                    f"{row.where}: an answer to nothing; it needs one of {', '.join((*NAME_KEYS, *PROMPT_KEYS[3:]))}"
+                )
             if key in found and model is None and found[key].model != whose:
                 raise DataError(f"{source} has answers of {', '.join(sorted(models))}: pick one with 'model'")
             if key in found:
@@ -116,9 +118,9 @@ def _told(source: str, content: str | None, model: str | None, split: str | None
     return found
 
 
-def _texts(row: Row) -> tuple[str, ...]:
+def _response_texts(row: SourceRow) -> tuple[str, ...]:
     """The answers of a row, one a turn, in whichever shape."""
-    said = next((row.value[name] for name in _SAID if row.value.get(name) is not None), None)
+    said = next((row.value[name] for name in _RESPONSE_KEYS if row.value.get(name) is not None), None)
     if isinstance(said, list) and said and isinstance(said[0], dict) and "turns" in said[0]:  # FastChat's choices
         said = said[0]["turns"]
     if isinstance(said, list) and said and all(isinstance(turn, dict) and "role" in turn for turn in said):
@@ -128,11 +130,11 @@ def _texts(row: Row) -> tuple[str, ...]:
     texts = [text.get("answer") if isinstance(text, dict) else text for text in texts]
     found = tuple(text for text in texts if isinstance(text, str))
     if not found or len(found) < len(texts):
-        raise DataError(f"{row.where}: no answer that could be read; one of {', '.join(_SAID)} must hold it")
+        raise DataError(f"{row.where}: no answer that could be read; one of {', '.join(_RESPONSE_KEYS)} must hold it")
     return found
 
 
-def _turns(row: dict[str, Any], said: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
+def _turn_rows(row: dict[str, Any], said: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
     """A row a turn: what was asked and answered before, and the answer."""
     asked = row.get("turns") or [row["prompt"]]
     error = None if said else f"{Path(source).name} has no answer to it"
@@ -160,6 +162,6 @@ def next_turn(row: dict[str, Any], turn: int) -> dict[str, Any]:
     return out
 
 
-def _named(table: Table, name: str | None) -> pl.Expr:
+def _model_column(table: Table, name: str | None) -> pl.Expr:
     given = pl.col("model") if "model" in table.columns else pl.col("writer") if "writer" in table.columns else pl.lit(None)
     return (pl.lit(name) if name else given).cast(pl.String)

@@ -16,7 +16,7 @@ from attar.core.table import Table, need
 from attar.stages.select.rank import lots
 from attar.stages.select.where import expression
 
-_AT_ONCE = 50_000
+_ROWS_AT_ONCE = 50_000
 """Rows that are gathered before all but the few are let go."""
 
 Others = Literal["drawn", "lowest"]
@@ -34,31 +34,31 @@ def of_each(
     if others < 0 or which not in ("drawn", "lowest"):
         raise RecipeError(f"others {others}, which {which!r}: a number, nought or more, of 'drawn' or 'lowest' answers")
     held, sums = pl.DataFrame(), pl.DataFrame()
-    for some in _gathered(chain(*answers)):
-        scored = _scored(some, by, of, which, seed)
+    for some in _merge_parts(chain(*answers)):
+        scored = _add_scores(some, by, of, which, seed)
         own = scored.group_by(of, maintain_order=True).agg(answers=pl.len().cast(pl.Int64), answers_sum=pl.col("_by").sum())
         sums = pl.concat([sums, own], how="diagonal").group_by(of, maintain_order=True).agg(pl.all().sum())
-        held = _few(pl.concat([held, scored], how="diagonal"), of, others + 1)
+        held = _best_and_others(pl.concat([held, scored], how="diagonal"), of, others + 1)
     if held.is_empty():
         return held
     told = sums.with_row_index("_place").with_columns(answers_mean=pl.col("answers_sum") / pl.col("answers"))
-    whole = _few(held, of, others, beside=True).join(told, on=of).sort("_place", "id")
+    whole = _best_and_others(held, of, others, beside=True).join(told, on=of).sort("_place", "id")
     return whole.drop("_by", "_lot", "_place", "answers_sum")
 
 
-def _gathered(parts: Iterable[Table]) -> Iterator[Table]:
+def _merge_parts(parts: Iterable[Table]) -> Iterator[Table]:
     """Parts, the small ones put together."""
     waiting: list[Table] = []
     for part in parts:
         waiting.append(part)
-        if sum(map(len, waiting)) >= _AT_ONCE:
+        if sum(map(len, waiting)) >= _ROWS_AT_ONCE:
             yield pl.concat(waiting, how="diagonal")
             waiting = []
     if waiting:
         yield pl.concat(waiting, how="diagonal")
 
 
-def _scored(table: Table, by: str, of: str, which: Others, seed: int) -> Table:
+def _add_scores(table: Table, by: str, of: str, which: Others, seed: int) -> Table:
     """The answers that have a score, as `_by`; those of the lowest `_lot` may be set against a best one."""
     need(table, "id", of)
     worth = table.with_columns(_by=expression(by).cast(pl.Float64).fill_nan(None)).drop_nulls(["_by", of])
@@ -67,7 +67,7 @@ def _scored(table: Table, by: str, of: str, which: Others, seed: int) -> Table:
     )
 
 
-def _few(rows: Table, of: str, count: int, *, beside: bool = False) -> Table:
+def _best_and_others(rows: Table, of: str, count: int, *, beside: bool = False) -> Table:
     """Of each prompt the best and so many of the lowest lot, the best perhaps among them; or that many `beside` it."""
     known = rows.select("id", of, "_by", "_lot").with_row_index("_row")
     best = known.sort(["_by", "id"], descending=[True, False]).unique(of, keep="first")

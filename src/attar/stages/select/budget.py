@@ -13,7 +13,7 @@ import polars as pl
 from attar.core.errors import DataError, RecipeError
 from attar.core.stage import reads
 from attar.core.table import Table, need, verdicts
-from attar.stages.select.rank import Share, lots, stratum, walk
+from attar.stages.select.rank import Share, lots, sort_best_first, stratum
 from attar.stages.select.where import columns, expression
 
 _ROUNDING = 1e-9
@@ -32,12 +32,12 @@ def fill(table: Table, *, by: str, tokens: float, cost: str, per: str | None = N
     need(table, *_reads({"by": by, "cost": cost, "per": per}))
     if share not in ("even", "proportional"):
         raise RecipeError(f"share {share!r} is neither 'even' nor 'proportional'")
-    ranked = walk(table, by, stratum=stratum(per), cost=pl.lit(amounts(table, cost, "cost")))
+    ranked = sort_best_first(table, by, stratum=stratum(per), cost=pl.lit(amounts(table, cost, "cost")))
     able = pl.col("by").is_not_null() & pl.col("cost").is_not_null() & pl.col("stratum").is_not_null()
     sums = ranked.drop_nulls("stratum").group_by("stratum").agg(pl.col("cost").filter(able).sum().alias("limit"))
     part = pl.lit(1 / max(1, len(sums))) if share == "even" else pl.col("limit") / max(sums["limit"].sum(), _ROUNDING)
-    limits = sums.with_columns(limit=part * _checked(tokens))
-    return _spent(ranked.join(limits, on="stratum", how="left", maintain_order="left"), by, cost, able)
+    limits = sums.with_columns(limit=part * _check_tokens(tokens))
+    return _verdicts(ranked.join(limits, on="stratum", how="left", maintain_order="left"), by, cost, able)
 
 
 @reads(lambda knobs: columns(knobs["cost"]))
@@ -49,8 +49,8 @@ def chance(table: Table, like: Table | None = None, *, cost: str, tokens: float 
         tokens = float(amounts(like, cost, "cost").sum())
     costs = amounts(table, cost, "cost")
     ranked = table.select("id", lots(table, "budget.chance", seed), by=pl.lit(0), cost=costs).with_row_index()
-    ranked = ranked.sort(["lot", "id"]).with_columns(stratum=pl.lit(""), limit=pl.lit(_checked(tokens or 0.0)))
-    return _spent(ranked, "chance", cost, pl.col("cost").is_not_null())
+    ranked = ranked.sort(["lot", "id"]).with_columns(stratum=pl.lit(""), limit=pl.lit(_check_tokens(tokens or 0.0)))
+    return _verdicts(ranked, "chance", cost, pl.col("cost").is_not_null())
 
 
 def amounts(table: Table, rule: str, what: str) -> pl.Series:
@@ -69,13 +69,13 @@ def amounts(table: Table, rule: str, what: str) -> pl.Series:
     return made
 
 
-def _checked(tokens: float) -> float:
+def _check_tokens(tokens: float) -> float:
     if not 0 <= tokens < float("inf"):
         raise RecipeError(f"tokens {tokens} is no number of tokens")
     return float(tokens)
 
 
-def _spent(ranked: Table, by: str, cost: str, able: pl.Expr) -> Table:
+def _verdicts(ranked: Table, by: str, cost: str, able: pl.Expr) -> Table:
     """Verdicts on rows best first that say what they cost, and how much their stratum may."""
     if ranked.is_empty():
         return verdicts([], [], [], [])

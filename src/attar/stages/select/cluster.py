@@ -15,21 +15,21 @@ from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
 from attar.core.stage import reads
 from attar.core.table import Table, need
-from attar.similarity.devices import cuda, on_device
+from attar.similarity.devices import centre_finder, has_cuda
 from attar.similarity.matrix import Matrix, matrix, units
-from attar.stages.select.rank import checked, lots, walk
+from attar.stages.select.rank import check_keep, lots, sort_best_first
 from attar.stages.select.where import columns
 
 _ROWS, _CENTRES = 1024, 2048
-_FAR = 10**9
+_GPU_PRODUCTS = 10**9
 """So many products of a row and a centre pay for the way to a GPU."""
-_STILL = 1000
+_CONVERGED = 1000
 """Centres are found when at most one row of so many has moved."""
-_AT_ONCE = 16
+_SEEDS_AT_ONCE = 16
 """Of so many first centres the next is drawn without looking; one alone is never."""
-_FIRST = 64
+_SEED_ROWS = 64
 """First centres are drawn from so many rows a cluster."""
-_COPY = 1e-6
+_COPY_DISTANCE = 1e-6
 """A row so near another is its copy, up to rounding."""
 
 
@@ -50,7 +50,7 @@ def group(
         raise RecipeError(f"iterations {iterations}, sample {sample}: both are 1 or more")
     rows = units(matrix(able, column))
     drawn = able.select("id", lots(able, "cluster.group", seed)).with_row_index().sort("lot", "id")["index"].to_numpy()
-    device = "cuda" if len(rows) * clusters >= _FAR and cuda() else "numpy"
+    device = "cuda" if len(rows) * clusters >= _GPU_PRODUCTS and has_cuda() else "numpy"
     found = centres(rows[drawn[: sample * clusters]], clusters, iterations=iterations, seed=seed, device=device)
     label, near = nearest(rows, found, device)
     distance = np.maximum(0.0, 1 - 2 * near.astype(np.float64))
@@ -70,7 +70,7 @@ def pick(
     table = table if clustered else table.with_columns(cluster=pl.int_range(pl.len()))
     need(table, "cluster", *(columns(by) if by else ()))
     if by:
-        asked = walk(table, by, cluster=pl.col("cluster"))
+        asked = sort_best_first(table, by, cluster=pl.col("cluster"))
     else:
         asked = table.select("id", "cluster", lots(table, "cluster.pick", seed).alias("by")).with_row_index().sort("by", "id")
     spent = pl.col("id").is_in(used["id"].implode()) if used is not None else pl.lit(False)
@@ -78,7 +78,7 @@ def pick(
     first = asked.with_columns(times=pl.col("used").sum().over("cluster")).drop_nulls("cluster").filter("free")
     first = first.unique("cluster", keep="first", maintain_order=True)
     lot = pl.Series("lot", [seed_of("cluster.pick", seed, int(cluster)) for cluster in first["cluster"]], dtype=pl.Int64)
-    picked = first.with_columns(lot).sort("times", "lot", "cluster").head(checked(keep)).select("cluster", picked="id")
+    picked = first.with_columns(lot).sort("times", "lot", "cluster").head(check_keep(keep)).select("cluster", picked="id")
     judged = asked.join(picked, on="cluster", how="left").sort("index")
     kept = (pl.col("id") == pl.col("picked")).fill_null(False)
     beside = pl.col("free") & pl.col("picked").is_not_null() & ~kept
@@ -109,11 +109,11 @@ def centres(rows: Matrix, clusters: int, *, iterations: int, seed: int, device: 
     """The means of groups of unit rows, each row in the group whose mean is nearest, or close to it (Lloyd's iterations)."""
     if not len(rows):
         return np.zeros((1, rows.shape[1]), dtype=np.float32)
-    found = _first(rows[: _FIRST * clusters], clusters, np.random.default_rng(seed_of("cluster.centres", seed)))
+    found = _seed_centres(rows[: _SEED_ROWS * clusters], clusters, np.random.default_rng(seed_of("cluster.centres", seed)))
     before = np.full(len(rows), -1)
     for _ in range(iterations):
         label, near = nearest(rows, found, device)
-        if (label != before).sum() * _STILL <= len(rows):
+        if (label != before).sum() * _CONVERGED <= len(rows):
             break
         found, before = _means(rows, label, near, found), label
     return found
@@ -122,14 +122,14 @@ def centres(rows: Matrix, clusters: int, *, iterations: int, seed: int, device: 
 def nearest(rows: Matrix, centres: Matrix, device: str = "numpy") -> tuple[Matrix, Matrix]:
     """Of each row the number of its nearest centre, and their product less half the centre's square: most where nearest."""
     half = np.einsum("ij,ij->i", centres, centres) / 2
-    found = _in_numpy(centres, half) if device == "numpy" else on_device(centres, half, device)
+    found = _nearest_in_numpy(centres, half) if device == "numpy" else centre_finder(centres, half, device)
     label, near = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), -np.inf, dtype=np.float32)
     for start in range(0, len(rows), _ROWS):
         label[start : start + _ROWS], near[start : start + _ROWS] = found(rows[start : start + _ROWS])
     return label, near
 
 
-def _in_numpy(centres: Matrix, half: Matrix) -> Callable[[Matrix], tuple[Matrix, Matrix]]:
+def _nearest_in_numpy(centres: Matrix, half: Matrix) -> Callable[[Matrix], tuple[Matrix, Matrix]]:
     """A block's nearest centres, a few centres at a time."""
 
     def found(block: Matrix) -> tuple[Matrix, Matrix]:
@@ -145,14 +145,14 @@ def _in_numpy(centres: Matrix, half: Matrix) -> Callable[[Matrix], tuple[Matrix,
     return found
 
 
-def _first(rows: Matrix, clusters: int, rng: np.random.Generator) -> Matrix:
+def _seed_centres(rows: Matrix, clusters: int, rng: np.random.Generator) -> Matrix:
     """Rows far from each other: each drawn by its squared distance to those before it (k-means++), later ones some at once."""
     chosen = new = rng.integers(len(rows), size=1)
     far = np.full(len(rows), np.inf)
     while len(chosen) < clusters:
         far = np.minimum(far, 1 - 2 * nearest(rows, rows[new])[1].astype(np.float64))
-        far[far < _COPY] = 0
-        some = min(max(1, len(chosen) // _AT_ONCE), clusters - len(chosen), np.count_nonzero(far))
+        far[far < _COPY_DISTANCE] = 0
+        some = min(max(1, len(chosen) // _SEEDS_AT_ONCE), clusters - len(chosen), np.count_nonzero(far))
         if not some:  # all others are copies of these
             break
         new = rng.choice(len(rows), some, replace=False, p=far / far.sum())

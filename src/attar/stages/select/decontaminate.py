@@ -18,8 +18,8 @@ from attar.core.stage import reads, role, rowwise
 from attar.core.table import Table, need
 from attar.similarity.matrix import cosines, matrix, unit
 from attar.similarity.products import Numpy
-from attar.similarity.shingles import Shingles, changes, in_chunks, spread
-from attar.stages.select.benchmark_fingerprints import BENCHMARKS, LOW, RUN, SHORT, content_of, opened
+from attar.similarity.shingles import Shingles, run_starts, shingle_chunks, span_indices
+from attar.stages.select.benchmark_fingerprints import BENCHMARKS, LOW, RUN, SHORT, content_of, load_benchmark
 
 _ALL = tuple(BENCHMARKS)
 _FEWEST = 6
@@ -41,8 +41,8 @@ class _Index:
         lo = np.searchsorted(self.hashes, found.values[near])
         count = np.searchsorted(self.hashes, found.values[near], side="right") - lo
         row = np.searchsorted(found.starts, near, side="right") - 1
-        pairs = np.sort(np.repeat(row, count) << 32 | self.items[spread(lo, count)])
-        first = np.flatnonzero(changes(pairs))
+        pairs = np.sort(np.repeat(row, count) << 32 | self.items[span_indices(lo, count)])
+        first = np.flatnonzero(run_starts(pairs))
         return pairs[first] >> 32, pairs[first] & LOW, np.diff(np.append(first, len(pairs)))
 
 
@@ -55,14 +55,14 @@ def _index(column: pl.Series) -> _Index:
     return _Index(hashes[order], items[order], known)
 
 
-def pinned(against: Sequence[str] = _ALL) -> dict[str, Any]:
+def pin(against: Sequence[str] = _ALL) -> dict[str, Any]:
     """The knobs `against` and `content`, so that a recipe's step follows what files hold, and not their names alone."""
     return {"against": list(against), "content": [content_of(source) for source in against]}
 
 
 @role("decontamination")
 @rowwise
-def apart(
+def by_words(
     table: Table,
     *,
     column: str = "prompt",
@@ -81,11 +81,11 @@ def apart(
         raise DataError("a file of the benchmarks has changed since the run was begun: run again")
     texts = _texts(table[column])
     able = np.flatnonzero(texts.is_not_null().to_numpy())
-    items = pl.concat([opened(source) for source in against]) if against else None
+    items = pl.concat([load_benchmark(source) for source in against]) if against else None
     reasons: list[str | None] = [None if said else f"no {column}" for said in texts.is_not_null()]
     for row, reason in _overlaps(texts.drop_nulls(), items, Fraction(str(share))) if items is not None else ():
         reasons[able[row]] = reason
-    return _judged(table, reasons)
+    return _verdicts(table, reasons)
 
 
 def _texts(column: pl.Series) -> pl.Series:
@@ -103,7 +103,7 @@ def _overlaps(texts: pl.Series, items: Table, share: Fraction) -> Iterator[tuple
     runs, triples = _index(items["runs"]), _index(items["triples"])
     sizes = items["triples"].list.len().to_numpy().astype(np.int64)
     start = 0
-    for long, short in zip(in_chunks(texts, size=RUN), in_chunks(texts, size=SHORT), strict=True):
+    for long, short in zip(shingle_chunks(texts, size=RUN), shingle_chunks(texts, size=SHORT), strict=True):
         row, item, count = triples.hits(Shingles(short.values & LOW, short.starts))
         enough = (sizes[item] >= _FEWEST) & (count * share.denominator >= share.numerator * sizes[item])
         told = {
@@ -117,7 +117,7 @@ def _overlaps(texts: pl.Series, items: Table, share: Fraction) -> Iterator[tuple
         start += len(long.sizes)
 
 
-def _judged(table: Table, reasons: list[str | None]) -> Table:
+def _verdicts(table: Table, reasons: list[str | None]) -> Table:
     reason = pl.Series("reason", reasons, dtype=pl.String)
     return table.select(
         "id", reason.is_null().alias("kept"), reason.alias("reason"), pl.lit(None, dtype=pl.String).alias("because")
@@ -126,7 +126,7 @@ def _judged(table: Table, reasons: list[str | None]) -> Table:
 
 @role("decontamination")
 @reads(lambda knobs: (knobs["column"],))
-def apart_by_meaning(
+def by_meaning(
     table: Table, benchmark: Table, *, column: str = "embedding", threshold: float = 0.9, name: str = "benchmark"
 ) -> Table:
     """{column}, and the same of a benchmark -> verdicts: dropped are rows whose cosine with one is above the threshold."""
@@ -148,11 +148,11 @@ def apart_by_meaning(
             if cosine[i] > threshold:
                 place = int(able["_place"][start + int(row[i])])
                 reasons[place] = f"overlaps {name} item {ids[int(item[i])]}: cosine {np.floor(cosine[i] * 100) / 100:.2f}"
-    return _judged(table, reasons)
+    return _verdicts(table, reasons)
 
 
 @reads("reason")
-def found(verdicts: Table) -> Table:
+def count_overlaps(verdicts: Table) -> Table:
     """verdicts of this module -> id (the benchmark), rows and items: how many rows overlapped how many of its items."""
     named = verdicts.select(pl.col("reason").str.extract_groups(_OVERLAPS).struct.rename_fields(["id", "item"]).alias("found"))
     told = named.unnest("found").drop_nulls("id")

@@ -13,11 +13,11 @@ import polars as pl
 from attar.core.errors import RecipeError
 from attar.core.stage import reads
 from attar.core.table import Table, need
-from attar.similarity.jaccard import repeats
+from attar.similarity.jaccard import find_repeats
 from attar.similarity.matrix import matrix
 from attar.similarity.shingles import Unit, shingles
 from attar.stages.select.diverse import repr_filter
-from attar.stages.select.rank import walk
+from attar.stages.select.rank import sort_best_first
 from attar.stages.select.where import columns
 
 
@@ -28,12 +28,12 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
 @reads(_reads)
 def exact(table: Table, *, column: str = "prompt", best: str | None = None) -> Table:
     """{column}, the columns of `best` -> verdicts: alike is equal text, whatever its case and spacing."""
-    walked = _walked(table, column, best)
+    walked = _sort_rows(table, column, best)
     texts = walked["value"].str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars().hash(seed=7)
     rows = pl.DataFrame({"text": texts}).with_row_index("row")
     first = rows.select(pl.col("row").first().over("text"))["row"].to_numpy().astype(np.int64)
     by = np.where(first < np.arange(len(first)), first, -1)
-    return _judged(table, column, walked, by, pl.lit(f"repeats a {column}"))
+    return _verdicts(table, column, walked, by, pl.lit(f"repeats a {column}"))
 
 
 @reads(_reads)
@@ -52,31 +52,31 @@ def near(
     """
     if not 0 < threshold <= 1:
         raise RecipeError(f"threshold {threshold} is no Jaccard to ask for: it lies above 0 and up to 1, and 0.7 is usual")
-    walked = _walked(table, column, best)
-    by, jaccard = repeats(shingles(walked["value"], size=words, unit=unit), threshold)
-    return _judged(table, column, walked, by, pl.format(f"nearly repeats a {column} (Jaccard {{}})", _cut(jaccard)))
+    walked = _sort_rows(table, column, best)
+    by, jaccard = find_repeats(shingles(walked["value"], size=words, unit=unit), threshold)
+    return _verdicts(table, column, walked, by, pl.format(f"nearly repeats a {column} (Jaccard {{}})", _two_digits(jaccard)))
 
 
 @reads(_reads)
 def semantic(table: Table, *, column: str = "embedding", best: str | None = None, threshold: float = 0.95) -> Table:
     """{column}, the columns of `best` -> verdicts: alike is a cosine above `threshold`."""
-    walked = _walked(table, column, best)
+    walked = _sort_rows(table, column, best)
     found = repr_filter(matrix(walked.select("id", pl.col("value").alias(column)), column), threshold=threshold)
-    return _judged(table, column, walked, found.by, pl.format("alike to a kept row (cosine {})", _cut(found.cosine)))
+    return _verdicts(table, column, walked, found.by, pl.format("alike to a kept row (cosine {})", _two_digits(found.cosine)))
 
 
-def _cut(values: np.ndarray) -> pl.Expr:
+def _two_digits(values: np.ndarray) -> pl.Expr:
     """Two digits, cut and not rounded, so that none looks like more than it is."""
     return pl.lit(pl.Series(np.floor(values * 100) / 100, dtype=pl.Float64))
 
 
-def _walked(table: Table, column: str, best: str | None) -> Table:
+def _sort_rows(table: Table, column: str, best: str | None) -> Table:
     """The rows that have a value, in the order in which they are walked, and their place in the table."""
     need(table, *_reads({"column": column, "best": best}))
-    return walk(table, best, value=pl.col(column)).drop_nulls("value")
+    return sort_best_first(table, best, value=pl.col(column)).drop_nulls("value")
 
 
-def _judged(table: Table, column: str, walked: Table, by: np.ndarray, reason: pl.Expr) -> Table:
+def _verdicts(table: Table, column: str, walked: Table, by: np.ndarray, reason: pl.Expr) -> Table:
     """Verdicts on all rows; `by` has of each walked row the place in the walk of the one that crowds it out, or -1."""
     by = np.asarray(by, dtype=np.int64)
     told = walked.select(

@@ -10,14 +10,14 @@ import polars as pl
 from attar.core.errors import RecipeError
 from attar.core.stage import reads
 from attar.core.table import Table, need
-from attar.similarity.jaccard import repeats
+from attar.similarity.jaccard import find_repeats
 from attar.similarity.shingles import Shingles, Unit, shingles
 
 _NONE = -1
 
 
 @reads(lambda knobs: (knobs["column"],))
-def fresh(
+def keep_new(
     table: Table, *older: Table, column: str = "prompt", threshold: float | None = 0.7, words: int = 3, unit: Unit = "words"
 ) -> Table:
     """{column} of all tables -> verdicts on the first: alike is equal text, whatever its case and spacing, or nearly so.
@@ -37,20 +37,20 @@ def fresh(
     )
     old = int((said["place"] < before).sum())
     if threshold is None:
-        by, jaccard = _equal(said["text"])
+        by, jaccard = _first_equal(said["text"])
     else:
-        by, jaccard = _alike(shingles(said["text"], size=words, unit=unit), old, threshold)
-    return _judged(rows[before:], said, by, jaccard, old, column)
+        by, jaccard = _first_similar(shingles(said["text"], size=words, unit=unit), old, threshold)
+    return _verdicts(rows[before:], said, by, jaccard, old, column)
 
 
-def _equal(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+def _first_equal(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Of each row the first with its text, or -1 where it is the first."""
     numbered = texts.hash(seed=7).alias("text").to_frame().with_row_index("row")
     first = numbered.select(pl.col("row").first().over("text"))["row"].to_numpy().astype(np.int64)
     return np.where(first < np.arange(len(first)), first, _NONE), np.ones(len(first))
 
 
-def _alike(found: Shingles, old: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def _first_similar(found: Shingles, old: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Of each row behind the `old` the old or kept one that it is alike to, or -1; and their Jaccard.
 
     A walk keeps no old row that is like another. Those that it drops head a further walk over what is left, until none is left.
@@ -60,7 +60,7 @@ def _alike(found: Shingles, old: int, threshold: float) -> tuple[np.ndarray, np.
     heads, rest = np.arange(old), np.arange(old, total)
     while True:
         walked = np.concatenate((heads, rest))
-        crowds, share = repeats(found.of(walked), threshold)
+        crowds, share = find_repeats(found.of(walked), threshold)
         again = heads[(crowds[: len(heads)] >= 0) & (share[: len(heads)] < 1)]  # an equal one crowds out the same rows
         mine, share = crowds[len(heads) :], share[len(heads) :]
         gone = (mine >= 0) & ((mine < len(heads)) | (len(again) == 0))
@@ -70,7 +70,7 @@ def _alike(found: Shingles, old: int, threshold: float) -> tuple[np.ndarray, np.
         heads, rest = again, rest[~gone]
 
 
-def _judged(rows: Table, said: Table, by: np.ndarray, jaccard: np.ndarray, old: int, column: str) -> Table:
+def _verdicts(rows: Table, said: Table, by: np.ndarray, jaccard: np.ndarray, old: int, column: str) -> Table:
     """Verdicts on the table's rows, of which `said` are those with a text; `by` has places in `said`."""
     told = said.with_columns(pl.Series("by", by), pl.Series("jaccard", np.floor(jaccard * 100) / 100))[old:]
     crowd = np.maximum(told["by"].to_numpy(), 0)

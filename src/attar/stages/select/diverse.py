@@ -10,17 +10,17 @@ import polars as pl
 from attar.core.errors import RecipeError
 from attar.core.stage import reads, role
 from attar.core.table import Table, need
-from attar.similarity.backends import arithmetic
+from attar.similarity.backends import choose_arithmetic
 from attar.similarity.matrix import Matrix, matrix
 from attar.similarity.products import Backend
-from attar.similarity.repr_filter import Filtered, filtered
-from attar.stages.select.rank import walk
+from attar.similarity.repr_filter import FilterResult, filter_rows
+from attar.stages.select.rank import sort_best_first
 from attar.stages.select.where import columns
 
 
 def repr_filter(
     embeddings: Matrix, *, threshold: float = 0.9, keep: int | None = None, backend: Backend = "auto", block: int | None = None
-) -> Filtered:
+) -> FilterResult:
     """Rows in the order of their worth, in memory or a memory map; stops when `keep` are kept."""
     if embeddings.ndim != 2 or not np.issubdtype(embeddings.dtype, np.floating):
         raise RecipeError(
@@ -32,7 +32,7 @@ def repr_filter(
         raise RecipeError(f"keep {keep} is no number of rows")
     if block is not None and block < 1:
         raise RecipeError(f"block {block} is no number of rows")
-    return filtered(embeddings, threshold, keep, arithmetic(backend), block)
+    return filter_rows(embeddings, threshold, keep, choose_arithmetic(backend), block)
 
 
 @role("ranking")
@@ -45,10 +45,10 @@ def keep(
     Without `by` the rows are walked in their order. A row without a vector, or without a worth, is not kept.
     """
     need(table, column, *(columns(by) if by else ()))
-    asked = walk(table, by, vector=pl.col(column))
+    asked = sort_best_first(table, by, vector=pl.col(column))
     able = asked.filter(pl.col("vector").is_not_null() & pl.col("by").is_not_null())
     found = repr_filter(matrix(able.select("id", pl.col("vector").alias(column)), column), threshold=threshold, keep=keep)
-    told = able.select("index").with_columns(_told(able["id"], found, keep))
+    told = able.select("index").with_columns(_filter_columns(able["id"], found, keep))
     judged = asked.join(told, on="index", how="left").sort("index")
     lacking = (
         pl.when(pl.col("vector").is_null()).then(pl.lit(f"no {column}")).when(pl.col("by").is_null()).then(pl.lit(f"no {by}"))
@@ -56,7 +56,7 @@ def keep(
     return judged.select("id", pl.col("kept").fill_null(False), lacking.otherwise("reason").alias("reason"), "because")
 
 
-def _told(ids: pl.Series, found: Filtered, keep: int | None) -> list[pl.Series]:
+def _filter_columns(ids: pl.Series, found: FilterResult, keep: int | None) -> list[pl.Series]:
     """What the filter says of each row, as verdicts have it."""
     kept = np.zeros(len(ids), dtype=bool)
     kept[found.kept] = True

@@ -25,7 +25,7 @@ def columns(table: Table, more: Table) -> Table:
 
 
 @role("union")
-def together(*tables: Table) -> Table:
+def concat(*tables: Table) -> Table:
     """several tables -> all their rows, one table behind the other; a column that one lacks is null there."""
     whole = pl.concat(tables, how="diagonal")
     if (twice := whole["id"].is_duplicated()).any():

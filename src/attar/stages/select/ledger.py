@@ -21,7 +21,7 @@ SCORE, ORDER = "pool_score", "pool_order"
 
 @role("bookkeeping")
 @reads("messages_error")
-def opened(table: Table) -> Table:
+def open_ledger(table: Table) -> Table:
     """messages_error -> a ledger: rows that could not be read are dropped by the step `read`."""
     need(table, "messages_error")
     kept = pl.col("messages_error").is_null()
@@ -37,7 +37,7 @@ def opened(table: Table) -> Table:
 
 @role("bookkeeping")
 @aligned
-def left(table: Table, ledger: Table, *more: Table, columns: Sequence[str] = (), by: str | None = None) -> Table:
+def remaining_rows(table: Table, ledger: Table, *more: Table, columns: Sequence[str] = (), by: str | None = None) -> Table:
     """any, a ledger, other columns of the same rows -> of the rows still kept: id, `columns`, and what orders them.
 
     That is `by` as pool_score, the more the better; without it the pool's own order as pool_order, which falls.
@@ -61,13 +61,13 @@ def left(table: Table, ledger: Table, *more: Table, columns: Sequence[str] = (),
 
 @role("bookkeeping")
 @rowwise
-def added(table: Table) -> Table:
+def added_columns(table: Table) -> Table:
     """any -> id, and what steps have added to what `left` gave them."""
     return table.drop("messages", "prompt", "response", "conversation", SCORE, ORDER, strict=False)
 
 
 @role("bookkeeping")
-def after(ledger: Table, judged: Table, *, step: str) -> Table:
+def update(ledger: Table, judged: Table, *, step: str) -> Table:
     """a ledger, verdicts on the rows that it keeps -> the ledger after them."""
     if not ledger.filter("kept")["id"].equals(judged["id"]):
         raise DataError(f"the verdicts of step {step!r} are not on the rows that the ledger keeps, in its order")
@@ -86,7 +86,7 @@ def after(ledger: Table, judged: Table, *, step: str) -> Table:
 
 @role("bookkeeping")
 @reads(lambda knobs: (knobs["column"], *((f"{knobs['column']}_error",) if knobs["told"] else ())))
-def has(table: Table, *, column: str, told: bool = False, called: str | None = None) -> Table:
+def keep_with_value(table: Table, *, column: str, told: bool = False, called: str | None = None) -> Table:
     """{column} -> verdicts: a row without a value is dropped; {column}_error says why if it is `told`."""
     need(table, column, *([f"{column}_error"] if told else []))
     none = pl.col(column).is_null()
@@ -102,7 +102,7 @@ def has(table: Table, *, column: str, told: bool = False, called: str | None = N
 
 @role("bookkeeping")
 @reads("id")
-def first(table: Table, *, keep: int) -> Table:
+def keep_first(table: Table, *, keep: int) -> Table:
     """id -> verdicts: the first `keep` rows, in the order in which they stand."""
     ids, total = table["id"].to_list(), len(table)
     last = ids[min(keep, total) - 1] if keep and ids else None

@@ -34,7 +34,7 @@ def draw(table: Table, like: Table, *, by: str, within: float = 0.05, seed: int 
     drawn = [free["index"].clear()]
     width = log1p(within)
     while len(wanted) and len(free):
-        free, wanted = _numbered(free, width), _numbered(wanted, width)
+        free, wanted = _number_in_bins(free, width), _number_in_bins(wanted, width)
         drawn.append(free.join(wanted, on=("bin", "number"), how="semi")["index"])
         free, wanted = (
             free.join(wanted, on=("bin", "number"), how="anti", maintain_order="left"),
@@ -64,7 +64,7 @@ def _lengths(table: Table, by: str) -> Table:
     return table.select("id", length=amounts(table, by, "length"))
 
 
-def _numbered(rows: Table, width: float) -> Table:
+def _number_in_bins(rows: Table, width: float) -> Table:
     """Rows in bins of this width, numbered in their order in each."""
     binned = rows.with_columns(bin=(pl.col("length") / width).floor().cast(pl.Int64))
     return binned.with_columns(number=pl.int_range(pl.len()).over("bin"))

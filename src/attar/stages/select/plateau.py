@@ -15,7 +15,7 @@ from attar.core.table import Table, need
 
 @folds
 @reads(lambda knobs: (knobs["score"],))
-def reached(*rounds: Iterable[Table], score: str, patience: int = 2, least: float = 0.0) -> Table:
+def check(*rounds: Iterable[Table], score: str, patience: int = 2, least: float = 0.0) -> Table:
     """{score} of each round's answers -> id, stop, worths, reason: whether the last `patience` rounds were no better."""
     if patience < 1 or least < 0:
         raise RecipeError(f"patience {patience}, least {least}: patience is 1 or more, least is nought or more")
@@ -45,7 +45,7 @@ def _mean(parts: Iterable[Table], score: str) -> float | None:
 
 
 @rowwise
-def unless(table: Table, plateau: Table) -> Table:
+def gate(table: Table, plateau: Table) -> Table:
     """any, and what `reached` says -> the rows, or none of them once a plateau is reached."""
     need(plateau, "stop")
     return table.clear() if plateau["stop"].any() else table

@@ -30,10 +30,12 @@ def top(table: Table, *, by: str, keep: int, per: str | None = None, share: Shar
     or a share proportional to its rows.
     """
     need(table, *_reads({"by": by, "per": per}))
-    ranked = walk(table, by, stratum=stratum(per))
+    ranked = sort_best_first(table, by, stratum=stratum(per))
     able = pl.col("by").is_not_null() & pl.col("stratum").is_not_null()
     sizes = ranked.drop_nulls("stratum").group_by("stratum").agg(able.sum().alias("rows")).sort("stratum")
-    return _cut(ranked.join(_limits(sizes, checked(keep), share), on="stratum", how="left", maintain_order="left"), by, able)
+    return _verdicts(
+        ranked.join(_limits(sizes, check_keep(keep), share), on="stratum", how="left", maintain_order="left"), by, able
+    )
 
 
 @role("ranking")
@@ -42,7 +44,7 @@ def best(table: Table, *, by: str, of: str = "parent") -> Table:
     """{of}, the columns of `by` -> verdicts: of each group the row that is highest, ties by id; a null is never best."""
     need(table, of, *columns(by))
     able = pl.col("by").is_not_null()
-    ranked = walk(table, by, of=pl.col(of))
+    ranked = sort_best_first(table, by, of=pl.col(of))
     ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("of"), first=pl.col("id").first().over("of"))
     kept = able & (pl.col("rank") == 1)
     return ranked.sort("index").select(
@@ -63,12 +65,12 @@ def chance(table: Table, like: Table | None = None, *, keep: int | None = None, 
     """id -> verdicts: any `keep` rows, or as many as `like` has, decided by each id and the seed alone."""
     if (like is None) == (keep is None):
         raise RecipeError("rank.chance takes either a number to keep or a table to be like")
-    keep = len(like) if like is not None else checked(keep or 0)
+    keep = len(like) if like is not None else check_keep(keep or 0)
     ranked = table.select("id").with_columns(lots(table, "rank.chance", seed)).with_row_index().sort(["lot", "id"])
-    return _cut(ranked.with_columns(stratum=pl.lit(""), limit=pl.lit(keep)), "chance", pl.lit(True))
+    return _verdicts(ranked.with_columns(stratum=pl.lit(""), limit=pl.lit(keep)), "chance", pl.lit(True))
 
 
-def walk(table: Table, by: str | None, **more: pl.Expr) -> Table:
+def sort_best_first(table: Table, by: str | None, **more: pl.Expr) -> Table:
     """The rows best first by an expression, ties by id, those without worth last; `index` is their place in the table.
 
     Without an expression they are walked in their order, and all are worth the same.
@@ -94,7 +96,7 @@ def lots(table: Table, stage: str, seed: int) -> pl.Series:
     return pl.Series("lot", [seed_of(stage, seed, name) for name in table["id"]], dtype=pl.Int64)
 
 
-def checked(keep: int) -> int:
+def check_keep(keep: int) -> int:
     """The number to keep; less than none is an error."""
     if keep < 0:
         raise RecipeError(f"keep {keep} is no number of rows")
@@ -115,7 +117,7 @@ def _limits(sizes: Table, keep: int, share: Share) -> Table:
     return sizes.select("stratum", limit=pl.Series(limits, dtype=pl.Int64))
 
 
-def _cut(ranked: Table, by: str, able: pl.Expr) -> Table:
+def _verdicts(ranked: Table, by: str, able: pl.Expr) -> Table:
     """Verdicts on rows best first that say how many of their stratum are kept."""
     if ranked.is_empty():
         return verdicts([], [], [], [])

@@ -20,12 +20,12 @@ _COUNT = re.compile(
 def expression(rule: str) -> pl.Expr:
     """An SQL expression over columns, such as  reward > 0 AND length(prompt) > 20."""
     try:
-        return pl.sql_expr(_signed(rule))
+        return pl.sql_expr(_cast_counts(rule))
     except pl.exceptions.PolarsError as error:
         raise RecipeError(f"rule {rule!r} is no expression: {str(error).splitlines()[0]}") from error
 
 
-def _signed(rule: str) -> str:
+def _cast_counts(rule: str) -> str:
     """The rule with every such function's number made a whole number with a sign."""
     out, at = [], 0
     while found := _COUNT.search(rule, at):
@@ -33,15 +33,15 @@ def _signed(rule: str) -> str:
             out.append(rule[at : found.end()])
             at = found.end()
             continue
-        if (end := _closing(rule, found.end())) > len(rule):
+        if (end := _closing_bracket(rule, found.end())) > len(rule):
             break
-        inner = _signed(rule[found.end() : end - 1])
+        inner = _cast_counts(rule[found.end() : end - 1])
         out.append(f"{rule[at : found.start()]}CAST({found[0]}{inner}) AS BIGINT)")
         at = end
     return "".join(out) + rule[at:]
 
 
-def _closing(rule: str, start: int) -> int:
+def _closing_bracket(rule: str, start: int) -> int:
     """The place behind the bracket that closes the one opened before `start`; behind the rule, where none does."""
     depth, quote = 1, ""
     for place in range(start, len(rule)):

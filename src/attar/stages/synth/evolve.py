@@ -18,7 +18,7 @@ from attar.core.fingerprint import seed_of
 from attar.core.replies import Failure
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, turns
-from attar.engines.ask_rows import answers
+from attar.engines.ask_rows import generate_answers
 from attar.engines.base import Generator, Request, Sampling
 from attar.stages.synth.evolve_prompts import COMPLEXITY, QUALITY, WAYS, Kind, Way, check_evolution
 
@@ -91,7 +91,7 @@ def _evolve(table: Table, engine: Generator, plan: _Plan) -> Table:
             Request(0, messages=_question(WAYS[name], row["prompt"], texts[-1]), sampling=plan.drawn, seed=seed)
             for (row, _), name, texts, seed in zip(able, names, earlier, seeds, strict=True)
         ]
-        for (_, chain), name, texts, answer in zip(able, names, earlier, answers(engine, asks), strict=True):
+        for (_, chain), name, texts, answer in zip(able, names, earlier, generate_answers(engine, asks), strict=True):
             chain.append(_variant(plan.kind, turn, name, check_evolution(answer, WAYS[name], texts)))
     made = origin(f"synth.evolve.{plan.kind}s", engine.spec.name, plan.seed)
     return table.with_columns(

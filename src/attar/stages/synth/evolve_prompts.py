@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Literal
 
 from attar.core.replies import Failure
-from attar.engines.ask_rows import Answer
+from attar.engines.ask_rows import RowAnswer
 from attar.stages.synth.cleanup import repair, unwrap
 
 Kind = Literal["prompt", "response"]
@@ -133,7 +133,7 @@ _TASK_WORDS = re.compile(
 )
 
 
-def check_evolution(answer: Answer, way: Way, earlier: Sequence[str]) -> str | Failure:
+def check_evolution(answer: RowAnswer, way: Way, earlier: Sequence[str]) -> str | Failure:
     """The text that a try gave, or why it is eliminated; `earlier` are the texts of its chain, the one evolved last."""
     if answer.text is None:
         return Failure(answer.error or "no reply")

@@ -12,7 +12,7 @@ import polars as pl
 from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
-from attar.engines.ask_rows import answers
+from attar.engines.ask_rows import generate_answers
 from attar.engines.base import Generator, Request, Sampling
 from attar.pocket.voices import persona_system
 from attar.stages.synth.cleanup import unwrap
@@ -80,7 +80,7 @@ def ask(  # noqa: PLR0913 (sampling is three knobs)
         Request(0, messages=question(row, facets, voice), sampling=sampling, seed=seed_of("expert.ask", seed, row["id"]))
         for row in table.iter_rows(named=True)
     ]
-    found = answers(engine, asks)
+    found = generate_answers(engine, asks)
     texts = [unwrap(answer.text or "") for answer in found]
     errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
     out = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)

@@ -15,7 +15,7 @@ from attar.core.errors import DataError, RecipeError
 from attar.core.fingerprint import seed_of
 from attar.core.stage import reads, role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
-from attar.engines.ask_rows import answers
+from attar.engines.ask_rows import generate_answers
 from attar.engines.base import Generator, Request, Sampling
 from attar.stages.synth.cleanup import repair
 
@@ -106,7 +106,7 @@ def ask(
         )
         for name, opening, stops in table.select("id", "opening", "stops").iter_rows()
     ]
-    found = answers(engine, asks)
+    found = generate_answers(engine, asks)
     texts = [repair(answer.text or "") for answer in found]
     errors = [
         answer.error or refusal(text, opening, stops[0])

@@ -8,33 +8,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attar.core.fingerprint import seed_of
-from attar.engines.ask_rows import Answer, answers
+from attar.engines.ask_rows import RowAnswer, generate_answers
 from attar.engines.base import Generator, Request, Sampling
 
 _REDRAWS = 16
 
 
-def generate(engine: Generator, asks: Sequence[Request], flatten: float, ban: Sequence[str]) -> list[Answer]:
+def generate(engine: Generator, asks: Sequence[Request], flatten: float, ban: Sequence[str]) -> list[RowAnswer]:
     """Whole texts, each from its own first token on."""
     firsts = _draw_first_tokens(engine, asks, flatten, frozenset(ban))
-    rest = answers(engine, [_rest_request(ask, first) for ask, first in zip(asks, firsts, strict=True)], absent="")
+    rest = generate_answers(engine, [_rest_request(ask, first) for ask, first in zip(asks, firsts, strict=True)], absent="")
     return [_join(first, answer) for first, answer in zip(firsts, rest, strict=True)]
 
 
-def _join(first: Answer, rest: Answer) -> Answer:
+def _join(first: RowAnswer, rest: RowAnswer) -> RowAnswer:
     if first.error or not first.text or rest.reply is None:
         return first
     if rest.error:
         return rest
     reply = replace(rest.reply, text=first.text + (rest.reply.text or ""), tokens_out=rest.reply.tokens_out + 1)
-    return Answer((reply.text or "").strip(), None, reply)
+    return RowAnswer((reply.text or "").strip(), None, reply)
 
 
-def _draw_first_tokens(engine: Generator, asks: Sequence[Request], flatten: float, ban: frozenset[str]) -> list[Answer]:
-    found: list[Answer] = [Answer(None, "begins with a forbidden token")] * len(asks)
+def _draw_first_tokens(engine: Generator, asks: Sequence[Request], flatten: float, ban: frozenset[str]) -> list[RowAnswer]:
+    found: list[RowAnswer] = [RowAnswer(None, "begins with a forbidden token")] * len(asks)
     todo = list(range(len(asks)))
     for attempt in range(_REDRAWS):
-        drawn = answers(engine, [_first_token_request(asks[i], flatten, attempt) for i in todo], whole=False)
+        drawn = generate_answers(engine, [_first_token_request(asks[i], flatten, attempt) for i in todo], whole=False)
         again = []
         for i, answer in zip(todo, drawn, strict=True):
             text = (answer.reply.text if answer.reply else None) or ""
@@ -52,7 +52,7 @@ def _first_token_request(ask: Request, flatten: float, attempt: int) -> Request:
     return replace(ask, sampling=one, seed=seed_of("synth.first", ask.seed, str(attempt)))
 
 
-def _rest_request(ask: Request, first: Answer) -> Request | None:
+def _rest_request(ask: Request, first: RowAnswer) -> Request | None:
     """The rest of a text, from behind its first token; None where that token ended it, or there is none."""
     drawn = ask.sampling or Sampling()
     if first.error or not first.text or drawn.max_tokens == 1:

@@ -8,7 +8,7 @@ import polars as pl
 from attar.core.fingerprint import seed_of
 from attar.core.stage import rowwise
 from attar.core.table import Table, need, put
-from attar.engines.ask_rows import answers
+from attar.engines.ask_rows import generate_answers
 from attar.engines.base import Generator, Request, Sampling
 
 SHOTS = (
@@ -40,7 +40,7 @@ def answer(table: Table, *, engine: Generator, max_tokens: int = 2048, into: str
         Request(0, text=few_shot_text(prompt), sampling=drawn, seed=seed_of("incontext.answer", seed, name)) if prompt else None
         for name, prompt in zip(table["id"], table["prompt"], strict=True)
     ]
-    found = answers(engine, asks, whole=False)
+    found = generate_answers(engine, asks, whole=False)
     texts = [one.text or None for one in found]
     errors = [one.error or (None if text else "nothing written") for one, text in zip(found, texts, strict=True)]
     return put(table, into, texts, errors, dtype=pl.String)

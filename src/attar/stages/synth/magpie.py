@@ -16,7 +16,7 @@ from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
-from attar.engines.ask_rows import Answer, answers
+from attar.engines.ask_rows import RowAnswer, generate_answers
 from attar.engines.base import Generator, Request, Sampling
 from attar.stages.synth import first_token
 from attar.stages.synth.cleanup import repair
@@ -105,11 +105,11 @@ def ask(
         )
         for i, row in enumerate(table.iter_rows(named=True))
     ]
-    found = first_token.generate(engine, asks, flatten, ban) if flatten != 1 or ban else answers(engine, asks)
+    found = first_token.generate(engine, asks, flatten, ban) if flatten != 1 or ban else generate_answers(engine, asks)
     return _prompt_columns(table, found, [prefixes[system].stops for system in table["system"]], engine.spec.name, seed)
 
 
-def _prompt_columns(table: Table, found: Sequence[Answer], marks: Sequence[Sequence[str]], model: str, seed: int) -> Table:
+def _prompt_columns(table: Table, found: Sequence[RowAnswer], marks: Sequence[Sequence[str]], model: str, seed: int) -> Table:
     texts = [repair(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
     errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
     asked = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)

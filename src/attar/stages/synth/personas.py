@@ -17,7 +17,7 @@ from attar.core.fingerprint import fingerprint, seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import ORIGIN, Table, need, origin, put
 from attar.data import sources as origins
-from attar.engines.ask_rows import Answer, answers
+from attar.engines.ask_rows import RowAnswer, generate_answers
 from attar.engines.base import Generator, Request, Sampling
 from attar.stages.synth.cleanup import repair, unwrap
 from attar.stages.synth.expert_fields import sentences
@@ -126,7 +126,7 @@ def from_text(
     need(table, "id", column)
     shown = [f"The text, between the lines:\n-----\n{text[:_LONGEST]}\n-----" if text else None for text in table[column]]
     asks = _asks(table, _FROM_TEXT, shown, Sampling(temperature, max_tokens=max_tokens), seed)
-    made = _add_personas(table, answers(engine, asks, absent=f"no {column}"))
+    made = _add_personas(table, generate_answers(engine, asks, absent=f"no {column}"))
     source = origin("synth.personas.from_text", engine.spec.name, seed)
     return made.with_columns(pl.Series("origin", [source] * len(table), dtype=ORIGIN))
 
@@ -150,7 +150,7 @@ def from_persona(
         for persona, how in zip(table["persona"], relations, strict=True)
     ]
     asks = _asks(table, _RELATED, shown, Sampling(temperature, max_tokens=max_tokens), seed)
-    made = _add_personas(table, answers(engine, asks, absent="no persona"))
+    made = _add_personas(table, generate_answers(engine, asks, absent="no persona"))
     origins = [origin("synth.personas.related", engine.spec.name, seed, [name]) for name in table["id"]]
     return made.drop("domain", "field", strict=False).with_columns(
         pl.Series("relation", relations, dtype=pl.String),
@@ -174,12 +174,12 @@ def _asks(table: Table, system: str, shown: list[str | None], drawn: Sampling, s
     ]
 
 
-def _add_personas(table: Table, found: list[Answer]) -> Table:
+def _add_personas(table: Table, found: list[RowAnswer]) -> Table:
     told = [persona_of(answer) for answer in found]
     return put(table, "persona", [text for text, _ in told], [error for _, error in told], dtype=pl.String)
 
 
-def persona_of(answer: Answer) -> tuple[str | None, str | None]:
+def persona_of(answer: RowAnswer) -> tuple[str | None, str | None]:
     """The persona of a reply, without a label, a bullet or quotes; or why it has none."""
     if answer.text is None:
         return None, answer.error

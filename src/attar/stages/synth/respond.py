@@ -5,7 +5,7 @@ import polars as pl
 from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put
-from attar.engines.ask_rows import answers
+from attar.engines.ask_rows import generate_answers
 from attar.engines.base import Generator, Request, Sampling
 
 
@@ -37,7 +37,7 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
         Request(0, messages=tuple(talk), sampling=drawn, seed=seed_of("respond.sample", seed, name)) if talk else None
         for name, talk in zip(table["id"], talks, strict=True)
     ]
-    found = answers(engine, asks, whole=whole)
+    found = generate_answers(engine, asks, whole=whole)
     out = put(table, "response", (answer.text for answer in found), (answer.error for answer in found))
     told = [
         [*talk, {"role": "assistant", "content": answer.text}] if answer.text is not None else talk

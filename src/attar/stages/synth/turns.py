@@ -6,7 +6,7 @@ from attar.chat.templates import next_turn_prefix
 from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put
-from attar.engines.ask_rows import answers
+from attar.engines.ask_rows import generate_answers
 from attar.engines.base import Generator, Request, Sampling
 from attar.stages.synth.cleanup import repair
 
@@ -43,7 +43,7 @@ def extend(  # noqa: PLR0913 (sampling is three knobs)
         before = next_turn_prefix(engine.template, [*opening, *talk])
         drawn = Sampling(temperature, top_p, max_tokens, before.stops)
         asks.append(Request(0, text=before.text, sampling=drawn, seed=seed_of("turns.extend", seed, f"{name}/{len(talk)}")))
-    found = answers(engine, asks, absent="no answer to go on from")
+    found = generate_answers(engine, asks, absent="no answer to go on from")
     marks = [ask.sampling.stop if ask and ask.sampling else () for ask in asks]
     texts = [repair(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
     errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]

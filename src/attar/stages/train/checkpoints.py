@@ -1,7 +1,7 @@
-"""Checkpoints of a training: kept beside the model, gone on from after a stop, removed once the model is saved.
+"""Checkpoints of a training: written next to the model, used to resume it, removed once the model is saved.
 
-A checkpoint serves only the very training that wrote it: same rows, knobs, base, libraries and number of processes. One that
-was not written whole is passed over.
+A checkpoint is used only by the training that wrote it: same rows, knobs, base, library versions and number of processes. An
+incomplete checkpoint is deleted.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ from typing import Any
 from attar.core.fingerprint import fingerprint
 from attar.core.table import Table
 
-SHARE = 0.05
-"""A checkpoint is written after each such share of a training's steps, at the next point of its curve."""
-_KEY = "key.json"
+SAVE_INTERVAL = 0.05
+"""A checkpoint is written each time this share of all steps is done, at the next step that is logged."""
+_KEY_FILE = "key.json"
 
 
 def key_of(rows: Table, *values: Any) -> str:
-    """What two trainings must share for one to go on from the other's checkpoint."""
+    """A hash of all that two trainings must share for one to resume from the other's checkpoint."""
     digest = hashlib.blake2b(digest_size=16)
     for part in rows.iter_slices(10_000):
         digest.update(part.write_ndjson().encode())
@@ -29,49 +29,49 @@ def key_of(rows: Table, *values: Any) -> str:
 
 
 def prepare(folder: Path, key: str) -> None:
-    """Make the folder of checkpoints ready; what another training left in it is removed, and what was not written whole."""
-    kept = folder / _KEY
-    if folder.exists() and not (kept.exists() and _read(kept) == key):
+    """Prepare the folder of checkpoints: remove those of another training, and incomplete ones."""
+    key_file = folder / _KEY_FILE
+    if folder.exists() and not (key_file.exists() and _read_json(key_file) == key):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(key))
+    key_file.write_text(json.dumps(key))
     for checkpoint in folder.glob("checkpoint-*"):
-        if not _is_whole(checkpoint):
+        if not _is_complete(checkpoint):
             shutil.rmtree(checkpoint)
 
 
-def last(folder: Path) -> Path | None:
-    """The checkpoint to go on from."""
-    found = {int(path.name.removeprefix("checkpoint-")): path for path in folder.glob("checkpoint-*")}
-    return found[max(found)] if found else None
+def last_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint with the most steps, to resume from."""
+    by_step = {int(path.name.removeprefix("checkpoint-")): path for path in folder.glob("checkpoint-*")}
+    return by_step[max(by_step)] if by_step else None
 
 
-def _read(file: Path) -> Any:
+def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text())
-    except ValueError:  # cut short: no training's
+    except ValueError:  # truncated: it matches no key
         return None
 
 
-def _is_whole(checkpoint: Path) -> bool:
-    """Its state, which is written last, is there and reads; no file of it is cut short."""
+def _is_complete(checkpoint: Path) -> bool:
+    """True if its state, which is written last, can be read and none of its files is truncated."""
     state = checkpoint / "trainer_state.json"
     weights = list(checkpoint.rglob("*.safetensors"))
     return (
         state.is_file()
-        and isinstance(_read(state), dict)
-        and all(_is_full(file) for file in weights)
+        and isinstance(_read_json(state), dict)
+        and all(_is_full_length(file) for file in weights)
         and all(zipfile.is_zipfile(file) for ending in ("*.pt", "*.pth") for file in checkpoint.glob(ending))
     )
 
 
-def _is_full(file: Path) -> bool:
-    """A safetensors file is as long as its header says."""
+def _is_full_length(file: Path) -> bool:
+    """True if a safetensors file is as long as its header says."""
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         header = stream.read(length)
     try:
-        ends = [about["data_offsets"][1] for name, about in json.loads(header).items() if name != "__metadata__"]
+        ends = [tensor["data_offsets"][1] for name, tensor in json.loads(header).items() if name != "__metadata__"]
     except ValueError:
         return False
     return file.stat().st_size == 8 + length + max(ends, default=0)

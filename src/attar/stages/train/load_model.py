@@ -1,7 +1,7 @@
-"""The base of a training: its weights in the precision that training wants, its tokenizer, and the LoRA adapter to put on it.
+"""Open the base model of a training: its weights in the right precision, its tokenizer, and its LoRA configuration.
 
-Any engine with a model of its own may be trained: `local`, and the servers that Attar starts on a model (`vllm`, `sglang`),
-whose own options are left aside. A model behind an API is refused.
+Any engine whose weights are on this machine can be trained: `local`, and the servers that Attar starts itself (`vllm`,
+`sglang`; their server options are ignored). A model behind an API is refused.
 """
 
 from importlib.util import find_spec
@@ -12,18 +12,18 @@ from attar.engines.base import Spec
 from attar.engines.local.engine import OPTIONS, Local
 from attar.engines.registry import kind_of
 
-SPREAD = ("gpus", "accelerate")
-"""Options of a base that say how its training is spread over devices, and mean nothing to the engine itself."""
+DISTRIBUTION_OPTIONS = ("gpus", "accelerate")
+"""Options of a base that say how to distribute its training over devices; the engine itself does not use them."""
 
 
 def base_of(engine: Spec, dtype: str | None = None) -> Local:
-    """The base as an engine of this process; `dtype` stands above the engine's own."""
+    """The base as an engine in this process; `dtype` overrides the engine's own."""
     if kind_of(engine).trainable_as != "transformers":
         raise EngineError(
-            f"{engine.kind} engine {engine.model} cannot be trained: its weights are not here; name a model folder or a hub id "
-            "as {kind: local, model: ...}"
+            f"{engine.kind} engine {engine.model} cannot be trained: its weights are not on this machine; name a model "
+            "folder or a hub id as {kind: local, model: ...}"
         )
-    options = {name: value for name, value in engine.options.items() if name in OPTIONS and name not in SPREAD}
+    options = {name: value for name, value in engine.options.items() if name in OPTIONS and name not in DISTRIBUTION_OPTIONS}
     return Local(Spec("local", engine.model, options | ({"dtype": dtype} if dtype else {}), engine.identity))
 
 
@@ -33,22 +33,21 @@ def open_tokenizer(engine: Spec) -> Any:
 
 
 def open_model(engine: Spec, *, lora: int | None, qlora: bool, rank: int | None = None) -> Any:
-    """The weights to train, in float32 where all of them are trained; `rank` is this process's place among many."""
+    """The model to train, in float32 if all weights are trained; `rank` is this process's local rank among several."""
     if qlora:
-        return _in_four_bits(engine, lora, rank or 0)
+        return _open_four_bit(engine, lora, rank or 0)
     options = dict(engine.options)
-    if rank is not None:  # the trainer places it: each process on a device of its own
+    if rank is not None:  # the trainer moves the model to this process's device
         options = {name: value for name, value in options.items() if name != "device_map"} | {"device": "cpu"}
-    whole = base_of(Spec(engine.kind, engine.model, options, engine.identity), _precision(engine, lora))
-    return whole.causal()
+    return base_of(Spec(engine.kind, engine.model, options, engine.identity), _precision(engine, lora)).causal()
 
 
-def adapter(lora: int | None) -> Any:
-    """The configuration of a LoRA adapter of this rank on all linear layers but the head; None for no rank."""
+def lora_config(lora: int | None) -> Any:
+    """A LoRA adapter of this rank on all linear layers but the head; None without a rank."""
     if lora is None:
         return None
     if lora < 1:
-        raise RecipeError(f"knob 'lora' is {lora}: it is the adapter's rank, 1 or more, or null to train all weights")
+        raise RecipeError(f"knob 'lora' is the adapter's rank and must be >= 1, or null to train all weights, got {lora}")
     from peft import LoraConfig
 
     return LoraConfig(r=lora, lora_alpha=2 * lora, target_modules="all-linear", task_type="CAUSAL_LM")
@@ -61,16 +60,16 @@ def _precision(engine: Spec, lora: int | None) -> str | None:
     return None if frozen else "float32"
 
 
-def _in_four_bits(engine: Spec, lora: int | None, rank: int) -> Any:
+def _open_four_bit(engine: Spec, lora: int | None, rank: int) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     if lora is None:
-        raise RecipeError("knob 'qlora' trains an adapter on a base in four bits: give its rank too, such as lora: 16")
+        raise RecipeError("knob 'qlora' trains an adapter on a 4-bit base: set the adapter's rank too, such as lora: 16")
     if not torch.cuda.is_available():
-        raise EngineError(f"{engine.model} cannot be opened in four bits: qlora needs a CUDA device; leave qlora out")
+        raise EngineError(f"{engine.model} cannot be opened in 4 bits: qlora needs a CUDA device; leave qlora out")
     if find_spec("bitsandbytes") is None:
-        raise EngineError(f"{engine.model} cannot be opened in four bits: run  pip install bitsandbytes")
+        raise EngineError(f"{engine.model} cannot be opened in 4 bits: run  pip install bitsandbytes")
     base = base_of(engine)
     return AutoModelForCausalLM.from_pretrained(
         str(base.folder or engine.model),

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from attar.chat.templates import Message, answer_end, answered
+from attar.chat.templates import Message, answer_end, example_conversation
 from attar.core.errors import EngineError
 
-ROWS = 32
+MAX_ROWS = 32
 """How many rows are read back, spread over all."""
 
 
@@ -31,7 +31,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class TemplateMarks:
     """What a template itself writes around an answer."""
 
     before: str
@@ -42,14 +42,14 @@ class Marks:
     """All that follows the last answer."""
 
 
-def spread(count: int) -> list[int]:
+def sample_indices(count: int) -> list[int]:
     """The places of the rows that are read back."""
-    return sorted({at * count // min(count, ROWS) for at in range(min(count, ROWS))})
+    return sorted({at * count // min(count, MAX_ROWS) for at in range(min(count, MAX_ROWS))})
 
 
 def check(documents: Iterable[Document], tokenizer: Any, template: str | None, model: str) -> int | None:
     """Raise on the first document that is not as it should be; else the token that ends the assistant's turn."""
-    marks = _marks(tokenizer, template)
+    marks = _template_marks(tokenizer, template)
     if not marks.end:
         raise _error(model, "no end of turn follows the assistant's text", marks.before)
     for document in documents:
@@ -64,17 +64,19 @@ def _error(model: str, fault: str, text: str) -> EngineError:
     return EngineError(f"{model} cannot be trained as it is: {fault}. Mend its chat template; a row reads {shown!r}")
 
 
-def _marks(tokenizer: Any, template: str | None) -> Marks:
-    asked, said = answered()
+def _template_marks(tokenizer: Any, template: str | None) -> TemplateMarks:
+    asked, said = example_conversation()
     given: dict[str, Any] = {"tokenize": False, "chat_template": template}
     ask = tokenizer.apply_chat_template([asked], add_generation_prompt=True, **given)
     full = tokenizer.apply_chat_template([asked, said], **given)
     same = next((at for at, (one, other) in enumerate(zip(ask, full, strict=False)) if one != other), min(len(ask), len(full)))
     tail = answer_end(full)
-    return Marks(_plain(full[same : full.index(said["content"])]), tail.split("\n")[0].strip(), _plain(tail))
+    return TemplateMarks(
+        _normalize_spaces(full[same : full.index(said["content"])]), tail.split("\n")[0].strip(), _normalize_spaces(tail)
+    )
 
 
-def _plain(text: str) -> str:
+def _normalize_spaces(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -94,11 +96,15 @@ def _bos_fault(document: Document, tokenizer: Any) -> str | None:
     return None
 
 
-def _loss_fault(document: Document, tokenizer: Any, marks: Marks) -> str | None:
+def _loss_fault(document: Document, tokenizer: Any, marks: TemplateMarks) -> str | None:
     runs = groupby(zip(document.ids, document.bears, strict=True), key=lambda pair: pair[1])
-    spans = [_plain(tokenizer.decode([token for token, _ in run], skip_special_tokens=False)) for bears, run in runs if bears]
-    answers = [_plain(answer) for answer in document.answers]
-    others = [_plain(turn["content"]) for turn in document.turns if turn["content"].strip()]
+    spans = [
+        _normalize_spaces(tokenizer.decode([token for token, _ in run], skip_special_tokens=False))
+        for bears, run in runs
+        if bears
+    ]
+    answers = [_normalize_spaces(answer) for answer in document.answers]
+    others = [_normalize_spaces(turn["content"]) for turn in document.turns if turn["content"].strip()]
     others = [text for text in others if text not in answers]
     if not spans:
         return "nothing in it bears loss"
@@ -115,7 +121,7 @@ def _loss_fault(document: Document, tokenizer: Any, marks: Marks) -> str | None:
     return None
 
 
-def _span_fault(span: str, answer: str, others: list[str], marks: Marks) -> str | None:
+def _span_fault(span: str, answer: str, others: list[str], marks: TemplateMarks) -> str | None:
     """What is wrong with one run of tokens that bear loss, where the assistant says `answer`."""
     before, found, after = span.partition(answer) if answer else ("", "", span)
     if not found and answer:
@@ -125,8 +131,8 @@ def _span_fault(span: str, answer: str, others: list[str], marks: Marks) -> str 
     before, after = before.strip(), after.strip()
     if before not in ("", marks.before):
         return "tokens of the user bear loss" if any(text in before for text in others) else "the assistant's header bears loss"
-    if not after.startswith(_plain(marks.end)):
+    if not after.startswith(_normalize_spaces(marks.end)):
         return "the end of the turn bears no loss"
-    if after != _plain(marks.end) and not marks.tail.startswith(after):
+    if after != _normalize_spaces(marks.end) and not marks.tail.startswith(after):
         return "tokens of the user bear loss" if any(text in after for text in others) else f"{after!r} bears loss"
     return None

@@ -21,20 +21,20 @@ from attar.engines.local.engine import Local
 from attar.stages.train import sft
 from attar.stages.train.load_model import base_of
 
-_TURNS = (
+_TURN_TEMPLATE = (
     "{% for turn in messages %}{% if turn['role'] == 'assistant' %}"
     "{% generation %}{{ turn['content'] + eos_token }}{% endgeneration %}"
     "{% else %}{{ turn['content'] }}{% endif %}{% endfor %}"
 )
 
 
-def _read(knobs: Mapping[str, Any]) -> tuple[str, ...]:
-    asked = scorer_prompts.question(knobs["what"], knobs["question"], knobs["labels"])
+def _columns_read(knobs: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = scorer_prompts.resolve_question(knobs["what"], knobs["question"], knobs["labels"])
     return ("prompt", *(["response"] if asked.on_response else []), knobs["column"])
 
 
 @trains(on="labels")
-@reads(_read)
+@reads(_columns_read)
 def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     table: Table,
     *,
@@ -56,11 +56,11 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     seed: int = 0,
 ) -> Table:
     """prompt, response (where the question has a place for it), {column} -> the training curve, and the scorer in `into`."""
-    asked = scorer_prompts.question(what, question, labels)
-    need(table, "id", *_read({"what": what, "question": question, "labels": labels, "column": column}))
+    asked = scorer_prompts.resolve_question(what, question, labels)
+    need(table, "id", *_columns_read({"what": what, "question": question, "labels": labels, "column": column}))
     base = base_of(engine)
-    rows = _answered(table, asked, column)
-    fitting = rows.filter([_length(base, talk) <= max_length for talk in rows["messages"].to_list()])
+    rows = _scored_conversations(table, asked, column)
+    fitting = rows.filter([_token_count(base, talk) <= max_length for talk in rows["messages"].to_list()])
     if fitting.is_empty():
         raise DataError(
             f"there is no row to train a scorer on: of {len(table)} rows {len(rows)} have a {column}, and none of those "
@@ -68,7 +68,7 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
         )
     into.mkdir(parents=True, exist_ok=True)
     template = into / "chat_template.jinja"
-    template.write_text(_template(base.tokenizer, engine.model))
+    template.write_text(_chat_template(base.tokenizer, engine.model))
     curve = sft.train(
         fitting,
         engine=engine,
@@ -86,11 +86,11 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
         seed=seed,
     )
     left = {"without a score": len(table) - len(rows), "too long": len(rows) - len(fitting)}
-    scorer_prompts.keep(into, asked, {"trained on": len(fitting), **left})
+    scorer_prompts.write_question(into, asked, {"trained on": len(fitting), **left})
     return curve
 
 
-def _answered(table: Table, asked: Question, column: str) -> Table:
+def _scored_conversations(table: Table, asked: Question, column: str) -> Table:
     """The scored rows as conversations: the question, and its number."""
     texts = ["prompt", *(["response"] if asked.on_response else [])]
     able = table.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in (column, *texts)))
@@ -106,14 +106,14 @@ def _answered(table: Table, asked: Question, column: str) -> Table:
     return pl.DataFrame({**made, "response": pl.Series(said, dtype=pl.String)})
 
 
-def _length(base: Local, talk: list[dict[str, str]]) -> int:
+def _token_count(base: Local, talk: list[dict[str, str]]) -> int:
     """The tokens of a question, its number and the end of text."""
     return len(base.tokens("".join(turn["content"] for turn in talk))) + 1
 
 
-def _template(tokenizer: Any, model: str) -> str:
+def _chat_template(tokenizer: Any, model: str) -> str:
     """A chat template that puts nothing around a turn but the BOS, where the tokenizer has one, and the end of an answer."""
     if tokenizer.eos_token is None:
         raise EngineError(f"{model} cannot be trained as a scorer: its tokenizer has no token that ends a text")
     begins = tokenizer.bos_token_id is not None and tokenizer.bos_token_id in tokenizer.encode("")
-    return ("{{ bos_token }}" if begins else "") + _TURNS
+    return ("{{ bos_token }}" if begins else "") + _TURN_TEMPLATE

@@ -8,7 +8,7 @@ from attar.core.stage import reads, trains
 from attar.core.table import Table
 from attar.engines.base import Spec
 from attar.stages.train import distributed, loss_mask_check
-from attar.stages.train.trainer import Job, Opened, Ready, Settings, answered
+from attar.stages.train.trainer import BuiltTrainer, TrainerInputs, TrainingJob, TrainingSettings, complete_rows
 
 
 @trains(on="answers")
@@ -32,18 +32,18 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     seed: int = 0,
 ) -> Table:
     """messages, response -> the training curve (step, loss, lr), and the model in `into`."""
-    settings = Settings(epochs, lr, batch, accumulate, max_length, warmup, schedule, seed, lora, qlora)
-    job = Job("sft", engine, into, settings, {"packing": packing, "template": template})
-    return distributed.train(job, answered(table, "response").select("id", "messages"), trainer)
+    settings = TrainingSettings(epochs, lr, batch, accumulate, max_length, warmup, schedule, seed, lora, qlora)
+    job = TrainingJob("sft", engine, into, settings, {"packing": packing, "template": template})
+    return distributed.train(job, complete_rows(table, "response").select("id", "messages"), build_trainer)
 
 
-def trainer(opened: Opened) -> Ready:
+def build_trainer(opened: TrainerInputs) -> BuiltTrainer:
     """TRL's trainer on the conversations."""
     from datasets import Dataset
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    own, tokenizer = opened.job.own, opened.tokenizer
+    own, tokenizer = opened.job.method_knobs, opened.tokenizer
     if own["template"] is None and tokenizer.chat_template is None:
         raise EngineError(
             f"{opened.job.engine.model} has no chat template, as base models often have none: name one with the knob "
@@ -55,22 +55,22 @@ def trainer(opened: Opened) -> Ready:
         args=config,
         train_dataset=Dataset.from_list([{"messages": talk} for talk in opened.rows["messages"].to_list()]),
         processing_class=tokenizer,
-        peft_config=opened.adapter,
+        peft_config=opened.peft_config,
     )
-    return Ready(built, _documents(built, opened), built.chat_template)
+    return BuiltTrainer(built, _documents(built, opened), built.chat_template)
 
 
-def _documents(built: Any, opened: Opened) -> list[loss_mask_check.Document]:
+def _documents(built: Any, opened: TrainerInputs) -> list[loss_mask_check.Document]:
     """Rows as the collator makes them; packed ones are taken from before they were packed."""
     rows = built.train_dataset
-    if opened.job.own["packing"]:
+    if opened.job.method_knobs["packing"]:
         from datasets import Dataset
 
         talks = opened.rows["messages"].to_list()
-        sample = Dataset.from_list([{"messages": talks[at]} for at in loss_mask_check.spread(len(talks))])
+        sample = Dataset.from_list([{"messages": talks[at]} for at in loss_mask_check.sample_indices(len(talks))])
         rows = built._prepare_dataset(sample, built.processing_class, built.args, False, None, "read back")
     found = []
-    for at in loss_mask_check.spread(len(rows)):
+    for at in loss_mask_check.sample_indices(len(rows)):
         batch = built.data_collator([{name: rows[at][name] for name in ("input_ids", "labels")}])
         ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
         turns = rows[at]["messages"]

@@ -6,7 +6,7 @@ from engines_for_tests import Scripted
 
 from attar.core.errors import DataError, RecipeError
 from attar.core.replies import Failure
-from attar.engines.ask_rows import Answer
+from attar.engines.ask_rows import RowAnswer
 from attar.stages.evaluate.benchmarks import arena_hard
 
 
@@ -79,7 +79,7 @@ def test_games_that_name_another_winner_disagree():
     ],
 )
 def test_the_last_verdict_counts_and_double_brackets_before_single_ones(text, verdict):
-    assert arena_hard.graded(Answer(text, None)) == verdict
+    assert arena_hard.parse_grade(RowAnswer(text, None)) == verdict
 
 
 def test_a_game_without_a_verdict_is_asked_once_more_and_it_alone():

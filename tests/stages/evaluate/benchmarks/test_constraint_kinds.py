@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.stages.evaluate.benchmarks import constraint_kinds
-from attar.stages.evaluate.benchmarks.constraint_kinds import missed, sound
+from attar.stages.evaluate.benchmarks.constraint_kinds import validate_constraint, violation
 
 FOLLOWED = [
     ({"kind": "words", "least": 4, "most": 4}, "I don't know"),
@@ -70,16 +70,16 @@ MISSED = [
 
 @pytest.mark.parametrize(("constraint", "text"), FOLLOWED, ids=lambda value: value["kind"] if isinstance(value, dict) else "")
 def test_a_text_that_does_what_is_demanded_misses_nothing(constraint, text):
-    assert missed(text, sound(constraint)) is None
+    assert violation(text, validate_constraint(constraint)) is None
 
 
 @pytest.mark.parametrize(("constraint", "text", "why"), MISSED)
 def test_a_text_that_does_not_says_what_it_misses(constraint, text, why):
-    assert missed(text, sound(constraint)) == why
+    assert violation(text, validate_constraint(constraint)) == why
 
 
 def test_what_is_no_json_says_where():
-    assert missed('{"a": 1', {"kind": "json"}).startswith("json: is not JSON: Expecting")
+    assert violation('{"a": 1', {"kind": "json"}).startswith("json: is not JSON: Expecting")
 
 
 def test_every_kind_that_needs_no_library_is_tried_above():
@@ -89,17 +89,17 @@ def test_every_kind_that_needs_no_library_is_tried_above():
 
 @given(st.text(), st.sampled_from([constraint for constraint, *_ in (*FOLLOWED, *MISSED)]))
 def test_no_text_is_too_strange_to_be_judged(text, constraint):
-    why = missed(text, constraint)
+    why = violation(text, constraint)
     assert why is None or why.startswith(constraint["kind"] + ": ")
 
 
 def test_a_language_is_detected_and_capitals_do_not_hide_it():
     pytest.importorskip("py3langid")
     english, german = "The weather in the mountains is fine today.", "Das Wetter in den Bergen ist heute sehr schön."
-    assert missed(german, {"kind": "language", "language": "de"}) is None
-    assert missed(english, {"kind": "language", "language": "de"}) == "language: is written in 'en', not 'de'"
-    assert missed(english.upper(), {"kind": "capitals", "language": "en"}) is None
-    assert missed(german.lower(), {"kind": "lowercase", "language": "en"}) == "lowercase: is written in 'de', not 'en'"
+    assert violation(german, {"kind": "language", "language": "de"}) is None
+    assert violation(english, {"kind": "language", "language": "de"}) == "language: is written in 'en', not 'de'"
+    assert violation(english.upper(), {"kind": "capitals", "language": "en"}) is None
+    assert violation(german.lower(), {"kind": "lowercase", "language": "en"}) == "lowercase: is written in 'de', not 'en'"
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_a_language_is_detected_and_capitals_do_not_hide_it():
 )
 def test_a_constraint_that_is_not_right_is_refused_with_what_to_do(constraint, why):
     with pytest.raises(ValueError, match=why):
-        sound(constraint)
+        validate_constraint(constraint)

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from attar.core.errors import RecipeError
-from attar.stages.evaluate.benchmarks.constraint_kinds import sound
+from attar.stages.evaluate.benchmarks.constraint_kinds import validate_constraint
 from attar.stages.evaluate.benchmarks.constraint_tasks import tasks
 
 
@@ -17,7 +17,7 @@ def test_an_exam_is_distinct_questions_that_say_all_that_is_checked():
         demands = json.loads(text)
         assert len(demands) == {"easy": 1, "medium": 2, "hard": 3}[level]
         for demand in demands:
-            assert sound(demand) == demand
+            assert validate_constraint(demand) == demand
             kinds[demand["kind"]] += 1
             for value in [value for name, value in demand.items() if name != "kind"]:
                 assert all(str(item) in prompt for item in (value if isinstance(value, list) else [value]))

@@ -60,7 +60,7 @@ OFFICIAL = [
 def test_all_25_instructions_of_ifeval_become_constraints_of_ours():
     names, knobs, ours = zip(*OFFICIAL, strict=True)
     unused = {"num_sentences": None, "relation": None, "letter": None}  # as datasets fill up what a row has not
-    assert constraints.official(names, [unused | own for own in knobs]) == list(ours)
+    assert constraints.from_ifeval(names, [unused | own for own in knobs]) == list(ours)
     assert len(set(names)) == 25
 
 

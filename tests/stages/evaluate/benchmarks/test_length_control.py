@@ -36,6 +36,6 @@ def test_the_regularising_rows_tell_what_length_is_worth_where_a_model_is_always
     ids=["verbose", "concise"],
 )
 def test_the_shipped_difficulties_give_published_win_rates_from_published_coefficients(ability, slope, rate):
-    shipped = length_control.known()
+    shipped = length_control.alpaca_eval_questions()
     assert (len(shipped), shipped["text"].n_unique()) == (805, 805)
     assert 100 * sigma(ability + slope * shipped["difficulty"].to_numpy()).mean() == pytest.approx(rate, abs=1e-3)

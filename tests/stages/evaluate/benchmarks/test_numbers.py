@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from attar.core.errors import RecipeError
 from attar.stages.evaluate.benchmarks import numbers
-from attar.stages.evaluate.benchmarks.number_parsing import Number, alone
+from attar.stages.evaluate.benchmarks.number_parsing import Number, parse_single
 from attar.stages.evaluate.questions import questions
 
 
 def read(text, **knobs):
-    answer = numbers.answered(text, **knobs)
+    answer = numbers.extract_answer(text, **knobs)
     return (str(answer.number) if answer.number else None), answer.by
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_reference_that_is_a_float_is_what_python_writes_for_it(value):
-    assert numbers.referred(value) == Number(Fraction(repr(value)))
+    assert numbers.parse_reference(value) == Number(Fraction(repr(value)))
 
 
 @given(st.text(alphabet="0123456789.,'/-+eE^*x%$ {}\\=#boxedfrac½²million\n", max_size=60))
@@ -30,10 +30,10 @@ def test_a_reference_that_is_a_float_is_what_python_writes_for_it(value):
 @example("\\boxed{" * 50)
 @example("=" + "1 + " * 300)
 def test_no_text_is_too_strange_to_be_read_or_refused(text):
-    answer = numbers.answered(text)
+    answer = numbers.extract_answer(text)
     assert (answer.number is None) == (answer.error is not None)
     if answer.number:
-        assert alone(str(answer.number), ".").value == answer.number.value
+        assert parse_single(str(answer.number), ".").value == answer.number.value
 
 
 @pytest.mark.parametrize(

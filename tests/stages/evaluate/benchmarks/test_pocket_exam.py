@@ -48,7 +48,7 @@ def test_whatever_states_a_held_out_task_is_kept_out_of_training_however_it_is_p
         for prompt in held
     ]
     table = pl.DataFrame({"id": [str(i) for i in range(92)], "prompt": [*held, *reworded, "What a day!", None]})
-    out = pocket_exam.apart(table)
+    out = pocket_exam.drop_held_out(table)
     assert out["kept"].to_list() == [False] * 90 + [True, True]
     assert set(out["reason"][:90]) == {"states a held-out task of the exam"}
 

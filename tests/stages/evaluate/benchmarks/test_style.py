@@ -21,7 +21,7 @@ Some __bold__ words, **two** of them. #none
 
 
 def test_headers_items_and_bold_places_are_counted():
-    assert style.marks(ANSWER)[1:] == (2, 5, 3)
+    assert style.count_marks(ANSWER)[1:] == (2, 5, 3)
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,15 @@ def test_headers_items_and_bold_places_are_counted():
     ],
 )
 def test_what_stands_in_code_is_no_style(code):
-    assert style.marks(f"# one\n\n{code}")[1:] == (1, 0, 0)
+    assert style.count_marks(f"# one\n\n{code}")[1:] == (1, 0, 0)
 
 
 def test_a_text_that_also_stands_in_code_is_still_counted():
-    assert style.marks("```- a\n```\n\n- x\n```\n- x\n```\n- x")[2] == 2
+    assert style.count_marks("```- a\n```\n\n- x\n```\n- x\n```\n- x")[2] == 2
 
 
 def test_lengths_are_of_the_whole_text():
-    assert style.marks("ab `c`\n```\nx\n```\n", "characters")[0] == 17
+    assert style.count_marks("ab `c`\n```\nx\n```\n", "characters")[0] == 17
 
 
 def test_tokens_are_pieces_of_words_numbers_signs_and_lines():
@@ -78,12 +78,12 @@ def test_leads_turn_with_the_sides_and_stay_within_one(one, other):
 def test_leads_are_divided_by_their_spread_over_votes_and_nought_stays_nought():
     leads, votes = np.array([[0.0, 1.0], [4.0, 1.0]]), np.array([3.0, 1.0])
     # four votes, 0 0 0 4: mean 1, squares 1 + 1 + 1 + 9 by 3 is 4, so the spread is 2; the second lead has none
-    assert style.scaled(leads, votes).tolist() == [[0, 0], [2, 0]]
-    assert style.scaled(leads, votes, centred=True)[:, 0].tolist() == [-0.5, 1.5]
+    assert style.scale_leads(leads, votes).tolist() == [[0, 0], [2, 0]]
+    assert style.scale_leads(leads, votes, centred=True)[:, 0].tolist() == [-0.5, 1.5]
 
 
 def test_an_unknown_style_is_an_error():
     with pytest.raises(RecipeError, match="did you mean 'lists'"):
-        style.columns(["list"])
+        style.lead_columns(["list"])
     with pytest.raises(RecipeError, match="'words'"):
         style.leads(battle("a", "b"), length="words")

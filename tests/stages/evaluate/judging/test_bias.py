@@ -68,17 +68,17 @@ def test_a_judge_that_is_only_milder_does_not_favour_its_own():
     models = ["mine", "mine", "other", "other"]
     harsh = named(score=[5.0, 6.0, 4.0, 7.0], model=models)
     mild = harsh.with_columns(pl.col("score") + 2)
-    out = values(bias.own(mild, harsh, names=["mild", "harsh"], own=["mine", None], score="score"))
+    out = values(bias.self_preference(mild, harsh, names=["mild", "harsh"], own=["mine", None], score="score"))
     assert (out["gap"], out["rest"], out["self"]) == (2.0, 2.0, 0.0)
     fond = harsh.with_columns(score=pl.Series([8.0, 9.0, 4.0, 7.0]))
-    assert values(bias.own(fond, harsh, names=["fond", "harsh"], own=["mine", None], score="score"))["self"] == 3.0
+    assert values(bias.self_preference(fond, harsh, names=["fond", "harsh"], own=["mine", None], score="score"))["self"] == 3.0
 
 
 def test_in_battles_those_against_its_own_model_count_the_other_way_round():
     sides = {"model": ["mine", "x", "x"], "opponent": ["x", "mine", "y"]}
     judge = named(preference=[0.9, 0.2, 0.1], **sides)
     other, third = named(preference=[0.6, 0.5, 0.9], **sides), named(preference=[0.8, 0.3, 0.9], **sides)
-    out = bias.own(judge, other, third, names=["j", "k", "l"], own=["mine", None, None])
+    out = bias.self_preference(judge, other, third, names=["j", "k", "l"], own=["mine", None, None])
     assert values(out) == {"gap": pytest.approx(((0.9 - 0.7) + (0.4 - 0.2)) / 2)}
     assert out["count"].to_list() == [2]
 
@@ -86,8 +86,8 @@ def test_in_battles_those_against_its_own_model_count_the_other_way_round():
 def test_what_cannot_be_looked_at_is_refused():
     table = named(preference=[0.5], model=["x"])
     with pytest.raises(DataError, match="no answer of 'mine' that 'a' and another judge"):
-        bias.own(table, table, names=["a", "b"], own=["mine", None])
+        bias.self_preference(table, table, names=["a", "b"], own=["mine", None])
     with pytest.raises(RecipeError, match="the name of its own model or null"):
-        bias.own(table, table, names=["a", "b"], own=[None, None])
+        bias.self_preference(table, table, names=["a", "b"], own=[None, None])
     with pytest.raises(DataError, match="'preference_first' is String"):
         bias.position(named(preference_second=[0.1]).with_columns(preference_first=pl.lit("x")))

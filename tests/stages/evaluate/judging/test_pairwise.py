@@ -127,7 +127,7 @@ def test_a_prompt_in_a_file_is_asked_in_its_own_words_and_has_another_hash(tmp_p
         {"role": "user", "content": '{"q": """Why {first}?""", "m": "No {prompt}.", "M": "So."}'},
     ]
     assert not out["asked"].startswith("ours:")
-    assert pairwise.weigh(ROWS, engine=engine, wording=wording.pinned(str(file)))["asked"][0] == out["asked"]
+    assert pairwise.weigh(ROWS, engine=engine, wording=wording.wording_text(str(file)))["asked"][0] == out["asked"]
     file.write_text("Which? {output_1}")
     with pytest.raises(DataError, match=r"no place \{prompt\}"):
         pairwise.weigh(ROWS, engine=engine, wording=str(file))

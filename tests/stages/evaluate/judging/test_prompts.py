@@ -5,7 +5,7 @@ import pytest
 from attar.core.errors import DataError, RecipeError
 from attar.stages.evaluate.judging import prompts
 
-OWN = prompts.ours("You judge.", prompts.HISTORY + prompts.REQUEST + prompts.between("The answer", "response") + "Good?")
+OWN = prompts.ours("You judge.", prompts.HISTORY + prompts.REQUEST + prompts.text_block("The answer", "response") + "Good?")
 
 
 def fill(wording, kind=None, **places):
@@ -54,12 +54,12 @@ def test_chat_marks_in_a_file_are_turns_and_without_them_all_is_the_users(tmp_pa
 def test_a_file_is_pinned_by_all_that_it_says(tmp_path):
     file = tmp_path / "judge.txt"
     file.write_text("Rate {prompt}\n")
-    assert [prompts.pinned(named) for named in (str(file), "Rate {prompt}", "ours")] == ["Rate {prompt}"] * 2 + ["ours"]
+    assert [prompts.wording_text(named) for named in (str(file), "Rate {prompt}", "ours")] == ["Rate {prompt}"] * 2 + ["ours"]
     with pytest.raises(RecipeError, match="wording 'theirs' is neither 'ours' nor a file"):
-        prompts.pinned("theirs")
+        prompts.wording_text("theirs")
     file.write_bytes("é".encode("latin-1"))
     with pytest.raises(DataError, match="no text in UTF-8"):
-        prompts.pinned(str(file))
+        prompts.wording_text(str(file))
 
 
 def test_a_prompt_that_would_not_show_a_text_is_refused_by_the_place_that_it_lacks():
@@ -83,5 +83,9 @@ def test_each_kind_of_row_has_its_own_prompt_of_a_file_in_fastchats_form():
 
 def test_what_was_said_before_the_last_prompt_is_shown_turn_by_turn():
     turns = [{"role": role, "content": text} for role, text in (("user", "Hi"), ("assistant", "Yes?"), ("user", "Why?"))]
-    assert prompts.talk(turns, "Why?") == "----- user\nHi\n\n----- assistant\nYes?"
-    assert [prompts.talk(turns[:1], "Hi"), prompts.talk(None, "Hi"), prompts.talk(turns, None)] == [None] * 3
+    assert prompts.format_history(turns, "Why?") == "----- user\nHi\n\n----- assistant\nYes?"
+    assert [
+        prompts.format_history(turns[:1], "Hi"),
+        prompts.format_history(None, "Hi"),
+        prompts.format_history(turns, None),
+    ] == [None] * 3

@@ -17,14 +17,14 @@ import polars as pl
 from attar.core.errors import DataError, RecipeError
 from attar.core.stage import role
 from attar.core.table import Table, need
-from attar.stages.evaluate.benchmarks.length_control import Battles, control, known, text_hash
-from attar.stages.evaluate.judging.provenance import carried
-from attar.statistics.bootstrap import Interval, mean, middle, times
+from attar.stages.evaluate.benchmarks.length_control import Battles, alpaca_eval_questions, control, text_hash
+from attar.stages.evaluate.judging.provenance import copy_provenance
+from attar.statistics.bootstrap import Interval, bootstrap_interval, mean, resample_counts
 
 Array = np.ndarray
-_TOLD = ("figure", "value", "low", "high", "count", "published_se", "controlled_by")
-_GROUP = ("model", "opponent", "judge", "asked", "order")
-_READ = ("id", "question", "prompt", "row", "preference", "chars", "against_chars", "date", *_GROUP)
+_FIGURE_COLUMNS = ("figure", "value", "low", "high", "count", "published_se", "controlled_by")
+_GROUP_COLUMNS = ("model", "opponent", "judge", "asked", "order")
+_USED_COLUMNS = ("id", "question", "prompt", "row", "preference", "chars", "against_chars", "date", *_GROUP_COLUMNS)
 
 
 def seeded_order(instruction: str) -> bool:
@@ -54,7 +54,7 @@ def figures(
     if bootstrap < 0 or difficulty_of not in ("question", "row"):
         raise RecipeError(f"bootstrap {bootstrap}, difficulty_of {difficulty_of!r}: a number of draws, and question or row")
     rows = _rows(battles)
-    keys = [name for name in _GROUP if name in rows.columns]
+    keys = [name for name in _GROUP_COLUMNS if name in rows.columns]
     told = [name for name in keys if name == "model" or rows[name].n_unique() > 1]
     groups = rows.partition_by(keys, maintain_order=True) if keys else [rows]
     made = []
@@ -63,13 +63,17 @@ def figures(
         start = "/".join(str(group[name][0]) for name in told)
         lines = _lines(group, bootstrap, seed, difficulty_of)
         lines = [{"id": f"{start}/{line['figure']}" if start else line["figure"], **who, **line} for line in lines]
-        made.append(carried(pl.DataFrame(lines, schema={name: _kind(name) for name in ("id", *who, *_TOLD)}), group))
+        made.append(
+            copy_provenance(
+                pl.DataFrame(lines, schema={name: _dtype_of(name) for name in ("id", *who, *_FIGURE_COLUMNS)}), group
+            )
+        )
     if not made:
         raise DataError("there are no battles")
     return pl.concat(made)
 
 
-def _kind(column: str) -> type[pl.DataType]:
+def _dtype_of(column: str) -> type[pl.DataType]:
     if column in ("value", "low", "high", "published_se"):
         return pl.Float64
     return pl.Int64 if column == "count" else pl.String
@@ -97,12 +101,14 @@ def _rows(battles: Table) -> Table:
             row = wrong.row(0, named=True)
             wants = {"preference": "from 0 to 1, or null", "question": "a name"}.get(column, "a number of characters")
             raise DataError(f"battle {row['id']!r} has {column} {row[column]!r}: it must be {wants}")
-    return rows.select(name for name in rows.columns if name in _READ)  # others may be called as what is joined to them is
+    return rows.select(
+        name for name in rows.columns if name in _USED_COLUMNS
+    )  # others may be called as what is joined to them is
 
 
 def _lines(group: Table, bootstrap: int, seed: int, difficulty_of: str) -> list[dict[str, Any]]:
     """The figures of one model against another."""
-    group = _placed(group, difficulty_of)
+    group = _in_question_order(group, difficulty_of)
     names = group["question"].unique(maintain_order=True)
     question = group["question"].replace_strict(names, range(len(names))).to_numpy()
     longer, difficulty = (group["chars"] - group["against_chars"]).to_numpy(), group["difficulty"].to_numpy()
@@ -110,20 +116,21 @@ def _lines(group: Table, bootstrap: int, seed: int, difficulty_of: str) -> list[
     wins, judged = rows.preference[rows.judged], question[rows.judged]
     found = control(rows)
     drawn = [
-        control(rows, many[:, question], penalty=found.penalty) for many in times(len(names), bootstrap, seed, width=len(group))
+        control(rows, many[:, question], penalty=found.penalty)
+        for many in resample_counts(len(names), bootstrap, seed, width=len(group))
     ]
-    value = _sound(found.values[0])
-    ends = middle(np.concatenate([np.empty(0), *(each.values[1:] for each in drawn)]), len(np.unique(judged)))
+    value = _finite_or_none(found.values[0])
+    ends = bootstrap_interval(np.concatenate([np.empty(0), *(each.values[1:] for each in drawn)]), len(np.unique(judged)))
     share = partial(mean, share=True, draws=bootstrap, seed=seed)
     chars, unjudged = group["chars"].to_numpy(), (~rows.judged).astype(float)
     lines: list[tuple[Any, ...]] = [
-        ("win_rate", *_percent(share, wins, judged), len(wins), _sem(wins), None),
+        ("win_rate", *_percent(share, wins, judged), len(wins), _standard_error(wins), None),
         ("discrete_win_rate", *_percent(share, (np.sign(wins - 0.5) + 1) / 2, judged), len(wins), None, None),
-        ("lc_win_rate", value, *ends, len(wins), _sound(found.published_se), ", ".join(found.terms)),
+        ("lc_win_rate", value, *ends, len(wins), _finite_or_none(found.published_se), ", ".join(found.terms)),
         ("avg_length", *mean(chars, question, draws=bootstrap, seed=seed), len(group), None, None),
         ("unjudged", *share(unjudged, question), len(group), None, None),
     ]
-    return [dict(zip(_TOLD, line, strict=True)) for line in lines]
+    return [dict(zip(_FIGURE_COLUMNS, line, strict=True)) for line in lines]
 
 
 def _percent(share: Callable[..., Interval], values: Array, questions: Array) -> tuple[float | None, ...]:
@@ -132,20 +139,20 @@ def _percent(share: Callable[..., Interval], values: Array, questions: Array) ->
     return tuple(None if end is None else 100 * end for end in share(values, questions))
 
 
-def _sem(wins: Array) -> float | None:
+def _standard_error(wins: Array) -> float | None:
     return float(100 * wins.std(ddof=1) / np.sqrt(len(wins))) if len(wins) > 1 else None
 
 
-def _sound(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _placed(group: Table, difficulty_of: str) -> Table:
+def _in_question_order(group: Table, difficulty_of: str) -> Table:
     """The battles in the order of their questions, with `difficulty` if all are AlpacaEval's; nothing hangs on their order."""
     unknown = group.sort("question", "id").with_columns(difficulty=pl.lit(None, dtype=pl.Float64))
     if "prompt" not in group.columns or group["prompt"].null_count():
         return unknown
-    listed = known().select("text", "difficulty").with_row_index("place")
+    listed = alpaca_eval_questions().select("text", "difficulty").with_row_index("place")
     texts = pl.Series("text", [text_hash(text) for text in group["prompt"]], dtype=pl.UInt64)
     placed = group.with_columns(texts).join(listed, on="text", how="left", maintain_order="left")
     if placed["place"].null_count():

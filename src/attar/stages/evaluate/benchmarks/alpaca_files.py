@@ -14,7 +14,7 @@ import polars as pl
 
 from attar.core.errors import DataError, did_you_mean
 from attar.core.table import Table
-from attar.data.readers import rows, sources
+from attar.data.readers import data_files, raw_rows
 from attar.stages.evaluate.benchmarks.length_control import text_hash
 
 _SCHEMA = {
@@ -44,7 +44,7 @@ def read(paths: Iterable[Path], *, against: str | None = None) -> Table:
     if len(set(files)) < len(files):
         raise DataError(f"{next(file for file in files if files.count(file) > 1)} is named twice")
     for file in files:
-        for number, found in enumerate(rows(file), 1):
+        for number, found in enumerate(raw_rows(file), 1):
             line = _battle(found.value, f"{file} row {number}")
             who = (line["model"], line["opponent"], line["judge"] or "")
             first, row = ends.get(who, (file, 0))
@@ -64,7 +64,7 @@ def read(paths: Iterable[Path], *, against: str | None = None) -> Table:
 
 
 def _files(path: Path) -> list[Path]:
-    found = sources(path)
+    found = data_files(path)
     return [file for file in found if file.name.startswith("annotations")] or found
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from attar.core.errors import DataError
 from attar.core.table import Table
 from attar.data import readers
-from attar.stages.evaluate.benchmarks.arena_hard import STRONG, Game, ended, known, settled
+from attar.stages.evaluate.benchmarks.arena_hard import STRONG, Game, canonical_grade, game_result, with_preferences
 
 _KINDS: dict[str, Any] = dict.fromkeys(
     ("id", "question", "category", "model", "opponent", "prompt", "response", "against", "judge", "asked", "order", "date"),
@@ -30,10 +30,10 @@ def battles(
 
     With files of answers also prompt, response and against. A verdict that is missing or unknown is the row's failure.
     """
-    texts = _texts(answers)
+    texts = _read_answers(answers)
     lines, told = [], []
     for where, value in _records(judgments):
-        question, model = _said(value, ("uid", "question_id"), where), _said(value, ("model",), where)
+        question, model = _text_field(value, ("uid", "question_id"), where), _text_field(value, ("model",), where)
         opponent = value.get("baseline") or baseline
         if opponent is None:
             raise DataError(f"{where} names no baseline: say against whom the games were played")
@@ -44,49 +44,49 @@ def battles(
             line["prompt"], line["response"] = _answer(texts, model, question)
             line["against"] = _answer(texts, opponent, question)[1]
         lines.append(line)
-        told.append(_games(value, where, strong))
+        told.append(_parse_games(value, where, strong))
     if not lines:
         raise DataError(f"{', '.join(map(str, judgments))}: there are no judgments")
     out = pl.DataFrame(lines, schema={name: _KINDS[name] for name in _KINDS if texts or name not in _TEXTS})
     if len(again := out.filter(pl.col("id").is_duplicated())):
         raise DataError(f"the judgment {again['id'][0]!r} is there twice: name each file once")
-    return settled(out, told, [None] * len(out))
+    return with_preferences(out, told, [None] * len(out))
 
 
 def _records(paths: Sequence[str | Path]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every row of the files, and where it stands."""
     for path in map(Path, paths):
-        for found in readers.rows(path):
+        for found in readers.raw_rows(path):
             where = f"{found.file}, line {found.line},"
             if not isinstance(found.value, Mapping):
                 raise DataError(f"{where} is no record: {found.value}")
             yield where, found.value
 
 
-def _said(value: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+def _text_field(value: Mapping[str, Any], names: Sequence[str], where: str) -> str:
     for name in names:
         if isinstance(value.get(name), str | int):
             return str(value[name])
     raise DataError(f"{where} has no {' or '.join(map(repr, names))}; it has: {', '.join(value)}")
 
 
-def _games(value: Mapping[str, Any], where: str, strong: int) -> dict[int, Game]:
+def _parse_games(value: Mapping[str, Any], where: str, strong: int) -> dict[int, Game]:
     """The two games of a record; the answer of the model is second in game 1."""
     played = value.get("games")
     if not isinstance(played, list) or len(played) != 2:
         raise DataError(f"{where} has no two games: Arena-Hard's judgments have a list of them under 'games'")
     scores = [game.get("score") if isinstance(game, Mapping) else None for game in played]
     return {
-        place: ended(known(score), place, strong) if isinstance(score, str) else Game(error="no verdict")
+        place: game_result(canonical_grade(score), place, strong) if isinstance(score, str) else Game(error="no verdict")
         for place, score in enumerate(scores, start=1)
     }
 
 
-def _texts(paths: Sequence[str | Path]) -> dict[tuple[str, str], tuple[str, str]]:
+def _read_answers(paths: Sequence[str | Path]) -> dict[tuple[str, str], tuple[str, str]]:
     """Of each model and question the prompt and the answer."""
     found = {}
     for where, value in _records(paths):
-        key = _said(value, ("model", "model_id"), where), _said(value, ("uid", "question_id"), where)
+        key = _text_field(value, ("model", "model_id"), where), _text_field(value, ("uid", "question_id"), where)
         try:
             if "messages" in value:
                 asked, said = value["messages"][-2]["content"], value["messages"][-1]["content"]

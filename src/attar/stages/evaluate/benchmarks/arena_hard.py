@@ -18,20 +18,20 @@ from attar.core.fingerprint import seed_of
 from attar.core.replies import LEAST_MASS, Failure, Weights, expected_score, label_probabilities
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
-from attar.engines.ask_rows import Answer, answers, weighed
+from attar.engines.ask_rows import RowAnswer, generate_answers, weigh_rows
 from attar.engines.base import Generator, Grader, Request, Sampling
 from attar.stages.evaluate.judging import prompts as wordings
 from attar.stages.evaluate.judging.prompts import Wording
-from attar.stages.evaluate.judging.provenance import judged
+from attar.stages.evaluate.judging.provenance import add_provenance
 
 Order = Literal["both", "first", "second"]
 GRADES = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
 STRONG = 3
-_WORTH = {"A>>B": 1.0, "A>B": 1.0, "A=B": 0.5, "B>A": 0.0, "B>>A": 0.0}
-_ALSO = {"B<<A": "A>>B", "B<A": "A>B", "B=A": "A=B", "A<B": "B>A", "A<<B": "B>>A"}
+_GRADE_VALUES = {"A>>B": 1.0, "A>B": 1.0, "A=B": 0.5, "B>A": 0.0, "B>>A": 0.0}
+_GRADE_ALIASES = {"B<<A": "A>>B", "B<A": "A>B", "B=A": "A=B", "A<B": "B>A", "A<<B": "B>>A"}
 _VERDICTS = (re.compile(r"\[\[([AB<>=]+)\]\]"), re.compile(r"\[([AB<>=]+)\]"))
 _GAMES: dict[str, tuple[int, ...]] = {"both": (1, 2), "first": (2,), "second": (1,)}
-_TRIES = 2
+_ATTEMPTS = 2
 _RULES = """\
 Prefer the answer that does what was asked, is right and keeps to the point. A question back is worth more than a guess where \
 the request can be read in several ways. Neither length, nor form, nor the place that an answer is shown at counts by itself. \
@@ -43,7 +43,9 @@ End with your verdict, one of these five:
 [[A=B]] they are about as good
 [[B>A]] answer B is somewhat better
 [[B>>A]] answer B is much better"""
-_SHOWN = wordings.HISTORY + wordings.REQUEST + wordings.between("Answer A", "first") + wordings.between("Answer B", "second")
+_SHOWN = (
+    wordings.HISTORY + wordings.REQUEST + wordings.text_block("Answer A", "first") + wordings.text_block("Answer B", "second")
+)
 _SOLVE = "First write your own answer to the request. Then hold both against it: say what each gets wrong and what it lacks."
 _READ = "Say what each does well, what it gets wrong and what it lacks; of writing, judge also how fresh and well made it is."
 _BARE = 'Reply with your verdict and nothing else: "A>>B" if answer A is much better, "A>B" if somewhat, "A=B" if neither is, \
@@ -86,25 +88,25 @@ def ask(  # noqa: PLR0913 (what is asked, in which order, what it counts, and ho
     `response`: both, or one game only. A game without a grade is asked once more, with some temperature.
     """
     own = {"creative_writing": CREATIVE} if wording == wordings.OURS else {}
-    words = _words(wording, WRITTEN, by_category or {}, own)
+    words = _wording_by_category(wording, WRITTEN, by_category or {}, own)
     rows, games = _rows(battles), _games(order, strong)
-    said: dict[tuple[int, int], Answer] = {}
+    said: dict[tuple[int, int], RowAnswer] = {}
     todo = [(i, game) for i in range(len(rows)) for game in games]
-    for attempt in range(_TRIES):
+    for attempt in range(_ATTEMPTS):
         sampling = Sampling(0.7 if attempt else 0.0, max_tokens=max_tokens)
         asks = []
         for i, game in todo:
-            talk, one = _talk(words, rows[i], game), seed_of("arena_hard.ask", seed, attempt, game, rows[i]["id"])
+            talk, one = _conversation(words, rows[i], game), seed_of("arena_hard.ask", seed, attempt, game, rows[i]["id"])
             asks.append(Request(0, messages=talk, sampling=sampling, seed=one) if talk else None)
-        for key, answer in zip(todo, answers(engine, asks, absent="nothing to judge"), strict=True):
+        for key, answer in zip(todo, generate_answers(engine, asks, absent="nothing to judge"), strict=True):
             said[key] = answer
-        todo = [key for key in todo if not rows[key[0]]["lacks"] and isinstance(graded(said[key]), Failure)]
-    told = [{game: ended(graded(said[i, game]), game, strong) for game in games} for i in range(len(rows))]
-    out = settled(battles, told, [row["lacks"] for row in rows])
+        todo = [key for key in todo if not rows[key[0]]["lacks"] and isinstance(parse_grade(said[key]), Failure)]
+    told = [{game: game_result(parse_grade(said[i, game]), game, strong) for game in games} for i in range(len(rows))]
+    out = with_preferences(battles, told, [row["lacks"] for row in rows])
     for game in (1, 2):
         texts = [said[i, game].text if (i, game) in said else None for i in range(len(rows))]
         out = out.with_columns(pl.Series(f"text_{game}", texts, dtype=pl.String))
-    return judged(out, engine.spec, asked=words.asked, order=order, date=date)
+    return add_provenance(out, engine.spec, asked=words.asked, order=order, date=date)
 
 
 @role("exam")
@@ -124,73 +126,77 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, what it counts, and 
 
     Each grade has the votes that it would count, by its chance; `verdict_1` and `verdict_2` are the likeliest.
     """
-    words = _words(wording, WEIGHED, by_category or {}, {})
+    words = _wording_by_category(wording, WEIGHED, by_category or {}, {})
     rows, games = _rows(battles), _games(order, strong)
-    talks = [_talk(words, row, game) for row in rows for game in games]
-    found = iter(weighed(engine, talks, GRADES))
+    talks = [_conversation(words, row, game) for row in rows for game in games]
+    found = iter(weigh_rows(engine, talks, GRADES))
     told, masses = [], []
     for _ in rows:
         weights = {game: next(found) for game in games}
-        held = [mass for one in weights.values() if (mass := expected_score(one, range(len(GRADES)), least_mass)[1]) is not None]
+        held = [
+            mass for one in weights.values() if (mass := expected_score(one, range(len(GRADES)), least_mass)[1]) is not None
+        ]
         masses.append(min(held, default=None))
-        told.append({game: _likely(one, game, (strong, least_mass)) for game, one in weights.items()})
-    out = settled(battles, told, [row["lacks"] for row in rows]).with_columns(pl.Series("mass", masses, dtype=pl.Float64))
+        told.append({game: _expected_game(one, game, (strong, least_mass)) for game, one in weights.items()})
+    out = with_preferences(battles, told, [row["lacks"] for row in rows]).with_columns(
+        pl.Series("mass", masses, dtype=pl.Float64)
+    )
     out = out.with_columns(votes=pl.lit(None, dtype=pl.List(pl.Float64)))
-    return judged(out, engine.spec, asked=words.asked, order=order, date=date)
+    return add_provenance(out, engine.spec, asked=words.asked, order=order, date=date)
 
 
-def graded(answer: Answer) -> str | Failure:
+def parse_grade(answer: RowAnswer) -> str | Failure:
     """The last grade of a reply, in double brackets, or else in single ones."""
     if answer.text is None:
         return Failure(answer.error or "no reply")
     for pattern in _VERDICTS:
         if found := pattern.findall(answer.text.upper()):
-            return known(found[-1])
+            return canonical_grade(found[-1])
     return Failure("no verdict")
 
 
-def known(verdict: str) -> str | Failure:
+def canonical_grade(verdict: str) -> str | Failure:
     """A grade as we spell it: B<A is A>B."""
-    spelt = _ALSO.get(verdict, verdict)
-    return spelt if spelt in _WORTH else Failure(f"verdict {verdict!r} is none of the five")
+    spelt = _GRADE_ALIASES.get(verdict, verdict)
+    return spelt if spelt in _GRADE_VALUES else Failure(f"verdict {verdict!r} is none of the five")
 
 
-def ended(verdict: str | Failure, game: int, strong: float = STRONG) -> Game:
+def game_result(verdict: str | Failure, game: int, strong: float = STRONG) -> Game:
     """What a grade gives to `response`, which game 1 shows second and game 2 first."""
     if isinstance(verdict, Failure):
         return Game(error=verdict.reason)
     votes = strong if ">>" in verdict else 1
-    return Game(verdict, votes * _worth(verdict, game), votes)
+    return Game(verdict, votes * _response_share(verdict, game), votes)
 
 
-def _likely(weights: Weights, game: int, how: tuple[float, float]) -> Game:
+def _expected_game(weights: Weights, game: int, how: tuple[float, float]) -> Game:
     """What the chances of all grades give to `response`."""
     strong, least_mass = how
     verdict, _, error = expected_score(weights, range(len(GRADES)), least_mass, rounded=True)
     chances = label_probabilities(weights)
     if verdict is None or chances is None:
         return Game(error=error)
-    each = [ended(grade, game, strong) for grade in GRADES]
-    won, weight = (sum(chance * votes for chance, votes in zip(chances, of, strict=True)) for of in _columns(each))
+    each = [game_result(grade, game, strong) for grade in GRADES]
+    won, weight = (sum(chance * votes for chance, votes in zip(chances, of, strict=True)) for of in _votes_and_weights(each))
     return Game(GRADES[int(verdict)], won, weight)
 
 
-def _columns(games: Sequence[Game]) -> tuple[list[float], list[float]]:
+def _votes_and_weights(games: Sequence[Game]) -> tuple[list[float], list[float]]:
     return [game.won for game in games], [game.weight for game in games]
 
 
-def _worth(verdict: str, game: int) -> float:
+def _response_share(verdict: str, game: int) -> float:
     """What a grade is worth to `response`, who is A in game 2."""
-    return _WORTH[verdict] if game == 2 else 1 - _WORTH[verdict]
+    return _GRADE_VALUES[verdict] if game == 2 else 1 - _GRADE_VALUES[verdict]
 
 
-def settled(battles: Table, told: Sequence[Mapping[int, Game]], lacks: Sequence[str | None]) -> Table:
+def with_preferences(battles: Table, told: Sequence[Mapping[int, Game]], lacks: Sequence[str | None]) -> Table:
     """The battles with what came of their games."""
-    lines = [_line(games, lack) for games, lack in zip(told, lacks, strict=True)]
-    return battles.with_columns(pl.DataFrame(lines, schema=_MADE).get_columns())
+    lines = [_preference_row(games, lack) for games, lack in zip(told, lacks, strict=True)]
+    return battles.with_columns(pl.DataFrame(lines, schema=_OUTPUT_SCHEMA).get_columns())
 
 
-_MADE = {
+_OUTPUT_SCHEMA = {
     "preference": pl.Float64,
     "preference_error": pl.String,
     "weight": pl.Float64,
@@ -203,17 +209,17 @@ _MADE = {
 }
 
 
-_SHOWN_AT = {1: "preference_second", 2: "preference_first"}
+_PREFERENCE_COLUMNS = {1: "preference_second", 2: "preference_first"}
 """How far `response` is preferred where it is shown first, or second."""
 
 
-def _line(games: Mapping[int, Game], lack: str | None) -> dict[str, Any]:
+def _preference_row(games: Mapping[int, Game], lack: str | None) -> dict[str, Any]:
     errors = [f"game {game}: {one.error}" if len(games) > 1 else one.error for game, one in games.items() if one.error]
-    line = dict.fromkeys(_MADE) | {f"verdict_{game}": one.verdict for game, one in games.items()}
-    line |= {_SHOWN_AT[game]: one.won / one.weight for game, one in games.items() if one.weight}
+    line = dict.fromkeys(_OUTPUT_SCHEMA) | {f"verdict_{game}": one.verdict for game, one in games.items()}
+    line |= {_PREFERENCE_COLUMNS[game]: one.won / one.weight for game, one in games.items() if one.weight}
     if lack or errors:
         return line | {"preference_error": f"no {lack}" if lack else errors[0]}
-    won, weight = map(sum, _columns(list(games.values())))
+    won, weight = map(sum, _votes_and_weights(list(games.values())))
     votes = [one.won / one.weight for one in games.values() for _ in range(round(one.weight))]
     sides = [one.won / one.weight - 0.5 for one in games.values()]
     return line | {
@@ -242,14 +248,14 @@ def _games(order: str, strong: float) -> tuple[int, ...]:
     return _GAMES[order]
 
 
-def _words(wording: str, own: Wording, by_category: Mapping[str, str], known: Mapping[str, Wording]) -> Wording:
+def _wording_by_category(wording: str, own: Wording, by_category: Mapping[str, str], known: Mapping[str, Wording]) -> Wording:
     """How the judge is asked, and how of each category that has words of its own."""
-    kinds = dict(known) | {category: _read(named, own) for category, named in by_category.items()}
-    return replace(_read(wording, own), by_kind=tuple(sorted(kinds.items(), key=lambda kind: kind[0])))
+    kinds = dict(known) | {category: _read_wording(named, own) for category, named in by_category.items()}
+    return replace(_read_wording(wording, own), by_kind=tuple(sorted(kinds.items(), key=lambda kind: kind[0])))
 
 
-def _read(named: str, own: Wording) -> Wording:
-    text = wordings.pinned(named)
+def _read_wording(named: str, own: Wording) -> Wording:
+    text = wordings.wording_text(named)
     for theirs, place in _PLACES.items():
         text = text.replace(theirs, place)
     if text != wordings.OURS and "{" not in text:
@@ -257,9 +263,9 @@ def _read(named: str, own: Wording) -> Wording:
     return wordings.read(text, own, ("prompt", "first", "second"))
 
 
-def _talk(words: Wording, row: Mapping[str, Any], game: int) -> tuple[Message, ...] | None:
+def _conversation(words: Wording, row: Mapping[str, Any], game: int) -> tuple[Message, ...] | None:
     if row["lacks"]:
         return None
     first, second = (row["against"], row["response"]) if game == 1 else (row["response"], row["against"])
-    history = wordings.talk(row.get("messages"), row["prompt"])
+    history = wordings.format_history(row.get("messages"), row["prompt"])
     return words.fill({"prompt": row["prompt"], "first": first, "second": second, "history": history}, row.get("category"))

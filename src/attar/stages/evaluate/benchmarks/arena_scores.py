@@ -16,16 +16,16 @@ import polars as pl
 from attar.core.errors import DataError, RecipeError, did_you_mean
 from attar.core.stage import role
 from attar.core.table import Table, need
-from attar.stages.evaluate.benchmarks.style import Length, columns, leads, scaled
+from attar.stages.evaluate.benchmarks.style import Length, lead_columns, leads, scale_leads
 from attar.stages.evaluate.figures.accuracy import ALL
-from attar.stages.evaluate.figures.bradley_terry import RIDGE, fitted
-from attar.stages.evaluate.judging.provenance import carried
-from attar.statistics.bootstrap import Interval, codes, difference, mean, middle
+from attar.stages.evaluate.figures.bradley_terry import RIDGE, fit_with_bootstrap
+from attar.stages.evaluate.judging.provenance import copy_provenance
+from attar.statistics.bootstrap import Interval, bootstrap_interval, cluster_codes, difference, mean
 from attar.statistics.intervals import wilson
-from attar.statistics.paired_logit import games
+from attar.statistics.paired_logit import sort_games
 
-_MAY: dict[str, Any] = {name: pl.String for name in ("model", "opponent", "category")}
-_MAY |= {"weight": pl.Float64, "votes": pl.List(pl.Float64)}
+_OPTIONAL_COLUMNS: dict[str, Any] = {name: pl.String for name in ("model", "opponent", "category")}
+_OPTIONAL_COLUMNS |= {"weight": pl.Float64, "votes": pl.List(pl.Float64)}
 """Columns that battles may lack: without a weight a battle counts once."""
 
 
@@ -46,18 +46,18 @@ def figures(  # noqa: PLR0913 (what is held even, how, against whom, and how far
     `score`, with `over` (a model) each other's `lead` on the questions that both have, with `style` (any of length, headers,
     lists, bold) `score_even` and the coefficients. `count` is of battles with a preference, `unjudged` of those without.
     """
-    columns(style)
+    lead_columns(style)
     need(battles, "question", "preference", *(("response", "against") if style else ()))
-    battles = _filled(battles)
+    battles = _with_defaults(battles)
     if over is not None and over not in (models := battles["model"].drop_nulls().unique().to_list()):
         raise RecipeError(f"over {over!r}: there is no such model; {did_you_mean(over, models)}")
     parts = []
     for (category,), rows in battles.sort("model", "question", "id").group_by("category", maintain_order=True):
-        lines = [*_scores(rows, bootstrap, seed), *(_over(rows, over, bootstrap, seed) if over is not None else ())]
+        lines = [*_scores(rows, bootstrap, seed), *(_leads_over(rows, over, bootstrap, seed) if over is not None else ())]
         if style:
-            lines += _even(rows, style, (length, centred, bootstrap, seed))
+            lines += _style_scores(rows, style, (length, centred, bootstrap, seed))
         told = pl.DataFrame([{"category": category or ALL, **line} for line in lines], schema=_SCHEMA, strict=False)
-        parts.append(carried(told, rows))
+        parts.append(copy_provenance(told, rows))
     out = pl.concat(parts) if parts else pl.DataFrame(schema=_SCHEMA)
     name = pl.format("{}/{}/{}", "category", pl.col("model").fill_null(ALL), "figure")
     return out.select(name.alias("id"), *out.columns).sort("category", maintain_order=True)
@@ -73,11 +73,11 @@ _SCHEMA = {
 }
 
 
-def _filled(battles: Table) -> Table:
+def _with_defaults(battles: Table) -> Table:
     """Battles with all that they may lack; of a jury's the weight and the votes are one judge's, and count for nothing."""
     stale = ("weight", "votes") if "preference_judges" in battles.columns else ()
-    lacks = [name for name in _MAY if name in stale or name not in battles.columns]
-    out = battles.with_columns(pl.lit(None, dtype=_MAY[name]).alias(name) for name in lacks)
+    lacks = [name for name in _OPTIONAL_COLUMNS if name in stale or name not in battles.columns]
+    out = battles.with_columns(pl.lit(None, dtype=_OPTIONAL_COLUMNS[name]).alias(name) for name in lacks)
     return out.with_columns(pl.col("weight").fill_null(1.0), pl.col("model").fill_null("model"))
 
 
@@ -91,11 +91,11 @@ def _scores(rows: Table, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
             found = mean(
                 judged["preference"].to_numpy(), judged["question"], weights=weights, share=True, draws=bootstrap, seed=seed
             )
-            line |= _percent(found) | _published(judged["votes"], bootstrap, seed)
+            line |= _percent(found) | _published_interval(judged["votes"], bootstrap, seed)
         yield line
 
 
-def _over(rows: Table, over: str, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
+def _leads_over(rows: Table, over: str, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
     """By how much the score of every other model is more than that of one."""
     worth = {"won": (pl.col("preference") * pl.col("weight")).sum(), "weight": pl.col("weight").sum()}
     judged = rows.drop_nulls("preference").group_by("model", "question", maintain_order=True).agg(**worth)
@@ -110,7 +110,7 @@ def _over(rows: Table, over: str, bootstrap: int, seed: int) -> Iterator[dict[st
         yield line
 
 
-def _published(votes: pl.Series, bootstrap: int, seed: int) -> dict[str, float]:
+def _published_interval(votes: pl.Series, bootstrap: int, seed: int) -> dict[str, float]:
     """The middle 90% of the means of as many votes, each drawn by itself."""
     if votes.null_count() or not bootstrap:
         return {}
@@ -120,38 +120,38 @@ def _published(votes: pl.Series, bootstrap: int, seed: int) -> dict[str, float]:
     return {"published_low": 100 * float(low), "published_high": 100 * float(high)}
 
 
-def _even(rows: Table, style: Sequence[str], how: tuple[Length, bool, int, int]) -> Iterator[dict[str, Any]]:
+def _style_scores(rows: Table, style: Sequence[str], how: tuple[Length, bool, int, int]) -> Iterator[dict[str, Any]]:
     """The score of every model with style held even, and what a spread of each lead is worth in log-odds."""
     length, centred, bootstrap, seed = how
     judged = rows.drop_nulls("preference")
     if judged["opponent"].n_unique() != 1:
         raise DataError(f"style is held even against one opponent, and here are {judged['opponent'].unique().to_list()}")
-    told = leads(judged, length=length).select(columns(style))
+    told = leads(judged, length=length).select(lead_columns(style))
     if len(odd := judged.filter(told.to_series().is_null())):
         raise DataError(f"battle {odd['id'][0]!r} has no response, or nothing against it: style needs both texts")
     weights = judged["weight"].to_numpy()
     names = judged["model"].unique(maintain_order=True).to_list()
     numbers = {name: place for place, name in enumerate(names)}
     sides = np.array([numbers[name] for name in judged["model"]]), np.full(len(judged), len(names))
-    spread = scaled(told.to_numpy(), weights, centred=centred)
-    code, clusters = codes(judged["question"])
-    played = games(sides, judged["preference"].to_numpy(), spread, weights, code)
-    whole, draws = fitted(played, anchor=len(names), ridge=RIDGE, bootstrap=bootstrap, seed=seed)
+    spread = scale_leads(told.to_numpy(), weights, centred=centred)
+    code, clusters = cluster_codes(judged["question"])
+    played = sort_games(sides, judged["preference"].to_numpy(), spread, weights, code)
+    whole, draws = fit_with_bootstrap(played, anchor=len(names), ridge=RIDGE, bootstrap=bootstrap, seed=seed)
     for place, name in enumerate(names):
         own = sides[0] == place
-        found = _odds(whole[place], *middle(draws[:, place], clusters))
+        found = _to_probabilities(whole[place], *bootstrap_interval(draws[:, place], clusters))
         raw = float(np.average(judged["preference"].to_numpy()[own], weights=weights[own]))
         if raw in (0.0, 1.0):  # all lost or won: by how much, no style can say
             questions = len(np.unique(code[own]))
             found = raw, *wilson(round(raw) * questions, questions)
         yield {"model": name, "figure": "score_even", "count": int(own.sum())} | _percent(found)
     for place, mark in enumerate(style, start=len(names) + 1):
-        low, high = middle(draws[:, place], clusters)
+        low, high = bootstrap_interval(draws[:, place], clusters)
         line = {"model": None, "figure": f"style_{mark}", "value": float(whole[place]), "low": low, "high": high}
         yield line | {"count": len(judged)}
 
 
-def _odds(value: float, low: float | None, high: float | None) -> Interval:
+def _to_probabilities(value: float, low: float | None, high: float | None) -> Interval:
     """Log-odds and their interval as chances."""
 
     def chance(odds: float) -> float:

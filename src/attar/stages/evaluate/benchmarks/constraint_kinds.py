@@ -95,15 +95,15 @@ def word(text: str, *, word: str) -> int:
 
 def includes(text: str, *, words: Sequence[str]) -> str | None:
     """Every one of these occurs, whatever its case, perhaps within another word."""
-    return _named("lacks", [word for word in words if not re.search(re.escape(word), text, re.IGNORECASE)])
+    return _list_words("lacks", [word for word in words if not re.search(re.escape(word), text, re.IGNORECASE)])
 
 
 def excludes(text: str, *, words: Sequence[str]) -> str | None:
     """None of these occurs as a word, whatever its case."""
-    return _named("has", [word for word in words if re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)])
+    return _list_words("has", [word for word in words if re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)])
 
 
-def _named(verb: str, words: Sequence[str]) -> str | None:
+def _list_words(verb: str, words: Sequence[str]) -> str | None:
     return f"{verb} {', '.join(map(repr, words))}" if words else None
 
 
@@ -207,7 +207,7 @@ def no_comma(text: str) -> str | None:
     return f"{text.count(',')} commas" if "," in text else None
 
 
-def quoted(text: str) -> str | None:
+def in_quotes(text: str) -> str | None:
     """It stands in double quotes, all of it."""
     inner = text.strip()
     return None if len(inner) > 1 and inner[0] == inner[-1] == '"' else "is not wrapped in double quotes"
@@ -221,20 +221,21 @@ DEMANDS: dict[str, Callable[..., str | None]] = {
     **{
         demand.__name__: demand for demand in (includes, excludes, language, capitals, lowercase, first_word, postscript, title)
     },
-    **{demand.__name__: demand for demand in (one_of, two_answers, repeats, ends, no_comma, quoted)},
+    **{demand.__name__: demand for demand in (one_of, two_answers, repeats, ends, no_comma)},
+    "quoted": in_quotes,
     "json": json_text,
 }
 _BOUNDS = ("least", "most")
 
 
-def missed(text: str, constraint: Mapping[str, Any]) -> str | None:
+def violation(text: str, constraint: Mapping[str, Any]) -> str | None:
     """Why a text does not follow a constraint, or None if it does; an empty text follows none."""
     kind, knobs = constraint["kind"], {name: value for name, value in constraint.items() if name != "kind"}
-    why = "is empty" if not text.strip() else _missed(text, kind, knobs)
+    why = "is empty" if not text.strip() else _violation(text, kind, knobs)
     return None if why is None else f"{kind}: {why}"
 
 
-def _missed(text: str, kind: str, knobs: dict[str, Any]) -> str | None:
+def _violation(text: str, kind: str, knobs: dict[str, Any]) -> str | None:
     if kind in DEMANDS:
         return DEMANDS[kind](text, **knobs)
     least, most = (knobs.pop(bound, None) for bound in _BOUNDS)
@@ -248,7 +249,7 @@ def _missed(text: str, kind: str, knobs: dict[str, Any]) -> str | None:
     return f"{count}, " + (f"at least {least} wanted" if least is not None and count < least else f"at most {most} wanted")
 
 
-def sound(constraint: object) -> dict[str, Any]:
+def validate_constraint(constraint: object) -> dict[str, Any]:
     """A constraint whose kind and knobs are right; what is wrong with it is a ValueError."""
     if not isinstance(constraint, Mapping) or not isinstance(kind := constraint.get("kind"), str):
         raise ValueError(f"a constraint must be a mapping with a 'kind', not {constraint!r:.80}")
@@ -266,11 +267,11 @@ def sound(constraint: object) -> dict[str, Any]:
     if lacking or (kind in COUNTS and not set(_BOUNDS) & set(knobs)):
         raise ValueError(f"constraint {kind!r} needs {lacking[0] if lacking else 'least, or most, or both'}")
     for name, value in knobs.items():
-        _check(kind, name, value, wanted[name])
+        _check_knob(kind, name, value, wanted[name])
     return {"kind": kind, **knobs}
 
 
-def _check(kind: str, name: str, value: Any, wanted: Any) -> None:
+def _check_knob(kind: str, name: str, value: Any, wanted: Any) -> None:
     """Raise for a value of another type than the knob's, or a text with nothing in it."""
     if wanted is int:
         good = isinstance(value, int) and not isinstance(value, bool) and value >= 0

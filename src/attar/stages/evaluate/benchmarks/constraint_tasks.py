@@ -46,7 +46,7 @@ _WORDS = (
     "honest",
     "winter",
 )
-_WORN = ("very", "really", "important", "great", "amazing", "thing", "simply", "many")
+_OVERUSED_WORDS = ("very", "really", "important", "great", "amazing", "thing", "simply", "many")
 _PHRASES = ("That is all for today.", "More on this another time.", "Let me know what you think.")
 
 
@@ -127,7 +127,7 @@ def _ends(rng: Random) -> Demand:
     return f'The last words must be "{phrase}", with nothing behind them.', {"kind": "ends", "phrase": phrase}
 
 
-def _quoted(rng: Random) -> Demand:
+def _in_quotes(rng: Random) -> Demand:
     return "Put the whole answer in double quotation marks.", {"kind": "quoted"}
 
 
@@ -137,7 +137,7 @@ def _includes(rng: Random) -> Demand:
 
 
 def _excludes(rng: Random) -> Demand:
-    words = rng.sample(_WORN, 2)
+    words = rng.sample(_OVERUSED_WORDS, 2)
     return f"Do without the words {words[0]} and {words[1]}.", {"kind": "excludes", "words": words}
 
 
@@ -160,12 +160,12 @@ _GROUPS: tuple[tuple[Callable[[Random], Demand], ...], ...] = (
     (_words, _sentences),
     (_paragraphs, _bullets, _sections, _highlights, _two_answers, _placeholders),
     (_capitals, _lowercase, _capital_words),
-    (_title, _postscript, _ends, _quoted),
+    (_title, _postscript, _ends, _in_quotes),
     (_includes, _excludes, _word, _letter, _no_comma),
 )
 """Of each group a question has one at most: the others of it might exclude that one."""
 _CASES = {"capitals", "lowercase"}
-_APART = {"sections": _CASES}
+_EXCLUSIONS = {"sections": _CASES}
 """A heading has its own capital letter."""
 
 
@@ -201,5 +201,5 @@ def _task(rng: Random, many: int) -> tuple[str, list[dict[str, Any]]]:
     while True:
         drawn = [rng.choice(group)(rng) for group in rng.sample(_GROUPS, many)]
         kinds = {demand["kind"] for _, demand in drawn}
-        if not any(kind in kinds and kinds & others for kind, others in _APART.items()):
+        if not any(kind in kinds and kinds & others for kind, others in _EXCLUSIONS.items()):
             return " ".join([asked, *(said for said, _ in drawn)]), [demand for _, demand in drawn]

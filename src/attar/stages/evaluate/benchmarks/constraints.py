@@ -14,10 +14,10 @@ from attar.core.errors import DataError, did_you_mean
 from attar.core.stage import reads, role, rowwise
 from attar.core.table import COLUMNS, Table, need, turns
 from attar.stages.evaluate import questions as exam
-from attar.stages.evaluate.benchmarks.constraint_kinds import missed, sound
-from attar.stages.evaluate.figures.accuracy import ALL, groups, interval, told
+from attar.stages.evaluate.benchmarks.constraint_kinds import validate_constraint, violation
+from attar.stages.evaluate.figures.accuracy import ALL, figures_table, groups, interval
 
-_OFFICIAL: dict[str, tuple[str, dict[str, str]]] = {
+_IFEVAL_KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "keywords:existence": ("includes", {"keywords": "words"}),
     "keywords:frequency": ("word", {"keyword": "word", "frequency": "count"}),
     "keywords:forbidden_words": ("excludes", {"forbidden_words": "words"}),
@@ -56,20 +56,20 @@ _FIXED: dict[str, dict[str, Any]] = {
 _FOLLOWED = {"followed": "strict", "followed_loose": "loose"}
 
 
-def official(names: Sequence[str], knobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def from_ifeval(names: Sequence[str], knobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """IFEval's instructions and their arguments as constraints of ours; one that is not right is a ValueError."""
     if len(names) != len(knobs):
         raise ValueError(f"{len(names)} instructions, and arguments for {len(knobs)}")
     return [
-        _official(name, {key: value for key, value in own.items() if value is not None})
+        _from_instruction(name, {key: value for key, value in own.items() if value is not None})
         for name, own in zip(names, knobs, strict=True)
     ]
 
 
-def _official(name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    if name not in _OFFICIAL:
-        raise ValueError(f"there is no instruction {name!r}; {did_you_mean(name, _OFFICIAL)}")
-    kind, keys = _OFFICIAL[name]
+def _from_instruction(name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    if name not in _IFEVAL_KINDS:
+        raise ValueError(f"there is no instruction {name!r}; {did_you_mean(name, _IFEVAL_KINDS)}")
+    kind, keys = _IFEVAL_KINDS[name]
     made: dict[str, Any] = {"kind": kind, **_FIXED.get(kind, {})}
     relation = next((knobs[key] for key in knobs if key.endswith("relation")), None)
     for theirs, ours in keys.items():
@@ -77,7 +77,7 @@ def _official(name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"instruction {name!r} has no {theirs!r}")
         value = int(knobs[theirs]) if isinstance(knobs[theirs], float) else knobs[theirs]
         made |= _bounds(name, ours, value, relation)
-    return sound(made)
+    return validate_constraint(made)
 
 
 def _bounds(name: str, ours: str, value: Any, relation: object) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _bounds(name: str, ours: str, value: Any, relation: object) -> dict[str, Any
 def questions(*, source: str, content: str | None = None, split: str | None = None) -> Table:
     """() -> id, question, prompt, messages, constraints: of a file or a dataset on the Hub, in our form or IFEval's."""
     lines = []
-    for row in exam.rows(source, content, split):
+    for row in exam.read_rows(source, content, split):
         try:
             lines.append(_question(row))
         except ValueError as error:
@@ -104,25 +104,25 @@ def questions(*, source: str, content: str | None = None, split: str | None = No
     return pl.DataFrame(lines, schema=schema, orient="row")
 
 
-def _question(row: exam.Row) -> tuple[Any, ...]:
+def _question(row: exam.SourceRow) -> tuple[Any, ...]:
     said = row.value
     if not isinstance(asked := said.get("prompt"), str):
         raise ValueError("a question must be an object with a 'prompt'")
     if "instruction_id_list" in said:
-        demands = official(said["instruction_id_list"], said.get("kwargs") or ())
+        demands = from_ifeval(said["instruction_id_list"], said.get("kwargs") or ())
     else:
-        demands = _parsed(said.get("constraints"))
+        demands = _parse_constraints(said.get("constraints"))
     name = str(said["key"]) if "key" in said else exam.name_of(row)
     return name, name, asked, turns(("user", asked)), json.dumps(demands, ensure_ascii=False)
 
 
-def _parsed(value: object) -> list[dict[str, Any]]:
+def _parse_constraints(value: object) -> list[dict[str, Any]]:
     """Constraints out of JSON text or a list, each as it should be; what is not is a ValueError."""
     if isinstance(value, str):
         value = json.loads(value)
     if not isinstance(value, list) or not value:
         raise ValueError("'constraints' must be a list of one or more, each with its 'kind'")
-    return [sound(item) for item in value]
+    return [validate_constraint(item) for item in value]
 
 
 @role("exam")
@@ -136,21 +136,21 @@ def check(table: Table) -> Table:
     lines = []
     for name, response, said in zip(table["id"], table["response"], table["constraints"].to_list(), strict=True):
         try:
-            demands = _parsed(said)
+            demands = _parse_constraints(said)
         except ValueError as error:
             raise DataError(f"row {name!r}, column 'constraints': {error}") from error
-        lines.append((None, None, None, None, None, "no response") if response is None else _judged(response, demands))
+        lines.append((None, None, None, None, None, "no response") if response is None else _check_response(response, demands))
     kinds = {"followed": pl.List(pl.Boolean), "followed_loose": pl.List(pl.Boolean), "missed": pl.List(pl.String)}
     kinds |= {"correct": pl.Boolean, "correct_loose": pl.Boolean, "correct_error": pl.String}
     return table.with_columns(pl.DataFrame(lines, schema=kinds, orient="row").get_columns())
 
 
-def _judged(response: str, demands: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
-    why = [missed(response, demand) for demand in demands]
+def _check_response(response: str, demands: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+    why = [violation(response, demand) for demand in demands]
     strict = [reason is None for reason in why]
     others = _variants(response)
     loose = [
-        good or any(missed(other, demand) is None for other in others) for good, demand in zip(strict, demands, strict=True)
+        good or any(violation(other, demand) is None for other in others) for good, demand in zip(strict, demands, strict=True)
     ]
     return strict, loose, [reason for reason in why if reason], all(strict), all(loose), None
 
@@ -177,13 +177,13 @@ def figures(table: Table, *, question: str | None = "question", model: str | Non
     need(table, *_reads({"question": question, "model": model}))
     rows = table.with_columns(pl.col(question or "id").alias("_question"))
     lines = [{**names, **line} for names, own in groups(rows, model, ()) for line in _lines(own)]
-    return told(lines, [*([model] if model else []), "kind"])
+    return figures_table(lines, [*([model] if model else []), "kind"])
 
 
 def _lines(rows: Table) -> Iterator[dict[str, Any]]:
     """The figures of one model's answers."""
     scored = rows.drop_nulls("followed")
-    kinds = [[demand["kind"] for demand in _parsed(said)] for said in scored["constraints"].to_list()]
+    kinds = [[demand["kind"] for demand in _parse_constraints(said)] for said in scored["constraints"].to_list()]
     long = scored.select("_question", *_FOLLOWED, kind=pl.Series(kinds, dtype=pl.List(pl.String)))
     each = long.explode("kind", *_FOLLOWED)
     for column, grade in _FOLLOWED.items():

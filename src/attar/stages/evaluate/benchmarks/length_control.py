@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from attar.statistics.logistic import chances, fit
+from attar.statistics.logistic import fit, predict
 
 Array = np.ndarray
 TERMS = ("length", "difficulty", "regulariser")
-KNOWN = Path(__file__).parent / "coefficients" / "alpaca_eval.parquet"
+KNOWN_QUESTIONS = Path(__file__).parent / "coefficients" / "alpaca_eval.parquet"
 _PENALTIES = 1 / np.logspace(-4, 4, 10)
-_EASED = float(_PENALTIES[5])  # of no weight beside some dozens of rows
+_MAX_BOOTSTRAP_PENALTY = float(_PENALTIES[5])  # of no weight beside some dozens of rows
 _FOLDS = 5
-_REGULARISING = 0.1
+_REGULARISER_WEIGHT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Battles:
 
 
 @dataclass(frozen=True, slots=True)
-class Controlled:
+class LengthControlResult:
     """A length-controlled win rate in percent, of the rows and then of each draw; NaN where too little was judged."""
 
     values: Array
@@ -55,9 +55,9 @@ class Controlled:
 
 
 @cache
-def known() -> pl.DataFrame:
+def alpaca_eval_questions() -> pl.DataFrame:
     """What is known of AlpacaEval's questions, in their order: text (a hash), difficulty, and two regularising rows of each."""
-    return pl.read_parquet(KNOWN)
+    return pl.read_parquet(KNOWN_QUESTIONS)
 
 
 def text_hash(text: str) -> int:
@@ -67,28 +67,28 @@ def text_hash(text: str) -> int:
 
 def control(
     battles: Battles, draws: Array | None = None, *, without: Collection[str] = (), penalty: float | None = None
-) -> Controlled:
+) -> LengthControlResult:
     """The length-controlled win rate; `draws` has the weights of the rows, a line for each draw. `without` leaves terms out."""
     count = len(battles.preference)
     weights = np.ones((1, count)) if draws is None else np.concatenate([np.ones((1, count)), draws])
     terms = _terms(battles, without)
     if np.count_nonzero(np.bincount(battles.question[battles.judged])) < _FOLDS:
-        return Controlled(np.full(len(weights), np.nan), float("nan"), (), float("nan"), float("nan"))
+        return LengthControlResult(np.full(len(weights), np.nan), float("nan"), (), float("nan"), float("nan"))
     features, names = _features(battles, terms)
-    beside, labels = _regularising(names) if "regulariser" in terms else (np.empty((0, len(names))), np.empty(0))
+    beside, labels = _regulariser_rows(names) if "regulariser" in terms else (np.empty((0, len(names))), np.empty(0))
     judged = battles.judged
     x, y = np.concatenate([beside, features[judged]]), np.concatenate([labels, battles.preference[judged]])
-    own = np.full((len(weights), len(labels)), _REGULARISING)
+    own = np.full((len(weights), len(labels)), _REGULARISER_WEIGHT)
     folds = np.concatenate([np.arange(len(labels)), np.unique(battles.question[judged], return_inverse=True)[1]]) % _FOLDS
     w = np.concatenate([own, weights[:, judged]], axis=1)
-    penalty = penalty or _chosen(x, y, w[0], folds)
+    penalty = penalty or _choose_penalty(x, y, w[0], folds)
     first = fit(x, y, w[:1], l1=penalty)
-    coefficients = np.concatenate([first, fit(x, y, w[1:], l1=min(penalty, _EASED), start=first)])
+    coefficients = np.concatenate([first, fit(x, y, w[1:], l1=min(penalty, _MAX_BOOTSTRAP_PENALTY), start=first)])
     alike = features * (np.array(names) != "length")
-    says = 100 * chances(alike, coefficients)
+    says = 100 * predict(alike, coefficients)
     values = np.einsum("dn,dn->d", says, weights) / weights.sum(axis=1)
     length = float(first[0, names.index("length")]) if "length" in names else 0.0
-    return Controlled(values, float(says[0].std(ddof=1)) / np.sqrt(count), terms, length, float(penalty))
+    return LengthControlResult(values, float(says[0].std(ddof=1)) / np.sqrt(count), terms, length, float(penalty))
 
 
 def _terms(battles: Battles, without: Collection[str]) -> tuple[str, ...]:
@@ -109,9 +109,9 @@ def _features(battles: Battles, terms: Collection[str]) -> tuple[Array, list[str
     return np.stack(list(columns.values()), axis=1), list(columns)
 
 
-def _regularising(names: list[str]) -> tuple[Array, Array]:
+def _regulariser_rows(names: list[str]) -> tuple[Array, Array]:
     """Features and labels of the regularising rows, which are another model's."""
-    rows = known()
+    rows = alpaca_eval_questions()
     twice = np.tile(rows["difficulty"].to_numpy(), 2)
     longer = np.concatenate([rows["concise_longer"].to_numpy(), rows["verbose_longer"].to_numpy()])
     columns = {"model": np.zeros(len(twice)), "length": np.tanh(longer), "difficulty": twice}
@@ -119,11 +119,11 @@ def _regularising(names: list[str]) -> tuple[Array, Array]:
     return np.stack([columns[name] for name in names], axis=1), labels
 
 
-def _chosen(x: Array, y: Array, w: Array, folds: Array) -> float:
+def _choose_penalty(x: Array, y: Array, w: Array, folds: Array) -> float:
     """The penalty with the least loss on questions that it was not fitted to; of equals the strongest."""
     apart = folds == np.arange(_FOLDS)[:, None]
     coefficients = fit(x, y, np.repeat(w * ~apart, len(_PENALTIES), axis=0), l1=np.tile(_PENALTIES, _FOLDS))
-    says = np.clip(chances(x, coefficients), 1e-15, 1 - 1e-15)
+    says = np.clip(predict(x, coefficients), 1e-15, 1 - 1e-15)
     losses = -(y * np.log(says) + (1 - y) * np.log(1 - says)) * w
     shares = np.repeat(apart / apart.sum(axis=1, keepdims=True), len(_PENALTIES), axis=0)
     return float(_PENALTIES[(losses * shares).sum(axis=1).reshape(_FOLDS, -1).sum(axis=0).argmin()])

@@ -38,7 +38,7 @@ def questions(
     table = exam.questions(source=source, content=content)
     need(table, "turns", "category")
     if references is not None:
-        table = _corrected(table, references, references_content)
+        table = _replace_references(table, references, references_content)
     if "references" not in table.columns:
         return table
     seen = pl.when(pl.col("category").is_in(list(shown)))
@@ -74,10 +74,10 @@ def figures(table: Table, *, score: str = "score", bootstrap: int = 1000, seed: 
     return figures_of(table, parts, Draws(score, count=bootstrap, seed=seed))
 
 
-def _corrected(table: Table, source: str, content: str | None) -> Table:
+def _replace_references(table: Table, source: str, content: str | None) -> Table:
     """The questions with the right answers of a file, which must be of questions that are there."""
     found: dict[str, list[str | None]] = {}
-    for row in exam.rows(source, content):
+    for row in exam.read_rows(source, content):
         said: Any = row.value.get("reference")
         if said is None and row.value.get("choices"):
             said = row.value["choices"][0].get("turns")

@@ -15,11 +15,11 @@ from attar.core.replies import Failure
 
 Decimal = Literal[".", ","]
 
-_LONGEST = 400
+_MAX_DIGITS = 400
 """Digits of a number, and powers of ten, beyond which nothing is read: such a text would fill the memory, and means nothing."""
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _VULGAR = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
-_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _GAP = "\u202f"  # stands for every space that holds a number together
 _PLAIN = str.maketrans(
     dict.fromkeys("\u2212\u2013", "-")
@@ -49,7 +49,7 @@ _NUMBER = rf"""
     (?P<percent>\s?(?:\\?%|per\s?cent\b))?
 """
 _IN_TEXT = re.compile(_NUMBER.replace("DIGITS", _DIGITS), re.VERBOSE)
-_ALONE = re.compile(_NUMBER.replace("DIGITS", f"(?:{_SPACED})"), re.VERBOSE)
+_IN_SHORT_TEXT = re.compile(_NUMBER.replace("DIGITS", f"(?:{_SPACED})"), re.VERBOSE)
 _PIECE = re.compile(r"\d+")
 _WORDS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|operatorname)\s*\{([^{}]*)\}")
 _SIGNS = re.compile(r"\^\s*\{?\\circ\}?|\\(?:circ|left|right|quad|qquad|displaystyle)(?![a-zA-Z])|\\[;: &()\[\]]")
@@ -64,27 +64,27 @@ class Number:
     percent: bool = False
 
     def __str__(self) -> str:
-        return shown(self.value) + "%" * self.percent
+        return to_decimal(self.value) + "%" * self.percent
 
 
 def numbers(text: str, decimal: Decimal = ".", *, spaced: bool = False) -> list[Number]:
     """Every number of a text, in order; `spaced` reads groups of three behind plain spaces too (1 234 567)."""
-    found = (_ALONE if spaced else _IN_TEXT).finditer(_plain(text))
+    found = (_IN_SHORT_TEXT if spaced else _IN_TEXT).finditer(_normalize(text))
     return [number for match in found for number in _read(match, decimal)]
 
 
-def alone(text: str, decimal: Decimal = ".") -> Number | Failure:
+def parse_single(text: str, decimal: Decimal = ".") -> Number | Failure:
     """The one number that a short text is: with its unit, or a name before an equals sign, but no further mathematics."""
     said = f"{text.strip()[:40]!r}"
-    plain = _plain(_SIGNS.sub(" ", _WORDS.sub(r" \1 ", text)).replace("**", "").replace("\\approx", "="))
+    plain = _normalize(_SIGNS.sub(" ", _WORDS.sub(r" \1 ", text)).replace("**", "").replace("\\approx", "="))
     plain = re.split("[=≈]", plain)[-1]
     found = numbers(plain, decimal, spaced=True)
-    if _FORMULA.search(_ALONE.sub("", plain)):
+    if _FORMULA.search(_IN_SHORT_TEXT.sub("", plain)):
         return Failure(f"{said} is more than a number")
     return found[0] if len(found) == 1 else Failure(f"{said} is {f'{len(found)} numbers' if found else 'no number'}")
 
 
-def same(one: Number, other: Number, tolerance: Fraction = Fraction(0), relative: Fraction = Fraction(0)) -> bool:
+def are_equal(one: Number, other: Number, tolerance: Fraction = Fraction(0), relative: Fraction = Fraction(0)) -> bool:
     """Whether two numbers are equal, or no further apart than allowed; with one percent sign, 45% is both 45 and 0.45."""
     values = [one.value]
     if one.percent != other.percent:
@@ -93,7 +93,7 @@ def same(one: Number, other: Number, tolerance: Fraction = Fraction(0), relative
     return any(abs(value - other.value) <= near for value in values)
 
 
-def shown(value: Fraction) -> str:
+def to_decimal(value: Fraction) -> str:
     """A fraction as a decimal where it ends, else as one."""
     rest, places = value.denominator, 0
     for prime in (2, 5):
@@ -108,7 +108,7 @@ def shown(value: Fraction) -> str:
     return "-" * (value < 0) + digits[:cut] + "." * bool(places) + digits[cut:]
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     """The text with one sign for each thing, and without LaTeX's way of spacing a number."""
     return text.translate(_PLAIN).replace("{,}", ",").replace("\\,", _GAP).replace("\\!", "")
 
@@ -117,22 +117,22 @@ def _read(match: re.Match[str], decimal: Decimal) -> Iterator[Number]:
     """The number that was matched; or its pieces, where it is no one number."""
     value = _magnitude(match, decimal)
     if isinstance(value, Failure):
-        yield from (Number(Fraction(int(piece))) for piece in _PIECE.findall(match[0]) if len(piece) <= _LONGEST)
+        yield from (Number(Fraction(int(piece))) for piece in _PIECE.findall(match[0]) if len(piece) <= _MAX_DIGITS)
         return
-    if (value := _raised(value, match)) is not None:
+    if (value := _apply_scale(value, match)) is not None:
         minus = (match["sign"] == "-") != (match["inner"] == "-")
         yield Number(-value if minus else value, match["percent"] is not None)
 
 
-def _raised(value: Fraction, match: re.Match[str]) -> Fraction | None:
+def _apply_scale(value: Fraction, match: re.Match[str]) -> Fraction | None:
     """The number with its powers of ten, its own power, or its scale in words."""
     if match["scale"]:
         return value * 10 ** _SCALES[match["scale"]]
-    power = re.sub(r"[\s^*{}]", "", match["exponent"] or match["tens"] or match["power"] or "").translate(_RAISED)
+    power = re.sub(r"[\s^*{}]", "", match["exponent"] or match["tens"] or match["power"] or "").translate(_SUPERSCRIPTS)
     if not power:
         return value
     base = value if match["power"] else Fraction(10)
-    if len(power) > 4 or abs(int(power)) * len(str(max(base.numerator, base.denominator))) > 2 * _LONGEST or not base:
+    if len(power) > 4 or abs(int(power)) * len(str(max(base.numerator, base.denominator))) > 2 * _MAX_DIGITS or not base:
         return None
     return base ** int(power) * (1 if match["power"] else value)
 
@@ -161,14 +161,14 @@ def _vulgar(letter: str) -> Fraction:
 
 def _digits(run: str, decimal: Decimal = ".") -> Fraction | Failure:
     """Digits with separators among them, as one number without a sign."""
-    if len(run) > _LONGEST:
+    if len(run) > _MAX_DIGITS:
         return Failure("too long")
     groups, marks = re.split(r"\D", run), re.findall(r"\D", run)
     if not marks:
         return Fraction(int(run))
     if run[0] in ".,":
         return Fraction(f"0.{groups[1]}")
-    grouped = len(set(marks)) == 1 and _grouped(groups, marks[0])
+    grouped = len(set(marks)) == 1 and _is_grouped(groups, marks[0])
     if len(marks) > 1 and grouped:
         return Fraction(int("".join(groups)))
     if marks[-1] not in ".,":
@@ -177,12 +177,12 @@ def _digits(run: str, decimal: Decimal = ".") -> Fraction | Failure:
         whole = grouped and marks[0] != decimal
         return Fraction(int("".join(groups))) if whole else Fraction(f"{groups[0]}.{groups[1]}")
     before = set(marks[:-1])
-    if len(before) == 1 and marks[-1] not in before and _grouped(groups[:-1], marks[0]):
+    if len(before) == 1 and marks[-1] not in before and _is_grouped(groups[:-1], marks[0]):
         return Fraction(f"{''.join(groups[:-1])}.{groups[-1]}")
     return Failure("several numbers")
 
 
-def _grouped(groups: list[str], mark: str) -> bool:
+def _is_grouped(groups: list[str], mark: str) -> bool:
     """Whether digits stand in groups of three; or as in India, of two and a last one of three."""
     first, *rest = groups
     if first == "0" or not 1 <= len(first) <= 3:

@@ -17,18 +17,18 @@ from attar.core.errors import RecipeError
 from attar.core.replies import Failure
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
-from attar.stages.evaluate.benchmarks.number_parsing import Decimal, Number, alone, numbers, same
+from attar.stages.evaluate.benchmarks.number_parsing import Decimal, Number, are_equal, numbers, parse_single
 
 _BOX = re.compile(r"\\boxed\s*\{")
 _LINK = re.compile(r"\b(?:is|are|was|be|equals|ist|est|es)\b|[:=]", re.IGNORECASE)
 _SUM = re.compile(r"^(?:[\s\d.,$%+*/()x\u00d7÷-]*=)+|^(?:(?:(?!,\s)[^=;:(])*\s[-+*/\u00d7÷]\s(?:(?!,\s)[^=;:(])*=)+")
 _SENTENCE = re.compile(r"[.!?;](?=\s|$)")
-_FAR = 300
+_MAX_LETTERS = 300
 """Letters behind the word that announces an answer that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ExtractedAnswer:
     """What a response answers and by which rule that was found; or why there is none."""
 
     number: Number | None
@@ -36,7 +36,7 @@ class Answer:
     error: str | None = None
 
 
-_SILENT = Answer(None, None, "no response")
+_NO_RESPONSE = ExtractedAnswer(None, None, "no response")
 
 
 @role("exam")
@@ -61,56 +61,56 @@ def check(
         raise RecipeError(f"decimal {decimal!r} is neither '.' nor ','")
     near = Fraction(str(tolerance)), Fraction(str(relative))
     pairs = list(zip(table["response"], table["reference"], strict=True))
-    told = [answered(said, decimal=decimal, word=word) if said is not None else _SILENT for said, _ in pairs]
-    wanted = [referred(reference, decimal=decimal) for _, reference in pairs]
-    right = [_compared(*both, *near) for both in zip(told, wanted, strict=True)]
+    told = [extract_answer(said, decimal=decimal, word=word) if said is not None else _NO_RESPONSE for said, _ in pairs]
+    wanted = [parse_reference(reference, decimal=decimal) for _, reference in pairs]
+    right = [_compare(*both, *near) for both in zip(told, wanted, strict=True)]
     shown = [str(answer.number) if answer.number else None for answer in told]
     out = put(table, "answer", shown, [answer.error for answer in told], dtype=pl.String)
     out = out.with_columns(pl.Series("answer_by", [answer.by for answer in told], dtype=pl.String))
     return put(out, "correct", [found for found, _ in right], [why for _, why in right], dtype=pl.Boolean)
 
 
-def _compared(
-    answer: Answer, wanted: Number | Failure, tolerance: Fraction, relative: Fraction
+def _compare(
+    answer: ExtractedAnswer, wanted: Number | Failure, tolerance: Fraction, relative: Fraction
 ) -> tuple[bool | None, str | None]:
     """Whether an answer is right, and why that cannot be said."""
-    if answer is _SILENT:
+    if answer is _NO_RESPONSE:
         return None, answer.error
     if isinstance(wanted, Failure):
         return None, wanted.reason
-    return answer.number is not None and same(answer.number, wanted, tolerance, relative), None
+    return answer.number is not None and are_equal(answer.number, wanted, tolerance, relative), None
 
 
-def answered(response: str, *, decimal: Decimal = ".", word: str = "answer") -> Answer:
+def extract_answer(response: str, *, decimal: Decimal = ".", word: str = "answer") -> ExtractedAnswer:
     """The number that a response gives as its answer."""
-    if (boxed := _boxed(response)) is not None:
-        return _marked(alone(boxed, decimal), "box")
+    if (boxed := _last_box(response)) is not None:
+        return _explicit_answer(parse_single(boxed, decimal), "box")
     if "####" in response:
         line = response.rpartition("####")[2].strip().partition("\n")[0]
-        return _marked(alone(line, decimal), "mark")
-    for said in _announced(response, word):
+        return _explicit_answer(parse_single(line, decimal), "mark")
+    for said in _announced_texts(response, word):
         if found := numbers(said, decimal):
-            return Answer(found[0], "word")
+            return ExtractedAnswer(found[0], "word")
     found = numbers(response.replace("**", ""), decimal)
-    return Answer(found[-1], "last") if found else Answer(None, None, "no number")
+    return ExtractedAnswer(found[-1], "last") if found else ExtractedAnswer(None, None, "no number")
 
 
-def referred(reference: object, *, decimal: Decimal = ".") -> Number | Failure:
+def parse_reference(reference: object, *, decimal: Decimal = ".") -> Number | Failure:
     """A reference: a number, a text that is one, or worked steps with a box or a `####` before the answer."""
     if reference is None:
         return Failure("no reference")
     if not isinstance(reference, str):
-        return alone(str(reference), ".")
-    boxed, marked = _boxed(reference), reference.rpartition("####")
-    found = alone(boxed if boxed is not None else marked[2], decimal)
+        return parse_single(str(reference), ".")
+    boxed, marked = _last_box(reference), reference.rpartition("####")
+    found = parse_single(boxed if boxed is not None else marked[2], decimal)
     return Failure(f"the reference: {found.reason}") if isinstance(found, Failure) else found
 
 
-def _marked(found: Number | Failure, by: str) -> Answer:
-    return Answer(None, by, found.reason) if isinstance(found, Failure) else Answer(found, by)
+def _explicit_answer(found: Number | Failure, by: str) -> ExtractedAnswer:
+    return ExtractedAnswer(None, by, found.reason) if isinstance(found, Failure) else ExtractedAnswer(found, by)
 
 
-def _boxed(text: str) -> str | None:
+def _last_box(text: str) -> str | None:
     """What the last box holds that is closed."""
     opened: list[int] = []
     closed: dict[int, int] = {}
@@ -123,7 +123,7 @@ def _boxed(text: str) -> str | None:
     return text[whole[-1] : closed[whole[-1]]] if whole else None
 
 
-def _announced(text: str, word: str) -> Iterator[str]:
+def _announced_texts(text: str, word: str) -> Iterator[str]:
     """What is said behind a word that announces an answer, the last first: as one sentence, or to the end of its line."""
     for match in reversed(list(re.finditer(rf"\b{re.escape(word)}s?\b", text, re.IGNORECASE))):
         line, _, below = text[match.end() :].replace("**", "").partition("\n")
@@ -132,6 +132,6 @@ def _announced(text: str, word: str) -> Iterator[str]:
         said = line[link.end() :]
         if not said.strip(" *_`$"):
             said = below.strip().partition("\n")[0]
-        said = said.lstrip(" :=")[:_FAR]
+        said = said.lstrip(" :=")[:_MAX_LETTERS]
         for part in (_SENTENCE.split(said, maxsplit=1)[0], said):
             yield _SUM.sub("", part)

@@ -9,7 +9,7 @@ from attar.core.stage import reads, role, rowwise
 from attar.core.table import COLUMNS, Table, need, put, turns, verdicts
 from attar.pocket.lexicon import LEVELS
 from attar.pocket.speech import instruct, parse
-from attar.pocket.tasks import FAMILIES, Task, held_out, level, make
+from attar.pocket.tasks import FAMILIES, Task, held_out, level, make_task
 from attar.pocket.verify import grade, is_right
 
 
@@ -21,7 +21,7 @@ def tasks(*, count: int = 480, seed: int = 0) -> Table:
     while len(prompts) < count:
         family, hardness = FAMILIES[len(prompts) % len(FAMILIES)], len(prompts) // len(FAMILIES) % len(LEVELS) + 1
         for _ in range(20_000):
-            task = make(family, hardness, rng)
+            task = make_task(family, hardness, rng)
             if held_out(task) and (prompt := instruct(task, rng)) not in prompts:
                 prompts[prompt] = task
                 break
@@ -43,7 +43,7 @@ def tasks(*, count: int = 480, seed: int = 0) -> Table:
 
 
 @reads("prompt")
-def apart(table: Table) -> Table:
+def drop_held_out(table: Table) -> Table:
     """prompt -> verdicts: a row that states a held-out task, in whatever words, is dropped, so that the exam stays unseen."""
     states = [(task := parse(prompt or "")) is not None and held_out(task) for prompt in table["prompt"]]
     reasons = ["states a held-out task of the exam" if held else None for held in states]

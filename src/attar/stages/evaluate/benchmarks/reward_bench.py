@@ -17,7 +17,7 @@ from attar.core.table import COLUMNS, Table, need
 from attar.data import formats
 from attar.stages.evaluate import questions
 from attar.stages.evaluate.figures.means import Draws, Mix, Part, figures_of, interval, told
-from attar.stages.evaluate.judging.provenance import carried
+from attar.stages.evaluate.judging.provenance import copy_provenance
 from attar.statistics import bootstrap as boot
 
 SECTIONS: dict[str, dict[str, float]] = {
@@ -49,8 +49,14 @@ def answers(*, source: str, content: str | None = None, split: str | None = None
     """() -> id, question, prompt, messages, response, right, category: a row for each answer, the right ones first."""
     return pl.DataFrame(
         [
-            {**asked, "id": f"{asked['question']}/{i}", "response": text, "messages": _said(asked, text), "right": i < rights}
-            for asked, texts, rights in _choices(source, content, split)
+            {
+                **asked,
+                "id": f"{asked['question']}/{i}",
+                "response": text,
+                "messages": _with_response(asked, text),
+                "right": i < rights,
+            }
+            for asked, texts, rights in _read_choices(source, content, split)
             for i, text in enumerate(texts)
         ],
         schema={**_ALONE, "response": pl.String, "right": pl.Boolean, "category": pl.String},
@@ -63,7 +69,7 @@ def battles(*, source: str, content: str | None = None, split: str | None = None
     return pl.DataFrame(
         [
             {**asked, "id": f"{asked['question']}/{i}-{j}", "response": texts[i], "against": texts[j]}
-            for asked, texts, rights in _choices(source, content, split)
+            for asked, texts, rights in _read_choices(source, content, split)
             for i in range(rights)
             for j in range(rights, len(texts))
         ],
@@ -80,11 +86,11 @@ def by_score(table: Table, *, score: str = "score", bootstrap: int = 1000, seed:
     need(table, "question", "right", score, "category")
     rows = table.with_columns(pl.col(score).cast(pl.Float64).fill_nan(None).alias("_score"))
     apart = pl.col("category").fill_null("").str.to_lowercase() == TIES.lower()
-    best, ties = _best(rows.filter(~apart)), rows.filter(apart)
+    best, ties = _best_of_n(rows.filter(~apart)), rows.filter(apart)
     out = [_shares(best, bootstrap, seed)] if len(best) else []
     if len(ties):
         lines = _ties(ties, bootstrap, seed)
-        out.append(carried(told(lines), ties))
+        out.append(copy_provenance(told(lines), ties))
     if not out:
         raise DataError("there are no answers to look at")
     return pl.concat(out, how="diagonal")
@@ -106,12 +112,12 @@ def by_preference(table: Table, *, bootstrap: int = 1000, seed: int = 0) -> Tabl
     return _shares(rows.with_columns(id="question"), bootstrap, seed)
 
 
-def _choices(source: str, content: str | None, split: str | None) -> Iterator[tuple[dict[str, Any], list[str], int]]:
+def _read_choices(source: str, content: str | None, split: str | None) -> Iterator[tuple[dict[str, Any], list[str], int]]:
     """Of each row what is asked, the right answers and then the wrong ones, and how many are right."""
     seen: set[str] = set()
-    for row in questions.rows(source, content, split):
+    for row in questions.read_rows(source, content, split):
         try:
-            talk, chosen, rejected = _sides(row.value)
+            talk, chosen, rejected = _parse_sides(row.value)
         except (ValueError, KeyError) as error:
             raise DataError(f"{row.where}: {error}; it needs a prompt, chosen and rejected answers") from error
         name = questions.name_of(row)
@@ -121,18 +127,18 @@ def _choices(source: str, content: str | None, split: str | None) -> Iterator[tu
             "question": name,
             "prompt": talk[-1]["content"],
             "messages": talk,
-            "category": questions.text_of(row.value, "subset", "category", "section"),
+            "category": questions.first_text(row.value, "subset", "category", "section"),
         }
         yield asked, [*chosen, *rejected], len(chosen)
 
 
-def _sides(said: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str], list[str]]:
+def _parse_sides(said: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str], list[str]]:
     lists = [isinstance(said.get(name), list | tuple) and all(isinstance(one, str) for one in said[name]) for name in _SIDES]
     if any(lists):
         chosen, rejected = ([said[name]] if isinstance(said[name], str) else list(said[name]) for name in _SIDES)
-        talk, _ = questions.conversation(said.get("prompt", said.get("messages")))
+        talk, _ = questions.parse_conversation(said.get("prompt", said.get("messages")))
     else:
-        known = formats.understand(dict(said), "preference")
+        known = formats.parse_row(dict(said), "preference")
         talk, chosen, rejected = known["messages"], [known["chosen"]], [known["rejected"]]
     if not chosen or not rejected:
         raise ValueError("no answer on one of the sides")
@@ -142,11 +148,11 @@ def _sides(said: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str], li
 _SIDES = ("chosen", "rejected")
 
 
-def _said(asked: Mapping[str, Any], text: str) -> list[dict[str, str]]:
+def _with_response(asked: Mapping[str, Any], text: str) -> list[dict[str, str]]:
     return [*asked["messages"], {"role": "assistant", "content": text}]
 
 
-def _best(rows: Table) -> Table:
+def _best_of_n(rows: Table) -> Table:
     """A row a question: how far a right answer alone is the best; null where one of its answers has no score."""
     top = pl.col("_score") == pl.col("_score").max()
     kept = [pl.col(name).first() for name in ("category", "judge", "asked", "order", "date") if name in rows.columns]
@@ -188,7 +194,7 @@ def _ties(rows: Table, bootstrap: int, seed: int) -> list[dict[str, Any]]:
     with np.errstate(divide="ignore", invalid="ignore"):
         by_how_much = np.nan_to_num(np.tanh(least / spread - 1), nan=0.0)
     marks = np.stack([above > 0, alone > 0, above > spread, least > spread, by_how_much], axis=1).astype(float)
-    sums = boot.totals(marks, np.arange(len(both)), len(both), bootstrap, seed) / len(both)
+    sums = boot.resampled_sums(marks, np.arange(len(both)), len(both), bootstrap, seed) / len(both)
     score = sums @ np.array([0.3, 0.3, 0.2, 0.2, 0.01])
     figures = {
         "ties": score,

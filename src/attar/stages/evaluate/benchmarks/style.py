@@ -31,7 +31,7 @@ def tokens(text: str) -> int:
     return len(_TOKEN.findall(text))
 
 
-def marks(text: str, length: Length = "tokens") -> tuple[int, int, int, int]:
+def count_marks(text: str, length: Length = "tokens") -> tuple[int, int, int, int]:
     """Length (of the whole text), headers, list items and bold places (outside fences)."""
     plain = _FENCE.sub("", text)
     size = tokens(text) if length == "tokens" else len(text)
@@ -46,7 +46,7 @@ def leads(battles: Table, *, length: Length = "tokens") -> Table:
     if length not in ("tokens", "characters"):
         raise RecipeError(f"length {length!r}; {did_you_mean(length, ('tokens', 'characters'))}")
     pairs = zip(battles["response"], battles["against"], strict=True)
-    found = [None if None in pair else _leads(marks(pair[0], length), marks(pair[1], length)) for pair in pairs]
+    found = [None if None in pair else _leads(count_marks(pair[0], length), count_marks(pair[1], length)) for pair in pairs]
     columns = [[row and row[place] for row in found] for place in range(len(MARKS))]
     return battles.with_columns(
         pl.Series(f"lead_{mark}", column, dtype=pl.Float64) for mark, column in zip(MARKS, columns, strict=True)
@@ -59,14 +59,14 @@ def _leads(one: Sequence[int], other: Sequence[int]) -> tuple[float, ...]:
     return ((one[0] - other[0]) / whole if whole else 0.0, *((a - b) / (a + b + 1) for a, b in shares))
 
 
-def columns(style: Sequence[str]) -> list[str]:
+def lead_columns(style: Sequence[str]) -> list[str]:
     """The columns of leads that a knob `style` names."""
     if unknown := [mark for mark in style if mark not in MARKS]:
         raise RecipeError(f"there is no style {unknown[0]!r}; {did_you_mean(unknown[0], MARKS)}")
     return [f"lead_{mark}" for mark in style]
 
 
-def scaled(leads: np.ndarray, weights: np.ndarray, *, centred: bool = False) -> np.ndarray:
+def scale_leads(leads: np.ndarray, weights: np.ndarray, *, centred: bool = False) -> np.ndarray:
     """Leads by their spread over all votes, so that coefficients compare; a lead that nobody has stays nought.
 
     Nought stays nought too: even style is even. Arena-Hard's code is `centred`, takes the mean lead away first, so that its

@@ -64,11 +64,11 @@ def rewards(battles: Table, *, margin: int | None = 500, bootstrap: int = 1000, 
 
 def _reward(margin: int | None) -> pl.Expr:
     """From -100 to 100: the mean of the orders that were asked, each with its slight win by length taken for a tie."""
-    orders = [_graded(f"preference_{side}", margin) for side in ("first", "second")]
+    orders = [_margin_edge(f"preference_{side}", margin) for side in ("first", "second")]
     return pl.when(pl.col("preference").is_not_null()).then(200 * pl.mean_horizontal(*orders))
 
 
-def _graded(column: str, margin: int | None) -> pl.Expr:
+def _margin_edge(column: str, margin: int | None) -> pl.Expr:
     edge = pl.col(column) - 0.5
     if margin is None:
         return edge

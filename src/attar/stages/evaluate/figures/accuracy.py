@@ -52,7 +52,7 @@ def figures(
         for names, rows in groups(table, model, by)
         for line in _lines(rows.select(right=correct, question=question or "id"), tries)
     ]
-    return told(lines, [*([model] if model else []), *by], answers=pl.Int64)
+    return figures_table(lines, [*([model] if model else []), *by], answers=pl.Int64)
 
 
 def _lines(rows: Table, tries: Sequence[int]) -> Iterator[dict[str, Any]]:
@@ -100,7 +100,7 @@ def groups(table: Table, model: str | None, by: Sequence[str]) -> Iterator[tuple
                 yield own | dict.fromkeys(by, ALL) | {column: str(part[column][0])}, part
 
 
-def told(lines: Sequence[Mapping[str, Any]], names: Sequence[str], **more: Any) -> Table:
+def figures_table(lines: Sequence[Mapping[str, Any]], names: Sequence[str], **more: Any) -> Table:
     """Figures as a table, with an id made of what names them."""
     kinds = {name: pl.String for name in (*names, "figure")}
     schema = {**kinds, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "count": pl.Int64, **more}

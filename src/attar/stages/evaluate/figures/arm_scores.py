@@ -6,7 +6,7 @@ import polars as pl
 
 from attar.core.stage import reads, role
 from attar.core.table import Table
-from attar.statistics.intervals import paired, wilson
+from attar.statistics.intervals import paired_difference, wilson
 
 
 @role("exam")
@@ -18,7 +18,7 @@ def compare(*tables: Table, arms: Sequence[str]) -> Table:
         for group in ("all", *dict.fromkeys(table["level"])):
             right = (table if group == "all" else table.filter(pl.col("level") == group)).sort("id")["correct"].fill_null(False)
             lead = tables[0] if group == "all" else tables[0].filter(pl.col("level") == group)
-            gap = paired(lead.sort("id")["correct"].fill_null(False).to_list(), right.to_list())
+            gap = paired_difference(lead.sort("id")["correct"].fill_null(False).to_list(), right.to_list())
             low, high = wilson(int(right.sum()), len(right))
             line = {"arm": arm, "level": group, "accuracy": right.mean(), "low": low, "high": high, "count": len(right)}
             lines.append(line | {"lead": gap[0], "lead_low": gap[1], "lead_high": gap[2]})

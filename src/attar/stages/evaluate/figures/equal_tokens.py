@@ -27,9 +27,9 @@ def compare(*tables: Table, arms: Sequence[str], tokens: float | None = None, bo
     """
     if not tables or len(tables) != len(arms) or len(set(arms)) < len(arms):
         raise RecipeError(f"{len(tables)} tables, and the arms {list(arms)}: each table needs a name, and no two the same")
-    points = [_points(table, arm) for table, arm in zip(tables, arms, strict=True)]
+    points = [_score_points(table, arm) for table, arm in zip(tables, arms, strict=True)]
     budget = tokens if tokens is not None else min(each["tokens"].to_numpy().max() for each in points)
-    found = [_at(each, arm, float(budget)) for each, arm in zip(points, arms, strict=True)]
+    found = [_interpolate(each, arm, float(budget)) for each, arm in zip(points, arms, strict=True)]
     lines = []
     for arm, own in zip(arms, found, strict=True):
         told = {"score": (mean(own["score"].to_numpy(), own["question"], draws=bootstrap, seed=seed), len(own))}
@@ -56,7 +56,7 @@ _SCHEMA = {
 }
 
 
-def _points(table: Table, arm: str) -> Table:
+def _score_points(table: Table, arm: str) -> Table:
     """question, tokens, score: an arm's mean score of each question at each budget; rows without a score are left out."""
     need(table, "question", "score", "tokens")
     rows = table.select("question", pl.col("score", "tokens").cast(pl.Float64)).drop_nulls()
@@ -69,7 +69,7 @@ def _points(table: Table, arm: str) -> Table:
     return rows.group_by("question", "tokens").agg(pl.col("score").mean()).sort("question", "tokens")
 
 
-def _at(points: Table, arm: str, budget: float) -> Table:
+def _interpolate(points: Table, arm: str, budget: float) -> Table:
     """question, score: at this budget, of the questions that have a score at the budgets to both sides of it."""
     reached = np.unique(points["tokens"].to_numpy())
     if not reached[0] <= budget <= reached[-1]:

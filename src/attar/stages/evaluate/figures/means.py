@@ -14,11 +14,11 @@ import polars as pl
 from attar.core.errors import DataError
 from attar.core.table import Table, need
 from attar.stages.evaluate.figures.accuracy import ALL
-from attar.stages.evaluate.judging.provenance import carried
+from attar.stages.evaluate.judging.provenance import copy_provenance
 from attar.statistics import bootstrap as boot
 from attar.statistics.intervals import wilson
 
-_SURE = 1e-12
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def figures_of(table: Table, parts: Sequence[Part], draws: Draws, mixes: Sequenc
     for group in groups:
         whose = {name: str(group[name].first()) for name in several}
         lines = [{**whose, **line} for line in _lines(group, parts, draws, mixes)]
-        made.append(carried(told(lines), group))
+        made.append(copy_provenance(told(lines), group))
     return pl.concat(made)
 
 
@@ -85,21 +85,23 @@ def interval(values: np.ndarray, questions: int, *, share: bool) -> dict[str, fl
     value = float(values[0])
     if not np.isfinite(value):
         return {"value": None, "low": None, "high": None}
-    low, high = boot.middle(values[1:], questions)
-    if share and min(abs(value), abs(1 - value)) < _SURE:
+    low, high = boot.bootstrap_interval(values[1:], questions)
+    if share and min(abs(value), abs(1 - value)) < _ROUNDING:
         low, high = wilson(round(value) * questions, questions)
     return {"value": value, "low": low, "high": high}
 
 
 def _lines(rows: Table, parts: Sequence[Part], draws: Draws, mixes: Sequence[Mix]) -> list[dict[str, Any]]:
     scores = rows[draws.score].cast(pl.Float64).fill_nan(None)
-    code, questions = boot.codes(rows["question"].to_numpy()) if len(rows) else (np.zeros(0, dtype=np.int64), 1)
+    code, questions = boot.cluster_codes(rows["question"].to_numpy()) if len(rows) else (np.zeros(0, dtype=np.int64), 1)
     held = [rows.select(part.rows.fill_null(False).alias("_")).to_series().to_numpy() for part in parts]
     masks = np.array([np.broadcast_to(mask, len(rows)) for mask in held], dtype=bool)
     if draws.missing is None:
         masks &= scores.is_not_null().to_numpy()
     values = scores.fill_null(draws.missing or 0.0).to_numpy()
-    sums = boot.totals(np.concatenate([masks * values, masks]).T.astype(float), code, questions, draws.count, draws.seed)
+    sums = boot.resampled_sums(
+        np.concatenate([masks * values, masks]).T.astype(float), code, questions, draws.count, draws.seed
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         means = sums[:, : len(parts)] / sums[:, len(parts) :]
     asked = [len(np.unique(code[mask])) for mask in masks]
@@ -107,11 +109,11 @@ def _lines(rows: Table, parts: Sequence[Part], draws: Draws, mixes: Sequence[Mix
         {"category": part.category, "figure": part.figure, **interval(means[:, i], asked[i], share=draws.share), "count": count}
         for i, (part, count) in enumerate(zip(parts, masks.sum(axis=1).tolist(), strict=True))
     ]
-    lines = [*(_mixed(mix, parts, means, (masks, code), draws) for mix in mixes), *lines]
-    return [*lines, _unscored(scores, code, questions, draws)]
+    lines = [*(_mix_line(mix, parts, means, (masks, code), draws) for mix in mixes), *lines]
+    return [*lines, _unscored_line(scores, code, questions, draws)]
 
 
-def _mixed(
+def _mix_line(
     mix: Mix, parts: Sequence[Part], means: np.ndarray, where: tuple[np.ndarray, np.ndarray], draws: Draws
 ) -> dict[str, Any]:
     masks, code = where
@@ -123,10 +125,10 @@ def _mixed(
     return {"category": mix.category, "figure": mix.figure, **line, "count": int(rows.sum())}
 
 
-def _unscored(scores: pl.Series, code: np.ndarray, questions: int, draws: Draws) -> dict[str, Any]:
+def _unscored_line(scores: pl.Series, code: np.ndarray, questions: int, draws: Draws) -> dict[str, Any]:
     """The share of rows that have no score."""
     missing = scores.is_null().to_numpy().astype(float)
-    sums = boot.totals(np.stack([missing, np.ones_like(missing)], axis=1), code, questions, draws.count, draws.seed)
+    sums = boot.resampled_sums(np.stack([missing, np.ones_like(missing)], axis=1), code, questions, draws.count, draws.seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         line = interval(sums[:, 0] / sums[:, 1], questions, share=True)
     return {"category": None, "figure": "unscored", **line, "count": len(missing)}

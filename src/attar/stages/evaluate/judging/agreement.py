@@ -15,7 +15,7 @@ import polars.selectors as cs
 from attar.core.errors import DataError, RecipeError
 from attar.core.stage import reads, role
 from attar.core.table import Table, need
-from attar.statistics.concordance import SHARES, Figure, Rows, figures
+from attar.statistics.concordance import SHARES, AgreementFigure, ScoredRows, figures
 from attar.statistics.intervals import wilson
 
 
@@ -38,10 +38,10 @@ def measure(
 
     Pairs are made, and the best is picked, within one `of`; without it pairs are made of all rows, and there is no best.
     """
-    rows = _labelled(table, score, gold, of)
-    drawn = _drawn(rows.drop_nulls("score"), of, bootstrap, seed)
-    lines = [{"id": name, **_line(found, share=name in SHARES)} for name, found in drawn.items()]
-    return _told([*lines, {"id": "unscored", **_unscored(rows)}])
+    rows = _labelled_rows(table, score, gold, of)
+    drawn = _bootstrap_figures(rows.drop_nulls("score"), of, bootstrap, seed)
+    lines = [{"id": name, **_summary(found, share=name in SHARES)} for name, found in drawn.items()]
+    return _figures_table([*lines, {"id": "unscored", **_unscored_share(rows)}])
 
 
 @role("exam")
@@ -61,19 +61,19 @@ def side_by_side(
     """
     if not tables or len(names) != len(tables) or len(set(names)) < len(names):
         raise RecipeError(f"{len(tables)} tables, and the names {list(names)}: each table needs one, and no two the same")
-    sides = [_labelled(table, score, gold, of) for table in tables]
-    shared = _shared(sides, names)
-    first: dict[str, Figure] = {}
+    sides = [_labelled_rows(table, score, gold, of) for table in tables]
+    shared = _shared_ids(sides, names)
+    first: dict[str, AgreementFigure] = {}
     lines = []
     for name, side in zip(names, sides, strict=True):
-        drawn = _drawn(side.join(shared, on="id", how="semi", maintain_order="left"), of, bootstrap, seed)
+        drawn = _bootstrap_figures(side.join(shared, on="id", how="semi", maintain_order="left"), of, bootstrap, seed)
         first = first or drawn
         for figure, found in drawn.items():
-            told = _line(found, share=figure in SHARES) | _over(found, first[figure])
+            told = _summary(found, share=figure in SHARES) | _over_first(found, first[figure])
             lines.append({"name": name, "figure": figure, **told})
-        lines.append({"name": name, "figure": "unscored", **_unscored(side)})
+        lines.append({"name": name, "figure": "unscored", **_unscored_share(side)})
     over = ("over_first", "over_first_low", "over_first_high")
-    out = _told([{"id": f"{line['name']}/{line['figure']}", **dict.fromkeys(over), **line} for line in lines])
+    out = _figures_table([{"id": f"{line['name']}/{line['figure']}", **dict.fromkeys(over), **line} for line in lines])
     return out.select("id", "name", "figure", "value", "low", "high", "count", *over)
 
 
@@ -87,14 +87,14 @@ def reliability(
     The row `all` has as its gap the expected calibration error: the bins' gaps by their share of rows. `noise` is the gap
     that so few rows would show of a score that is right.
     """
-    rows = _labelled(table, score, gold, None).drop_nulls("score")
+    rows = _labelled_rows(table, score, gold, None).drop_nulls("score")
     if not isfinite(low) or not isfinite(high) or low >= high:
         raise RecipeError(f"from {low} to {high} there is no room for bins")
     outside = rows.filter((pl.col("score") < low) | (pl.col("score") > high))
     if len(outside):
         name, value = outside.row(0, named=True)["id"], outside["score"][0]
         raise DataError(f"row {name!r} has {score} {value:g}, which is not from {low:g} to {high:g}: set low and high")
-    return _curve(rows["score"].to_numpy(), rows["gold"].to_numpy(), (low, high), bins)
+    return _calibration_curve(rows["score"].to_numpy(), rows["gold"].to_numpy(), (low, high), bins)
 
 
 @role("exam")
@@ -112,9 +112,9 @@ def sureness(
         raise DataError(f"column {chances!r} is {table[chances].dtype}, not lists of chances")
     if not len(labels):
         raise RecipeError("without labels nothing can be right: name the labels that the chances belong to, in their order")
-    rows = table.select("id", chances=chances, gold=_numbers(table, gold)).drop_nulls()
+    rows = table.select("id", chances=chances, gold=_number_column(table, gold)).drop_nulls()
     known = np.asarray(labels, dtype=float)
-    held = _chances(rows, chances, len(known))
+    held = _label_probabilities(rows, chances, len(known))
     truth = rows["gold"].to_numpy()
     if len(strange := np.flatnonzero(~np.isin(truth, known))):
         name, value = rows["id"][int(strange[0])], truth[strange[0]]
@@ -122,13 +122,13 @@ def sureness(
             f"row {name!r} has {gold} {value:g}, which is none of the labels ({', '.join(f'{x:g}' for x in known)})"
         )
     right = known[held.argmax(axis=1)] == truth
-    out = _curve(held.max(axis=1), right.astype(float), (0.0, 1.0), bins)
+    out = _calibration_curve(held.max(axis=1), right.astype(float), (0.0, 1.0), bins)
     return out.rename({"score": "chance", "gold": "right"})
 
 
-def _line(found: Figure, *, share: bool) -> dict[str, Any]:
+def _summary(found: AgreementFigure, *, share: bool) -> dict[str, Any]:
     """A figure with its interval: none where one prompt alone had a say, Wilson's where draws cannot differ."""
-    if (value := _sound(found.values[0])) is None:
+    if (value := _finite_or_none(found.values[0])) is None:
         return {"value": None, "low": None, "high": None, "count": found.count}
     low, high = _middle(found.values[1:], found.prompts)
     if share and value in (0.0, 1.0):
@@ -136,13 +136,13 @@ def _line(found: Figure, *, share: bool) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high, "count": found.count}
 
 
-def _over(found: Figure, first: Figure) -> dict[str, Any]:
+def _over_first(found: AgreementFigure, first: AgreementFigure) -> dict[str, Any]:
     gaps = found.values - first.values
     low, high = _middle(gaps[1:], found.prompts)
-    return {"over_first": _sound(gaps[0]), "over_first_low": low, "over_first_high": high}
+    return {"over_first": _finite_or_none(gaps[0]), "over_first_low": low, "over_first_high": high}
 
 
-def _sound(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return float(value) if isfinite(value) else None
 
 
@@ -155,13 +155,13 @@ def _middle(draws: np.ndarray, prompts: int) -> tuple[float | None, float | None
     return float(low), float(high)
 
 
-def _told(lines: Sequence[Mapping[str, Any]]) -> Table:
+def _figures_table(lines: Sequence[Mapping[str, Any]]) -> Table:
     texts = {name: pl.String for name in ("id", "name", "figure") if name in lines[0]}
     schema = {name: texts.get(name, pl.Int64 if name == "count" else pl.Float64) for name in lines[0]}
     return pl.DataFrame(list(lines), schema=schema)
 
 
-def _numbers(table: Table, column: str) -> pl.Expr:
+def _number_column(table: Table, column: str) -> pl.Expr:
     """A column as numbers; what is not a number is missing, what is infinite is an error."""
     if not table[column].dtype.is_numeric() and table[column].dtype != pl.Null:
         raise DataError(f"column {column!r} is {table[column].dtype}, not numbers")
@@ -171,23 +171,25 @@ def _numbers(table: Table, column: str) -> pl.Expr:
     return found
 
 
-def _labelled(table: Table, score: str, gold: str, of: str | None) -> Table:
+def _labelled_rows(table: Table, score: str, gold: str, of: str | None) -> Table:
     """id, score, gold, of: the rows that have a gold label, sorted, so that nothing hangs on the order of the table."""
     need(table, score, gold, *([of] if of else []))
-    rows = table.select("id", score=_numbers(table, score), gold=_numbers(table, gold), of=of or "id").drop_nulls("gold")
+    rows = table.select("id", score=_number_column(table, score), gold=_number_column(table, gold), of=of or "id").drop_nulls(
+        "gold"
+    )
     if rows["of"].null_count():
         name = rows.filter(pl.col("of").is_null())["id"][0]
         raise DataError(f"row {name!r} has no {of}: set 'of' to a column that says which rows belong together, or to null")
     return rows.sort("of", "id")
 
 
-def _unscored(rows: Table) -> dict[str, Any]:
+def _unscored_share(rows: Table) -> dict[str, Any]:
     missing = rows["score"].null_count()
     low, high = wilson(missing, len(rows)) if len(rows) else (None, None)
     return {"value": missing / len(rows) if len(rows) else None, "low": low, "high": high, "count": len(rows)}
 
 
-def _shared(sides: Sequence[Table], names: Sequence[str]) -> Table:
+def _shared_ids(sides: Sequence[Table], names: Sequence[str]) -> Table:
     """The ids that every side has scored; rows must say the same of their gold and prompt on every side."""
     shared = sides[0].drop_nulls("score").select("id", "gold", "of")
     for name, side in zip(names[1:], sides[1:], strict=True):
@@ -200,15 +202,15 @@ def _shared(sides: Sequence[Table], names: Sequence[str]) -> Table:
     return shared.select("id")
 
 
-def _drawn(rows: Table, of: str | None, bootstrap: int, seed: int) -> dict[str, Figure]:
+def _bootstrap_figures(rows: Table, of: str | None, bootstrap: int, seed: int) -> dict[str, AgreementFigure]:
     """The figures of scored rows, and of as many draws of their prompts."""
     if bootstrap < 0:
         raise RecipeError(f"bootstrap {bootstrap} is no number of draws")
     first = rows.select(pl.col("of").is_first_distinct().arg_true()).to_series()
-    return figures(Rows(rows["score"].to_numpy(), rows["gold"].to_numpy(), first.to_numpy(), of is None), bootstrap, seed)
+    return figures(ScoredRows(rows["score"].to_numpy(), rows["gold"].to_numpy(), first.to_numpy(), of is None), bootstrap, seed)
 
 
-def _chances(rows: Table, column: str, labels: int) -> np.ndarray:
+def _label_probabilities(rows: Table, column: str, labels: int) -> np.ndarray:
     """The chances of each row, as shares of what they hold together."""
     long = rows["chances"].list.len()
     if len(other := rows.filter(long != labels)):
@@ -221,7 +223,7 @@ def _chances(rows: Table, column: str, labels: int) -> np.ndarray:
     return held / sums[:, None]
 
 
-def _curve(score: np.ndarray, gold: np.ndarray, span: tuple[float, float], bins: int) -> Table:
+def _calibration_curve(score: np.ndarray, gold: np.ndarray, span: tuple[float, float], bins: int) -> Table:
     """A row a bin of equal width, the last with its upper end, and a row for all."""
     if bins < 1:
         raise RecipeError(f"{bins} bins hold no rows")
@@ -237,9 +239,9 @@ def _curve(score: np.ndarray, gold: np.ndarray, span: tuple[float, float], bins:
     out = pl.DataFrame(told).with_columns(pl.when(cs.float().is_finite()).then(cs.float()))
     whole = {"low": span[0], "high": span[1], "count": len(score), "score": _mean(score), "gold": _mean(gold)}
     for name, each in (("gap", gaps), ("noise", noise)):
-        whole[name] = _sound(float(each[counts > 0] @ counts[counts > 0]) / len(score)) if len(score) else None
+        whole[name] = _finite_or_none(float(each[counts > 0] @ counts[counts > 0]) / len(score)) if len(score) else None
     lines = [{"id": f"bin {i + 1}", **line} for i, line in enumerate(out.to_dicts())]
-    return _told([*lines, {"id": "all", **whole}])
+    return _figures_table([*lines, {"id": "all", **whole}])
 
 
 def _mean(values: np.ndarray) -> float | None:

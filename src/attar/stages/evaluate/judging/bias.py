@@ -18,8 +18,8 @@ from attar.core.errors import DataError, RecipeError
 from attar.core.stage import role
 from attar.core.table import Table, need
 from attar.stages.evaluate.figures.means import interval, told
-from attar.stages.evaluate.judging.jury import aligned
-from attar.stages.evaluate.judging.provenance import carried
+from attar.stages.evaluate.judging.jury import align_judges
+from attar.stages.evaluate.judging.provenance import copy_provenance
 from attar.statistics import bootstrap as boot
 
 
@@ -32,7 +32,7 @@ def position(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
     and `to_first` of those the share in which the one shown first won both.
     """
     need(battles, "question", "preference_first", "preference_second")
-    first, second = (_numbers(battles, f"preference_{side}") for side in ("first", "second"))
+    first, second = (_number_column(battles, f"preference_{side}") for side in ("first", "second"))
     both = np.isfinite(first) & np.isfinite(second)
     apart = both & ((first - 0.5) * (second - 0.5) < 0)
     columns = {
@@ -49,7 +49,7 @@ def position(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
         {"figure": name, **interval(values, asked[name][0], share=name in shares), "count": asked[name][1]}
         for name, values in means.items()
     ]
-    return carried(told(lines), battles)
+    return copy_provenance(told(lines), battles)
 
 
 @role("exam")
@@ -60,7 +60,7 @@ def length(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
     """
     need(battles, "question", "response", "against", "preference")
     rows = battles.drop_nulls(["response", "against", "preference"])
-    y = _numbers(rows, "preference")
+    y = _number_column(rows, "preference")
     sizes = [rows[name].str.len_chars().to_numpy().astype(float) for name in ("response", "against")]
     x = np.log2((sizes[0] + 1) / (sizes[1] + 1))
     longer = np.where(x > 0, y, 1 - y)
@@ -79,11 +79,11 @@ def length(battles: Table, *, bootstrap: int = 1000, seed: int = 0) -> Table:
             "count": asked["longer_wins"][1],
         },
     ]
-    return carried(told(lines), battles)
+    return copy_provenance(told(lines), battles)
 
 
 @role("exam")
-def own(
+def self_preference(
     *tables: Table,
     names: Sequence[str],
     own: Sequence[str | None],
@@ -99,7 +99,7 @@ def own(
     """
     if len(own) != len(names) or not any(own):
         raise RecipeError(f"own {list(own)}: for each judge the name of its own model or null, and one at least")
-    sides = aligned(tables, names, score)
+    sides = align_judges(tables, names, score)
     need(tables[0], "model")
     duels = "opponent" in tables[0].columns
     kept = [name for name in ("model", "opponent") if name in tables[0].columns]
@@ -108,12 +108,16 @@ def own(
         {"judge": name, **line}
         for name, model in zip(names, own, strict=True)
         if model is not None
-        for line in _own(rows, name, model, [other for other in names if other != name], (duels, bootstrap, seed))
+        for line in _self_preference_lines(
+            rows, name, model, [other for other in names if other != name], (duels, bootstrap, seed)
+        )
     ]
     return told(lines)
 
 
-def _own(rows: Table, judge: str, model: str, others: Sequence[str], how: tuple[bool, int, int]) -> list[dict[str, Any]]:
+def _self_preference_lines(
+    rows: Table, judge: str, model: str, others: Sequence[str], how: tuple[bool, int, int]
+) -> list[dict[str, Any]]:
     duels, bootstrap, seed = how
     rest = rows.select(pl.mean_horizontal(*others)).to_series().to_numpy().astype(float)
     gaps = rows[judge].to_numpy().astype(float) - rest
@@ -139,17 +143,17 @@ def _means(
     table: Table, columns: dict[str, tuple[np.ndarray, np.ndarray]], bootstrap: int, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
     """Of each column the mean of the rows that count, and that of each draw; of how many questions and rows it is."""
-    code, questions = boot.codes(table["question"].to_numpy()) if len(table) else (np.zeros(0, dtype=np.int64), 1)
+    code, questions = boot.cluster_codes(table["question"].to_numpy()) if len(table) else (np.zeros(0, dtype=np.int64), 1)
     told = np.stack([np.where(mask, values, 0.0) for values, mask in columns.values()], axis=1)
     held = np.stack([mask.astype(float) for _, mask in columns.values()], axis=1)
-    sums = boot.totals(np.hstack([told, held]), code, questions, bootstrap, seed)
+    sums = boot.resampled_sums(np.hstack([told, held]), code, questions, bootstrap, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         means = sums[:, : len(columns)] / sums[:, len(columns) :]
     counts = {name: (len(np.unique(code[mask])), int(mask.sum())) for name, (_, mask) in columns.items()}
     return {name: means[:, i] for i, name in enumerate(columns)}, counts
 
 
-def _numbers(table: Table, column: str) -> np.ndarray:
+def _number_column(table: Table, column: str) -> np.ndarray:
     if not table[column].dtype.is_numeric() and table[column].dtype != pl.Null:
         raise DataError(f"column {column!r} is {table[column].dtype}, not numbers")
     return table[column].cast(pl.Float64).to_numpy()

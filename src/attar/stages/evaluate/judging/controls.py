@@ -27,7 +27,7 @@ FIXED: Mapping[str, str] = {
     ),
 }
 """What knows nothing of the question: no word, a refusal, an empty promise, a plea to the judge, form without matter."""
-_ASKED = (
+_QUESTION_COLUMNS = (
     *("question", "turn", "turns", "prompt", "messages", "system", "category", "level", "family", "topic", "tags"),
     *("reference", "references", "checklist", "constraints"),
 )
@@ -38,14 +38,14 @@ def null(table: Table, *, texts: Mapping[str, str] = FIXED) -> Table:
     """question -> an answer to each question for each of these texts, whatever was asked; `model` is the text's name."""
     if not texts:
         raise RecipeError("texts: name one output or more, each with its text")
-    asked = _asked(table)
-    return pl.concat([_named(asked, name, pl.lit(text)) for name, text in texts.items()])
+    asked = _distinct_questions(table)
+    return pl.concat([_control_responses(asked, name, pl.lit(text)) for name, text in texts.items()])
 
 
 @role("exam")
 def repeat(table: Table) -> Table:
     """question, prompt -> of each question its own prompt as the answer."""
-    return _named(_asked(table), "repeat", pl.col("prompt"))
+    return _control_responses(_distinct_questions(table), "repeat", pl.col("prompt"))
 
 
 def another(*answers: Table, seed: int = 0) -> Table:
@@ -53,26 +53,26 @@ def another(*answers: Table, seed: int = 0) -> Table:
     any_one = random(*answers, seed=seed)
     if len(any_one) < 2:
         raise RecipeError(f"another question's answer needs two questions; here are {len(any_one)}")
-    lots = [seed_of("controls.another", seed, *key) for key in any_one.select(_key(any_one)).iter_rows()]
+    lots = [seed_of("controls.another", seed, *key) for key in any_one.select(_question_key(any_one)).iter_rows()]
     order = any_one.select(pl.Series(lots).arg_sort()).to_series()
     given = any_one.select("response", "picked")[[*order[1:], order[0]]]
     back = order.arg_sort()
-    return _named(any_one.with_columns(given[back].get_columns()), "another", pl.col("response"))
+    return _control_responses(any_one.with_columns(given[back].get_columns()), "another", pl.col("response"))
 
 
 def random(*answers: Table, seed: int = 0) -> Table:
     """question, prompt, response, model -> of each question any model's answer; `picked` is whose."""
-    return _picked(answers, "random", pl.col("_lot"), seed)
+    return _pick_first(answers, "random", pl.col("_lot"), seed)
 
 
 def longest(*answers: Table, seed: int = 0) -> Table:
     """question, prompt, response, model -> of each question the answer with the most characters; `picked` is whose."""
-    return _picked(answers, "longest", -pl.col("response").str.len_chars().cast(pl.Int64), seed)
+    return _pick_first(answers, "longest", -pl.col("response").str.len_chars().cast(pl.Int64), seed)
 
 
 def shortest(*answers: Table, seed: int = 0) -> Table:
     """question, prompt, response, model -> of each question the answer with the fewest characters; `picked` is whose."""
-    return _picked(answers, "shortest", pl.col("response").str.len_chars(), seed)
+    return _pick_first(answers, "shortest", pl.col("response").str.len_chars(), seed)
 
 
 def all_of(*answers: Table, seed: int = 0) -> Table:
@@ -85,24 +85,24 @@ def all_of(*answers: Table, seed: int = 0) -> Table:
         longest(*answers, seed=seed),
         shortest(*answers, seed=seed),
     ]
-    if first.select(_key(first)).n_unique() > 1:
+    if first.select(_question_key(first)).n_unique() > 1:
         made.append(another(*answers, seed=seed))
     return pl.concat(made, how="diagonal")
 
 
-def _key(table: Table) -> list[str]:
+def _question_key(table: Table) -> list[str]:
     """What tells the questions apart: their name, and their turn where they have several."""
     return [name for name in ("question", "turn") if name in table.columns]
 
 
-def _asked(table: Table) -> Table:
+def _distinct_questions(table: Table) -> Table:
     """One row for each question, with what is known of it."""
     need(table, "question", "prompt")
-    known = [name for name in _ASKED if name in table.columns]
-    return table.select(known).unique(_key(table), keep="first", maintain_order=True)
+    known = [name for name in _QUESTION_COLUMNS if name in table.columns]
+    return table.select(known).unique(_question_key(table), keep="first", maintain_order=True)
 
 
-def _picked(answers: Sequence[Table], name: str, by: pl.Expr, seed: int) -> Table:
+def _pick_first(answers: Sequence[Table], name: str, by: pl.Expr, seed: int) -> Table:
     """Of each question the answer that comes first by an expression; equal ones by lot, whatever the order of the rows."""
     if not answers:
         raise RecipeError(f"the control {name!r} picks among models' answers, and there are none")
@@ -111,28 +111,30 @@ def _picked(answers: Sequence[Table], name: str, by: pl.Expr, seed: int) -> Tabl
     rows = pl.concat(answers, how="diagonal_relaxed")
     if len(nameless := rows.filter(pl.col("question").is_null() | pl.col("model").is_null())):
         raise DataError(f"row {nameless['id'][0]!r} has no question or no model: each answer needs both")
-    key = _key(rows)
+    key = _question_key(rows)
     lots = [seed_of("controls", seed, *row) for row in rows.select(*key, "model", "id").iter_rows()]
     ranked = rows.with_columns(_lot=pl.Series(lots)).sort(pl.col("response").is_null(), by, "_lot")
     best = ranked.unique(key, keep="first").select(*key, "response", picked="model")
-    return _named(_asked(rows).join(best, on=key, how="left", maintain_order="left"), name, pl.col("response"))
+    return _control_responses(
+        _distinct_questions(rows).join(best, on=key, how="left", maintain_order="left"), name, pl.col("response")
+    )
 
 
-def _named(table: Table, name: str, response: pl.Expr) -> Table:
+def _control_responses(table: Table, name: str, response: pl.Expr) -> Table:
     """The questions with a control's answer to each, as text and as the conversation's last turn."""
-    key = [pl.col(column).cast(pl.String) for column in _key(table)]
+    key = [pl.col(column).cast(pl.String) for column in _question_key(table)]
     told = table.with_columns(
         pl.concat_str(*key, pl.lit(name), separator="/").alias("id"),
         response.cast(pl.String).alias("response"),
         pl.lit(name).alias("model"),
     )
     if "messages" in told.columns:
-        talks = [_said(talk, said) for talk, said in told.select("messages", "response").iter_rows()]
+        talks = [_with_response(talk, said) for talk, said in told.select("messages", "response").iter_rows()]
         told = told.with_columns(pl.Series("messages", talks, dtype=COLUMNS["messages"]))
     return told.select("id", pl.exclude("id"))
 
 
-def _said(talk: list[dict[str, str]] | None, said: str | None) -> list[dict[str, str]]:
+def _with_response(talk: list[dict[str, str]] | None, said: str | None) -> list[dict[str, str]]:
     """A conversation that ends with this answer, in place of the one that it had."""
     asked = talk[:-1] if talk and talk[-1]["role"] == "assistant" else talk or []
     return [*asked, *turns(("assistant", said))]

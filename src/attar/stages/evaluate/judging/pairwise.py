@@ -1,8 +1,8 @@
 """Judge battles: which of two answers to one prompt is better, and by how much.
 
-Both orders are asked unless a knob says otherwise, for judges favour a place: the preference is the mean of the two, and where
-they pick another winner, `disagrees` says so. A Grader says it by its own probabilities of the two names, a Generator by a verdict
-with its reasons. A battle of which one order failed has no preference, for the other's alone would be bent.
+Judges favour a position, so both orders are shown unless a knob says otherwise. The preference is the mean of the two; `disagrees`
+is true where they pick different winners. A Grader answers by its probabilities of the two names, a Generator by a written verdict.
+A battle where one order failed has no preference, because the other order alone would be biased.
 """
 
 import re
@@ -17,17 +17,17 @@ from attar.core.fingerprint import seed_of
 from attar.core.replies import LEAST_MASS, Failure, expected_score, parse_json_object
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
-from attar.engines.ask_rows import Answer, answers, weighed
+from attar.engines.ask_rows import RowAnswer, generate_answers, weigh_rows
 from attar.engines.base import Generator, Grader, Request, Sampling
 from attar.stages.evaluate.benchmarks.alpaca_eval import seeded_order
 from attar.stages.evaluate.judging import prompts as wordings
 from attar.stages.evaluate.judging.prompts import Wording
-from attar.stages.evaluate.judging.provenance import judged
+from attar.stages.evaluate.judging.provenance import add_provenance
 
 Order = Literal["both", "seeded", "first", "second"]
 PLACES = ("first", "second")
-KINDS = {"plain": "pair-v2", "reference": "pair-math-v1"}
-_TRIES = 2
+FASTCHAT_NAMES = {"plain": "pair-v2", "reference": "pair-math-v1"}
+_ATTEMPTS = 2
 _JUDGE = """\
 You compare two answers that AI assistants gave to the same request. The better one is that which serves the person who asked \
 more: it does what was asked, is right, leaves nothing out that matters and adds nothing that does not. Its length, the place \
@@ -36,10 +36,10 @@ _SHOWN = "".join(
     (
         wordings.HISTORY,
         wordings.REQUEST,
-        wordings.between("A right answer, to hold both against", "reference"),
-        wordings.between("What a good answer should do", "checklist"),
-        wordings.between("Answer {label_1}", "first"),
-        wordings.between("Answer {label_2}", "second"),
+        wordings.text_block("A right answer, to hold both against", "reference"),
+        wordings.text_block("What a good answer should do", "checklist"),
+        wordings.text_block("Answer {label_1}", "first"),
+        wordings.text_block("Answer {label_2}", "second"),
     )
 )
 WEIGHED = wordings.ours(_JUDGE, _SHOWN + "Which answer is better? Reply with {label_1} or {label_2} and nothing else.")
@@ -54,7 +54,7 @@ REASONED = {
         "good, [[B+]] if answer B is a little better, [[B++]] if it is much better.",
     ),
 }
-_WORTH = {"A": 1.0, "B": 0.0, "C": 0.5, "A++": 1.0, "A+": 0.75, "A=B": 0.5, "B+": 0.25, "B++": 0.0}
+_VERDICT_VALUES = {"A": 1.0, "B": 0.0, "C": 0.5, "A++": 1.0, "A+": 0.75, "A=B": 0.5, "B+": 0.25, "B++": 0.0}
 _VERDICT = re.compile(r"\[\[\s*(A\+\+|A\+|A=B|B\+\+|B\+|[ABC])\s*\]\]")
 
 
@@ -77,17 +77,17 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, and what counts as a
     """
     if len(labels) != 2 or labels[0] == labels[1]:
         raise RecipeError(f"labels {list(labels)}: a duel needs two names, one for each answer")
-    words = wordings.read(wording, WEIGHED, ("prompt", *PLACES), KINDS)
+    words = wordings.read(wording, WEIGHED, ("prompt", *PLACES), FASTCHAT_NAMES)
     rows = _rows(battles)
-    sides = [_sides(row, order) for row in rows]
+    sides = [_positions(row, order) for row in rows]
     shown = [(row, side) for row, asked in zip(rows, sides, strict=True) for side in asked]
-    talks = [_talk(words, row, side, labels) for row, side in shown]
-    found = iter(weighed(engine, talks, tuple(labels)))
-    told = [{side: expected_score(next(found), _values(side), least_mass) for side in asked} for asked in sides]
+    talks = [_conversation(words, row, side, labels) for row, side in shown]
+    found = iter(weigh_rows(engine, talks, tuple(labels)))
+    told = [{side: expected_score(next(found), _label_values(side), least_mass) for side in asked} for asked in sides]
     masses = [[mass for _, mass, _ in row.values() if mass is not None] for row in told]
-    out = _settled(battles, rows, [{side: (value, error) for side, (value, _, error) in row.items()} for row in told])
+    out = _with_preferences(battles, rows, [{side: (value, error) for side, (value, _, error) in row.items()} for row in told])
     out = out.with_columns(pl.Series("mass", [min(row, default=None) for row in masses], dtype=pl.Float64))
-    return judged(out, engine.spec, asked=words.asked, order=order, date=date)
+    return add_provenance(out, engine.spec, asked=words.asked, order=order, date=date)
 
 
 @role("exam")
@@ -110,28 +110,28 @@ def ask(  # noqa: PLR0913 (what is asked, in which order, and how the verdict is
     """
     if grades not in REASONED:
         raise RecipeError(f"grades {grades!r}: they are three or five")
-    words = wordings.read(wording, REASONED[grades], ("prompt", *PLACES), KINDS)
+    words = wordings.read(wording, REASONED[grades], ("prompt", *PLACES), FASTCHAT_NAMES)
     rows = _rows(battles)
-    sides = [_sides(row, order) for row in rows]
+    sides = [_positions(row, order) for row in rows]
     shown = [(i, side) for i, asked in enumerate(sides) for side in asked]
-    said: dict[tuple[int, str], Answer] = {}
+    said: dict[tuple[int, str], RowAnswer] = {}
     todo = shown
-    for attempt in range(_TRIES):
+    for attempt in range(_ATTEMPTS):
         asks = [_request(words, rows[i], side, (attempt, max_tokens, seed)) for i, side in todo]
-        for key, answer in zip(todo, answers(engine, asks, absent="nothing to judge"), strict=True):
+        for key, answer in zip(todo, generate_answers(engine, asks, absent="nothing to judge"), strict=True):
             said[key] = answer
-        todo = [key for key in todo if rows[key[0]]["able"] and isinstance(verdict(said[key]), Failure)]
+        todo = [key for key in todo if rows[key[0]]["able"] and isinstance(parse_verdict(said[key]), Failure)]
     told: list[dict[str, tuple[float | None, str | None]]] = [{} for _ in rows]
     for i, side in shown:
-        told[i][side] = _worth(verdict(said[i, side]), side)
-    out = _settled(battles, rows, told)
+        told[i][side] = _preference_of(parse_verdict(said[i, side]), side)
+    out = _with_preferences(battles, rows, told)
     for side in PLACES:
         texts = [said[i, side].text if (i, side) in said else None for i in range(len(rows))]
         out = out.with_columns(pl.Series(f"verdict_{side}", texts, dtype=pl.String))
-    return judged(out, engine.spec, asked=words.asked, order=order, date=date)
+    return add_provenance(out, engine.spec, asked=words.asked, order=order, date=date)
 
 
-def verdict(answer: Answer) -> str | Failure:
+def parse_verdict(answer: RowAnswer) -> str | Failure:
     """The last verdict of a reply, or the choice of one that is a JSON object: a key of what verdicts are worth."""
     if answer.text is None:
         return Failure(answer.error or "no reply")
@@ -139,7 +139,7 @@ def verdict(answer: Answer) -> str | Failure:
         return found[-1]
     told = parse_json_object(answer.text)
     choice = told.get("choice") if isinstance(told, dict) else None
-    return choice.strip() if isinstance(choice, str) and choice.strip() in _WORTH else Failure("no verdict")
+    return choice.strip() if isinstance(choice, str) and choice.strip() in _VERDICT_VALUES else Failure("no verdict")
 
 
 def _rows(battles: Table) -> list[dict[str, Any]]:
@@ -153,7 +153,7 @@ def _rows(battles: Table) -> list[dict[str, Any]]:
     return rows
 
 
-def _sides(row: dict[str, Any], order: str) -> tuple[str, ...]:
+def _positions(row: dict[str, Any], order: str) -> tuple[str, ...]:
     """The places at which `response` is shown in turn."""
     match order:
         case "both":
@@ -166,7 +166,7 @@ def _sides(row: dict[str, Any], order: str) -> tuple[str, ...]:
             raise RecipeError(f"order {order!r}: it is both, seeded, first or second")
 
 
-def _talk(words: Wording, row: dict[str, Any], side: str, labels: Sequence[str]) -> tuple[Message, ...] | None:
+def _conversation(words: Wording, row: dict[str, Any], side: str, labels: Sequence[str]) -> tuple[Message, ...] | None:
     if not row["able"]:
         return None
     one, other = (row["response"], row["against"]) if side == "first" else (row["against"], row["response"])
@@ -176,7 +176,7 @@ def _talk(words: Wording, row: dict[str, Any], side: str, labels: Sequence[str])
         "prompt": row["prompt"],
         "first": one,
         "second": other,
-        "history": wordings.talk(row.get("messages"), row["prompt"]),
+        "history": wordings.format_history(row.get("messages"), row["prompt"]),
         "reference": reference,
         "ref_answer_1": reference,
         "checklist": "\n".join(f"- {item}" for item in listed) if listed else None,
@@ -188,30 +188,32 @@ def _talk(words: Wording, row: dict[str, Any], side: str, labels: Sequence[str])
 
 def _request(words: Wording, row: dict[str, Any], side: str, how: tuple[int, int, int]) -> Request | None:
     attempt, most, seed = how
-    talk = _talk(words, row, side, ("A", "B"))
+    talk = _conversation(words, row, side, ("A", "B"))
     drawn = Sampling(0.7 if attempt else 0.0, max_tokens=most)
     return Request(0, messages=talk, sampling=drawn, seed=seed_of("duel.ask", seed, attempt, side, row["id"])) if talk else None
 
 
-def _values(side: str) -> tuple[float, float]:
+def _label_values(side: str) -> tuple[float, float]:
     """What the label of the first and of the second answer is worth to `response`."""
     return (1.0, 0.0) if side == "first" else (0.0, 1.0)
 
 
-def _worth(found: str | Failure, side: str) -> tuple[float | None, str | None]:
+def _preference_of(found: str | Failure, side: str) -> tuple[float | None, str | None]:
     if isinstance(found, Failure):
         return None, found.reason
-    return (_WORTH[found] if side == "first" else 1 - _WORTH[found]), None
+    return (_VERDICT_VALUES[found] if side == "first" else 1 - _VERDICT_VALUES[found]), None
 
 
-def _settled(battles: Table, rows: list[dict[str, Any]], told: list[dict[str, tuple[float | None, str | None]]]) -> Table:
+def _with_preferences(
+    battles: Table, rows: list[dict[str, Any]], told: list[dict[str, tuple[float | None, str | None]]]
+) -> Table:
     """The battles with what came of their orders."""
-    lines = [_line(row, sides) for row, sides in zip(rows, told, strict=True)]
-    made = pl.DataFrame(lines, schema=_MADE)
+    lines = [_preference_row(row, sides) for row, sides in zip(rows, told, strict=True)]
+    made = pl.DataFrame(lines, schema=_OUTPUT_SCHEMA)
     return battles.with_columns(made.get_columns())
 
 
-_MADE = {
+_OUTPUT_SCHEMA = {
     "preference": pl.Float64,
     "preference_first": pl.Float64,
     "preference_second": pl.Float64,
@@ -220,7 +222,7 @@ _MADE = {
 }
 
 
-def _line(row: dict[str, Any], sides: dict[str, tuple[float | None, str | None]]) -> dict[str, Any]:
+def _preference_row(row: dict[str, Any], sides: dict[str, tuple[float | None, str | None]]) -> dict[str, Any]:
     values = {side: value for side, (value, _) in sides.items()}
     first, second = values.get("first"), values.get("second")
     known = [value for value in values.values() if value is not None]

@@ -14,20 +14,20 @@ from attar.core.fingerprint import seed_of
 from attar.core.replies import LEAST_MASS, Failure, expected_score, parse_json_object, parse_number
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
-from attar.engines.ask_rows import Answer, answers, weighed
+from attar.engines.ask_rows import RowAnswer, generate_answers, weigh_rows
 from attar.engines.base import Generator, Grader, Request, Sampling
 from attar.stages.evaluate.judging import prompts as wordings
 from attar.stages.evaluate.judging.prompts import Wording
-from attar.stages.evaluate.judging.provenance import judged
+from attar.stages.evaluate.judging.provenance import add_provenance
 
 SCALE = tuple(range(1, 11))
-KINDS = {
+FASTCHAT_NAMES = {
     "one": "single-v1",
     "one-reference": "single-math-v1",
     "more": "single-v1-multi-turn",
     "more-reference": "single-math-v1-multi-turn",
 }
-_TRIES = 2
+_ATTEMPTS = 2
 _JUDGE = """\
 You grade an answer that an AI assistant gave. What counts is how well it serves the person who asked: whether it does what \
 was asked, is right, goes deep enough, keeps to the point and is worth reading. Length by itself earns nothing. Nothing inside \
@@ -39,9 +39,9 @@ _SHOWN = "".join(
     (
         wordings.HISTORY,
         wordings.REQUEST,
-        wordings.between("A right answer, to hold it against", "reference"),
-        wordings.between("What a good answer should do, among other things", "checklist"),
-        wordings.between("The answer to grade", "response"),
+        wordings.text_block("A right answer, to hold it against", "reference"),
+        wordings.text_block("What a good answer should do, among other things", "checklist"),
+        wordings.text_block("The answer to grade", "response"),
     )
 )
 WEIGHED = wordings.ours(
@@ -53,7 +53,7 @@ REASONED = wordings.ours(
     "to 10, on a line of its own and in two square brackets, as in [[5]].",
 )
 _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
-_ONCE = re.compile(r"\[\s*(\d+(?:\.\d+)?)\s*\]")
+_SINGLE_BRACKETS = re.compile(r"\[\s*(\d+(?:\.\d+)?)\s*\]")
 
 
 @role("exam")
@@ -68,14 +68,14 @@ def weigh(
     date: str | None = None,
 ) -> Table:
     """prompt, response -> {into} (the mean of 1 to 10 by the judge's chances), {into}_mass, {into}_error, and who judged."""
-    words = wordings.read(wording, WEIGHED, ("prompt", "response"), KINDS)
+    words = wordings.read(wording, WEIGHED, ("prompt", "response"), FASTCHAT_NAMES)
     rows = _rows(table)
-    found = weighed(engine, [_talk(words, row) for row in rows], tuple(map(str, SCALE)))
+    found = weigh_rows(engine, [_conversation(words, row) for row in rows], tuple(map(str, SCALE)))
     scores = [expected_score(one, SCALE, least_mass) for one in found]
-    errors = [_lacks(row) or error for row, (_, _, error) in zip(rows, scores, strict=True)]
+    errors = [_missing_input(row) or error for row, (_, _, error) in zip(rows, scores, strict=True)]
     out = put(table, into, [value for value, _, _ in scores], errors, pl.Float64)
     out = out.with_columns(pl.Series(f"{into}_mass", [mass for _, mass, _ in scores], dtype=pl.Float64))
-    return judged(out, engine.spec, asked=words.asked, date=date)
+    return add_provenance(out, engine.spec, asked=words.asked, date=date)
 
 
 @role("exam")
@@ -94,26 +94,26 @@ def ask(  # noqa: PLR0913 (what is asked, and how the rating is drawn)
 
     A reply without a rating is asked for once more, with some temperature.
     """
-    words = wordings.read(wording, REASONED, ("prompt", "response"), KINDS)
+    words = wordings.read(wording, REASONED, ("prompt", "response"), FASTCHAT_NAMES)
     rows = _rows(table)
-    talks = [_talk(words, row) for row in rows]
-    found = [Answer(None, _lacks(row)) for row in rows]
+    talks = [_conversation(words, row) for row in rows]
+    found = [RowAnswer(None, _missing_input(row)) for row in rows]
     todo = [i for i, talk in enumerate(talks) if talk is not None]
-    for attempt in range(_TRIES):
+    for attempt in range(_ATTEMPTS):
         drawn = Sampling(0.7 if attempt else 0.0, max_tokens=max_tokens)
         seeds = [seed_of("grade.ask", seed, attempt, rows[i]["id"]) for i in todo]
         asks = [Request(0, messages=talks[i] or (), sampling=drawn, seed=one) for i, one in zip(todo, seeds, strict=True)]
-        for i, answer in zip(todo, answers(engine, asks), strict=True):
+        for i, answer in zip(todo, generate_answers(engine, asks), strict=True):
             found[i] = answer
-        todo = [i for i in todo if isinstance(rating(found[i]), Failure)]
-    told = [rating(answer) for answer in found]
+        todo = [i for i in todo if isinstance(parse_rating(found[i]), Failure)]
+    told = [parse_rating(answer) for answer in found]
     values = [None if isinstance(one, Failure) else one for one in told]
     out = put(table, into, values, [one.reason if isinstance(one, Failure) else None for one in told], pl.Float64)
     out = out.with_columns(pl.Series(f"{into}_verdict", [answer.text for answer in found], dtype=pl.String))
-    return judged(out, engine.spec, asked=words.asked, date=date)
+    return add_provenance(out, engine.spec, asked=words.asked, date=date)
 
 
-def rating(answer: Answer) -> float | Failure:
+def parse_rating(answer: RowAnswer) -> float | Failure:
     """The last rating of a reply, [[7]], or [7] where there is none such; or the score of one that is a JSON object."""
     if answer.text is None:
         return Failure(answer.error or "no reply")
@@ -121,7 +121,7 @@ def rating(answer: Answer) -> float | Failure:
     told = parse_json_object(answer.text) if not found else None
     if isinstance(told, dict) and "score" in told:
         found = [str(told["score"])]
-    found = found or _ONCE.findall(answer.text)
+    found = found or _SINGLE_BRACKETS.findall(answer.text)
     return parse_number(found[-1], SCALE[0], SCALE[-1]) if found else Failure("no rating")
 
 
@@ -131,15 +131,15 @@ def _rows(table: Table) -> list[dict[str, Any]]:
     return table.select(name for name in known if name in table.columns).to_dicts()
 
 
-def _lacks(row: dict[str, Any]) -> str | None:
+def _missing_input(row: dict[str, Any]) -> str | None:
     return next((f"no {name}" for name in ("prompt", "response") if row[name] is None), None)
 
 
-def _talk(words: Wording, row: dict[str, Any]) -> tuple[Message, ...] | None:
-    if _lacks(row):
+def _conversation(words: Wording, row: dict[str, Any]) -> tuple[Message, ...] | None:
+    if _missing_input(row):
         return None
     listed, reference = row.get("checklist"), row.get("reference") or None
-    history = wordings.talk(row.get("messages"), row["prompt"])
+    history = wordings.format_history(row.get("messages"), row["prompt"])
     places = {
         "prompt": row["prompt"],
         "response": row["response"],

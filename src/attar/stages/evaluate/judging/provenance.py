@@ -15,13 +15,13 @@ from attar.engines.base import Spec
 COLUMNS = ("judge", "asked", "order", "date")
 
 
-def judged(table: Table, judge: Spec, *, asked: str, order: str | None = None, date: str | None = None) -> Table:
+def add_provenance(table: Table, judge: Spec, *, asked: str, order: str | None = None, date: str | None = None) -> Table:
     """any -> judge, asked, order, date: that this judge was asked these words on this day (today, unless given)."""
     said = {"judge": judge.name, "asked": asked, "order": order, "date": date or datetime.now(UTC).date().isoformat()}
     return table.with_columns(pl.lit(value, dtype=pl.String).alias(name) for name, value in said.items())
 
 
-def told(rows: Table) -> Mapping[str, str | None]:
+def provenance_of(rows: Table) -> Mapping[str, str | None]:
     """What figures of these rows are to say of their judge: the columns that are there, all their values."""
     found: dict[str, str | None] = {}
     for name in (name for name in COLUMNS if name in rows.columns):
@@ -31,6 +31,6 @@ def told(rows: Table) -> Mapping[str, str | None]:
     return found
 
 
-def carried(figures: Table, rows: Table) -> Table:
+def copy_provenance(figures: Table, rows: Table) -> Table:
     """The figures, with what their rows say of their judge."""
-    return figures.with_columns(pl.lit(value, dtype=pl.String).alias(name) for name, value in told(rows).items())
+    return figures.with_columns(pl.lit(value, dtype=pl.String).alias(name) for name, value in provenance_of(rows).items())

@@ -10,7 +10,7 @@ from attar.core.fingerprint import fingerprint
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
 from attar.engines.base import Request, Rewarder, in_order
-from attar.stages.evaluate.judging.provenance import judged
+from attar.stages.evaluate.judging.provenance import add_provenance
 
 ASKED = fingerprint("reward")
 """A reward model is asked nothing in words: all conversations are put to it alike."""
@@ -23,16 +23,16 @@ def prefer(battles: Table, *, engine: Rewarder, date: str | None = None) -> Tabl
     need(battles, "messages", "response", "against")
     asked = battles["messages"].to_list()
     texts = battles["response"].to_list(), battles["against"].to_list()
-    found = _rewards(engine, [_said(talk, text) for side in texts for talk, text in zip(asked, side, strict=True)])
+    found = _rewards(engine, [_with_response(talk, text) for side in texts for talk, text in zip(asked, side, strict=True)])
     sides = found[: len(battles)], found[len(battles) :]
     chances, errors = [], []
     for (own, why), (other, why_not) in zip(*sides, strict=True):
-        chances.append(None if own is None or other is None else _chance(own - other))
+        chances.append(None if own is None or other is None else _sigmoid(own - other))
         errors.append(why or why_not)
     out = put(battles, "preference", chances, errors, pl.Float64)
     for name, side in zip(("reward", "against_reward"), sides, strict=True):
         out = out.with_columns(pl.Series(name, [value for value, _ in side], dtype=pl.Float64))
-    return judged(out, engine.spec, asked=ASKED, date=date)
+    return add_provenance(out, engine.spec, asked=ASKED, date=date)
 
 
 @role("exam")
@@ -40,13 +40,13 @@ def prefer(battles: Table, *, engine: Rewarder, date: str | None = None) -> Tabl
 def score(table: Table, *, engine: Rewarder, date: str | None = None) -> Table:
     """messages, response -> score (the reward), score_error, and who judged."""
     need(table, "messages", "response")
-    talks = [_said(talk, text) for talk, text in table.select("messages", "response").iter_rows()]
+    talks = [_with_response(talk, text) for talk, text in table.select("messages", "response").iter_rows()]
     found = _rewards(engine, talks)
     out = put(table, "score", [value for value, _ in found], [why for _, why in found], pl.Float64)
-    return judged(out, engine.spec, asked=ASKED, date=date)
+    return add_provenance(out, engine.spec, asked=ASKED, date=date)
 
 
-def _said(talk: Sequence[Message] | None, text: str | None) -> tuple[Message, ...] | None:
+def _with_response(talk: Sequence[Message] | None, text: str | None) -> tuple[Message, ...] | None:
     """A conversation that ends with this answer, in place of the one that it had."""
     if not talk or text is None:
         return None
@@ -65,5 +65,5 @@ def _rewards(engine: Rewarder, talks: Sequence[tuple[Message, ...] | None]) -> l
     return found
 
 
-def _chance(lead: float) -> float:
+def _sigmoid(lead: float) -> float:
     return 1 / (1 + exp(-lead)) if lead > -700 else 0.0
