@@ -173,5 +173,5 @@ def test_a_report_of_a_run_that_kept_nothing_is_still_a_report(attar, run_file, 
 
 def test_the_doctor_finds_that_a_base_is_no_teacher(attar):
     findings = {line["what"]: line for line in json.loads(attar("doctor", "pocket:base", "--json", code=1).stdout)}
-    assert not findings["writing"]["good"]
-    assert "base model" in findings["writing"]["told"]
+    assert not findings["generation"]["good"]
+    assert "base model" in findings["generation"]["told"]

@@ -61,5 +61,5 @@ def test_every_stage_of_an_evaluation_that_a_recipe_wires_is_marked_as_an_exam_a
     assert len(wired) > 60
     for module, name in wired:
         here = marks(getattr(importlib.import_module(module), name)).role == "exam"
-        exam = module.startswith("attar.stages.evaluate.") and name != "apart"  # which keeps the exam's tasks out of the data
+        exam = module.startswith("attar.stages.evaluate.") and name != "drop_held_out"
         assert here == exam, f"{module}.{name}"

@@ -179,8 +179,8 @@ def test_two_runs_of_one_step_do_not_collide(home, do):
     code = f"""
 import sys, time; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from pathlib import Path
-from attar.runtime.home import locked
-with locked(Path({str(home.folder(step))!r}), print):
+from attar.runtime.home import lock_step
+with lock_step(Path({str(home.folder(step))!r}), print):
     print("held", flush=True); time.sleep(1.0)
 """
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -197,8 +197,8 @@ def test_a_lock_goes_with_the_process_that_held_it(home):
     code = f"""
 import os, signal
 from pathlib import Path
-from attar.runtime.home import locked
-with locked(Path({str(home.root / "s")!r}), print):
+from attar.runtime.home import lock_step
+with lock_step(Path({str(home.root / "s")!r}), print):
     os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL

@@ -23,7 +23,7 @@ def test_a_column_of_lists_becomes_one_row_for_each():
     [
         ([[1, 2], None], "column 'v' has no vector in row 'r1'"),
         ([[1, 2], [1], [1, 2, 3]], "column 'v' holds vectors of 3 lengths: 1, 2, 3"),
-        ([[1, 2], [0, 0]], "column 'v': row 'r1' is a vector"),
+        ([[1, 2], [0, 0]], "column 'v': row 'r1' is a zero or non-finite vector"),
         ([[1, 2], [1, float("inf")]], "column 'v': row 'r1'"),
     ],
 )

@@ -135,5 +135,5 @@ def test_rows_behind_the_last_that_was_needed_are_not_looked_at():
 def test_a_row_without_direction_is_an_error_that_names_it(bad):
     rows = np.ones((3000, 8), dtype=np.float32)
     rows[2999] = bad
-    with pytest.raises(DataError, match="row 2999 is a vector"):
+    with pytest.raises(DataError, match="row 2999 is a zero or non-finite vector"):
         filter_rows(rows)

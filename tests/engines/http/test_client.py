@@ -141,7 +141,7 @@ def test_a_reply_larger_than_fits_is_given_up_and_not_read_to_its_end(server, mo
         response.enable_chunked_encoding()
         return response
 
-    monkeypatch.setattr(client, "_BIGGEST", 2**16)
+    monkeypatch.setattr(client, "_MAX_REPLY_BYTES", 2**16)
     assert answer(http(server(speak).url, tries=1)).error == "a reply of more than 0 MB"
 
 

@@ -89,7 +89,7 @@ def test_a_label_of_several_tokens_is_followed_token_by_token_in_one_call_where_
 
 
 def test_of_more_tokens_than_vllm_lets_one_call_name_each_prompt_names_its_own(monkeypatch):
-    monkeypatch.setattr(label_logprobs, "_NAMED", 2)
+    monkeypatch.setattr(label_logprobs, "_MAX_TOKEN_IDS", 2)
     world = World("vllm")
     assert [exp(weight) for weight in world.weigh("1", "10", "3").weights] == pytest.approx([0.1875, 0.3125, 0.25])
     assert [body["logprob_token_ids"] for _, body in world.asked] == [[16, 18], [15]]

@@ -49,8 +49,8 @@ def test_no_server_outlives_a_parent_that_was_killed(stub):
     code = f"""
 import os, signal
 from attar.engines.base import Spec
-from attar.engines.http.managed_server import Served
-engine = Served(Spec("vllm", "pocket:teacher", {{"command": {stub!r}}}))
+from attar.engines.http.managed_server import ManagedServer
+engine = ManagedServer(Spec("vllm", "pocket:teacher", {{"command": {stub!r}}}))
 engine.http
 print(engine._child.pid, open(f"/proc/{{engine._child.pid}}/task/{{engine._child.pid}}/children").read(), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)

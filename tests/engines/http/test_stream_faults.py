@@ -23,7 +23,7 @@ def met(root):
 
 
 def test_through_every_fault_each_row_gets_its_own_text_once(faults, monkeypatch):
-    monkeypatch.setattr(stream, "pause", lambda *given: retry_delay(*given) / 5)
+    monkeypatch.setattr(stream, "retry_delay", lambda *given: retry_delay(*given) / 5)
     root = faults(share=0.3, kinds=KINDS)
     texts, requests = chats(400)
     engine = http(f"{root}/v1", tries=12, timeout=20)

@@ -105,7 +105,7 @@ def test_asks_that_wait_for_their_next_try_do_not_let_ever_more_in(monkeypatch):
     on, waiting, tried, seen, skipped = event_loop(), set(), set(), [], []
     real = on.time
     monkeypatch.setattr(on, "time", lambda: real() + sum(skipped))
-    monkeypatch.setattr(stream, "pause", lambda *_: 0.0 if skipped else FAR)
+    monkeypatch.setattr(stream, "retry_delay", lambda *_: 0.0 if skipped else FAR)
     most = 4 * 4 + 1  # four to each of four places, and the one that was just let in
 
     async def let_time_pass():

@@ -41,6 +41,6 @@ def test_labels_that_are_read_together_weigh_what_each_weighs_in_a_pass_of_its_o
 
 def test_eleven_numbers_are_read_in_one_row_a_prompt(model):
     read = []
-    with patch.object(forward, "_last_logs", lambda *given: read.append(given[1].shape) or LAST_LOGS(*given)):
+    with patch.object(forward, "_last_logprobs", lambda *given: read.append(given[1].shape) or LAST_LOGS(*given)):
         forward.weigh(model, [[5, 6, 7], [8, 9, 10]], [NUMBERS, NUMBERS])
     assert read == [(2, 4)]  # two prompts of three tokens, each with the 1 that 10 goes on from

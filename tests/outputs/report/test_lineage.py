@@ -42,7 +42,7 @@ def test_of_a_pool_that_is_judged_twice_the_first_reason_counts(line):
         judged("round-3-pick", "used before"),
         step("round-2-rows", "select.keep.rows", "a", "pool", "round-2-pick"),
         step("round-3-rows", "select.keep.rows", "a", "pool", "round-3-pick"),
-        step("end", "select.keep.together", "a", "round-2-rows", "round-3-rows"),
+        step("end", "select.keep.concat", "a", "round-2-rows", "round-3-rows"),
     ]
     assert line(steps, "end").reasons(["b"]) == {"b": "another is picked"}
 
@@ -52,7 +52,7 @@ def test_rounds_beside_each_other_are_one_level_and_their_rows_are_counted_toget
         step("pool", "x.read", "abcd"),
         step("round-2-picked", "x.pick", "ab", "pool"),
         step("round-3-picked", "x.pick", "c", "pool"),
-        step("rows", "select.keep.together", "abc", "round-2-picked", "round-3-picked"),
+        step("rows", "select.keep.concat", "abc", "round-2-picked", "round-3-picked"),
     ]
     assert told(line(steps, "rows")) == [("pool", 4), ("round-n-picked", 3), ("rows", 3)]
 

@@ -42,7 +42,7 @@ def test_groups_depend_on_ids_and_seed_and_not_on_the_order_of_rows():
 
 
 def test_each_row_is_in_the_cluster_whose_mean_is_nearest_at_the_distance_that_is_said(monkeypatch):
-    monkeypatch.setattr(cluster, "_STILL", 10**9)
+    monkeypatch.setattr(cluster, "_CONVERGED", 10**9)
     rows = unit(np.random.default_rng(3).standard_normal((200, 6)))
     found = cluster.group(table_of(rows), clusters=7, iterations=200)
     label = found["cluster"].to_numpy()

@@ -112,7 +112,7 @@ def test_rows_that_differ_by_less_than_the_rounding_are_copies(choose):
 
 
 def test_too_many_rows_to_hold_against_each_other_are_refused(monkeypatch):
-    monkeypatch.setattr(coreset, "MOST", 3)
+    monkeypatch.setattr(coreset, "MOST_ROWS", 3)
     with pytest.raises(RecipeError, match="5 are more than 3: take fewer first"):
         coreset.facility(table_of(np.eye(5)), keep=1)
 

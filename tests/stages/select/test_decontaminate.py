@@ -90,7 +90,7 @@ def test_of_items_with_triples_enough_the_first_is_named(mine):
 
 
 def test_rows_are_named_rightly_however_they_are_cut(mine, monkeypatch):
-    monkeypatch.setattr(shingles, "_CHUNK", 100)
+    monkeypatch.setattr(shingles, "_CHUNK_BYTES", 100)
     asks = [
         None if i == 3 else BREAD if i % 7 == 0 else f"Tell me: {BREAD}" if i % 7 == 1 else f"Bake cake {i}." for i in range(50)
     ]

@@ -67,7 +67,7 @@ def gone_on(monkeypatch):
         found.append(real(folder))
         return found[-1]
 
-    monkeypatch.setattr(checkpoints, "last", last)
+    monkeypatch.setattr(checkpoints, "last_checkpoint", last)
     return found
 
 

@@ -31,20 +31,24 @@ def test_two_processes_train_what_one_does(talks, tmp_path):
 def test_what_a_process_leaves_for_the_user_is_raised_as_by_one_process(talks, monkeypatch, tmp_path):
     left, place = tmp_path / "left.json", tmp_path / "trainer"
     left.write_text(json.dumps({"kind": "RecipeError", "text": "knob 'lora' is 0: it is the adapter's rank"}))
-    monkeypatch.setattr(distributed, "_accelerate", lambda *_: ["sh", "-c", f"cp {left} {place}/error.json; exit 1"])
+    monkeypatch.setattr(distributed, "_launch_command", lambda *_: ["sh", "-c", f"cp {left} {place}/error.json; exit 1"])
     with pytest.raises(RecipeError, match=r"^knob 'lora' is 0"):
         sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", **KNOBS)
 
 
 def test_processes_that_fail_leave_the_last_lines_of_their_log(talks, tmp_path, monkeypatch):
-    monkeypatch.setattr(distributed, "_accelerate", lambda *_: ["sh", "-c", "echo the disk is full; exit 3", "sh"])
+    monkeypatch.setattr(distributed, "_launch_command", lambda *_: ["sh", "-c", "echo the disk is full; exit 3", "sh"])
     with pytest.raises(EngineError, match=r"in 2 processes failed \(code 3\); it said last: the disk is full"):
         sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", **KNOBS)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"gpus": 0}, "option 'gpus' is 0"), ({"gpus": "two"}, "'two'"), ({"accelerate": "no.yaml"}, "no.yaml, which is no file")],
+    [
+        ({"gpus": 0}, "option .gpus. .* got 0"),
+        ({"gpus": "two"}, "'two'"),
+        ({"accelerate": "no.yaml"}, "no.yaml, which is no file"),
+    ],
 )
 def test_options_that_cannot_be_are_refused(options, said, talks, tmp_path):
     with pytest.raises(EngineError, match=said):
@@ -61,7 +65,7 @@ def test_a_configuration_of_accelerate_is_passed_on(tmp_path, pairs, monkeypatch
         told.write_text(json.dumps(real(*given)))
         return ["false"]
 
-    monkeypatch.setattr(distributed, "_accelerate", record)
+    monkeypatch.setattr(distributed, "_launch_command", record)
     with pytest.raises(EngineError, match="code 1"):
         preference.train(pairs(4), engine=base(gpus=4, accelerate=str(config)), into=tmp_path / "model", batch=4)
     command = json.loads(told.read_text())

@@ -17,7 +17,7 @@ def test_a_base_that_a_server_is_started_for_is_trained_from_the_same_folder(kin
 
 
 def test_a_model_behind_an_api_cannot_be_trained(talks, tmp_path):
-    with pytest.raises(EngineError, match=r"http engine gpt cannot be trained: its weights are not here"):
+    with pytest.raises(EngineError, match=r"http engine gpt cannot be trained: its weights are not on this machine"):
         sft.train(talks(3), engine=Spec("http", "gpt", {"url": "http://localhost"}), into=tmp_path / "model")
 
 
@@ -28,11 +28,11 @@ def test_four_bits_need_cuda(talks, tmp_path):
 
 
 def test_an_adapter_of_a_rank_is_on_all_linear_layers_and_no_rank_is_no_adapter():
-    config = load_model.adapter(8)
+    config = load_model.lora_config(8)
     assert (config.r, config.lora_alpha, config.target_modules, config.task_type) == (8, 16, "all-linear", "CAUSAL_LM")
-    assert load_model.adapter(None) is None
+    assert load_model.lora_config(None) is None
     with pytest.raises(RecipeError, match="knob 'lora' is 0: it is the adapter's rank, 1 or more"):
-        load_model.adapter(0)
+        load_model.lora_config(0)
     with pytest.raises(RecipeError, match="give its rank too"):
         load_model.open_model(BASE, lora=None, qlora=True)
 

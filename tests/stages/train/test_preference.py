@@ -76,7 +76,7 @@ def test_a_model_may_be_trained_on_pairs_after_conversations(talks, pairs, tmp_p
 
 def test_rows_without_both_answers_are_left_out(pairs, tmp_path):
     table = pairs(3).with_columns(rejected=pl.lit(None, dtype=pl.String))
-    with pytest.raises(DataError, match="no answered row"):
+    with pytest.raises(DataError, match="no row to train on"):
         preference.train(table, engine=TEACHER, into=tmp_path / "model")
 
 

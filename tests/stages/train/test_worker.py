@@ -19,7 +19,7 @@ def files(tmp_path, monkeypatch):
     """The files that processes are handed for a job, without any process."""
 
     def make(rows, engine, **own):
-        monkeypatch.setattr(distributed, "_accelerate", lambda *_: ["true"])
+        monkeypatch.setattr(distributed, "_launch_command", lambda *_: ["true"])
         with pytest.raises(EngineError, match="failed"):
             sft.train(rows, engine=engine, into=tmp_path / "model", **KNOBS, **own)
         return tmp_path / "trainer"

@@ -156,7 +156,7 @@ def scoring(
             rows = flow(judge.score, rows, engine=grader, rubric=what, into=what, name=what)
     if {"complexity", "quality"} <= set(trained):
         rows = flow(scorer.evol, rows)
-    return {"ledger": picks.ledger, "columns": flow(ledger.added_columns, rows)}
+    return {"ledger": picks.ledger, "columns": flow(ledger.added_columns, rows, name="added")}
 
 
 def embedding(
@@ -169,7 +169,7 @@ def embedding(
         rows = picks.rest(["embedding", "embedding_error"], of=vectors)
     else:
         rows = flow(embed.vectors, picks.rest([on]), engine=embedder, column=on, name="embed")
-    return {"ledger": picks.ledger, "columns": flow(ledger.added_columns, rows)}
+    return {"ledger": picks.ledger, "columns": flow(ledger.added_columns, rows, name="added")}
 
 
 def find_graders(

@@ -16,6 +16,7 @@ from attar.core.errors import EngineError, MissingExtraError, did_you_mean
 from attar.core.fingerprint import fingerprint, folder_fingerprint
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.label_tokens import LabelPrompt, answer_space, label_logprobs, tokenize_labels
+from attar.engines.local.devices import best_device
 from attar.engines.local.hub import fetch_template
 from attar.engines.local.pooling import (
     POOL_NAMES,
@@ -97,7 +98,7 @@ class Local:
         options = self.spec.options
         if chosen := options.get("dtype"):
             return chosen
-        return "float32" if (options.get("device") or _best_device()) == "cpu" else "auto"
+        return "float32" if (options.get("device") or best_device()) == "cpu" else "auto"
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -152,7 +153,7 @@ class Local:
             torch.set_num_threads(threads)
         transformers.utils.logging.disable_progress_bar()
         transformers.utils.logging.set_verbosity_error()
-        device = options.get("device") or _best_device()
+        device = options.get("device") or best_device()
         try:
             model, told = self._load(
                 getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel").from_pretrained,
@@ -203,9 +204,11 @@ class Local:
         slots = self.spec.options.get("slots") or _DEFAULT_SLOTS[model.device.type]
         for job in ContinuousBatcher(model, slots).run(jobs()):
             text = self.tokenizer.decode(job.ids, skip_special_tokens=True)
+            for stop in job.sampling.stop:
+                text = text.partition(stop)[0]
             yield Reply(
                 job.index,
-                _cut_at_stops(text, job.sampling.stop),
+                text,
                 job.finish,
                 tokens_in=len(job.prompt),
                 tokens_out=len(job.ids),
@@ -294,21 +297,3 @@ class Local:
         stream = iter(requests)
         while batch := list(islice(stream, size)):
             yield batch
-
-
-def _best_device() -> str:
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("torch", "local") from error
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _cut_at_stops(text: str, stops: tuple[str, ...]) -> str:
-    """A text up to the first of its stops."""
-    for stop in stops:
-        text = text.partition(stop)[0]
-    return text

@@ -201,7 +201,8 @@ def _run_trainer(trainer: Any, job: TrainingJob) -> None:
     except torch.OutOfMemoryError as error:
         raise EngineError(
             f"{job.engine.model} does not fit into GPU memory: raise accumulate "
-            f"(now {trainer.args.gradient_accumulation_steps}), lower max_length, train an adapter (lora: 16), or shard it (gpus: 8 with an accelerate config for FSDP)"
+            f"(now {trainer.args.gradient_accumulation_steps}), lower max_length, "
+            "train an adapter (lora: 16), or shard it (gpus: 8 with an accelerate config for FSDP)"
         ) from error
 
 

@@ -18,5 +18,5 @@ def world(monkeypatch):
         made |= {f"{name}_longer": gap, f"{name}_preference": sigma(2 * np.tanh(gap) + difficulty)}
     table = pl.DataFrame(made)
     for module in (length_control, alpaca_eval):
-        monkeypatch.setattr(module, "known", lambda: table)
+        monkeypatch.setattr(module, "alpaca_eval_questions", lambda: table)
     return difficulty

@@ -1,8 +1,8 @@
 """Judge battles: which of two answers to one prompt is better, and by how much.
 
-Judges favour a position, so both orders are shown unless a knob says otherwise. The preference is the mean of the two; `disagrees`
-is true where they pick different winners. A Grader answers by its probabilities of the two names, a Generator by a written verdict.
-A battle where one order failed has no preference, because the other order alone would be biased.
+Judges favour a position, so both orders are shown unless a knob says otherwise. The preference is the mean of the two;
+`disagrees` is true where they pick different winners. A Grader answers by its probabilities of the two names, a Generator
+by a written verdict. A battle where one order failed has no preference, because the other order alone would be biased.
 """
 
 import re
