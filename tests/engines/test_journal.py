@@ -289,10 +289,8 @@ def test_of_two_replies_to_the_same_the_first_to_be_committed_stays_and_costs_no
 def test_what_cannot_be_written_is_kept_whole_for_the_next_commit(unhurried):
     for i in range(1200):
         unhurried.keep(key(i), Reply(0, f"text {i}"))
-    unhurried._base.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON replies WHEN new.reply LIKE '%text 777%' BEGIN "
-        "SELECT RAISE(ABORT, 'disk full'); END"
-    )
+    when = "CREATE TRIGGER full BEFORE INSERT ON replies WHEN new.reply LIKE '%text 777%'"
+    unhurried._base.execute(f"{when} BEGIN SELECT RAISE(ABORT, 'disk full'); END")
     with pytest.raises(sqlite3.Error, match="disk full"):
         unhurried.commit()
     assert unhurried.size() == 0

@@ -24,10 +24,10 @@ def test_rows_are_judged_from_the_cheapest_question_to_the_dearest_and_the_budge
     dedups = {"exact": None, "near": 0.7, "semantic": 0.95}
     assert list_judging(rule="score > 1", by="score", dedups=dedups, diverse_at=0.9, count=5) == {
         "where": "select.where.holds",
-        "by": "select.ledger.has",
+        "by": "select.ledger.keep_with_value",
         "exact": "select.dedup.exact",
         "near": "select.dedup.near",
-        "embed": "select.ledger.has",
+        "embed": "select.ledger.keep_with_value",
         "semantic": "select.dedup.semantic",
         "diverse": "select.diverse.keep",
         "budget": "select.rank.top",
@@ -35,9 +35,9 @@ def test_rows_are_judged_from_the_cheapest_question_to_the_dearest_and_the_budge
 
 
 def test_a_budget_of_rows_in_the_pools_order_of_ranks_or_of_tokens_is_another_stage():
-    assert list_judging(count=5) == {"budget": "select.ledger.first"}
+    assert list_judging(count=5) == {"budget": "select.ledger.keep_first"}
     assert list_judging(count=5, per="lang") == {"budget": "select.rank.top"}
-    assert list_judging(tokens=100.0, by="score") == {"by": "select.ledger.has", "budget": "select.budget.fill"}
+    assert list_judging(tokens=100.0, by="score") == {"by": "select.ledger.keep_with_value", "budget": "select.budget.fill"}
     assert trace_steps(selection, tokens=100.0)["budget"].knobs["cost"] == "conversation_chars / 4"
 
 
@@ -46,7 +46,7 @@ def test_letters_are_hashed_for_the_whole_pool_and_a_model_embeds_only_what_is_l
     assert letters["letters"].inputs[0].name == "texts"
     assert letters["letters"].fingerprint == trace_steps(selection, diverse_at=0.5)["letters"].fingerprint
     model = trace_steps(selection, {"embedder": FAKE}, rule="score > 1", diverse_at=0.9)
-    assert model["embed"].inputs[0].title == "select.ledger.left"
+    assert model["embed"].inputs[0].title == "select.ledger.remaining_rows"
     assert model["embed"].engine == FAKE
 
 

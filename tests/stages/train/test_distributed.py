@@ -47,7 +47,7 @@ def test_processes_that_fail_leave_the_last_lines_of_their_log(talks, tmp_path, 
     [
         ({"gpus": 0}, "option .gpus. .* got 0"),
         ({"gpus": "two"}, "'two'"),
-        ({"accelerate": "no.yaml"}, "no.yaml, which is no file"),
+        ({"accelerate": "no.yaml"}, "no.yaml., and there is no such file"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, said, talks, tmp_path):

@@ -36,7 +36,7 @@ def test_the_trained_model_stops_where_the_assistants_turn_ends_though_its_base_
         ({"qlora": True}, "rank too"),
         ({"lora": 0}, "knob .lora. .* got 0"),
         ({"batch": 0}, "batch 0"),
-        ({"batch": 6, "accumulate": 4}, "a batch of 6 rows cannot be shared out evenly"),
+        ({"batch": 6, "accumulate": 4}, "batch size 6 is not divisible"),
     ],
 )
 def test_knobs_that_cannot_be_are_refused(knobs, said, talks, tmp_path):
@@ -77,5 +77,5 @@ def test_a_curve_keeps_only_points_with_a_loss_and_a_loss_that_is_no_number_is_a
     curve = trainer._training_curve(history, "sft")
     assert curve.rows() == [("step-000001", 1, 2.0, 0.1), ("step-000002", 2, 1.5, None)]
     assert trainer._training_curve(history, "dpo").columns == ["id", "step", "loss", "lr", "margin", "accuracy"]
-    with pytest.raises(EngineError, match="no number from step 3 on: lower lr"):
+    with pytest.raises(EngineError, match="not finite from step 3 on: lower lr"):
         trainer._training_curve([*history, {"step": 3, "loss": float("nan")}], "sft")

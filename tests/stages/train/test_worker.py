@@ -32,7 +32,7 @@ def test_fewer_processes_than_asked_for_are_an_error(files, talks, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
     with pytest.raises(SystemExit):
         worker.main(place / "job.json")
-    assert "2 processes were asked for and accelerate started 1" in (place / "error.json").read_text()
+    assert "2 processes were requested and accelerate started 1" in (place / "error.json").read_text()
 
 
 def test_the_first_of_the_processes_leaves_the_curve_and_another_leaves_none(files, talks, monkeypatch, tmp_path):

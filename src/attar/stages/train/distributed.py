@@ -92,5 +92,5 @@ def read_job(file: Path) -> TrainingJob:
     """A job as `_launched` wrote it."""
     said = json.loads(file.read_text())
     return TrainingJob(
-        said["method"], Spec(**said["engine"]), Path(said["into"]), TrainingSettings(**said["settings"]), said["own"]
+        said["method"], Spec(**said["engine"]), Path(said["into"]), TrainingSettings(**said["settings"]), said["method_knobs"]
     )
