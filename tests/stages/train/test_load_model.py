@@ -31,9 +31,9 @@ def test_an_adapter_of_a_rank_is_on_all_linear_layers_and_no_rank_is_no_adapter(
     config = load_model.lora_config(8)
     assert (config.r, config.lora_alpha, config.target_modules, config.task_type) == (8, 16, "all-linear", "CAUSAL_LM")
     assert load_model.lora_config(None) is None
-    with pytest.raises(RecipeError, match="knob .lora. is the adapter.s rank and must be >= 1"):
+    with pytest.raises(RecipeError, match="must be >= 1, or null"):
         load_model.lora_config(0)
-    with pytest.raises(RecipeError, match="give its rank too"):
+    with pytest.raises(RecipeError, match="rank too"):
         load_model.open_model(BASE, lora=None, qlora=True)
 
 

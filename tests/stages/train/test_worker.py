@@ -57,4 +57,4 @@ def test_what_a_user_can_repair_is_left_with_its_kind(files, talks, monkeypatch)
         worker.main(place / "job.json")
     error = json.loads((place / "error.json").read_text())
     assert error["kind"] == "RecipeError"
-    assert error["text"].startswith("knob 'lora' is 0")
+    assert error["text"].startswith("knob 'lora' is the adapter's rank")
