@@ -90,6 +90,32 @@ def test_a_difference_takes_out_what_both_sides_share():
     assert (value, low, high) == (pytest.approx(0.1), pytest.approx(0.1), pytest.approx(0.1))
 
 
+def test_a_difference_of_many_questions_has_about_the_normal_interval():
+    value, low, high = bootstrap.difference([1.0] * 300 + [0.0] * 700, [0.0] * 1000, range(1000), draws=4000)
+    half = 1.96 * sqrt(0.3 * 0.7 / 1000)
+    assert (value, low, high) == (
+        pytest.approx(0.3),
+        pytest.approx(0.3 - half, abs=0.004),
+        pytest.approx(0.3 + half, abs=0.004),
+    )
+
+
+def test_a_difference_of_paired_questions_is_narrower_than_of_unpaired_ones():
+    hard = [float(i % 2) for i in range(1000)]
+    easier = [1.0 if i % 20 == 0 else value for i, value in enumerate(hard)]
+    value, low, high = bootstrap.difference(easier, hard, range(1000))
+    assert value == pytest.approx(0.05)
+    assert high - low < 0.03  # an unpaired interval would be 0.088 wide
+
+
+def test_the_interval_of_four_clusters_is_taken_at_students_quantile():
+    draws = np.linspace(0, 1, 100_001)  # its quantile at p is p
+    low, high = bootstrap.bootstrap_interval(draws, 4)
+    # t of 3 degrees 3.182, times sqrt(4/3): z = 3.674, of which Phi(-z) = 0.000119
+    assert (low, 1 - high) == (pytest.approx(0.000119, abs=2e-6), pytest.approx(0.000119, abs=2e-6))
+    assert bootstrap.bootstrap_interval(draws, 1) == (None, None)
+
+
 def test_each_side_of_a_difference_has_its_own_weights():
     value, *_ = bootstrap.difference([1, 0], [1, 0], ["a", "b"], weights=([3, 1], [1, 1]))
     assert value == pytest.approx(3 / 4 - 1 / 2)

@@ -27,21 +27,6 @@ def test_the_share_lies_in_its_interval(counts):
     assert counts[0] / counts[1] - 1e-12 <= high <= 1
 
 
-def test_a_paired_difference_has_about_the_normal_interval():
-    first, second = [1.0] * 300 + [0.0] * 700, [0.0] * 1000
-    mean, low, high = intervals.paired_difference(first, second)
-    half = 1.96 * sqrt(0.3 * 0.7 / 1000)
-    assert (mean, low, high) == (pytest.approx(0.3), pytest.approx(0.3 - half, abs=0.004), pytest.approx(0.3 + half, abs=0.004))
-
-
-def test_pairing_takes_out_what_both_share():
-    hard = [float(i % 2) for i in range(1000)]
-    easier = [1.0 if i % 20 == 0 else value for i, value in enumerate(hard)]
-    mean, low, high = intervals.paired_difference(easier, hard)
-    assert mean == pytest.approx(0.05)
-    assert high - low < 0.03  # an unpaired interval would be 0.088 wide
-
-
 def test_three_runs_have_the_textbook_interval():
     mean, low, high = intervals.mean_over_runs(
         [0.50, 0.53, 0.56]
@@ -60,6 +45,11 @@ def test_students_t_holds_95_percent_between_its_bounds(count):
     assert 2 * np.trapezoid(density, x) == pytest.approx(0.95, abs=1e-4)
 
 
+@pytest.mark.parametrize(("degrees", "bound"), [(29, 2.0452), (30, 2.0423), (60, 2.0003), (120, 1.9799), (1000, 1.9623)])
+def test_students_t_has_the_printed_quantiles_where_the_table_ends_and_beyond(degrees, bound):
+    assert intervals.student_t(degrees) == pytest.approx(bound, abs=3e-4)
+
+
 def test_one_run_has_no_interval_over_runs():
-    with pytest.raises(DataError, match="needs two"):
+    with pytest.raises(DataError, match="needs two or more runs, got 1"):
         intervals.mean_over_runs([0.5])

@@ -38,7 +38,7 @@ def test_what_a_process_leaves_for_the_user_is_raised_as_by_one_process(talks, m
 
 def test_processes_that_fail_leave_the_last_lines_of_their_log(talks, tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "_launch_command", lambda *_: ["sh", "-c", "echo the disk is full; exit 3", "sh"])
-    with pytest.raises(EngineError, match=r"in 2 processes failed \(code 3\); it said last: the disk is full"):
+    with pytest.raises(EngineError, match=r"in 2 processes failed \(exit code 3\); its log ends with: the disk is full"):
         sft.train(talks(8), engine=base(gpus=2), into=tmp_path / "model", **KNOBS)
 
 

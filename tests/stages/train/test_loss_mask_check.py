@@ -37,21 +37,21 @@ def with_bos(folder, *, added=False):
 
 BROKEN = {
     "two BOS tokens": template(before="{{ bos_token + bos_token }}"),
-    "BOS token does not stand first": template(before="{{ 'Hello' + bos_token }}"),
+    "BOS token is not the first token": template(before="{{ 'Hello' + bos_token }}"),
     "no end of turn follows": template(HEAD + "{% generation %}{{ message['content'] }}{% endgeneration %}{{ '\\n' }}"),
-    "the end of the turn bears no loss": template(
+    "the end of the turn does not count in the loss": template(
         HEAD + "{% generation %}{{ message['content'] }}{% endgeneration %}{{ '<|im_end|>\\n' }}"
     ),
-    "the assistant's header bears loss": template(
+    "the assistant's header counts in the loss": template(
         "{% generation %}" + HEAD + "{{ message['content'] + '<|im_end|>' }}{% endgeneration %}{{ '\\n' }}"
     ),
-    "only a part of the assistant's text": template(
+    "only part of the assistant's text": template(
         HEAD + "{{ message['content'][:3] }}{% generation %}{{ message['content'][3:] + '<|im_end|>' }}{% endgeneration %}"
     ),
-    "tokens of the user bear loss": template(
+    "tokens of the user count in the loss": template(
         user="{% if message['role'] == 'user' %}{% generation %}{{ message['content'] }}{% endgeneration %}<|im_end|>{% else %}"
     ),
-    "an answer of the assistant bears no loss": template(
+    "an answer of the assistant does not count in the loss": template(
         HEAD + "{% if loop.last %}" + SAID + "{% else %}{{ message['content'] + '<|im_end|>\\n' }}{% endif %}"
     ),
 }
@@ -104,8 +104,8 @@ def test_a_known_template_without_marks_is_trained_with_marks_and_kept_as_it_was
 
 
 def test_packed_rows_are_read_back_too(base_with, talks, tmp_path):
-    with pytest.raises(EngineError, match="the end of the turn bears no loss"):
-        trains(talks(4), base_with(BROKEN["the end of the turn bears no loss"]), tmp_path, packing=True)
+    with pytest.raises(EngineError, match="the end of the turn does not count in the loss"):
+        trains(talks(4), base_with(BROKEN["the end of the turn does not count in the loss"]), tmp_path, packing=True)
 
 
 @pytest.mark.parametrize("method", ["dpo", "kto", "orpo"])
@@ -136,50 +136,50 @@ words = st.text(alphabet="abcdefgh ", min_size=1, max_size=12).map(str.strip).fi
 
 @st.composite
 def documents(draw):
-    ids, bears, turns = [ord("^")], [False], []
+    ids, in_loss, turns = [ord("^")], [False], []
     for asked, said in draw(st.lists(st.tuples(words, words), min_size=1, max_size=3)):
         for role, text in (("user", asked), ("assistant", said)):
             turns.append({"role": role, "content": text})
             header = f"<{role}>"
             ids += [ord(letter) for letter in header + text + "$"]
-            bears += [False] * len(header) + [role == "assistant"] * (len(text) + 1)
+            in_loss += [False] * len(header) + [role == "assistant"] * (len(text) + 1)
     answers = [turn["content"] for turn in turns if turn["role"] == "assistant"]
-    return loss_mask_check.Document(ids, bears, turns, answers)
+    return loss_mask_check.Document(ids, in_loss, turns, answers)
 
 
 @given(documents())
-def test_what_bears_loss_exactly_where_the_assistant_speaks_passes(document):
+def test_a_mask_of_exactly_the_assistants_tokens_passes(document):
     assert loss_mask_check.check([document], Letters(), None, "model") == ord("$")
 
 
 @given(documents(), st.data())
 def test_no_token_too_many_or_too_few_passes(document, data):
     at = data.draw(st.integers(0, len(document.ids) - 1).filter(lambda at: document.ids[at] != ord(" ")))
-    bears = [bears != (place == at) for place, bears in enumerate(document.bears)]
-    with pytest.raises(EngineError, match="bear"):
-        loss_mask_check.check([replace(document, bears=bears)], Letters(), None, "model")
+    in_loss = [counts != (place == at) for place, counts in enumerate(document.in_loss)]
+    with pytest.raises(EngineError, match="in the loss"):
+        loss_mask_check.check([replace(document, in_loss=in_loss)], Letters(), None, "model")
 
 
 @given(documents(), st.data())
-def test_a_document_that_was_cut_passes_up_to_its_cut(document, data):
+def test_a_truncated_document_passes_up_to_its_end(document, data):
     length = data.draw(st.integers(1, len(document.ids)))
-    cut = replace(document, ids=document.ids[:length], bears=document.bears[:length], cut=True)
-    if any(cut.bears):
-        assert loss_mask_check.check([cut], Letters(), None, "model") == ord("$")
-        with pytest.raises(EngineError, match="bear"):
-            loss_mask_check.check([replace(cut, bears=[True, *cut.bears[1:]])], Letters(), None, "model")
+    truncated = replace(document, ids=document.ids[:length], in_loss=document.in_loss[:length], truncated=True)
+    if any(truncated.in_loss):
+        assert loss_mask_check.check([truncated], Letters(), None, "model") == ord("$")
+        with pytest.raises(EngineError, match="in the loss"):
+            loss_mask_check.check([replace(truncated, in_loss=[True, *truncated.in_loss[1:]])], Letters(), None, "model")
 
 
-def test_a_turn_after_the_last_answer_may_not_bear_loss():
+def test_a_turn_after_the_last_answer_may_not_count_in_the_loss():
     turns = [{"role": role, "content": text} for role, text in (("user", "ab"), ("assistant", "cd"), ("user", "ef"))]
     text = "^<user>ab$<assistant>cd$<user>ef$"
-    bears = [21 <= at <= 23 or at >= 30 for at in range(len(text))]
-    with pytest.raises(EngineError, match="tokens that are not the assistant's bear loss"):
+    in_loss = [21 <= at <= 23 or at >= 30 for at in range(len(text))]
+    with pytest.raises(EngineError, match="tokens outside the assistant's turns count in the loss"):
         loss_mask_check.check(
-            [loss_mask_check.Document([ord(letter) for letter in text], bears, turns, ["cd"])], Letters(), None, "model"
+            [loss_mask_check.Document([ord(letter) for letter in text], in_loss, turns, ["cd"])], Letters(), None, "model"
         )
 
 
-def test_the_rows_read_back_lie_over_the_whole_table():
+def test_the_checked_rows_are_spread_over_the_whole_table():
     assert loss_mask_check.sample_indices(3) == [0, 1, 2]
     assert loss_mask_check.sample_indices(320) == list(range(0, 320, 10))

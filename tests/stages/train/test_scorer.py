@@ -120,9 +120,9 @@ def test_a_score_that_is_no_label_is_named_with_its_row(tmp_path):
 
 def test_without_a_row_to_train_on_it_says_what_is_wrong(tmp_path):
     rows = tasks(3)
-    with pytest.raises(DataError, match=r"of 3 rows 3 have a score, and none of those is of at most 20 tokens"):
+    with pytest.raises(DataError, match=r"3 of 3 rows have a score, and none of those has at most 20 tokens"):
         scorer.train(rows, engine=BASE, into=tmp_path / "model", max_length=20)
-    with pytest.raises(DataError, match=r"of 3 rows 0 have a score"):
+    with pytest.raises(DataError, match=r"0 of 3 rows have a score"):
         scorer.train(rows.with_columns(score=pl.lit(None)), engine=BASE, into=tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 

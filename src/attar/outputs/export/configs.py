@@ -11,34 +11,34 @@ from attar.outputs.export.trainings import Training
 
 def trl(training: Training) -> dict[str, Any]:
     """For TRL's own command."""
-    knobs, (at_once, accumulate) = training.knobs, training.portions
-    own: dict[str, Any]
+    settings, knobs, (at_once, accumulate) = training.settings, training.method_knobs, training.portions
+    method_settings: dict[str, Any]
     match training.method:
         case "sft":
-            own = {"packing": knobs["packing"], "assistant_only_loss": True}
-            own |= {"chat_template_path": knobs["template"]} if knobs["template"] else {}
+            method_settings = {"packing": knobs["packing"], "assistant_only_loss": True}
+            method_settings |= {"chat_template_path": knobs["template"]} if knobs["template"] else {}
         case "dpo" | "ipo":
-            own = {"beta": knobs["beta"], "loss_type": ["ipo" if training.method == "ipo" else "sigmoid"]}
+            method_settings = {"beta": knobs["beta"], "loss_type": ["ipo" if training.method == "ipo" else "sigmoid"]}
         case "kto":
-            own = {"beta": knobs["beta"]}
+            method_settings = {"beta": knobs["beta"]}
         case _:
             raise RecipeError(f"TRL has no command for {training.method}: export for axolotl or llamafactory")
-    lora = {"use_peft": True, "lora_r": knobs["lora"], "lora_alpha": 2 * (knobs["lora"] or 0)}
-    lora |= {"lora_dropout": 0.0, "lora_target_modules": ["all-linear"], "load_in_4bit": knobs["qlora"]}
+    lora = {"use_peft": True, "lora_r": settings.lora, "lora_alpha": 2 * (settings.lora or 0)}
+    lora |= {"lora_dropout": 0.0, "lora_target_modules": ["all-linear"], "load_in_4bit": settings.qlora}
     return {
         "model_name_or_path": training.base,
         "datasets": [{"path": "json", "data_files": f"{training.name}.jsonl"}],
         "output_dir": training.out,
-        "num_train_epochs": knobs["epochs"],
-        "learning_rate": knobs["lr"],
-        "lr_scheduler_type": knobs["schedule"],
-        "warmup_steps": knobs["warmup"],
+        "num_train_epochs": settings.epochs,
+        "learning_rate": settings.lr,
+        "lr_scheduler_type": settings.schedule,
+        "warmup_steps": settings.warmup,
         "per_device_train_batch_size": at_once,
         "gradient_accumulation_steps": accumulate,
-        "max_length": knobs["max_length"],
-        **own,
-        **(lora if knobs["lora"] else {}),
-        "seed": knobs["seed"],
+        "max_length": settings.max_length,
+        **method_settings,
+        **(lora if settings.lora else {}),
+        "seed": settings.seed,
         "save_strategy": "epoch",
         "report_to": "none",
     }
@@ -46,9 +46,12 @@ def trl(training: Training) -> dict[str, Any]:
 
 def axolotl(training: Training) -> dict[str, Any]:
     """For axolotl."""
-    knobs, method, (at_once, accumulate) = training.knobs, training.method, training.portions
+    settings, knobs, method = training.settings, training.method_knobs, training.method
+    at_once, accumulate = training.portions
     data: dict[str, Any] = {"path": f"{training.name}.jsonl", "ds_type": "json", "split": "train"}
-    own: dict[str, Any] = {} if method == "sft" else {"rl": method, "rl_beta": knobs["beta"], "remove_unused_columns": False}
+    method_settings: dict[str, Any] = (
+        {} if method == "sft" else {"rl": method, "rl_beta": knobs["beta"], "remove_unused_columns": False}
+    )
     match method:
         case "sft":
             data |= {
@@ -60,30 +63,30 @@ def axolotl(training: Training) -> dict[str, Any]:
         case "dpo" | "ipo" | "simpo":
             data |= {"type": "chat_template.default", "field_messages": "messages"}
             data |= {"field_chosen": "chosen", "field_rejected": "rejected"}
-            own |= {"simpo_gamma": knobs["gamma"], "cpo_alpha": 0.0} if method == "simpo" else {}
+            method_settings |= {"simpo_gamma": knobs["gamma"], "cpo_alpha": 0.0} if method == "simpo" else {}
         case "orpo":
             data |= {"type": "chat_template.argilla"}
-            own |= {"orpo_alpha": knobs["beta"]}
-            own.pop("rl_beta")
+            method_settings |= {"orpo_alpha": knobs["beta"]}
+            method_settings.pop("rl_beta")
         case _:
             raise RecipeError(
                 f"axolotl reads rows for {method} in the shapes of a few models only: export for trl or llamafactory"
             )
-    lora = {"adapter": "qlora" if knobs["qlora"] else "lora", "load_in_4bit": knobs["qlora"], "lora_r": knobs["lora"]}
-    lora |= {"lora_alpha": 2 * (knobs["lora"] or 0), "lora_dropout": 0.0, "lora_target_linear": True}
+    lora = {"adapter": "qlora" if settings.qlora else "lora", "load_in_4bit": settings.qlora, "lora_r": settings.lora}
+    lora |= {"lora_alpha": 2 * (settings.lora or 0), "lora_dropout": 0.0, "lora_target_linear": True}
     return {
         "base_model": training.base,
         "chat_template": "jinja" if knobs.get("template") else "tokenizer_default",
         **({"chat_template_jinja": knobs["template"]} if knobs.get("template") else {}),
-        **own,
+        **method_settings,
         "datasets": [data],
         "output_dir": training.out,
-        "sequence_len": knobs["max_length"],
+        "sequence_len": settings.max_length,
         "sample_packing": knobs.get("packing", False),
-        **(lora if knobs["lora"] else {}),
-        "num_epochs": knobs["epochs"],
-        "learning_rate": knobs["lr"],
-        "lr_scheduler": knobs["schedule"],
+        **(lora if settings.lora else {}),
+        "num_epochs": settings.epochs,
+        "learning_rate": settings.lr,
+        "lr_scheduler": settings.schedule,
         **training.warmup,
         "optimizer": "adamw_torch_fused",
         "micro_batch_size": at_once,
@@ -91,34 +94,35 @@ def axolotl(training: Training) -> dict[str, Any]:
         "bf16": "auto",
         "gradient_checkpointing": True,
         "saves_per_epoch": 1,
-        "seed": knobs["seed"],
+        "seed": settings.seed,
     }
 
 
 def llamafactory(training: Training) -> dict[str, Any]:
     """For LLaMA-Factory, which reads the template out of the tokenizer."""
-    knobs, method, (at_once, accumulate) = training.knobs, training.method, training.portions
-    own: dict[str, Any] = {"packing": knobs["packing"], "neat_packing": knobs["packing"]} if method == "sft" else {}
+    settings, knobs, method = training.settings, training.method_knobs, training.method
+    at_once, accumulate = training.portions
+    method_settings: dict[str, Any] = {"packing": knobs["packing"], "neat_packing": knobs["packing"]} if method == "sft" else {}
     if method != "sft":
         loss = {"dpo": "sigmoid"}.get(method, method)
-        own = {"pref_beta": knobs["beta"]} | ({} if method == "kto" else {"pref_loss": loss})
-        own |= {"simpo_gamma": knobs["gamma"]} if method == "simpo" else {}
-    lora = {"lora_rank": knobs["lora"], "lora_alpha": 2 * (knobs["lora"] or 0), "lora_target": "all"}
-    lora |= {"quantization_bit": 4} if knobs["qlora"] else {}
+        method_settings = {"pref_beta": knobs["beta"]} | ({} if method == "kto" else {"pref_loss": loss})
+        method_settings |= {"simpo_gamma": knobs["gamma"]} if method == "simpo" else {}
+    lora = {"lora_rank": settings.lora, "lora_alpha": 2 * (settings.lora or 0), "lora_target": "all"}
+    lora |= {"quantization_bit": 4} if settings.qlora else {}
     return {
         "model_name_or_path": training.base,
         "stage": method if method in ("sft", "kto") else "dpo",
         "do_train": True,
-        "finetuning_type": "lora" if knobs["lora"] else "full",
-        **(lora if knobs["lora"] else {}),
+        "finetuning_type": "lora" if settings.lora else "full",
+        **(lora if settings.lora else {}),
         "dataset": f"attar_{training.name}",
         "dataset_dir": ".",
-        "cutoff_len": knobs["max_length"],
-        **own,
+        "cutoff_len": settings.max_length,
+        **method_settings,
         "output_dir": training.out,
-        "num_train_epochs": knobs["epochs"],
-        "learning_rate": knobs["lr"],
-        "lr_scheduler_type": knobs["schedule"],
+        "num_train_epochs": settings.epochs,
+        "learning_rate": settings.lr,
+        "lr_scheduler_type": settings.schedule,
         **training.warmup,
         "per_device_train_batch_size": at_once,
         "gradient_accumulation_steps": accumulate,
@@ -126,7 +130,7 @@ def llamafactory(training: Training) -> dict[str, Any]:
         "logging_steps": 10,
         "save_strategy": "epoch",
         "report_to": "none",
-        "seed": knobs["seed"],
+        "seed": settings.seed,
     }
 
 

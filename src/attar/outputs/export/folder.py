@@ -35,7 +35,7 @@ def export(home: Home, run: str, form: str, out: Path, base: str | None = None) 
     commands = []
     for training, settings in zip(found, written, strict=True):
         _write(out / f"{training.name}.jsonl", shape(form, training))
-        note = f"# {training.method} on the rows of run {run}; a batch of {training.knobs['batch']} rows on one device\n"
+        note = f"# {training.method} on the rows of run {run}; a batch of {training.settings.batch} rows on one device\n"
         (out / f"{training.name}.yaml").write_text(note + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         commands.append(f"cd {out} && {COMMANDS[form].format(kind=_command(training.method), file=f'{training.name}.yaml')}")
     if form == "llamafactory":

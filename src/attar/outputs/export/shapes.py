@@ -38,7 +38,7 @@ def shape(form: str, training: Training) -> Iterator[dict[str, Any]]:
 def _judged(form: str, training: Training) -> Iterator[dict[str, Any]]:
     """Each answer for itself, good or bad, in mixed order."""
     rows = [(row["messages"], row[side], side == "chosen") for row in _rows(training) for side in ("chosen", "rejected")]
-    Random(training.knobs["seed"]).shuffle(rows)
+    Random(training.settings.seed).shuffle(rows)
     for turns, text, good in rows:
         said = {"prompt": turns, "completion": [_said(text)]} if form == "trl" else {"messages": [*turns, _said(text)]}
         yield said | {"label": good}

@@ -5,7 +5,7 @@ Where the run trained nothing, settings are the stages' defaults under the run's
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from attar.core.table import parts
 from attar.engines.local.engine import find_model_folder
 from attar.runtime.home import Home, read_card, record_with_marks
 from attar.stages.train import preference, sft
+from attar.stages.train.trainer import TrainingSettings
 
 _AT_ONCE = 4
 """Rows that one device takes at a time, at most; the rest of a batch is accumulated."""
@@ -27,11 +28,12 @@ _STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One training to hand over: its method (`sft` or a preference method), its rows, its settings."""
+    """One training to export: its method (`sft` or a preference method), its rows, its settings."""
 
     method: str
     rows: Path
-    knobs: Mapping[str, Any]
+    settings: TrainingSettings
+    method_knobs: Mapping[str, Any]
     base: str
     out: str
 
@@ -43,14 +45,14 @@ class Training:
     @property
     def portions(self) -> tuple[int, int]:
         """Rows at a time, and how often they are accumulated: together the batch, on one device."""
-        batch = self.knobs["batch"]
+        batch = self.settings.batch
         at_once = next(size for size in range(min(batch, _AT_ONCE), 0, -1) if batch % size == 0)
         return at_once, batch // at_once
 
     @property
     def warmup(self) -> dict[str, Any]:
         """Warm-up as a share or as steps."""
-        warmup = self.knobs["warmup"]
+        warmup = self.settings.warmup
         return {"warmup_ratio": warmup} if warmup < 1 else {"warmup_steps": int(warmup)}
 
 
@@ -67,7 +69,10 @@ def trainings(home: Home, run: str, base: str | None) -> list[Training]:
         start = "./sft-model" if found else base or _base(home, record, step)
         if start is None:
             raise RecipeError(f"run {run!r} has no base of its own: name the model to train with  --base MODEL")
-        found.append(Training(knobs.pop("method", "sft"), home.steps / folder, knobs, start, f"./{result}-model"))
+        settings = TrainingSettings.from_knobs(knobs)
+        method_knobs = {name: value for name, value in knobs.items() if name not in asdict(settings)}
+        method = method_knobs.pop("method", "sft")
+        found.append(Training(method, home.steps / folder, settings, method_knobs, start, f"./{result}-model"))
     if not found:
         raise DataError(f"run {run!r} has no rows to train on: none of its results is called sft or pairs")
     return found

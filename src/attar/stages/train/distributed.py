@@ -56,15 +56,16 @@ def _launch(job: TrainingJob, rows: Table, processes: int, config: Path | None) 
     command = [*_launch_command(processes, config), "-m", "attar.stages.train.worker", str(folder / "job.json")]
     with (folder / "log.txt").open("w") as log:
         child = subprocess.Popen([sys.executable, str(WATCHDOG), *command], stdin=subprocess.PIPE, stdout=log, stderr=log)
-        with child:  # the warden ends the processes when its input closes, also if this process dies
+        with child:  # the watchdog ends the processes when its input closes, also if this process dies
             code = child.wait()
     if (folder / "error.json").exists():
-        said = json.loads((folder / "error.json").read_text())
-        raise rebuild_error(said["kind"], said["text"])
+        error = json.loads((folder / "error.json").read_text())
+        raise rebuild_error(error["kind"], error["text"])
     if code or not (folder / "curve.parquet").exists():
         lines = [line.strip() for line in (folder / "log.txt").read_text(errors="replace").splitlines() if line.strip()]
         raise EngineError(
-            f"training {job.engine.model} in {processes} processes failed (code {code}); it said last: {' | '.join(lines[-8:])}"
+            f"training {job.engine.model} in {processes} processes failed (exit code {code}); its log ends with: "
+            f"{' | '.join(lines[-8:])}"
         )
     return pl.read_parquet(folder / "curve.parquet")
 
@@ -89,8 +90,7 @@ def _job_as_json(job: TrainingJob) -> dict[str, Any]:
 
 
 def read_job(file: Path) -> TrainingJob:
-    """A job as `_launched` wrote it."""
-    said = json.loads(file.read_text())
-    return TrainingJob(
-        said["method"], Spec(**said["engine"]), Path(said["into"]), TrainingSettings(**said["settings"]), said["method_knobs"]
-    )
+    """Read a job that `_launch` wrote."""
+    values = json.loads(file.read_text())
+    settings = TrainingSettings(**values["settings"])
+    return TrainingJob(values["method"], Spec(**values["engine"]), Path(values["into"]), settings, values["method_knobs"])

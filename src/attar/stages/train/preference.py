@@ -1,7 +1,8 @@
-"""Preference training on TRL: the chosen answer is made likelier than the rejected one.
+"""Preference training with TRL: make the chosen answer likelier than the rejected one.
 
-Methods: `dpo` and `ipo` hold to the model that they start from; `kto` takes each answer for itself as good or bad; `simpo` and
-`orpo` need no reference model. Loss lies on the two answers with their ends of turn. Start from a model that was tuned to talk.
+Methods: `dpo` and `ipo` regularise toward a reference model, the one that training starts from; `kto` labels each answer by
+itself as good or bad; `simpo` and `orpo` need no reference model. The loss covers the two answers and their end-of-turn tokens.
+Start from a model that was tuned on conversations.
 """
 
 from pathlib import Path
@@ -17,7 +18,7 @@ from attar.stages.train.load_model import open_model
 from attar.stages.train.trainer import BuiltTrainer, TrainerInputs, TrainingJob, TrainingSettings, complete_rows
 
 BETAS = {"dpo": 0.01, "ipo": 0.01, "kto": 0.1, "simpo": 2.0, "orpo": 0.1}
-"""The methods, and how strongly each holds back (or, of `simpo` and `orpo`, how much its preference weighs) by default."""
+"""Each method's default beta: the strength of its regularisation (`simpo`, `orpo`: the weight of its preference term)."""
 Method = Literal["dpo", "ipo", "kto", "simpo", "orpo"]
 
 
@@ -45,126 +46,126 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     """messages, chosen, rejected -> the training curve (step, loss, lr, margin, accuracy), and the model in `into`."""
     if method not in BETAS:
         raise RecipeError(f"knob 'method' is {method!r}; {did_you_mean(method, BETAS)}")
-    settings = TrainingSettings(epochs, lr, batch, accumulate, max_length, warmup, schedule, seed, lora, qlora)
-    own = {"beta": BETAS[method] if beta is None else beta, "gamma": gamma}
+    settings = TrainingSettings.from_knobs(locals())
+    method_knobs = {"beta": BETAS[method] if beta is None else beta, "gamma": gamma}
     rows = complete_rows(table, "messages", "chosen", "rejected")
-    if odd := next(
+    if wrong := next(
         (row for row in rows.iter_rows(named=True) if not row["messages"] or row["messages"][-1]["role"] != "user"), None
     ):
-        raise DataError(f"row {odd['id']}: column 'messages' must end with the user's turn that chosen and rejected answer")
-    return distributed.train(TrainingJob(method, engine, into, settings, own), rows, build_trainer)
+        raise DataError(f"row {wrong['id']}: column 'messages' must end with the user's turn that chosen and rejected answer")
+    return distributed.train(TrainingJob(method, engine, into, settings, method_knobs), rows, build_trainer)
 
 
-def build_trainer(opened: TrainerInputs) -> BuiltTrainer:
-    """TRL's trainer of the method, on the pairs."""
-    if opened.tokenizer.chat_template is None:
-        raise EngineError(f"{opened.job.engine.model} has no chat template: train it on conversations first (train.sft)")
-    match opened.job.method:
+def build_trainer(inputs: TrainerInputs) -> BuiltTrainer:
+    """Build TRL's trainer of the method on the pairs."""
+    if inputs.tokenizer.chat_template is None:
+        raise EngineError(f"{inputs.job.engine.model} has no chat template: train it on conversations first (train.sft)")
+    match inputs.job.method:
         case "dpo" | "ipo":
-            return _build_dpo(opened)
+            return _build_dpo(inputs)
         case "kto":
-            return _build_kto(opened)
+            return _build_kto(inputs)
         case _:
-            return _build_reference_free(opened)
+            return _build_reference_free(inputs)
 
 
-def _build_dpo(opened: TrainerInputs) -> BuiltTrainer:
+def _build_dpo(inputs: TrainerInputs) -> BuiltTrainer:
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    loss = {"dpo": "sigmoid", "ipo": "ipo"}[opened.job.method]
+    loss = {"dpo": "sigmoid", "ipo": "ipo"}[inputs.job.method]
     rows = [
         {"prompt": row["messages"], "chosen": [_assistant_turn(row["chosen"])], "rejected": [_assistant_turn(row["rejected"])]}
-        for row in opened.rows.iter_rows(named=True)
+        for row in inputs.rows.iter_rows(named=True)
     ]
-    config = DPOConfig(**opened.arguments, beta=opened.job.method_knobs["beta"], loss_type=[loss])
-    built = DPOTrainer(args=config, ref_model=_reference_model(opened), **_shared_arguments(opened, rows))
-    found = []
-    for at in loss_mask_check.sample_indices(len(built.train_dataset)):
-        row = built.train_dataset[at]
-        batch = built.data_collator([{name: row[name] for name in ("prompt_ids", "chosen_ids", "rejected_ids")}])
+    config = DPOConfig(**inputs.arguments, beta=inputs.job.method_knobs["beta"], loss_type=[loss])
+    trainer = DPOTrainer(args=config, ref_model=_reference_model(inputs), **_shared_arguments(inputs, rows))
+    documents = []
+    for i in loss_mask_check.sample_indices(len(trainer.train_dataset)):
+        row = trainer.train_dataset[i]
+        batch = trainer.data_collator([{name: row[name] for name in ("prompt_ids", "chosen_ids", "rejected_ids")}])
         for side, name in enumerate(("chosen", "rejected")):
-            there = batch["attention_mask"][side].bool()
-            ids, bears = batch["input_ids"][side][there], batch["completion_mask"][side][there]
-            found.append(_document(opened, ids, bears, row["prompt"], row[name][0]["content"]))
-    return BuiltTrainer(built, found)
+            unpadded = batch["attention_mask"][side].bool()
+            ids, in_loss = batch["input_ids"][side][unpadded], batch["completion_mask"][side][unpadded]
+            documents.append(_document(inputs, ids, in_loss, row["prompt"], row[name][0]["content"]))
+    return BuiltTrainer(trainer, documents)
 
 
-def _build_kto(opened: TrainerInputs) -> BuiltTrainer:
+def _build_kto(inputs: TrainerInputs) -> BuiltTrainer:
     from trl.trainer.kto_config import KTOConfig
     from trl.trainer.kto_trainer import KTOTrainer
 
     rows = [
         {"prompt": row["messages"], "completion": [_assistant_turn(row[side])], "label": side == "chosen"}
-        for row in opened.rows.iter_rows(named=True)
+        for row in inputs.rows.iter_rows(named=True)
         for side in ("chosen", "rejected")
     ]
-    Random(opened.job.settings.seed).shuffle(rows)  # the trainer takes them in their order, for its estimate of the divergence
-    built = KTOTrainer(
-        args=KTOConfig(**opened.arguments, beta=opened.job.method_knobs["beta"]),
-        ref_model=_reference_model(opened),
-        **_shared_arguments(opened, rows),
+    Random(inputs.job.settings.seed).shuffle(rows)  # the trainer keeps their order and estimates the KL divergence per batch
+    trainer = KTOTrainer(
+        args=KTOConfig(**inputs.arguments, beta=inputs.job.method_knobs["beta"]),
+        ref_model=_reference_model(inputs),
+        **_shared_arguments(inputs, rows),
     )
-    found = []
-    for at in loss_mask_check.sample_indices(len(built.train_dataset)):
-        row = built.train_dataset[at]
-        batch = built.data_collator([{name: row[name] for name in ("prompt_ids", "completion_ids", "label")}])
-        ids, bears = batch["input_ids"][0], batch["completion_mask"][0]
-        found.append(_document(opened, ids, bears, row["prompt"], row["completion"][0]["content"]))
-    return BuiltTrainer(built, found)
+    documents = []
+    for i in loss_mask_check.sample_indices(len(trainer.train_dataset)):
+        row = trainer.train_dataset[i]
+        batch = trainer.data_collator([{name: row[name] for name in ("prompt_ids", "completion_ids", "label")}])
+        ids, in_loss = batch["input_ids"][0], batch["completion_mask"][0]
+        documents.append(_document(inputs, ids, in_loss, row["prompt"], row["completion"][0]["content"]))
+    return BuiltTrainer(trainer, documents)
 
 
-def _build_reference_free(opened: TrainerInputs) -> BuiltTrainer:
-    """The methods without a reference, whose trainers take texts: rendered here, and cut right after the end of the turn."""
-    own, rows = opened.job.method_knobs, _render_pairs(opened)
-    given: dict[str, Any] = {**opened.arguments, "beta": own["beta"], "remove_unused_columns": False}
-    if opened.job.method == "simpo":
+def _build_reference_free(inputs: TrainerInputs) -> BuiltTrainer:
+    """SimPO and ORPO, whose trainers take plain texts: they are rendered here and end right after the end-of-turn token."""
+    knobs, rows = inputs.job.method_knobs, _render_pairs(inputs)
+    arguments: dict[str, Any] = {**inputs.arguments, "beta": knobs["beta"], "remove_unused_columns": False}
+    if inputs.job.method == "simpo":
         from trl.experimental.cpo import CPOConfig, CPOTrainer
 
-        config = CPOConfig(**given, loss_type="simpo", cpo_alpha=0.0, simpo_gamma=own["gamma"])
-        built: Any = CPOTrainer(args=config, **_shared_arguments(opened, rows))
+        config = CPOConfig(**arguments, loss_type="simpo", cpo_alpha=0.0, simpo_gamma=knobs["gamma"])
+        trainer: Any = CPOTrainer(args=config, **_shared_arguments(inputs, rows))
     else:
         from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
-        built = ORPOTrainer(args=ORPOConfig(**given), **_shared_arguments(opened, rows))
-    turns = opened.rows["messages"].to_list()
-    found = []
-    for at in loss_mask_check.sample_indices(len(built.train_dataset)):
-        batch = built.data_collator([built.train_dataset[at]])
+        trainer = ORPOTrainer(args=ORPOConfig(**arguments), **_shared_arguments(inputs, rows))
+    turns = inputs.rows["messages"].to_list()
+    documents = []
+    for i in loss_mask_check.sample_indices(len(trainer.train_dataset)):
+        batch = trainer.data_collator([trainer.train_dataset[i]])
         for name in ("chosen", "rejected"):
-            bears = batch[f"{name}_labels"][0] != -100
-            found.append(_document(opened, batch[f"{name}_input_ids"][0], bears, turns[at], opened.rows[name][at]))
-    return BuiltTrainer(built, found)
+            in_loss = batch[f"{name}_labels"][0] != -100
+            documents.append(_document(inputs, batch[f"{name}_input_ids"][0], in_loss, turns[i], inputs.rows[name][i]))
+    return BuiltTrainer(trainer, documents)
 
 
-def _render_pairs(opened: TrainerInputs) -> list[dict[str, str]]:
-    render, rows = opened.tokenizer.apply_chat_template, []
-    for row in opened.rows.iter_rows(named=True):
-        made = {"prompt": render(row["messages"], tokenize=False, add_generation_prompt=True)}
+def _render_pairs(inputs: TrainerInputs) -> list[dict[str, str]]:
+    render, rows = inputs.tokenizer.apply_chat_template, []
+    for row in inputs.rows.iter_rows(named=True):
+        pair = {"prompt": render(row["messages"], tokenize=False, add_generation_prompt=True)}
         for name in ("chosen", "rejected"):
-            whole = render([*row["messages"], _assistant_turn(row[name])], tokenize=False)
-            if not whole.startswith(made["prompt"]):
+            full = render([*row["messages"], _assistant_turn(row[name])], tokenize=False)
+            if not full.startswith(pair["prompt"]):
                 raise EngineError(
-                    f"{opened.job.engine.model}: its chat template renders a prompt alone otherwise than answered"
+                    f"{inputs.job.engine.model}: its chat template renders a prompt differently once an answer follows"
                 )
-            made[name] = whole.removeprefix(made["prompt"]).rstrip()
-        rows.append(made)
+            pair[name] = full.removeprefix(pair["prompt"]).rstrip()
+        rows.append(pair)
     return rows
 
 
-def _reference_model(opened: TrainerInputs) -> Any:
-    """The model as it is before training; None where that is the model without its adapter."""
-    return None if opened.peft_config else open_model(opened.job.engine, lora=None, qlora=False, rank=opened.rank)
+def _reference_model(inputs: TrainerInputs) -> Any:
+    """The model before training; None with an adapter, where TRL disables the adapter instead."""
+    return None if inputs.peft_config else open_model(inputs.job.engine, lora=None, qlora=False, rank=inputs.rank)
 
 
-def _shared_arguments(opened: TrainerInputs, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _shared_arguments(inputs: TrainerInputs, rows: list[dict[str, Any]]) -> dict[str, Any]:
     from datasets import Dataset
 
     return {
-        "model": opened.model,
+        "model": inputs.model,
         "train_dataset": Dataset.from_list(rows),
-        "processing_class": opened.tokenizer,
-        "peft_config": opened.peft_config,
+        "processing_class": inputs.tokenizer,
+        "peft_config": inputs.peft_config,
     }
 
 
@@ -172,8 +173,8 @@ def _assistant_turn(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
 
 
-def _document(opened: TrainerInputs, ids: Any, bears: Any, turns: list[Any], answer: str) -> loss_mask_check.Document:
+def _document(inputs: TrainerInputs, ids: Any, in_loss: Any, turns: list[Any], answer: str) -> loss_mask_check.Document:
     tokens = ids.tolist()
     return loss_mask_check.Document(
-        tokens, bears.bool().tolist(), turns, [answer], len(tokens) >= opened.job.settings.max_length
+        tokens, in_loss.bool().tolist(), turns, [answer], len(tokens) >= inputs.job.settings.max_length
     )

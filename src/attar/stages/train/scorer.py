@@ -1,11 +1,12 @@
 """Train a scorer: a language model that answers a question about a prompt (and its response) with a number.
 
-It is supervised fine-tuning with a template that adds nothing to the question; loss lies on the number and the end of text.
-The folder says how the scorer is to be asked (`scorer.json`). A row without a score is left out, and so is one of more than
-`max_length` tokens: cut, it would have lost its number.
+This is supervised fine-tuning with a chat template that adds nothing to the question; the loss covers the number and the
+end-of-text token. `scorer.json` in the model folder stores the question. Rows without a score are left out, and so are rows
+longer than `max_length` tokens, which would lose their number when truncated.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from attar.engines.base import Spec
 from attar.engines.local.engine import Local
 from attar.stages.train import sft
 from attar.stages.train.load_model import base_of
+from attar.stages.train.trainer import TrainingSettings
 
 _TURN_TEMPLATE = (
     "{% for turn in messages %}{% if turn['role'] == 'assistant' %}"
@@ -29,8 +31,8 @@ _TURN_TEMPLATE = (
 
 
 def _columns_read(knobs: Mapping[str, Any]) -> tuple[str, ...]:
-    asked = scorer_prompts.resolve_question(knobs["what"], knobs["question"], knobs["labels"])
-    return ("prompt", *(["response"] if asked.on_response else []), knobs["column"])
+    question = scorer_prompts.resolve_question(knobs["what"], knobs["question"], knobs["labels"])
+    return ("prompt", *(["response"] if question.on_response else []), knobs["column"])
 
 
 @trains(on="labels")
@@ -56,64 +58,55 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     seed: int = 0,
 ) -> Table:
     """prompt, response (where the question has a place for it), {column} -> the training curve, and the scorer in `into`."""
-    asked = scorer_prompts.resolve_question(what, question, labels)
+    settings = TrainingSettings.from_knobs(locals())
+    resolved = scorer_prompts.resolve_question(what, question, labels)
     need(table, "id", *_columns_read({"what": what, "question": question, "labels": labels, "column": column}))
     base = base_of(engine)
-    rows = _scored_conversations(table, asked, column)
-    fitting = rows.filter([_token_count(base, talk) <= max_length for talk in rows["messages"].to_list()])
+    rows = _scored_conversations(table, resolved, column)
+    fitting = rows.filter([_token_count(base, messages) <= max_length for messages in rows["messages"].to_list()])
     if fitting.is_empty():
         raise DataError(
-            f"there is no row to train a scorer on: of {len(table)} rows {len(rows)} have a {column}, and none of those "
-            f"is of at most {max_length} tokens"
+            f"no row to train a scorer on: {len(rows)} of {len(table)} rows have a {column}, and none of those has at most "
+            f"{max_length} tokens"
         )
     into.mkdir(parents=True, exist_ok=True)
     template = into / "chat_template.jinja"
     template.write_text(_chat_template(base.tokenizer, engine.model))
-    curve = sft.train(
-        fitting,
-        engine=engine,
-        into=into,
-        epochs=epochs,
-        lr=lr,
-        batch=batch,
-        accumulate=accumulate,
-        max_length=max_length,
-        warmup=warmup,
-        schedule=schedule,
-        template=str(template),
-        lora=lora,
-        qlora=qlora,
-        seed=seed,
-    )
-    left = {"without a score": len(table) - len(rows), "too long": len(rows) - len(fitting)}
-    scorer_prompts.write_question(into, asked, {"trained on": len(fitting), **left})
+    curve = sft.train(fitting, engine=engine, into=into, template=str(template), **asdict(settings))
+    left_out = {"without a score": len(table) - len(rows), "too long": len(rows) - len(fitting)}
+    scorer_prompts.write_question(into, resolved, {"trained on": len(fitting), **left_out})
     return curve
 
 
-def _scored_conversations(table: Table, asked: Question, column: str) -> Table:
-    """The scored rows as conversations: the question, and its number."""
-    texts = ["prompt", *(["response"] if asked.on_response else [])]
-    able = table.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in (column, *texts)))
-    labels = {float(number): label for number, label in zip(asked.numbers, asked.labels, strict=True)}
-    talks, said = [], []
-    for row in able.iter_rows(named=True):
+def _scored_conversations(table: Table, question: Question, column: str) -> Table:
+    """The scored rows as conversations: the question about the row, and its number as the answer."""
+    texts = ["prompt", *(["response"] if question.on_response else [])]
+    scored = table.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in (column, *texts)))
+    labels = {float(number): label for number, label in zip(question.numbers, question.labels, strict=True)}
+    conversations, answers = [], []
+    for row in scored.iter_rows(named=True):
         if row[column] not in labels:
-            raise DataError(f"row {row['id']}: {column} is {row[column]!r}, not one of the labels {', '.join(asked.labels)}")
-        said.append(labels[row[column]])
-        question = asked.about(row["prompt"], row["response"] if asked.on_response else "")
-        talks.append(turns(("user", question), ("assistant", said[-1])))
-    made = {"id": able["id"], "messages": pl.Series(talks, dtype=COLUMNS["messages"])}
-    return pl.DataFrame({**made, "response": pl.Series(said, dtype=pl.String)})
+            raise DataError(f"row {row['id']}: {column} is {row[column]!r}, not one of the labels {', '.join(question.labels)}")
+        answers.append(labels[row[column]])
+        text = question.about(row["prompt"], row["response"] if question.on_response else "")
+        conversations.append(turns(("user", text), ("assistant", answers[-1])))
+    return pl.DataFrame(
+        {
+            "id": scored["id"],
+            "messages": pl.Series(conversations, dtype=COLUMNS["messages"]),
+            "response": pl.Series(answers, dtype=pl.String),
+        }
+    )
 
 
-def _token_count(base: Local, talk: list[dict[str, str]]) -> int:
-    """The tokens of a question, its number and the end of text."""
-    return len(base.tokens("".join(turn["content"] for turn in talk))) + 1
+def _token_count(base: Local, messages: list[dict[str, str]]) -> int:
+    """How many tokens a question, its number and the end-of-text token have."""
+    return len(base.tokens("".join(turn["content"] for turn in messages))) + 1
 
 
 def _chat_template(tokenizer: Any, model: str) -> str:
-    """A chat template that puts nothing around a turn but the BOS, where the tokenizer has one, and the end of an answer."""
+    """A chat template that adds only the BOS token, if the tokenizer has one, and the end-of-text token after an answer."""
     if tokenizer.eos_token is None:
-        raise EngineError(f"{model} cannot be trained as a scorer: its tokenizer has no token that ends a text")
-    begins = tokenizer.bos_token_id is not None and tokenizer.bos_token_id in tokenizer.encode("")
-    return ("{{ bos_token }}" if begins else "") + _TURN_TEMPLATE
+        raise EngineError(f"{model} cannot be trained as a scorer: its tokenizer has no end-of-text token")
+    adds_bos = tokenizer.bos_token_id is not None and tokenizer.bos_token_id in tokenizer.encode("")
+    return ("{{ bos_token }}" if adds_bos else "") + _TURN_TEMPLATE

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on TRL, with the loss on what the assistant says and nowhere else."""
+"""Supervised fine-tuning with TRL; only the assistant's tokens count in the loss."""
 
 from pathlib import Path
 from typing import Any
@@ -32,49 +32,52 @@ def train(  # noqa: PLR0913 (what a trainer's user expects to set)
     seed: int = 0,
 ) -> Table:
     """messages, response -> the training curve (step, loss, lr), and the model in `into`."""
-    settings = TrainingSettings(epochs, lr, batch, accumulate, max_length, warmup, schedule, seed, lora, qlora)
+    settings = TrainingSettings.from_knobs(locals())
     job = TrainingJob("sft", engine, into, settings, {"packing": packing, "template": template})
     return distributed.train(job, complete_rows(table, "response").select("id", "messages"), build_trainer)
 
 
-def build_trainer(opened: TrainerInputs) -> BuiltTrainer:
-    """TRL's trainer on the conversations."""
+def build_trainer(inputs: TrainerInputs) -> BuiltTrainer:
+    """Build TRL's SFT trainer on the conversations."""
     from datasets import Dataset
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    own, tokenizer = opened.job.method_knobs, opened.tokenizer
-    if own["template"] is None and tokenizer.chat_template is None:
+    knobs, tokenizer = inputs.job.method_knobs, inputs.tokenizer
+    if knobs["template"] is None and tokenizer.chat_template is None:
         raise EngineError(
-            f"{opened.job.engine.model} has no chat template, as base models often have none: name one with the knob "
-            "'template', a .jinja file or a model whose template to take"
+            f"{inputs.job.engine.model} has no chat template, like many base models: name one with the knob 'template' "
+            "(a .jinja file, or a model whose template to use)"
         )
-    config = SFTConfig(**opened.arguments, packing=own["packing"], chat_template_path=own["template"], assistant_only_loss=True)
-    built = SFTTrainer(
-        model=opened.model,
-        args=config,
-        train_dataset=Dataset.from_list([{"messages": talk} for talk in opened.rows["messages"].to_list()]),
-        processing_class=tokenizer,
-        peft_config=opened.peft_config,
+    config = SFTConfig(
+        **inputs.arguments, packing=knobs["packing"], chat_template_path=knobs["template"], assistant_only_loss=True
     )
-    return BuiltTrainer(built, _documents(built, opened), built.chat_template)
+    trainer = SFTTrainer(
+        model=inputs.model,
+        args=config,
+        train_dataset=Dataset.from_list([{"messages": messages} for messages in inputs.rows["messages"].to_list()]),
+        processing_class=tokenizer,
+        peft_config=inputs.peft_config,
+    )
+    return BuiltTrainer(trainer, _documents(trainer, inputs), trainer.chat_template)
 
 
-def _documents(built: Any, opened: TrainerInputs) -> list[loss_mask_check.Document]:
-    """Rows as the collator makes them; packed ones are taken from before they were packed."""
-    rows = built.train_dataset
-    if opened.job.method_knobs["packing"]:
+def _documents(trainer: Any, inputs: TrainerInputs) -> list[loss_mask_check.Document]:
+    """A sample of rows as the collator makes them; with packing, prepared again without it."""
+    rows = trainer.train_dataset
+    if inputs.job.method_knobs["packing"]:
         from datasets import Dataset
 
-        talks = opened.rows["messages"].to_list()
-        sample = Dataset.from_list([{"messages": talks[at]} for at in loss_mask_check.sample_indices(len(talks))])
-        rows = built._prepare_dataset(sample, built.processing_class, built.args, False, None, "read back")
-    found = []
-    for at in loss_mask_check.sample_indices(len(rows)):
-        batch = built.data_collator([{name: rows[at][name] for name in ("input_ids", "labels")}])
+        messages = inputs.rows["messages"].to_list()
+        sample = Dataset.from_list([{"messages": messages[i]} for i in loss_mask_check.sample_indices(len(messages))])
+        rows = trainer._prepare_dataset(sample, trainer.processing_class, trainer.args, False, None, "read back")
+    documents = []
+    for i in loss_mask_check.sample_indices(len(rows)):
+        batch = trainer.data_collator([{name: rows[i][name] for name in ("input_ids", "labels")}])
         ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
-        turns = rows[at]["messages"]
-        said = [turn["content"] for turn in turns if turn["role"] == "assistant"]
-        bears = [label != -100 for label in labels]
-        found.append(loss_mask_check.Document(ids, bears, turns, said, len(ids) >= opened.job.settings.max_length))
-    return found
+        turns = rows[i]["messages"]
+        answers = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+        in_loss = [label != -100 for label in labels]
+        truncated = len(ids) >= inputs.job.settings.max_length
+        documents.append(loss_mask_check.Document(ids, in_loss, turns, answers, truncated))
+    return documents

@@ -175,12 +175,12 @@ def _trainer_arguments(job: TrainingJob, processes: int) -> dict[str, Any]:
 
 
 def _accumulation_steps(settings: TrainingSettings, processes: int, on_cpu: bool) -> int:
-    """The fewest portions of a batch that hold to `_TOKENS_AT_ONCE`, and that share it out evenly."""
-    own = settings.batch // processes
-    if on_cpu or own == 0:
+    """The fewest steps that split a device's batch evenly into microbatches of at most `_MICROBATCH_TOKENS` tokens."""
+    device_batch = settings.batch // processes
+    if on_cpu or device_batch == 0:
         return 1
-    at_once = max(1, _MICROBATCH_TOKENS // settings.max_length)
-    return next(portions for portions in range(math.ceil(own / at_once), own + 1) if own % portions == 0)
+    microbatch = max(1, _MICROBATCH_TOKENS // settings.max_length)
+    return next(steps for steps in range(math.ceil(device_batch / microbatch), device_batch + 1) if device_batch % steps == 0)
 
 
 def _run_trainer(trainer: Any, job: TrainingJob) -> None:
