@@ -28,3 +28,9 @@ def test_arms_are_matched_by_id_not_by_place():
     one = arm([True, False, True, False])
     out = arm_scores.compare(one.reverse(), one, arms=["a", "b"])
     assert out.filter(pl.col("arm") == "b")["lead_high"].to_list() == [0.0, 0.0, 0.0]
+
+
+def test_one_question_says_nothing_of_the_lead():
+    one = pl.DataFrame({"id": ["0"], "correct": [True], "level": ["easy"]})
+    out = arm_scores.compare(one, one.with_columns(correct=pl.lit(False)), arms=["a", "b"]).filter(arm="b", level="all")
+    assert out.select("lead", "lead_low", "lead_high").row(0) == (1.0, -1.0, 1.0)

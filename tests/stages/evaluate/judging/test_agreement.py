@@ -252,3 +252,13 @@ def test_only_the_columns_that_are_named_are_read():
     assert columns_read(agreement.measure, {"gold": "human"}) == ("score", "human", "parent")
     assert columns_read(agreement.measure, {"of": None}) == ("score", "label")
     assert columns_read(agreement.side_by_side, {"names": ["a"], "of": "prompt"}) == ("score", "label", "prompt")
+
+
+def test_few_prompts_have_the_wider_interval_that_they_need():
+    covered = 0
+    for seed in range(300):
+        gaps = np.random.default_rng(seed).normal(size=6)
+        table = pl.DataFrame({"id": list("abcdef"), "parent": list("abcdef"), "score": gaps, "label": [0.0] * 6})
+        bias = agreement.measure(table, bootstrap=300, seed=seed).filter(id="bias").row(0, named=True)
+        covered += bias["low"] <= 0 <= bias["high"]
+    assert covered / 300 > 0.91  # the middle 95% of the draws cover the true bias 0 in 86% of cases

@@ -14,11 +14,9 @@ import polars as pl
 from attar.core.errors import DataError, RecipeError
 from attar.core.stage import reads, role
 from attar.core.table import Table, need
-from attar.statistics.intervals import wilson
+from attar.statistics.intervals import Z, student_t, wilson
 
 ALL = "all"
-_WIDER = (1.96**2 + 1) / 4
-"""How much wider Student's t is than the normal, of itself and of its degrees of freedom, to first order."""
 
 
 def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
@@ -84,7 +82,7 @@ def interval(sums: Sequence[float], counts: Sequence[float] | None = None) -> di
     spread = float(((held - value * of) ** 2).sum() / of.sum() ** 2)
     if spread > 1e-12 and not (np.isin(held, (0, 1)).all() and (of == 1).all()):
         free = len(held) - 1
-        alike = value * (1 - value) / spread * free / len(held) / (1 + _WIDER / free) ** 2
+        alike = value * (1 - value) / spread * free / len(held) * (Z / student_t(free)) ** 2
     low, high = wilson(value * alike, alike)
     return {"value": value, "low": low, "high": high}
 

@@ -15,6 +15,7 @@ import polars.selectors as cs
 from attar.core.errors import DataError, RecipeError
 from attar.core.stage import reads, role
 from attar.core.table import Table, need
+from attar.statistics.bootstrap import bootstrap_interval
 from attar.statistics.concordance import SHARES, AgreementFigure, ScoredRows, figures
 from attar.statistics.intervals import wilson
 
@@ -130,7 +131,7 @@ def _summary(found: AgreementFigure, *, share: bool) -> dict[str, Any]:
     """A figure with its interval: none where one prompt alone had a say, Wilson's where draws cannot differ."""
     if (value := _finite_or_none(found.values[0])) is None:
         return {"value": None, "low": None, "high": None, "count": found.count}
-    low, high = _middle(found.values[1:], found.prompts)
+    low, high = bootstrap_interval(found.values[1:], found.prompts)
     if share and value in (0.0, 1.0):
         low, high = wilson(round(value) * found.prompts, found.prompts)
     return {"value": value, "low": low, "high": high, "count": found.count}
@@ -138,21 +139,12 @@ def _summary(found: AgreementFigure, *, share: bool) -> dict[str, Any]:
 
 def _over_first(found: AgreementFigure, first: AgreementFigure) -> dict[str, Any]:
     gaps = found.values - first.values
-    low, high = _middle(gaps[1:], found.prompts)
+    low, high = bootstrap_interval(gaps[1:], found.prompts)
     return {"over_first": _finite_or_none(gaps[0]), "over_first_low": low, "over_first_high": high}
 
 
 def _finite_or_none(value: float) -> float | None:
     return float(value) if isfinite(value) else None
-
-
-def _middle(draws: np.ndarray, prompts: int) -> tuple[float | None, float | None]:
-    """What the middle 95% of draws lie between."""
-    sound = draws[np.isfinite(draws)]
-    if prompts < 2 or not len(sound):
-        return None, None
-    low, high = np.quantile(sound, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _figures_table(lines: Sequence[Mapping[str, Any]]) -> Table:
