@@ -99,5 +99,5 @@ def test_characters_are_counted_in_any_script_and_spaces_in_none():
 
 
 def test_a_shingle_of_nothing_is_refused():
-    with pytest.raises(RecipeError, match="at least one of the words, not 0"):
+    with pytest.raises(RecipeError, match="shingle size must be >= 1 words, got 0"):
         sets(["a"], size=0)

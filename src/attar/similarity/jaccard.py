@@ -1,8 +1,9 @@
-"""Which rows repeat an earlier one by Jaccard: the share of all shingles of two texts that both have. Exact, no sketches.
+"""Find rows that repeat an earlier row by Jaccard similarity |x & y| / |x | y| of their shingle sets. Exact, without MinHash.
 
-Two sets with a Jaccard of t share one of the first |x| - ceil(t |x|) + 1 shingles of either, whatever order shingles are put in
-(prefix filtering); with the rarest first, hardly any other pair does. Texts most of whose shingles no other text has are out
-before that. Every pair that is left is decided by counting. Memory is linear in the shingles; candidates are taken in pieces.
+Prefix filtering: two sets with a Jaccard of at least t share one of the first |x| - ceil(t |x|) + 1 shingles of either, in any
+fixed global order. With the rarest shingles first, hardly any other pair does. Sets that share too few shingles with all others
+are removed before that. Parity sketches then reject most candidates, and the rest are decided by counting. Memory is linear in
+the number of shingles; candidates are processed in blocks.
 """
 
 from collections.abc import Iterator
@@ -12,54 +13,53 @@ import numpy as np
 
 from attar.similarity.shingles import BITS, MASK, Shingles, offsets, run_starts, span_indices
 
-_BLOCK_ROWS = 256  # rows that are settled at once; their numbers fit into 8 bits
-_BLOCK_PAIRS = 1 << 20  # candidate pairs looked at at once
+_BLOCK_ROWS = 256  # rows settled at once; their positions in the block fit in 8 bits
+_BLOCK_PAIRS = 1 << 20  # candidate pairs checked at once
 _BLOCK_VALUES = 1 << 20  # shingles counted at once
 _LOW_32_BITS = (1 << 32) - 1
 _NONE = -1
 
 
-def find_repeats(found: Shingles, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each row the first kept row before it that it is alike to, and their Jaccard; -1 where there is none: it is kept."""
+def find_repeats(sets: Shingles, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's first kept earlier row with a Jaccard >= threshold, and that Jaccard; -1 and NaN for kept rows."""
     limit = Fraction(str(threshold)).limit_denominator(1_000_000)
-    leaders, group = _group_equal_sets(found)
-    by = np.full(len(leaders), _NONE)
-    able = _prune_unshared(found, leaders, limit)
-    if len(able):
-        some = _PrefixIndex(found.of(leaders[able]), limit)
-        settled = some.settle()
-        by[able] = np.where(settled >= 0, able[settled], _NONE)
-    crowded = np.where(by >= 0, leaders[by], _NONE)[group]
-    same = np.where(leaders[group] == np.arange(len(group)), _NONE, leaders[group])
-    by = np.where(crowded >= 0, crowded, same)
+    leaders, group = _group_equal_sets(sets)
+    leader_by = np.full(len(leaders), _NONE)
+    candidates = _prune_unshared(sets, leaders, limit)
+    if len(candidates):
+        settled = _PrefixIndex(sets.of(leaders[candidates]), limit).settle()
+        leader_by[candidates] = np.where(settled >= 0, candidates[settled], _NONE)
+    similar = np.where(leader_by >= 0, leaders[leader_by], _NONE)[group]
+    equal = np.where(leaders[group] == np.arange(len(group)), _NONE, leaders[group])
+    by = np.where(similar >= 0, similar, equal)
     jaccard = np.where(by >= 0, 1.0, np.nan)
-    alike = np.flatnonzero(crowded >= 0)
-    both = _overlaps(found, alike, by[alike])
-    jaccard[alike] = both / (found.sizes[alike] + found.sizes[by[alike]] - both)
+    rows = np.flatnonzero(similar >= 0)
+    overlap = _overlaps(sets, rows, by[rows])
+    jaccard[rows] = overlap / (sets.sizes[rows] + sets.sizes[by[rows]] - overlap)
     return by, jaccard
 
 
-def _group_equal_sets(found: Shingles) -> tuple[np.ndarray, np.ndarray]:
-    """The first row of each different set, in order, and to which of them each row belongs."""
-    if not len(found.sizes):
+def _group_equal_sets(sets: Shingles) -> tuple[np.ndarray, np.ndarray]:
+    """The first row of each distinct set ("leader"), in order, and each row's position among the leaders."""
+    if not len(sets.sizes):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    odd = (found.values ^ (found.values >> 23)) * 0xD6E8FEB86659FD93
-    sums = np.add.reduceat(odd ^ (odd >> 32), found.starts[:-1])
-    _, first, group = np.unique(sums, return_index=True, return_inverse=True)
+    mixed = (sets.values ^ (sets.values >> 23)) * 0xD6E8FEB86659FD93
+    set_hashes = np.add.reduceat(mixed ^ (mixed >> 32), sets.starts[:-1])
+    _, first, group = np.unique(set_hashes, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     return first[order], place[group]
 
 
-def _prune_unshared(found: Shingles, leaders: np.ndarray, limit: Fraction) -> np.ndarray:
-    """The leaders that share enough shingles with other leaders to be alike to any; places in `leaders`."""
+def _prune_unshared(sets: Shingles, leaders: np.ndarray, limit: Fraction) -> np.ndarray:
+    """Positions of the leaders that share enough shingles with other leaders to be similar to any; repeated until stable."""
     able = np.arange(len(leaders))
     while len(able):
-        some = found.of(leaders[able])
-        counts = _hashed_counts(some.values)
-        shared = np.add.reduceat(counts[_cell_of(some.values, counts)] > 1, some.starts[:-1], dtype=np.int64)
-        left = able[shared >= _min_overlap(some.sizes, limit)]
+        part = sets.of(leaders[able])
+        counts = _hashed_counts(part.values)
+        shared = np.add.reduceat(counts[_cell_of(part.values, counts)] > 1, part.starts[:-1], dtype=np.int64)
+        left = able[shared >= _min_overlap(part.sizes, limit)]
         if len(left) > 0.9 * len(able):
             return left
         able = left
@@ -67,12 +67,12 @@ def _prune_unshared(found: Shingles, leaders: np.ndarray, limit: Fraction) -> np
 
 
 def _min_overlap(sizes: np.ndarray, limit: Fraction) -> np.ndarray:
-    """How many of its shingles a set of this size must share with any set that it is alike to."""
+    """ceil(t |x|): how many shingles a set must share with any set that it is similar to."""
     return -(-limit.numerator * sizes // limit.denominator)
 
 
 def _hashed_counts(values: np.ndarray) -> np.ndarray:
-    """How many of the values fall into each cell, up to 255: never less than how often a value there occurs."""
+    """Counts of the values by hash cell, saturated at 255: an upper bound of how often each value occurs."""
     counts = np.zeros(1 << max(10, int(4 * len(values)).bit_length() - 1), np.uint8)
     for start in range(0, len(values), _BLOCK_VALUES):
         cells = np.sort(_cell_of(values[start : start + _BLOCK_VALUES], counts))
@@ -87,56 +87,59 @@ def _cell_of(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 class _PrefixIndex:
-    """Sets of which some may be alike: what is known of each, and by which rare shingles they are found."""
+    """An inverted index of the rare shingles (prefixes) of sets, for finding candidate pairs.
 
-    def __init__(self, found: Shingles, limit: Fraction) -> None:
-        self.found, self.limit = found, limit
-        self.by = np.full(len(found.sizes), _NONE)
-        self.sketches = _parity_sketches(found)
+    An entry is one number: the low 32 bits of a shingle, above 32 bits with the row. The sorted entries are the index.
+    """
+
+    def __init__(self, sets: Shingles, limit: Fraction) -> None:
+        self.sets = sets
+        self.limit = limit
+        self.by = np.full(len(sets.sizes), _NONE)
+        self.sketches = _parity_sketches(sets)
         self.entries = np.concatenate(list(self._prefixes()))
         self.of_row = offsets(np.bincount((self.entries & _LOW_32_BITS).astype(np.int64), minlength=len(self.by)))
         self.index = np.sort(self.entries)
 
     def _prefixes(self) -> Iterator[np.ndarray]:
-        """Of each set its rarest shingles, as many as matter, without those that no other has: 32 bits of each, and the row."""
-        counts = _hashed_counts(self.found.values)
-        wanted = self.found.sizes - _min_overlap(self.found.sizes, self.limit) + 1
-        for start in range(0, len(wanted), _BLOCK_ROWS):
-            stop = min(start + _BLOCK_ROWS, len(wanted))
-            starts = self.found.starts[start : stop + 1]
-            values = self.found.values[starts[0] : starts[-1]]
+        """Entries of each set's prefix, rarest shingles first, without the shingles that no other set has."""
+        counts = _hashed_counts(self.sets.values)
+        prefix_sizes = self.sets.sizes - _min_overlap(self.sets.sizes, self.limit) + 1
+        for start in range(0, len(prefix_sizes), _BLOCK_ROWS):
+            stop = min(start + _BLOCK_ROWS, len(prefix_sizes))
+            starts = self.sets.starts[start : stop + 1]
+            values = self.sets.values[starts[0] : starts[-1]]
             sizes = np.diff(starts)
             row = np.repeat(np.arange(stop - start, dtype=np.uint64), sizes)
             rarity = counts[_cell_of(values, counts)].astype(np.uint64)
-            keys = np.sort((row << (BITS + 8)) | (rarity << BITS) | values)
-            first = span_indices(starts[:-1] - starts[0], wanted[start:stop])
-            keys = keys[first]
+            keys = np.sort((row << (BITS + 8)) | (rarity << BITS) | values)  # by row, then rarity, then shingle
+            keys = keys[span_indices(starts[:-1] - starts[0], prefix_sizes[start:stop])]
             keys = keys[(keys >> BITS) & 255 > 1]
             yield (keys & MASK & _LOW_32_BITS) << 32 | (keys >> (BITS + 8)) + start
 
     def settle(self) -> np.ndarray:
-        """Walk the rows in order; each is dropped by the first kept one that it is alike to, or kept."""
-        total, gone = len(self.by), 0
+        """Walk the rows in order: each is dropped for the first kept row that it is similar to, or kept (-1)."""
+        total, dropped = len(self.by), 0
         for start in range(0, total, _BLOCK_ROWS):
             stop = min(start + _BLOCK_ROWS, total)
             entries = np.sort(self.entries[self.of_row[start] : self.of_row[stop]])
-            row, other = self._alike(entries, entries & ~np.uint64(_LOW_32_BITS), (entries & ~np.uint64(_LOW_32_BITS)) | start)
+            shingle = entries & ~np.uint64(_LOW_32_BITS)
+            row, other = self._similar_pairs(entries, shingle, shingle | start)  # with the rows before this block
             np.minimum.at(first := np.full(stop - start, total), row - start, other)
             self.by[start:stop] = np.where(first < total, first, _NONE)
-            open_ = entries[self.by[(entries & _LOW_32_BITS).astype(np.int64)] < 0]
-            for row, other in zip(
-                *map(np.ndarray.tolist, self._alike(open_, (open_ & ~np.uint64(_LOW_32_BITS)) | start, open_)), strict=True
-            ):
+            undecided = entries[self.by[(entries & _LOW_32_BITS).astype(np.int64)] < 0]
+            within = self._similar_pairs(undecided, (undecided & ~np.uint64(_LOW_32_BITS)) | start, undecided)
+            for row, other in zip(*map(np.ndarray.tolist, within), strict=True):
                 if self.by[row] < 0 and self.by[other] < 0:
                     self.by[row] = other
-            gone += int((self.by[start:stop] >= 0).sum())
-            if gone > max(_BLOCK_ROWS, total // 16):
-                dropped = self.by[(self.index & _LOW_32_BITS).astype(np.int64)] >= 0
-                self.index, gone = self.index[~dropped], 0
+            dropped += int((self.by[start:stop] >= 0).sum())
+            if dropped > max(_BLOCK_ROWS, total // 16):
+                stale = self.by[(self.index & _LOW_32_BITS).astype(np.int64)] >= 0
+                self.index, dropped = self.index[~stale], 0
         return self.by
 
-    def _alike(self, entries: np.ndarray, after: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs of an entry's row and a row between two places of the index that is not dropped, if alike; ordered by both."""
+    def _similar_pairs(self, entries: np.ndarray, after: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Similar pairs (row, kept row) of each entry's row with the index entries in [after, before), sorted."""
         lo, hi = np.searchsorted(self.index, after), np.searchsorted(self.index, before)
         sizes = hi - lo
         rows, sums = (entries & _LOW_32_BITS).astype(np.int64), np.cumsum(sizes)
@@ -145,45 +148,48 @@ class _PrefixIndex:
             done = sums[start - 1] if start else 0
             stop = max(start + 1, int(np.searchsorted(sums, done + _BLOCK_PAIRS, side="right")))
             other = (self.index[span_indices(lo[start:stop], sizes[start:stop])] & _LOW_32_BITS).astype(np.int64)
-            out.append(self._checked(np.repeat(rows[start:stop], sizes[start:stop]), other))
+            out.append(self._check_pairs(np.repeat(rows[start:stop], sizes[start:stop]), other))
             start = stop
         pairs = np.unique(np.concatenate(out))
         return pairs >> 32, pairs & _LOW_32_BITS
 
-    def _checked(self, row: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The pairs that are alike, each as one number."""
+    def _check_pairs(self, row: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """The candidate pairs with a Jaccard >= t = p / q, each as one number: row << 32 | other.
+
+        Three tests, the cheapest first: sizes min(a, b) >= t max(a, b); sketches, since the symmetric difference of similar
+        sets is at most (1 - t) / (1 + t) (a + b); and the count.
+        """
         p, q = self.limit.numerator, self.limit.denominator
-        a, b = self.found.sizes[row], self.found.sizes[other]
-        fair = (q * np.minimum(a, b) >= p * np.maximum(a, b)) & (self.by[other] < 0)
-        pairs = np.unique(row[fair] << 32 | other[fair])
+        a, b = self.sets.sizes[row], self.sets.sizes[other]
+        comparable = (q * np.minimum(a, b) >= p * np.maximum(a, b)) & (self.by[other] < 0)
+        pairs = np.unique(row[comparable] << 32 | other[comparable])
         row, other = pairs >> 32, pairs & _LOW_32_BITS
-        a, b = self.found.sizes[row], self.found.sizes[other]
+        a, b = self.sets.sizes[row], self.sets.sizes[other]
         differ = np.bitwise_count(self.sketches[row] ^ self.sketches[other]).sum(axis=1, dtype=np.int64)
-        may = (q + p) * differ <= (q - p) * (a + b)
-        pairs, row, other, a, b = pairs[may], row[may], other[may], a[may], b[may]
-        both = _overlaps(self.found, row, other)
-        return pairs[q * both >= p * (a + b - both)]
+        possible = (q + p) * differ <= (q - p) * (a + b)
+        pairs, row, other, a, b = pairs[possible], row[possible], other[possible], a[possible], b[possible]
+        overlap = _overlaps(self.sets, row, other)
+        return pairs[q * overlap >= p * (a + b - overlap)]
 
 
-def _parity_sketches(found: Shingles) -> np.ndarray:
-    """256 bits a set, each shingle turning one: two sets differ in at least as many shingles as their sketches in bits."""
-    bits = np.uint64(1) << (found.values & 63)
-    part = found.values >> 6 & 3
-    return np.stack([np.bitwise_xor.reduceat(bits * (part == i), found.starts[:-1]) for i in range(4)], axis=1)
+def _parity_sketches(sets: Shingles) -> np.ndarray:
+    """Parity sketches (rows, 4 x 64 bits): each shingle flips one bit, so |x ^ y| >= the number of bits that differ."""
+    bits = np.uint64(1) << (sets.values & 63)
+    word = sets.values >> 6 & 3
+    return np.stack([np.bitwise_xor.reduceat(bits * (word == i), sets.starts[:-1]) for i in range(4)], axis=1)
 
 
-def _overlaps(found: Shingles, row: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """How many shingles the two texts of each pair have in common."""
-    sizes = found.sizes[row] + found.sizes[other]
+def _overlaps(sets: Shingles, row: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How many shingles the two sets of each pair share."""
+    sizes = sets.sizes[row] + sets.sizes[other]
     out, ends, start = np.zeros(len(row), np.int64), np.cumsum(sizes), 0
     while start < len(row):
         done = ends[start - 1] if start else 0
         stop = max(start + 1, int(np.searchsorted(ends[: start + 65536], done + _BLOCK_VALUES, side="right")))
-        two = np.stack((row[start:stop], other[start:stop]), axis=1).ravel()
-        both = found.of(two)
+        both = sets.of(np.stack((row[start:stop], other[start:stop]), axis=1).ravel())
         pair = np.repeat(np.arange(stop - start, dtype=np.uint64), sizes[start:stop])
         marked = np.sort(pair << BITS | both.values)
-        twice = marked[1:][marked[1:] == marked[:-1]]
-        out[start:stop] = np.bincount((twice >> BITS).astype(np.int64), minlength=stop - start)
+        shared = marked[1:][marked[1:] == marked[:-1]]
+        out[start:stop] = np.bincount((shared >> BITS).astype(np.int64), minlength=stop - start)
         start = stop
     return out

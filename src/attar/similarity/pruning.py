@@ -53,7 +53,7 @@ def choose_pruner(rows: Matrix, room: int, threshold: float, arithmetic: Arithme
     """The pruner with the lowest estimated cost to compare `rows` with `room` of them at a cosine threshold."""
     total, whole = rows.shape
     widths = _worthwhile(_WIDTHS, whole)
-    unpruned = _unpruned(arithmetic, room, whole)
+    unpruned = _whole_rows(arithmetic, room, whole)
     if total * room / 2 < _MIN_PAIRS or total < _MIN_SAMPLE or not widths:
         return unpruned
     sample = _sample_rows(rows)
@@ -81,13 +81,13 @@ def candidate_pruners(rows: Matrix, arithmetic: Arithmetic) -> list[Pruner]:
     total, whole = rows.shape
     widths = _worthwhile(_CANDIDATE_WIDTHS, whole)
     if total * total / 2 < _MIN_PAIRS or not widths:
-        return [_unpruned(arithmetic, total, whole)]
+        return [_whole_rows(arithmetic, total, whole)]
     directions = _principal_directions(rows[_sample_places(total)], widths[-1])
     reduced = [Pruner(arithmetic.short, directions[:, : width - 1]) for width in widths]
-    return [*reduced, _unpruned(arithmetic, total, whole)]
+    return [*reduced, _whole_rows(arithmetic, total, whole)]
 
 
-def _unpruned(arithmetic: Arithmetic, room: int, whole: int) -> Pruner:
+def _whole_rows(arithmetic: Arithmetic, room: int, whole: int) -> Pruner:
     """Whole rows, in the short arithmetic if there are enough rows to pay for its setup."""
     return Pruner(arithmetic.short if room >= _MIN_ROWS_PER_NUMBER * whole else arithmetic, None)
 

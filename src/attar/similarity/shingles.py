@@ -1,8 +1,8 @@
-"""Texts as sets of hashed word sequences ("shingles"), a whole column at once: what overlap between texts is counted in.
+"""Texts as sets of hashed word n-grams ("shingles"), a whole column at once, for measuring the overlap of texts.
 
-Case, spacing and punctuation do not matter. A text with fewer words than a shingle has is one shingle of all of them; one
-without any word is one shingle of its signs. A Chinese or Japanese character is a word by itself, as is an emoji; other
-scripts without spaces (Thai, Khmer) are better cut into characters. The hashes are the same on every machine and for ever.
+Case, spacing and punctuation are ignored. A text with fewer words than `size` is one shingle of all its words; a text without
+words is one shingle of its punctuation. Each Chinese or Japanese character is a word, as is an emoji. For other scripts without
+spaces (Thai, Khmer), unit "characters" works better. The hashes are the same on every machine and in every version.
 """
 
 from collections.abc import Iterator
@@ -18,35 +18,35 @@ from attar.core.errors import RecipeError
 Unit = Literal["words", "characters"]
 Hashes = np.ndarray
 
-BITS = 48  # of a shingle's hash; the 16 bits above hold the text's number while those of many texts are sorted at once
+BITS = 48  # of a shingle's hash; the upper 16 bits hold the text's number while a chunk of texts is sorted at once
 MASK = (1 << BITS) - 1
-_CHUNK_BYTES = 1 << 18  # bytes at a time, so that the arrays stay in the processor's cache
+_CHUNK_BYTES = 1 << 18  # bytes processed at once, so that the arrays stay in the processor's cache
 _BASE = 0x9E3779B97F4A7C15
 _MIX = 0xD6E8FEB86659FD93
 
 
 @dataclass(frozen=True, slots=True)
 class Shingles:
-    """The shingles of many texts, one text's behind the other's: each text's sorted, each once."""
+    """The shingle sets of many texts, concatenated; each set is sorted and without repeats."""
 
     values: Hashes
     starts: np.ndarray
-    """Where each text's shingles start, and at last how many there are in all."""
+    """(texts + 1,): where each text's set starts; the last number is the total."""
 
     @property
     def sizes(self) -> np.ndarray:
-        """How many different shingles each text has; never none."""
+        """The number of distinct shingles of each text, at least 1."""
         return np.diff(self.starts)
 
     def of(self, rows: np.ndarray) -> "Shingles":
-        """Those of some texts, in the order of their row numbers as given."""
+        """The sets of these rows, in this order."""
         sizes = self.sizes[rows]
         starts = offsets(sizes)
         return Shingles(self.values[span_indices(self.starts[rows], sizes)], starts)
 
 
 def shingles(texts: pl.Series, *, size: int = 3, unit: Unit = "words") -> Shingles:
-    """The shingles of `size` words in a row of each text; no text may be null. Memory: 8 bytes a shingle."""
+    """The shingles of `size` consecutive words (or characters) of each text; no text may be null. 8 bytes for each shingle."""
     pieces = list(shingle_chunks(texts, size=size, unit=unit))
     values = np.concatenate([piece.values for piece in pieces]) if pieces else np.zeros(0, np.uint64)
     sizes = np.concatenate([piece.sizes for piece in pieces]) if pieces else np.zeros(0, np.int64)
@@ -54,12 +54,11 @@ def shingles(texts: pl.Series, *, size: int = 3, unit: Unit = "words") -> Shingl
 
 
 def shingle_chunks(texts: pl.Series, *, size: int = 3, unit: Unit = "words") -> Iterator[Shingles]:
-    """The same, some texts at a time."""
+    """The same, in chunks of texts."""
     if size < 1:
-        raise RecipeError(f"a shingle has at least one of the {unit}, not {size}")
-    ends = np.cumsum(
-        texts.str.len_bytes().to_numpy().astype(np.int64) + 4
-    )  # 4 a text: so that never more than 65,536 are one chunk
+        raise RecipeError(f"shingle size must be >= 1 {unit}, got {size}")
+    # At least 4 bytes for each text, so that a chunk has at most 65,536 texts: their numbers must fit in 16 bits.
+    ends = np.cumsum(texts.str.len_bytes().to_numpy().astype(np.int64) + 4)
     start = 0
     while start < len(texts):
         before = int(ends[start - 1]) if start else 0
@@ -72,9 +71,9 @@ def _shingle_chunk(texts: pl.Series, size: int, unit: Unit) -> Shingles:
     data, bounds = _to_bytes(texts)
     begins, ends = _word_spans(data, unit)
     first = np.searchsorted(begins, bounds)
-    if len(bare := np.flatnonzero(first[1:] == first[:-1])):
-        begins = np.insert(begins, first[bare], bounds[bare])
-        ends = np.insert(ends, first[bare], bounds[bare + 1] - 1)
+    if len(empty := np.flatnonzero(first[1:] == first[:-1])):  # texts without words: the whole text is one word
+        begins = np.insert(begins, first[empty], bounds[empty])
+        ends = np.insert(ends, first[empty], bounds[empty + 1] - 1)
         first = np.searchsorted(begins, bounds)
     words = _hash_spans(_BYTE_HASHES[data], begins, ends)
     count = np.diff(first)
@@ -89,46 +88,46 @@ def _shingle_chunk(texts: pl.Series, size: int, unit: Unit) -> Shingles:
 
 
 def _to_bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The texts in lower case behind each other, each closed by a space; and where each starts."""
-    closed = (texts.str.to_lowercase() + " ").to_arrow()
-    _, bounds, data = closed.buffers()
-    at = np.frombuffer(bounds, np.int64)[closed.offset : closed.offset + len(closed) + 1]
+    """The lower-cased texts, each followed by a space, concatenated as bytes; and where each text starts."""
+    array = (texts.str.to_lowercase() + " ").to_arrow()
+    _, bounds, data = array.buffers()
+    at = np.frombuffer(bounds, np.int64)[array.offset : array.offset + len(array) + 1]
     return np.frombuffer(data, np.uint8)[at[0] : at[-1]], at - at[0]
 
 
 def _word_spans(data: np.ndarray, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
-    """Where words begin and end, in bytes."""
+    """Where words begin and end, as byte positions."""
     inside = _IS_WORD[data]
-    alone = None
+    single = None
     if wide := data.max() >= 0x80:
         inside = inside & ~_punctuation(data)
     if unit == "characters":
-        alone = inside & (data & 0xC0 != 0x80)
+        single = inside & (data & 0xC0 != 0x80)
     elif wide:
-        alone = inside & _IS_SINGLE_WORD[data]
+        single = inside & _IS_SINGLE_WORD[data]
     begin = inside.copy()
     begin[1:] &= ~inside[:-1]
-    if alone is not None:
-        at = np.flatnonzero(alone)
+    if single is not None:
+        at = np.flatnonzero(single)
         begin[at] = True
-        begin[at + _UTF8_LENGTH[data[at]]] = True  # what stands behind such a character is a new word
+        begin[at + _UTF8_LENGTH[data[at]]] = True  # a new word starts after such a character
         begin &= inside
     return np.flatnonzero(begin), np.flatnonzero(inside[:-1] & (~inside[1:] | begin[1:])) + 1
 
 
 def _punctuation(data: np.ndarray) -> np.ndarray:
-    """Bytes of punctuation beyond ASCII: U+0080 to 00BF, U+2000 to 206F, U+3000 to 303F."""
+    """True for bytes of non-ASCII punctuation: U+0080 to 00BF, U+2000 to 206F, U+3000 to 303F."""
     at = np.flatnonzero(data >= 0xC2)
     lead, after = data[at], data[at + 1]
     out = np.zeros(len(data), dtype=bool)
-    for found, length in ((lead == 0xC2, 2), ((lead == 0xE2) & (after <= 0x81) | (lead == 0xE3) & (after == 0x80), 3)):
+    for match, length in ((lead == 0xC2, 2), ((lead == 0xE2) & (after <= 0x81) | (lead == 0xE3) & (after == 0x80), 3)):
         for i in range(length):
-            out[at[found] + i] = True
+            out[at[match] + i] = True
     return out
 
 
 def _hash_spans(values: Hashes, begins: np.ndarray, ends: np.ndarray) -> Hashes:
-    """A hash of each span of a sequence, wherever it lies: a difference of a running polynomial, divided by its first power."""
+    """Polynomial hash of each span: (S[end] - S[begin]) / base^begin modulo 2^64, with S the prefix sums of v_i base^i."""
     up, down = _powers(1 << max(_CHUNK_BYTES, len(values)).bit_length())
     sums = np.zeros(len(values) + 1, np.uint64)
     np.cumsum(values * up[: len(values)], out=sums[1:])
@@ -137,7 +136,7 @@ def _hash_spans(values: Hashes, begins: np.ndarray, ends: np.ndarray) -> Hashes:
 
 @lru_cache(maxsize=2)
 def _powers(size: int) -> tuple[Hashes, Hashes]:
-    """The powers of an odd number, and of its inverse, modulo 2^64."""
+    """base^i and base^-i modulo 2^64; the base is odd, so it has an inverse."""
     both = (_BASE, pow(_BASE, -1, 1 << 64))
     up, down = (np.multiply.accumulate(np.append(np.uint64(1), np.full(size, base, np.uint64))) for base in both)
     return up, down
@@ -156,17 +155,17 @@ _BYTE_HASHES = _mix_bits(np.arange(1, 257, dtype=np.uint64) * _BASE)
 
 
 def run_starts(values: np.ndarray) -> np.ndarray:
-    """Of sorted values, which differ from the one before."""
+    """True where a run of equal values starts, in sorted values."""
     out = np.ones(len(values), dtype=bool)
     np.not_equal(values[1:], values[:-1], out=out[1:])
     return out
 
 
 def offsets(sizes: np.ndarray) -> np.ndarray:
-    """Where things of these sizes start if they lie behind each other, and at last where they end."""
+    """Start of each item in a concatenation of items of these sizes, and the end of the last: (len + 1,)."""
     return np.append(0, np.cumsum(sizes, dtype=np.int64))
 
 
 def span_indices(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """start, start + 1, ... of each of many spans, one behind the other."""
+    """The indices start, start + 1, ... of each span, concatenated."""
     return np.arange(int(sizes.sum())) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
