@@ -114,5 +114,5 @@ def test_few_questions_of_several_tries_have_the_interval_of_students_t():
     rows = [(f"q{i}", right) for i, share in enumerate((2, 1, 1, 1, 0)) for right in [True] * share + [False] * (2 - share)]
     table = pl.DataFrame({"id": range(10), "question": [q for q, _ in rows], "correct": [right for _, right in rows]})
     line = accuracy.figures(table).filter(figure="accuracy").row(0, named=True)
-    # variance of the mean 0.5 / 25, so n = 0.25 / 0.02 * 4/5 * (1.96 / 2.776)^2 = 4.985; half = 0.98 / sqrt(n + 1.96^2) = 0.3299
+    # variance of the mean 0.5 / 25, n = 0.25 / 0.02 * 4/5 * (1.96 / 2.776)^2 = 4.985, half = 0.98 / sqrt(n + 1.96^2)
     assert (line["low"], line["high"]) == (pytest.approx(0.5 - 0.3299, abs=1e-4), pytest.approx(0.5 + 0.3299, abs=1e-4))

@@ -85,9 +85,9 @@ def test_in_battles_those_against_its_own_model_count_the_other_way_round():
 
 def test_what_cannot_be_looked_at_is_refused():
     table = named(preference=[0.5], model=["x"])
-    with pytest.raises(DataError, match="no answer of 'mine' that 'a' and another judge"):
+    with pytest.raises(DataError, match="no answer of 'mine' was scored by both 'a' and another judge"):
         bias.self_preference(table, table, names=["a", "b"], own=["mine", None])
-    with pytest.raises(RecipeError, match="the name of its own model or null"):
+    with pytest.raises(RecipeError, match="each judge's own model or null"):
         bias.self_preference(table, table, names=["a", "b"], own=[None, None])
-    with pytest.raises(DataError, match="'preference_first' is String"):
+    with pytest.raises(DataError, match="'preference_first' must hold numbers, got String"):
         bias.position(named(preference_second=[0.1]).with_columns(preference_first=pl.lit("x")))

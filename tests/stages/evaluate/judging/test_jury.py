@@ -37,13 +37,13 @@ def test_a_jury_says_who_sat_in_it():
 def test_rows_are_matched_by_id_and_judges_of_other_rows_are_refused():
     turned = jury.verdict(ONE, TWO.reverse(), names=["one", "two"])
     assert turned.equals(jury.verdict(ONE, TWO, names=["one", "two"]))
-    with pytest.raises(DataError, match="row 'r2' was not given to all judges: 'one' and 'two'"):
+    with pytest.raises(DataError, match="judges 'one' and 'two' have different rows: only one of them has row 'r2'"):
         jury.verdict(ONE, TWO.head(2), names=["one", "two"])
-    with pytest.raises(RecipeError, match="two judges or more"):
+    with pytest.raises(RecipeError, match="two or more judges"):
         jury.verdict(ONE, names=["one"])
-    with pytest.raises(RecipeError, match="from 1 to 2 judges"):
+    with pytest.raises(RecipeError, match="least from 1 to 2, got"):
         jury.verdict(ONE, TWO, names=["one", "two"], least=3)
-    with pytest.raises(DataError, match="row 'r0' has preference that is not from 0 to 1"):
+    with pytest.raises(DataError, match="row 'r0' has a preference outside 0 to 1"):
         jury.verdict(judged(7.0), judged(0.5), names=["one", "two"], how="votes")
 
 

@@ -41,7 +41,7 @@ def test_the_preference_is_the_mean_of_both_orders_each_by_the_chances_of_the_tw
     assert out["disagrees"] is True  # each order picks the one shown first
     assert out["mass"] == pytest.approx(0.4)
     assert (out["preference_error"], out["judge"], out["order"], out["date"]) == (None, "scripted", "both", "2026-01-02")
-    assert out["asked"] == pairwise.WEIGHED.asked
+    assert out["asked"] == pairwise.WEIGHED.words_hash
     assert out["asked"].startswith("ours:")
 
 
@@ -129,13 +129,13 @@ def test_a_prompt_in_a_file_is_asked_in_its_own_words_and_has_another_hash(tmp_p
     assert not out["asked"].startswith("ours:")
     assert pairwise.weigh(ROWS, engine=engine, wording=wording.wording_text(str(file)))["asked"][0] == out["asked"]
     file.write_text("Which? {output_1}")
-    with pytest.raises(DataError, match=r"no place \{prompt\}"):
+    with pytest.raises(DataError, match=r"no placeholder \{prompt\}"):
         pairwise.weigh(ROWS, engine=engine, wording=str(file))
     with pytest.raises(RecipeError, match="neither 'ours' nor a file"):
         pairwise.weigh(ROWS, engine=engine, wording="theirs")
-    with pytest.raises(RecipeError, match="a duel needs two names"):
+    with pytest.raises(RecipeError, match="labels must be two different names"):
         pairwise.weigh(ROWS, engine=engine, labels=("A", "A"))
-    with pytest.raises(RecipeError, match="order 'random'"):
+    with pytest.raises(RecipeError, match="got 'random'"):
         pairwise.weigh(ROWS, engine=engine, order="random")  # type: ignore[arg-type]
 
 
@@ -156,7 +156,7 @@ def test_fastchats_file_words_rows_with_a_reference_in_its_own_way(tmp_path):
     assert [request.messages[0]["content"] for request in engine.asked] == ["Plain.", "Math."]
     assert engine.asked[1].messages[1]["content"] == "Why {first}? 42 So. No {prompt}."
     file.write_text(json.dumps(prompts[0]))
-    with pytest.raises(DataError, match="not as FastChat's"):
+    with pytest.raises(DataError, match="not in FastChat's format"):
         pairwise.ask(rows, engine=engine, wording=str(file))
 
 
@@ -198,7 +198,7 @@ def test_five_grades_are_asked_for_in_words_that_name_them():
     out = only(pairwise.ask(ROWS, engine=engine, grades="five", order="second"))
     assert out["preference"] == 0.75  # the response is B, and a little better
     assert "[[A++]]" in engine.asked[0].messages[1]["content"]
-    with pytest.raises(RecipeError, match="grades 'ten'"):
+    with pytest.raises(RecipeError, match="grades must be three or five, got 'ten'"):
         pairwise.ask(ROWS, engine=engine, grades="ten")  # type: ignore[arg-type]
 
 

@@ -117,7 +117,7 @@ def test_fastchats_prompts_are_picked_by_turns_and_references(tmp_path):
         "two q1 a1 q2 a2",
         "math two r1  q1 a1 q2 a2",
     ]
-    with pytest.raises(DataError, match=r"no place \{response\}"):
+    with pytest.raises(DataError, match=r"no placeholder \{response\}"):
         pointwise.ask(rows, engine=engine, wording="Grade {question}")
 
 

@@ -38,9 +38,9 @@ def test_the_line_about_a_text_is_longer_than_any_in_it():
 def test_the_hash_says_whether_all_words_are_ours_and_changes_with_any_of_them():
     theirs = prompts.read("{prompt}", OWN, ("prompt",))
     mixed = prompts.Wording(OWN.turns, ours=True, by_kind=(("math", theirs),))
-    assert [wording.asked.startswith("ours:") for wording in (OWN, theirs, mixed)] == [True, False, False]
+    assert [wording.words_hash.startswith("ours:") for wording in (OWN, theirs, mixed)] == [True, False, False]
     other = prompts.ours("You judge.", "Another {prompt}")
-    assert len({wording.asked for wording in (OWN, other, theirs, mixed)}) == 4
+    assert len({wording.words_hash for wording in (OWN, other, theirs, mixed)}) == 4
 
 
 def test_chat_marks_in_a_file_are_turns_and_without_them_all_is_the_users(tmp_path):
@@ -58,12 +58,12 @@ def test_a_file_is_pinned_by_all_that_it_says(tmp_path):
     with pytest.raises(RecipeError, match="wording 'theirs' is neither 'ours' nor a file"):
         prompts.wording_text("theirs")
     file.write_bytes("é".encode("latin-1"))
-    with pytest.raises(DataError, match="no text in UTF-8"):
+    with pytest.raises(DataError, match="not valid UTF-8 text"):
         prompts.wording_text(str(file))
 
 
 def test_a_prompt_that_would_not_show_a_text_is_refused_by_the_place_that_it_lacks():
-    with pytest.raises(DataError, match=r"'Rate \{prompt\}' has no place \{response\}"):
+    with pytest.raises(DataError, match=r"'Rate \{prompt\}' has no placeholder \{response\}"):
         prompts.read("Rate {prompt}", OWN, ("prompt", "response"))
     assert prompts.read("{question_2} {answer_2}", OWN, ("prompt", "response")).turns  # of two turns the last
 
@@ -77,7 +77,7 @@ def test_each_kind_of_row_has_its_own_prompt_of_a_file_in_fastchats_form():
         "plain: 1+1?",
         "plain: 1+1?",
     ]
-    with pytest.raises(DataError, match=r"not as FastChat's.*among them plain, math-v1"):
+    with pytest.raises(DataError, match=r"not in FastChat's format.*with the names plain, math-v1"):
         prompts.read(json.dumps(book[0]), OWN, ("prompt",), kinds)
 
 

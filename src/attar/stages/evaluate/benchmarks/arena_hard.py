@@ -106,7 +106,7 @@ def ask(  # noqa: PLR0913 (what is asked, in which order, what it counts, and ho
     for game in (1, 2):
         texts = [said[i, game].text if (i, game) in said else None for i in range(len(rows))]
         out = out.with_columns(pl.Series(f"text_{game}", texts, dtype=pl.String))
-    return add_provenance(out, engine.spec, asked=words.asked, order=order, date=date)
+    return add_provenance(out, engine.spec, asked=words.words_hash, order=order, date=date)
 
 
 @role("exam")
@@ -142,7 +142,7 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, what it counts, and 
         pl.Series("mass", masses, dtype=pl.Float64)
     )
     out = out.with_columns(votes=pl.lit(None, dtype=pl.List(pl.Float64)))
-    return add_provenance(out, engine.spec, asked=words.asked, order=order, date=date)
+    return add_provenance(out, engine.spec, asked=words.words_hash, order=order, date=date)
 
 
 def parse_grade(answer: RowAnswer) -> str | Failure:

@@ -16,7 +16,7 @@ from attar.core.stage import role
 from attar.core.table import COLUMNS, Table, need
 from attar.data import formats
 from attar.stages.evaluate import questions
-from attar.stages.evaluate.figures.means import Draws, Mix, Part, figures_of, interval, told
+from attar.stages.evaluate.figures.means import Draws, Mix, Part, figures_of, interval, lines_to_table
 from attar.stages.evaluate.judging.provenance import copy_provenance
 from attar.statistics import bootstrap as boot
 
@@ -90,7 +90,7 @@ def by_score(table: Table, *, score: str = "score", bootstrap: int = 1000, seed:
     out = [_shares(best, bootstrap, seed)] if len(best) else []
     if len(ties):
         lines = _ties(ties, bootstrap, seed)
-        out.append(copy_provenance(told(lines), ties))
+        out.append(copy_provenance(lines_to_table(lines), ties))
     if not out:
         raise DataError("there are no answers to look at")
     return pl.concat(out, how="diagonal")

@@ -66,11 +66,11 @@ def figures_of(table: Table, parts: Sequence[Part], draws: Draws, mixes: Sequenc
     for group in groups:
         whose = {name: str(group[name].first()) for name in several}
         lines = [{**whose, **line} for line in _lines(group, parts, draws, mixes)]
-        made.append(copy_provenance(told(lines), group))
+        made.append(copy_provenance(lines_to_table(lines), group))
     return pl.concat(made)
 
 
-def told(lines: Sequence[Mapping[str, Any]]) -> Table:
+def lines_to_table(lines: Sequence[Mapping[str, Any]]) -> Table:
     """Lines of figures as a table, each named by all that it is of; of no one category are those of all."""
     numbers = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "count": pl.Int64}
     names = [name for name in lines[0] if name not in numbers]

@@ -1,8 +1,8 @@
-"""Answers that belong into every comparison, since a judge that is worth its word sees through them.
+"""Control answers: a judge that can be trusted must rank them as expected.
 
-Nothing and fixed texts, the prompt given back, another question's answer; and of several models' answers the longest, the
-shortest, or any. Each is a table of answers whose `model` is the control's name, so that it is judged and told as models are.
-What is known of the question rides along; what was said of an answer (scores, tokens) does not.
+They are null outputs (nothing, or a fixed text), the prompt repeated, another question's answer, and the longest, the shortest
+or a random one of several models' answers. Each control is a table of answers whose `model` is the control's name, so it is
+judged and reported like a model. Columns about the question are kept; columns about an answer (scores, tokens) are dropped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ FIXED: Mapping[str, str] = {
         "3. Decide.\n\n## Conclusion\n\nAs so often, it depends. With a good plan all will be well."
     ),
 }
-"""What knows nothing of the question: no word, a refusal, an empty promise, a plea to the judge, form without matter."""
+"""Null outputs that ignore the question: empty, a refusal, an empty promise, an appeal to the judge, form without content."""
 _QUESTION_COLUMNS = (
     *("question", "turn", "turns", "prompt", "messages", "system", "category", "level", "family", "topic", "tags"),
     *("reference", "references", "checklist", "constraints"),
@@ -35,50 +35,52 @@ _QUESTION_COLUMNS = (
 
 @role("exam")
 def null(table: Table, *, texts: Mapping[str, str] = FIXED) -> Table:
-    """question -> an answer to each question for each of these texts, whatever was asked; `model` is the text's name."""
+    """question -> each of these texts as the answer to every question; `model` is the text's name."""
     if not texts:
-        raise RecipeError("texts: name one output or more, each with its text")
-    asked = _distinct_questions(table)
-    return pl.concat([_control_responses(asked, name, pl.lit(text)) for name, text in texts.items()])
+        raise RecipeError("texts is empty: give at least one output, as name: text")
+    questions = _distinct_questions(table)
+    return pl.concat([_control_responses(questions, name, pl.lit(text)) for name, text in texts.items()])
 
 
 @role("exam")
 def repeat(table: Table) -> Table:
-    """question, prompt -> of each question its own prompt as the answer."""
+    """question, prompt -> each question with its own prompt as the answer."""
     return _control_responses(_distinct_questions(table), "repeat", pl.col("prompt"))
 
 
 def another(*answers: Table, seed: int = 0) -> Table:
-    """question, prompt, response, model -> of each question the answer to another one, each given once; `picked` is whose."""
-    any_one = random(*answers, seed=seed)
-    if len(any_one) < 2:
-        raise RecipeError(f"another question's answer needs two questions; here are {len(any_one)}")
-    lots = [seed_of("controls.another", seed, *key) for key in any_one.select(_question_key(any_one)).iter_rows()]
-    order = any_one.select(pl.Series(lots).arg_sort()).to_series()
-    given = any_one.select("response", "picked")[[*order[1:], order[0]]]
-    back = order.arg_sort()
-    return _control_responses(any_one.with_columns(given[back].get_columns()), "another", pl.col("response"))
+    """question, prompt, response, model -> each question with another question's answer; `picked` is the answer's model.
+
+    The answers are shifted by one along a random order of the questions, so that each is used once.
+    """
+    rows = random(*answers, seed=seed)
+    if len(rows) < 2:
+        raise RecipeError(f"the control 'another' needs two or more questions, got {len(rows)}")
+    keys = [seed_of("controls.another", seed, *key) for key in rows.select(_question_key(rows)).iter_rows()]
+    order = rows.select(pl.Series(keys).arg_sort()).to_series()
+    shifted = rows.select("response", "picked")[[*order[1:], order[0]]]
+    return _control_responses(rows.with_columns(shifted[order.arg_sort()].get_columns()), "another", pl.col("response"))
 
 
 def random(*answers: Table, seed: int = 0) -> Table:
-    """question, prompt, response, model -> of each question any model's answer; `picked` is whose."""
-    return _pick_first(answers, "random", pl.col("_lot"), seed)
+    """question, prompt, response, model -> each question with a random model's answer; `picked` is that model."""
+    return _pick_first(answers, "random", pl.col("_random"), seed)
 
 
 def longest(*answers: Table, seed: int = 0) -> Table:
-    """question, prompt, response, model -> of each question the answer with the most characters; `picked` is whose."""
+    """question, prompt, response, model -> each question with its longest answer in characters; `picked` is its model."""
     return _pick_first(answers, "longest", -pl.col("response").str.len_chars().cast(pl.Int64), seed)
 
 
 def shortest(*answers: Table, seed: int = 0) -> Table:
-    """question, prompt, response, model -> of each question the answer with the fewest characters; `picked` is whose."""
+    """question, prompt, response, model -> each question with its shortest answer in characters; `picked` is its model."""
     return _pick_first(answers, "shortest", pl.col("response").str.len_chars(), seed)
 
 
 def all_of(*answers: Table, seed: int = 0) -> Table:
     """question, prompt, response, model -> every control in one table, for the questions that the models answered."""
     first = pl.concat(answers, how="diagonal_relaxed")
-    made = [
+    controls = [
         null(first),
         repeat(first),
         random(*answers, seed=seed),
@@ -86,55 +88,54 @@ def all_of(*answers: Table, seed: int = 0) -> Table:
         shortest(*answers, seed=seed),
     ]
     if first.select(_question_key(first)).n_unique() > 1:
-        made.append(another(*answers, seed=seed))
-    return pl.concat(made, how="diagonal")
+        controls.append(another(*answers, seed=seed))
+    return pl.concat(controls, how="diagonal")
 
 
 def _question_key(table: Table) -> list[str]:
-    """What tells the questions apart: their name, and their turn where they have several."""
+    """The columns that identify a question: its name, and its turn if there are several."""
     return [name for name in ("question", "turn") if name in table.columns]
 
 
 def _distinct_questions(table: Table) -> Table:
-    """One row for each question, with what is known of it."""
+    """One row per question, with the columns about the question."""
     need(table, "question", "prompt")
-    known = [name for name in _QUESTION_COLUMNS if name in table.columns]
-    return table.select(known).unique(_question_key(table), keep="first", maintain_order=True)
+    columns = [name for name in _QUESTION_COLUMNS if name in table.columns]
+    return table.select(columns).unique(_question_key(table), keep="first", maintain_order=True)
 
 
 def _pick_first(answers: Sequence[Table], name: str, by: pl.Expr, seed: int) -> Table:
-    """Of each question the answer that comes first by an expression; equal ones by lot, whatever the order of the rows."""
+    """Each question with the answer that is first in the order `by`; ties are broken by a seed, not by the row order."""
     if not answers:
-        raise RecipeError(f"the control {name!r} picks among models' answers, and there are none")
+        raise RecipeError(f"the control {name!r} picks among models' answers: give at least one table of answers")
     for table in answers:
         need(table, "id", "question", "prompt", "response", "model")
     rows = pl.concat(answers, how="diagonal_relaxed")
     if len(nameless := rows.filter(pl.col("question").is_null() | pl.col("model").is_null())):
-        raise DataError(f"row {nameless['id'][0]!r} has no question or no model: each answer needs both")
+        raise DataError(f"row {nameless['id'][0]!r} has no question or no model: every answer needs both")
     key = _question_key(rows)
-    lots = [seed_of("controls", seed, *row) for row in rows.select(*key, "model", "id").iter_rows()]
-    ranked = rows.with_columns(_lot=pl.Series(lots)).sort(pl.col("response").is_null(), by, "_lot")
+    seeds = [seed_of("controls", seed, *row) for row in rows.select(*key, "model", "id").iter_rows()]
+    ranked = rows.with_columns(_random=pl.Series(seeds)).sort(pl.col("response").is_null(), by, "_random")
     best = ranked.unique(key, keep="first").select(*key, "response", picked="model")
-    return _control_responses(
-        _distinct_questions(rows).join(best, on=key, how="left", maintain_order="left"), name, pl.col("response")
-    )
+    questions = _distinct_questions(rows).join(best, on=key, how="left", maintain_order="left")
+    return _control_responses(questions, name, pl.col("response"))
 
 
 def _control_responses(table: Table, name: str, response: pl.Expr) -> Table:
-    """The questions with a control's answer to each, as text and as the conversation's last turn."""
+    """The questions with a control's answers, as `response` and as the last turn of `messages`."""
     key = [pl.col(column).cast(pl.String) for column in _question_key(table)]
-    told = table.with_columns(
+    out = table.with_columns(
         pl.concat_str(*key, pl.lit(name), separator="/").alias("id"),
         response.cast(pl.String).alias("response"),
         pl.lit(name).alias("model"),
     )
-    if "messages" in told.columns:
-        talks = [_with_response(talk, said) for talk, said in told.select("messages", "response").iter_rows()]
-        told = told.with_columns(pl.Series("messages", talks, dtype=COLUMNS["messages"]))
-    return told.select("id", pl.exclude("id"))
+    if "messages" in out.columns:
+        messages = [_with_response(before, text) for before, text in out.select("messages", "response").iter_rows()]
+        out = out.with_columns(pl.Series("messages", messages, dtype=COLUMNS["messages"]))
+    return out.select("id", pl.exclude("id"))
 
 
-def _with_response(talk: list[dict[str, str]] | None, said: str | None) -> list[dict[str, str]]:
-    """A conversation that ends with this answer, in place of the one that it had."""
-    asked = talk[:-1] if talk and talk[-1]["role"] == "assistant" else talk or []
-    return [*asked, *turns(("assistant", said))]
+def _with_response(messages: list[dict[str, str]] | None, response: str | None) -> list[dict[str, str]]:
+    """The conversation with this response as its last turn, replacing the one that it had."""
+    before = messages[:-1] if messages and messages[-1]["role"] == "assistant" else messages or []
+    return [*before, *turns(("assistant", response))]

@@ -1,7 +1,7 @@
-"""Several judges of the same rows: one score of them all, and how far they agree with one another.
+"""Several judges of the same rows: one combined score, and how well the judges agree.
 
-Rows are matched by id, and every judge must have been given the same ones. A row counts for a jury once `least` of its judges
-have a score (all of them, unless said). Agreement has intervals over whole questions.
+Rows are matched by id, and all judges must have the same rows. A row has a jury's score if at least `least` of the judges
+scored it (by default all of them). Intervals of agreement resample whole questions.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,8 @@ import polars as pl
 from attar.core.errors import DataError, RecipeError
 from attar.core.stage import role
 from attar.core.table import Table, need, put
-from attar.stages.evaluate.figures.means import interval, told
-from attar.stages.evaluate.judging.provenance import COLUMNS
-from attar.stages.evaluate.judging.provenance import provenance_of as facts_of
+from attar.stages.evaluate.figures.means import interval, lines_to_table
+from attar.stages.evaluate.judging.provenance import COLUMNS, provenance_of
 from attar.statistics import bootstrap as boot
 from attar.statistics.concordance import ScoredRows, figures
 
@@ -29,35 +28,36 @@ def verdict(
 ) -> Table:
     """{score} of each judge -> the first table's rows with the jury's {score}, {score}_error and {score}_judges (how many).
 
-    `votes`, of preferences: each judge's winner has a vote, and the side with more of them wins; as many on both is a tie.
+    With `votes`, for preferences, each judge votes for its winner and the majority wins; equal votes are a tie.
     """
     sides = align_judges(tables, names, score)
     least = len(tables) if least is None else least
     if how not in ("mean", "median", "votes") or not 1 <= least <= len(tables):
-        raise RecipeError(f"how {how!r}, least {least}: mean, median or votes, and from 1 to {len(tables)} judges")
-    if how == "votes" and len(odd := sides.filter(pl.any_horizontal(~pl.col(name).is_between(0, 1) for name in names))):
-        raise DataError(f"row {odd['id'][0]!r} has {score} that is not from 0 to 1: votes are of preferences")
-    held = sides.select(names).to_numpy().astype(float)
-    count = np.isfinite(held).sum(axis=1)
-    votes = np.where(np.isfinite(held), np.sign(held - 0.5), np.nan) if how == "votes" else held
-    found = [_combine(row[np.isfinite(row)], how) if many >= least else None for row, many in zip(votes, count, strict=True)]
-    errors = [None if many >= least else f"{many} of {len(tables)} judges have a score" for many in count]
-    out = put(tables[0], score, found, errors, pl.Float64)
-    facts = [table.select(name for name in COLUMNS if name in table.columns) for table in tables]
-    said = dict(facts_of(pl.concat(facts, how="diagonal")))
-    if "judge" in said:
-        said["judge"] = f"jury({said['judge']}; {how})"
+        raise RecipeError(f"how must be mean, median or votes, and least from 1 to {len(tables)}, got {how!r} and {least}")
+    if how == "votes" and len(outside := sides.filter(pl.any_horizontal(~pl.col(name).is_between(0, 1) for name in names))):
+        raise DataError(f"row {outside['id'][0]!r} has a {score} outside 0 to 1: votes need preferences")
+    scores = sides.select(names).to_numpy().astype(float)  # (rows, judges)
+    scored = np.isfinite(scores)
+    counts = scored.sum(axis=1)
+    votes = np.where(scored, np.sign(scores - 0.5), np.nan) if how == "votes" else scores
+    combined = [_combine(row[np.isfinite(row)], how) if n >= least else None for row, n in zip(votes, counts, strict=True)]
+    errors = [None if n >= least else f"{n} of {len(tables)} judges have a score" for n in counts]
+    out = put(tables[0], score, combined, errors, pl.Float64)
+    provenances = [table.select(name for name in COLUMNS if name in table.columns) for table in tables]
+    provenance = dict(provenance_of(pl.concat(provenances, how="diagonal")))
+    if "judge" in provenance:
+        provenance["judge"] = f"jury({provenance['judge']}; {how})"
     out = out.drop(name for name in out.columns if _belongs_to_one_judge(name, score))
     return out.with_columns(
-        pl.Series(f"{score}_judges", count, dtype=pl.Int64),
-        **{name: pl.lit(value, dtype=pl.String) for name, value in said.items()},
+        pl.Series(f"{score}_judges", counts, dtype=pl.Int64),
+        **{name: pl.lit(value, dtype=pl.String) for name, value in provenance.items()},
     )
 
 
 def _belongs_to_one_judge(column: str, score: str) -> bool:
-    """Whether a column tells how one judge came to its score."""
-    own = (f"{score}_first", f"{score}_second", f"{score}_mass", f"{score}_verdict", "disagrees", "mass", "weight", "votes")
-    return column in own or column.startswith(("verdict_", "text_"))
+    """True if a column holds details of a single judge's score."""
+    details = (f"{score}_first", f"{score}_second", f"{score}_mass", f"{score}_verdict", "disagrees", "mass", "weight", "votes")
+    return column in details or column.startswith(("verdict_", "text_"))
 
 
 @role("exam")
@@ -71,8 +71,8 @@ def agreement(
 ) -> Table:
     """{score}, question of each judge -> id, judge_1, judge_2, figure (agreement, kappa, spearman), value, low, high, count.
 
-    Two judges agree on a row if both scores are on the same side of `middle` (a tie is a side); without it, if they round to
-    the same number. Each pair of judges is looked at on the rows that both have scored.
+    Two judges agree on a row if both scores are on the same side of `middle` (a tie is a third side); without `middle`, if they
+    round to the same number. Each pair of judges is compared on the rows that both scored.
     """
     sides = align_judges(tables, names, score)
     lines = []
@@ -80,21 +80,21 @@ def agreement(
         rows = sides.select("question", one, other).drop_nulls().sort("question", one, other)
         pair = _pair_figures(rows, middle, bootstrap, seed)
         lines += [{"judge_1": one, "judge_2": other, **line} for line in pair]
-    return told(lines)
+    return lines_to_table(lines)
 
 
 def align_judges(tables: Sequence[Table], names: Sequence[str], score: str) -> Table:
-    """id, question, and of each judge its scores under its name; all must have judged the same rows."""
+    """id, question, and each judge's scores in a column of its name; all judges must have the same rows."""
     if len(tables) < 2 or len(names) != len(tables) or len(set(names) - {"id", "question"}) < len(names):
-        raise RecipeError(f"{len(tables)} tables, and the names {list(names)}: two judges or more, each with a name of its own")
+        raise RecipeError(f"two or more judges are needed, each with a different name, got {len(tables)} tables, {list(names)}")
     for table in tables:
         need(table, "id", "question", score)
     sides = tables[0].select("id", "question")
     for name, table in zip(names, tables, strict=True):
-        if odd := sorted(set(sides["id"]) ^ set(table["id"])):
-            raise DataError(f"row {odd[0]!r} was not given to all judges: {names[0]!r} and {name!r} have other rows")
-        own = table.select("id", pl.col(score).cast(pl.Float64).fill_nan(None).alias(name))
-        sides = sides.join(own, on="id", how="left", maintain_order="left")
+        if unmatched := sorted(set(sides["id"]) ^ set(table["id"])):
+            raise DataError(f"judges {names[0]!r} and {name!r} have different rows: only one of them has row {unmatched[0]!r}")
+        scores = table.select("id", pl.col(score).cast(pl.Float64).fill_nan(None).alias(name))
+        sides = sides.join(scores, on="id", how="left", maintain_order="left")
     return sides
 
 
@@ -105,25 +105,30 @@ def _combine(values: np.ndarray, how: Aggregation) -> float:
 
 
 def _pair_figures(rows: Table, middle: float | None, bootstrap: int, seed: int) -> list[dict[str, Any]]:
+    """Agreement, Cohen's kappa and Spearman's correlation of two judges.
+
+    kappa = (p - c) / (1 - c)  with the observed agreement p, and  c = sum_k first_k second_k / n^2  the agreement expected by
+    chance from how often each judge picks class k.
+    """
     if not len(rows):
         return [{"figure": name, "value": None, "low": None, "high": None, "count": 0} for name in _FIGURES]
     code, questions = boot.cluster_codes(rows["question"].to_numpy())
     one, other = (rows[:, i].to_numpy().astype(float) for i in (1, 2))
-    ranked = figures(ScoredRows(one, other, np.unique(code, return_index=True)[1], apart=False), bootstrap, seed)
+    ranks = figures(ScoredRows(one, other, np.unique(code, return_index=True)[1], apart=False), bootstrap, seed)
     classes = [np.floor(side + 0.5) if middle is None else np.sign(side - middle) for side in (one, other)]
     kinds = np.unique(np.concatenate(classes))
-    marks = [(side[:, None] == kinds).astype(float) for side in classes]
+    one_hot = [(side[:, None] == kinds).astype(float) for side in classes]  # (rows, kinds) for each judge
     same = (classes[0] == classes[1]).astype(float)[:, None]
-    sums = boot.resampled_sums(np.hstack([same, *marks]), code, questions, bootstrap, seed)
+    sums = boot.resampled_sums(np.hstack([same, *one_hot]), code, questions, bootstrap, seed)  # (1 + draws, 1 + 2 kinds)
     count = sums[:, 1 : 1 + len(kinds)].sum(axis=1)
-    share, firsts, seconds = sums[:, 0] / count, sums[:, 1 : 1 + len(kinds)], sums[:, 1 + len(kinds) :]
+    observed, firsts, seconds = sums[:, 0] / count, sums[:, 1 : 1 + len(kinds)], sums[:, 1 + len(kinds) :]
     chance = (firsts * seconds).sum(axis=1) / count**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        kappa = np.where(chance < 1, (share - chance) / (1 - chance), np.nan)
-    found = {"agreement": share, "kappa": kappa, "spearman": ranked["spearman"].values}
+        kappa = np.where(chance < 1, (observed - chance) / (1 - chance), np.nan)
+    result = {"agreement": observed, "kappa": kappa, "spearman": ranks["spearman"].values}
     return [
         {"figure": name, **interval(values, questions, share=name == "agreement"), "count": len(rows)}
-        for name, values in found.items()
+        for name, values in result.items()
     ]
 
 

@@ -25,6 +25,8 @@ from attar.stages.evaluate.judging.prompts import Wording
 from attar.stages.evaluate.judging.provenance import add_provenance
 
 Order = Literal["both", "seeded", "first", "second"]
+Outcome = tuple[float | None, str | None]
+"""The preference for `response` in one order, or why there is none."""
 PLACES = ("first", "second")
 FASTCHAT_NAMES = {"plain": "pair-v2", "reference": "pair-math-v1"}
 _ATTEMPTS = 2
@@ -60,7 +62,7 @@ _VERDICT = re.compile(r"\[\[\s*(A\+\+|A\+|A=B|B\+\+|B\+|[ABC])\s*\]\]")
 
 @role("exam")
 @rowwise
-def weigh(  # noqa: PLR0913 (what is asked, in which order, and what counts as an answer)
+def weigh(  # noqa: PLR0913 (the prompt, the order, and what counts as an answer)
     battles: Table,
     *,
     engine: Grader,
@@ -72,27 +74,31 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, and what counts as a
 ) -> Table:
     """prompt, response, against -> preference (and _first, _second, _error), disagrees, mass, and who judged.
 
-    `labels` name the answer shown first and the one shown second; `preference_first` is how far `response` is preferred when
-    it stands first. A label without a probability counts as one of 0; where both have none, there is no preference.
+    `labels` name the answers shown first and second; `preference_first` is the preference for `response` when it is shown
+    first. A label without a probability counts as 0; if neither has one, there is no preference.
     """
     if len(labels) != 2 or labels[0] == labels[1]:
-        raise RecipeError(f"labels {list(labels)}: a duel needs two names, one for each answer")
+        raise RecipeError(f"labels must be two different names, got {list(labels)}")
     words = wordings.read(wording, WEIGHED, ("prompt", *PLACES), FASTCHAT_NAMES)
     rows = _rows(battles)
-    sides = [_positions(row, order) for row in rows]
-    shown = [(row, side) for row, asked in zip(rows, sides, strict=True) for side in asked]
-    talks = [_conversation(words, row, side, labels) for row, side in shown]
-    found = iter(weigh_rows(engine, talks, tuple(labels)))
-    told = [{side: expected_score(next(found), _label_values(side), least_mass) for side in asked} for asked in sides]
-    masses = [[mass for _, mass, _ in row.values() if mass is not None] for row in told]
-    out = _with_preferences(battles, rows, [{side: (value, error) for side, (value, _, error) in row.items()} for row in told])
+    positions = [_positions(row, order) for row in rows]
+    shown = [(row, position) for row, each in zip(rows, positions, strict=True) for position in each]
+    conversations = [_conversation(words, row, position, labels) for row, position in shown]
+    weights = iter(weigh_rows(engine, conversations, tuple(labels)))
+    scores = [
+        {position: expected_score(next(weights), _label_values(position), least_mass) for position in each}
+        for each in positions
+    ]
+    masses = [[mass for _, mass, _ in row.values() if mass is not None] for row in scores]
+    outcomes = [{position: (value, error) for position, (value, _, error) in row.items()} for row in scores]
+    out = _with_preferences(battles, rows, outcomes)
     out = out.with_columns(pl.Series("mass", [min(row, default=None) for row in masses], dtype=pl.Float64))
-    return add_provenance(out, engine.spec, asked=words.asked, order=order, date=date)
+    return add_provenance(out, engine.spec, asked=words.words_hash, order=order, date=date)
 
 
 @role("exam")
 @rowwise
-def ask(  # noqa: PLR0913 (what is asked, in which order, and how the verdict is drawn)
+def ask(  # noqa: PLR0913 (the prompt, the order, and how the verdict is sampled)
     battles: Table,
     *,
     engine: Generator,
@@ -103,58 +109,56 @@ def ask(  # noqa: PLR0913 (what is asked, in which order, and how the verdict is
     seed: int = 0,
     date: str | None = None,
 ) -> Table:
-    """prompt, response, against -> preference and its kin as by `weigh`, verdict_first, verdict_second (the judge's texts).
+    """prompt, response, against -> the columns of `weigh` but mass, verdict_first, verdict_second (the judge's texts).
 
-    For judges without probabilities: an order is worth 1, 0 or, for a tie, a half; with five grades a slight win is worth 0.75.
-    What has no verdict is asked once more, with some temperature.
+    For judges without probabilities: an order counts 1 for a win, 0 for a loss and 0.5 for a tie; with five grades a slight win
+    counts 0.75. A reply without a verdict is requested again once, at temperature 0.7.
     """
     if grades not in REASONED:
-        raise RecipeError(f"grades {grades!r}: they are three or five")
+        raise RecipeError(f"grades must be three or five, got {grades!r}")
     words = wordings.read(wording, REASONED[grades], ("prompt", *PLACES), FASTCHAT_NAMES)
     rows = _rows(battles)
-    sides = [_positions(row, order) for row in rows]
-    shown = [(i, side) for i, asked in enumerate(sides) for side in asked]
-    said: dict[tuple[int, str], RowAnswer] = {}
-    todo = shown
+    shown = [(i, position) for i, row in enumerate(rows) for position in _positions(row, order)]
+    replies: dict[tuple[int, str], RowAnswer] = {}
+    pending = shown
     for attempt in range(_ATTEMPTS):
-        asks = [_request(words, rows[i], side, (attempt, max_tokens, seed)) for i, side in todo]
-        for key, answer in zip(todo, generate_answers(engine, asks, absent="nothing to judge"), strict=True):
-            said[key] = answer
-        todo = [key for key in todo if rows[key[0]]["able"] and isinstance(parse_verdict(said[key]), Failure)]
-    told: list[dict[str, tuple[float | None, str | None]]] = [{} for _ in rows]
-    for i, side in shown:
-        told[i][side] = _preference_of(parse_verdict(said[i, side]), side)
-    out = _with_preferences(battles, rows, told)
-    for side in PLACES:
-        texts = [said[i, side].text if (i, side) in said else None for i in range(len(rows))]
-        out = out.with_columns(pl.Series(f"verdict_{side}", texts, dtype=pl.String))
-    return add_provenance(out, engine.spec, asked=words.asked, order=order, date=date)
+        requests = [_request(words, rows[i], position, (attempt, max_tokens, seed)) for i, position in pending]
+        for key, answer in zip(pending, generate_answers(engine, requests, absent="nothing to judge"), strict=True):
+            replies[key] = answer
+        pending = [key for key in pending if not rows[key[0]]["lacks"] and isinstance(parse_verdict(replies[key]), Failure)]
+    outcomes: list[dict[str, Outcome]] = [{} for _ in rows]
+    for i, position in shown:
+        outcomes[i][position] = _preference_of(parse_verdict(replies[i, position]), position)
+    out = _with_preferences(battles, rows, outcomes)
+    for position in PLACES:
+        texts = [replies[i, position].text if (i, position) in replies else None for i in range(len(rows))]
+        out = out.with_columns(pl.Series(f"verdict_{position}", texts, dtype=pl.String))
+    return add_provenance(out, engine.spec, asked=words.words_hash, order=order, date=date)
 
 
 def parse_verdict(answer: RowAnswer) -> str | Failure:
-    """The last verdict of a reply, or the choice of one that is a JSON object: a key of what verdicts are worth."""
+    """The last verdict in a reply, or the `choice` of a reply that is a JSON object: a key of `_VERDICT_VALUES`."""
     if answer.text is None:
         return Failure(answer.error or "no reply")
-    if found := _VERDICT.findall(answer.text):
-        return found[-1]
-    told = parse_json_object(answer.text)
-    choice = told.get("choice") if isinstance(told, dict) else None
+    if verdicts := _VERDICT.findall(answer.text):
+        return verdicts[-1]
+    values = parse_json_object(answer.text)
+    choice = values.get("choice") if isinstance(values, dict) else None
     return choice.strip() if isinstance(choice, str) and choice.strip() in _VERDICT_VALUES else Failure("no verdict")
 
 
 def _rows(battles: Table) -> list[dict[str, Any]]:
-    """What the judge is shown of each battle; `able` if there are two answers to compare."""
+    """The columns that the judge is shown, as dicts; `lacks` names the first text that is missing."""
     need(battles, "id", "prompt", "response", "against")
-    known = ("id", "prompt", "response", "against", "messages", "reference", "checklist")
-    rows = battles.select(name for name in known if name in battles.columns).to_dicts()
+    shown = ("id", "prompt", "response", "against", "messages", "reference", "checklist")
+    rows = battles.select(name for name in shown if name in battles.columns).to_dicts()
     for row in rows:
-        lacking = [name for name in ("prompt", "response", "against") if row[name] is None]
-        row["able"], row["lacks"] = not lacking, lacking[0] if lacking else None
+        row["lacks"] = next((name for name in ("prompt", "response", "against") if row[name] is None), None)
     return rows
 
 
 def _positions(row: dict[str, Any], order: str) -> tuple[str, ...]:
-    """The places at which `response` is shown in turn."""
+    """The positions at which `response` is shown, one per request."""
     match order:
         case "both":
             return PLACES
@@ -163,54 +167,53 @@ def _positions(row: dict[str, Any], order: str) -> tuple[str, ...]:
         case "seeded":
             return ("first" if seeded_order(row["prompt"] or "") else "second",)
         case _:
-            raise RecipeError(f"order {order!r}: it is both, seeded, first or second")
+            raise RecipeError(f"order must be both, seeded, first or second, got {order!r}")
 
 
-def _conversation(words: Wording, row: dict[str, Any], side: str, labels: Sequence[str]) -> tuple[Message, ...] | None:
-    if not row["able"]:
+def _conversation(words: Wording, row: dict[str, Any], position: str, labels: Sequence[str]) -> tuple[Message, ...] | None:
+    if row["lacks"]:
         return None
-    one, other = (row["response"], row["against"]) if side == "first" else (row["against"], row["response"])
-    listed = row.get("checklist")
+    first, second = (row["response"], row["against"]) if position == "first" else (row["against"], row["response"])
+    checklist = row.get("checklist")
     reference = row.get("reference") or None
     places = {
         "prompt": row["prompt"],
-        "first": one,
-        "second": other,
+        "first": first,
+        "second": second,
         "history": wordings.format_history(row.get("messages"), row["prompt"]),
         "reference": reference,
         "ref_answer_1": reference,
-        "checklist": "\n".join(f"- {item}" for item in listed) if listed else None,
+        "checklist": "\n".join(f"- {item}" for item in checklist) if checklist else None,
         "label_1": labels[0],
         "label_2": labels[1],
     }
     return words.fill(places, "reference" if reference else "plain")
 
 
-def _request(words: Wording, row: dict[str, Any], side: str, how: tuple[int, int, int]) -> Request | None:
-    attempt, most, seed = how
-    talk = _conversation(words, row, side, ("A", "B"))
-    drawn = Sampling(0.7 if attempt else 0.0, max_tokens=most)
-    return Request(0, messages=talk, sampling=drawn, seed=seed_of("duel.ask", seed, attempt, side, row["id"])) if talk else None
+def _request(words: Wording, row: dict[str, Any], position: str, options: tuple[int, int, int]) -> Request | None:
+    attempt, max_tokens, seed = options
+    messages = _conversation(words, row, position, ("A", "B"))
+    if messages is None:
+        return None
+    sampling = Sampling(0.7 if attempt else 0.0, max_tokens=max_tokens)
+    return Request(0, messages=messages, sampling=sampling, seed=seed_of("duel.ask", seed, attempt, position, row["id"]))
 
 
-def _label_values(side: str) -> tuple[float, float]:
-    """What the label of the first and of the second answer is worth to `response`."""
-    return (1.0, 0.0) if side == "first" else (0.0, 1.0)
+def _label_values(position: str) -> tuple[float, float]:
+    """What the labels of the first and the second answer count for `response`."""
+    return (1.0, 0.0) if position == "first" else (0.0, 1.0)
 
 
-def _preference_of(found: str | Failure, side: str) -> tuple[float | None, str | None]:
-    if isinstance(found, Failure):
-        return None, found.reason
-    return (_VERDICT_VALUES[found] if side == "first" else 1 - _VERDICT_VALUES[found]), None
+def _preference_of(verdict: str | Failure, position: str) -> Outcome:
+    if isinstance(verdict, Failure):
+        return None, verdict.reason
+    return (_VERDICT_VALUES[verdict] if position == "first" else 1 - _VERDICT_VALUES[verdict]), None
 
 
-def _with_preferences(
-    battles: Table, rows: list[dict[str, Any]], told: list[dict[str, tuple[float | None, str | None]]]
-) -> Table:
-    """The battles with what came of their orders."""
-    lines = [_preference_row(row, sides) for row, sides in zip(rows, told, strict=True)]
-    made = pl.DataFrame(lines, schema=_OUTPUT_SCHEMA)
-    return battles.with_columns(made.get_columns())
+def _with_preferences(battles: Table, rows: list[dict[str, Any]], outcomes: list[dict[str, Outcome]]) -> Table:
+    """The battles with the columns of `_OUTPUT_SCHEMA`, from the outcomes of each battle's orders."""
+    lines = [_preference_row(row, each) for row, each in zip(rows, outcomes, strict=True)]
+    return battles.with_columns(pl.DataFrame(lines, schema=_OUTPUT_SCHEMA).get_columns())
 
 
 _OUTPUT_SCHEMA = {
@@ -222,16 +225,16 @@ _OUTPUT_SCHEMA = {
 }
 
 
-def _preference_row(row: dict[str, Any], sides: dict[str, tuple[float | None, str | None]]) -> dict[str, Any]:
-    values = {side: value for side, (value, _) in sides.items()}
+def _preference_row(row: dict[str, Any], outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    values = {position: value for position, (value, _) in outcomes.items()}
     first, second = values.get("first"), values.get("second")
-    known = [value for value in values.values() if value is not None]
-    errors = [f"shown {side}: {error}" if len(sides) > 1 else error for side, (_, error) in sides.items() if error]
-    whole = len(known) == len(sides)
+    preferences = [value for value in values.values() if value is not None]
+    errors = [f"shown {side}: {error}" if len(outcomes) > 1 else error for side, (_, error) in outcomes.items() if error]
+    complete = len(preferences) == len(outcomes)
     return {
-        "preference": sum(known) / len(known) if whole else None,
+        "preference": sum(preferences) / len(preferences) if complete else None,
         "preference_first": first,
         "preference_second": second,
         "disagrees": (first - 0.5) * (second - 0.5) < 0 if first is not None and second is not None else None,
-        "preference_error": None if whole else f"no {row['lacks']}" if row["lacks"] else errors[0],
+        "preference_error": None if complete else f"no {row['lacks']}" if row["lacks"] else errors[0],
     }

@@ -1,7 +1,7 @@
-"""Grade single answers from 1 to 10: by a judge's own probabilities of the numbers, or by a rating that it writes with reasons.
+"""Grade single answers from 1 to 10: by the judge's probabilities of the numbers, or by a written rating with reasons.
 
-The last answer of a conversation is graded, with what was said before in view; beside it a right answer (`reference`) and what
-a good one should do (`checklist`), where the row has them. Failure is data, and a number outside the scale is one.
+The judge grades the last answer of a conversation and sees the earlier turns, and the row's right answer (`reference`) and
+`checklist` if it has them. A failure is data in `{into}_error`; a rating outside the scale is a failure.
 """
 
 import re
@@ -67,20 +67,20 @@ def weigh(
     least_mass: float = LEAST_MASS,
     date: str | None = None,
 ) -> Table:
-    """prompt, response -> {into} (the mean of 1 to 10 by the judge's chances), {into}_mass, {into}_error, and who judged."""
+    """prompt, response -> {into} (the expected rating, 1 to 10), {into}_mass, {into}_error, and who judged."""
     words = wordings.read(wording, WEIGHED, ("prompt", "response"), FASTCHAT_NAMES)
     rows = _rows(table)
-    found = weigh_rows(engine, [_conversation(words, row) for row in rows], tuple(map(str, SCALE)))
-    scores = [expected_score(one, SCALE, least_mass) for one in found]
+    weights = weigh_rows(engine, [_conversation(words, row) for row in rows], tuple(map(str, SCALE)))
+    scores = [expected_score(each, SCALE, least_mass) for each in weights]
     errors = [_missing_input(row) or error for row, (_, _, error) in zip(rows, scores, strict=True)]
     out = put(table, into, [value for value, _, _ in scores], errors, pl.Float64)
     out = out.with_columns(pl.Series(f"{into}_mass", [mass for _, mass, _ in scores], dtype=pl.Float64))
-    return add_provenance(out, engine.spec, asked=words.asked, date=date)
+    return add_provenance(out, engine.spec, asked=words.words_hash, date=date)
 
 
 @role("exam")
 @rowwise
-def ask(  # noqa: PLR0913 (what is asked, and how the rating is drawn)
+def ask(  # noqa: PLR0913 (the prompt, and how the rating is sampled)
     table: Table,
     *,
     engine: Generator,
@@ -90,45 +90,49 @@ def ask(  # noqa: PLR0913 (what is asked, and how the rating is drawn)
     seed: int = 0,
     date: str | None = None,
 ) -> Table:
-    """prompt, response -> {into} (the rating that was written), {into}_error, {into}_verdict (all that was), and who judged.
+    """prompt, response -> {into} (the written rating), {into}_error, {into}_verdict (the judge's text), and who judged.
 
-    A reply without a rating is asked for once more, with some temperature.
+    A reply without a rating is requested again once, at temperature 0.7.
     """
     words = wordings.read(wording, REASONED, ("prompt", "response"), FASTCHAT_NAMES)
     rows = _rows(table)
-    talks = [_conversation(words, row) for row in rows]
-    found = [RowAnswer(None, _missing_input(row)) for row in rows]
-    todo = [i for i, talk in enumerate(talks) if talk is not None]
+    conversations = [_conversation(words, row) for row in rows]
+    replies = [RowAnswer(None, _missing_input(row)) for row in rows]
+    pending = [i for i, messages in enumerate(conversations) if messages is not None]
     for attempt in range(_ATTEMPTS):
-        drawn = Sampling(0.7 if attempt else 0.0, max_tokens=max_tokens)
-        seeds = [seed_of("grade.ask", seed, attempt, rows[i]["id"]) for i in todo]
-        asks = [Request(0, messages=talks[i] or (), sampling=drawn, seed=one) for i, one in zip(todo, seeds, strict=True)]
-        for i, answer in zip(todo, generate_answers(engine, asks), strict=True):
-            found[i] = answer
-        todo = [i for i in todo if isinstance(parse_rating(found[i]), Failure)]
-    told = [parse_rating(answer) for answer in found]
-    values = [None if isinstance(one, Failure) else one for one in told]
-    out = put(table, into, values, [one.reason if isinstance(one, Failure) else None for one in told], pl.Float64)
-    out = out.with_columns(pl.Series(f"{into}_verdict", [answer.text for answer in found], dtype=pl.String))
-    return add_provenance(out, engine.spec, asked=words.asked, date=date)
+        sampling = Sampling(0.7 if attempt else 0.0, max_tokens=max_tokens)
+        seeds = [seed_of("grade.ask", seed, attempt, rows[i]["id"]) for i in pending]
+        requests = [
+            Request(0, messages=conversations[i] or (), sampling=sampling, seed=row_seed)
+            for i, row_seed in zip(pending, seeds, strict=True)
+        ]
+        for i, reply in zip(pending, generate_answers(engine, requests), strict=True):
+            replies[i] = reply
+        pending = [i for i in pending if isinstance(parse_rating(replies[i]), Failure)]
+    ratings = [parse_rating(reply) for reply in replies]
+    values = [None if isinstance(rating, Failure) else rating for rating in ratings]
+    errors = [rating.reason if isinstance(rating, Failure) else None for rating in ratings]
+    out = put(table, into, values, errors, pl.Float64)
+    out = out.with_columns(pl.Series(f"{into}_verdict", [reply.text for reply in replies], dtype=pl.String))
+    return add_provenance(out, engine.spec, asked=words.words_hash, date=date)
 
 
 def parse_rating(answer: RowAnswer) -> float | Failure:
-    """The last rating of a reply, [[7]], or [7] where there is none such; or the score of one that is a JSON object."""
+    """The last rating in a reply: [[7]], else the `score` of a reply that is a JSON object, else [7]."""
     if answer.text is None:
         return Failure(answer.error or "no reply")
-    found = _RATING.findall(answer.text)
-    told = parse_json_object(answer.text) if not found else None
-    if isinstance(told, dict) and "score" in told:
-        found = [str(told["score"])]
-    found = found or _SINGLE_BRACKETS.findall(answer.text)
-    return parse_number(found[-1], SCALE[0], SCALE[-1]) if found else Failure("no rating")
+    ratings = _RATING.findall(answer.text)
+    values = parse_json_object(answer.text) if not ratings else None
+    if isinstance(values, dict) and "score" in values:
+        ratings = [str(values["score"])]
+    ratings = ratings or _SINGLE_BRACKETS.findall(answer.text)
+    return parse_number(ratings[-1], SCALE[0], SCALE[-1]) if ratings else Failure("no rating")
 
 
 def _rows(table: Table) -> list[dict[str, Any]]:
     need(table, "id", "prompt", "response")
-    known = ("id", "prompt", "response", "messages", "reference", "references", "checklist")
-    return table.select(name for name in known if name in table.columns).to_dicts()
+    shown = ("id", "prompt", "response", "messages", "reference", "references", "checklist")
+    return table.select(name for name in shown if name in table.columns).to_dicts()
 
 
 def _missing_input(row: dict[str, Any]) -> str | None:
@@ -138,25 +142,25 @@ def _missing_input(row: dict[str, Any]) -> str | None:
 def _conversation(words: Wording, row: dict[str, Any]) -> tuple[Message, ...] | None:
     if _missing_input(row):
         return None
-    listed, reference = row.get("checklist"), row.get("reference") or None
+    checklist, reference = row.get("checklist"), row.get("reference") or None
     history = wordings.format_history(row.get("messages"), row["prompt"])
     places = {
         "prompt": row["prompt"],
         "response": row["response"],
         "history": history,
         "reference": reference,
-        "checklist": "\n".join(f"- {item}" for item in listed) if listed else None,
-        **_by_turn(row),
+        "checklist": "\n".join(f"- {item}" for item in checklist) if checklist else None,
+        **_turn_places(row),
     }
-    right = reference or any(row.get("references") or ())
-    return words.fill(places, ("more" if history else "one") + ("-reference" if right else ""))
+    has_reference = reference or any(row.get("references") or ())
+    return words.fill(places, ("more" if history else "one") + ("-reference" if has_reference else ""))
 
 
-def _by_turn(row: dict[str, Any]) -> dict[str, str | None]:
-    """What published prompts show of each turn: question_1, answer_1, ref_answer_1 and so on."""
+def _turn_places(row: dict[str, Any]) -> dict[str, str | None]:
+    """The places of each turn in FastChat's prompts: question_1, answer_1, ref_answer_1 and so on."""
     turns = row.get("messages") or []
     questions = [turn["content"] for turn in turns if turn["role"] == "user"] or [row["prompt"]]
-    said = [turn["content"] for turn in turns if turn["role"] == "assistant"][: len(questions) - 1]
+    earlier = [turn["content"] for turn in turns if turn["role"] == "assistant"][: len(questions) - 1]
     references = row.get("references") or [row.get("reference")]
-    told = {"question": questions, "answer": [*said, row["response"]], "ref_answer": references}
-    return {f"{name}_{i}": text for name, texts in told.items() for i, text in enumerate(texts, 1)}
+    places = {"question": questions, "answer": [*earlier, row["response"]], "ref_answer": references}
+    return {f"{name}_{i}": text for name, texts in places.items() for i, text in enumerate(texts, 1)}

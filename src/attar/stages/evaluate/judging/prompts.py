@@ -1,8 +1,8 @@
-"""How a judge is asked: by our own words, or by a prompt in a file that the user names. Places in it are filled in one pass.
+"""Judge prompts: our own, or one from a file that the user names. Placeholders are filled in one pass.
 
-Places are {prompt}, {response}, {first} and so on, or what published prompts call them; other braces stay as they are. In our
-words a paragraph with a place for what a row lacks is left out, and {line} is longer than any such line in the row's texts, so
-that none of them can end itself. A published file brings its own marks, which a text can copy: nothing here can cure that.
+Placeholders are {prompt}, {response}, {first} and so on, or the names that published prompts use; other braces stay. In our own
+prompts a paragraph is left out if the row lacks its text, and {line} is a line of dashes longer than any in the row's texts, so
+that no text can imitate the end of its block. Published prompts have fixed delimiters, which a text can imitate.
 """
 
 import json
@@ -23,54 +23,54 @@ _PLACE_ALIASES = {
     **dict.fromkeys(("output_1", "answer_a", "candidate_A"), "first"),
     **dict.fromkeys(("output_2", "answer_b", "candidate_B"), "second"),
 }
-"""What published prompts call our places."""
+"""Names of our placeholders in published prompts."""
 _LAST_TURN_PLACES = {"question_2": "prompt", "answer_2": "response", "answer_a_2": "first", "answer_b_2": "second"}
-"""Of prompts that show two turns: what stands for the last one's."""
+"""In prompts that show two turns, the placeholders of the last one."""
 _TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL)
 Places = Mapping[str, str | None]
 Kinds = Mapping[str, str]
-"""Of each kind of row what FastChat's file of judge prompts calls the one for it."""
+"""For each kind of row, the name of its prompt in FastChat's file of judge prompts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Turns with places in them; `by_kind` has those of a file that words each kind of row in its own way."""
+    """A prompt's turns with placeholders; `by_kind` has the prompts for kinds of rows that have their own."""
 
     turns: tuple[tuple[str, str], ...]
     ours: bool = False
     by_kind: tuple[tuple[str, "Wording"], ...] = ()
 
     @property
-    def asked(self) -> str:
-        """What rows say of how they were judged: a hash of all the words, and whether all of them are ours."""
+    def words_hash(self) -> str:
+        """A hash of all prompts, for the column `asked`; it starts with `ours:` if all of them are ours."""
         words = fingerprint([self.turns, [(kind, one.turns) for kind, one in self.by_kind]])
         return f"{OURS}:{words}" if self.ours and all(one.ours for _, one in self.by_kind) else words
 
     def fill(self, places: Places, kind: str | None = None) -> tuple[Message, ...]:
-        """The conversation that a judge is asked about a row."""
-        own = dict(self.by_kind).get(kind or "", self)
+        """The conversation for one row, with its texts in the placeholders."""
+        wording = dict(self.by_kind).get(kind or "", self)
         filled = {**places, "line": _separator(text for text in places.values() if text)}
-        return tuple({"role": role, "content": own._said(text, filled)} for role, text in own.turns)
+        return tuple({"role": role, "content": wording._fill_text(text, filled)} for role, text in wording.turns)
 
-    def _said(self, text: str, places: Places) -> str:
+    def _fill_text(self, text: str, places: Places) -> str:
         if self.ours:
             parts = text.split("\n\n")
             text = "\n\n".join(part for part in parts if all(places.get(name, "") is not None for name in _place_names(part)))
 
-        def put(found: re.Match[str]) -> str:
-            name = _PLACE_ALIASES.get(str(found[1]), str(found[1]))
-            return (places[name] or "") if name in places else found[0]
+        def replace(match: re.Match[str]) -> str:
+            name = _PLACE_ALIASES.get(str(match[1]), str(match[1]))
+            return (places[name] or "") if name in places else match[0]
 
-        return _PLACE.sub(put, text)
+        return _PLACE.sub(replace, text)
 
 
 def ours(system: str, user: str) -> Wording:
-    """A wording of our own."""
+    """One of our own prompts."""
     return Wording((("system", system), ("user", user)), ours=True)
 
 
 def text_block(what: str, place: str) -> str:
-    """A paragraph of our own that shows a text, between lines that it cannot copy."""
+    """A paragraph of our own prompts that shows a text between two lines of dashes."""
     return f"{what}, between the lines:\n{{line}}\n{{{place}}}\n{{line}}\n\n"
 
 
@@ -79,25 +79,24 @@ REQUEST = text_block("The request", "prompt")
 
 
 def read(named: str, own: Wording, needs: Iterable[str], kinds: Kinds | None = None) -> Wording:
-    """What a knob says: `ours`, the text of a prompt, or a file that holds one; it must have a place for each of `needs`."""
+    """Read the knob `wording`: `ours`, a prompt, or a prompt file; it must have a placeholder for each of `needs`."""
     if named == OURS:
         return own
     text = wording_text(named)
-    found = (
-        _parse_fastchat(text, kinds)
-        if kinds and text.startswith("{") and '"prompt_template"' in text
-        else Wording(_parse_turns(text))
-    )
-    for one in [found, *(other for _, other in found.by_kind)]:
-        has = {name for _, said in one.turns for name in _place_names(said)}
-        has |= {_LAST_TURN_PLACES[name] for name in has & set(_LAST_TURN_PLACES)}
-        if missing := [name for name in needs if name not in has]:
-            raise DataError(f"the judge's prompt {_shorten(named)} has no place {{{missing[0]}}}: the judge would not see it")
-    return found
+    is_fastchat = kinds and text.startswith("{") and '"prompt_template"' in text
+    wording = _parse_fastchat(text, kinds) if kinds and is_fastchat else Wording(_parse_turns(text))
+    for each in [wording, *(other for _, other in wording.by_kind)]:
+        names = {name for _, content in each.turns for name in _place_names(content)}
+        names |= {_LAST_TURN_PLACES[name] for name in names & set(_LAST_TURN_PLACES)}
+        if missing := [name for name in needs if name not in names]:
+            raise DataError(
+                f"the judge's prompt {_shorten(named)} has no placeholder {{{missing[0]}}}: the judge would not see it"
+            )
+    return wording
 
 
 def wording_text(named: str) -> str:
-    """The knob `wording`: of a file all that it says, so that a change to it is a change; `ours` and texts as they are."""
+    """The knob `wording` with a file replaced by its content, so that editing the file changes the run's fingerprint."""
     if named == OURS or _PLACE.search(named):
         return named
     file = Path(named).expanduser()
@@ -106,18 +105,18 @@ def wording_text(named: str) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is no text in UTF-8") from error
+        raise DataError(f"{file} is not valid UTF-8 text") from error
 
 
 def format_history(messages: Iterable[Mapping[str, str]] | None, prompt: str | None) -> str | None:
-    """What was said before the last prompt, for a judge to read; None where nothing was."""
+    """The turns before the last prompt, as one text for the judge; None if there are none."""
     turns = list(messages or ())
-    asked = [i for i, turn in enumerate(turns) if turn["role"] == "user"]
-    before = turns[: asked[-1]] if asked else []
+    user_turns = [i for i, turn in enumerate(turns) if turn["role"] == "user"]
+    before = turns[: user_turns[-1]] if user_turns else []
     if not before or prompt is None:
         return None
-    marks = _separator(turn["content"] for turn in turns)
-    return "\n\n".join(f"{marks} {turn['role']}\n{turn['content']}" for turn in before)
+    separator = _separator(turn["content"] for turn in turns)
+    return "\n\n".join(f"{separator} {turn['role']}\n{turn['content']}" for turn in before)
 
 
 def _separator(texts: Iterable[str]) -> str:
@@ -135,21 +134,21 @@ def _shorten(named: str) -> str:
 
 
 def _parse_turns(text: str) -> tuple[tuple[str, str], ...]:
-    """The turns of a prompt; one without chat marks is all the user's."""
-    return tuple((role, said.strip()) for role, said in _TURN.findall(text)) or (("user", text),)
+    """The turns of a prompt in ChatML; without its tags, a single user turn."""
+    return tuple((role, content.strip()) for role, content in _TURN.findall(text)) or (("user", text),)
 
 
 def _parse_fastchat(text: str, kinds: Kinds) -> Wording:
-    """The prompts of a file in FastChat's form, one for each kind of row."""
+    """The prompts of a file in FastChat's format, one per kind of row."""
     try:
-        told = {row["name"]: row for row in map(json.loads, filter(None, text.splitlines()))}
-        found = {
-            kind: Wording((("system", told[name]["system_prompt"]), ("user", told[name]["prompt_template"])))
+        rows = {row["name"]: row for row in map(json.loads, filter(None, text.splitlines()))}
+        wordings = {
+            kind: Wording((("system", rows[name]["system_prompt"]), ("user", rows[name]["prompt_template"])))
             for kind, name in kinds.items()
         }
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"the judge prompts are not as FastChat's, a line each with name, system_prompt and prompt_template, among them "
-            f"{', '.join(kinds.values())} ({error})"
+            "the judge prompts are not in FastChat's format: one JSON line each with name, system_prompt and prompt_template, "
+            f"with the names {', '.join(kinds.values())} ({error})"
         ) from error
-    return Wording(next(iter(found.values())).turns, by_kind=tuple(found.items()))
+    return Wording(next(iter(wordings.values())).turns, by_kind=tuple(wordings.items()))
