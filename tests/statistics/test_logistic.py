@@ -96,10 +96,10 @@ def test_predictions_of_any_size_do_not_overflow():
     ("features", "labels", "weights", "says"),
     [
         ([[1.0], [2.0]], [0.5], None, "1 labels"),
-        ([[1.0], [float("nan")]], [0.5, 0.5], None, "no finite number"),
-        ([[1.0], [2.0]], [0.5, 1.5], None, "outside 0 to 1"),
-        ([[1.0], [2.0]], [0.5, float("nan")], None, "outside 0 to 1"),
-        ([[1.0], [2.0]], [0.5, 0.5], [[1.0, -1.0]], "less than 0"),
+        ([[1.0], [float("nan")]], [0.5, 0.5], None, "features must be finite numbers"),
+        ([[1.0], [2.0]], [0.5, 1.5], None, "labels must be between 0 and 1"),
+        ([[1.0], [2.0]], [0.5, float("nan")], None, "labels must be between 0 and 1"),
+        ([[1.0], [2.0]], [0.5, 0.5], [[1.0, -1.0]], "weights must be finite and >= 0"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(features, labels, weights, says):

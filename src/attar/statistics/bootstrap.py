@@ -19,7 +19,7 @@ Values = Sequence[float] | np.ndarray
 Interval = tuple[float, float | None, float | None]
 """A figure, and the two ends of its 95% interval."""
 _BLOCK_VALUES = 1 << 21
-"""How many values of draws are in memory at once."""
+"""Values of draws held in memory at once."""
 
 
 def cluster_codes(clusters: Sequence[Any] | np.ndarray | pl.Series) -> tuple[np.ndarray, int]:
@@ -44,17 +44,18 @@ def resampled_sums(rows: np.ndarray, clusters: np.ndarray, count: int, draws: in
     return np.concatenate([sums.sum(axis=0)[None], *(block @ sums for block in resample_counts(count, draws, seed))])
 
 
-def bootstrap_interval(draws: np.ndarray, clusters: int, *, lean: float = 0.0) -> tuple[float | None, float | None]:
+def bootstrap_interval(draws: np.ndarray, clusters: int, *, acceleration: float = 0.0) -> tuple[float | None, float | None]:
     """The 95% interval of a figure from its bootstrap draws, the one rule of the package.
 
     The ends are quantiles of the draws at  Phi(a + (a + z) / (1 - a (a + z))),  z = -+ t sqrt(n / (n - 1)),  with n clusters,
-    t of n - 1 degrees of freedom, and the acceleration a = `lean` (BCa, Efron 1987). Draws that are not finite do not count.
+    t of n - 1 degrees of freedom, and a the `acceleration` (BCa, Efron 1987). Draws that are not finite do not count.
     """
     sound = draws[np.isfinite(draws)]
     if clusters < 2 or not len(sound):
         return None, None
     out = student_t(clusters - 1) * sqrt(clusters / (clusters - 1))
-    ends = [_normal_cdf(lean + (lean + end) / (1 - lean * (lean + end))) for end in (-out, out)]
+    a = acceleration
+    ends = [_normal_cdf(a + (a + z) / (1 - a * (a + z))) for z in (-out, out)]
     low, high = np.quantile(sound, ends)
     return float(low), float(high)
 
@@ -63,11 +64,11 @@ def _normal_cdf(z: float) -> float:
     return (1 + erf(z / sqrt(2))) / 2
 
 
-def _acceleration(pulls: np.ndarray, code: np.ndarray, count: int) -> float:
-    """How skewed the clusters' pulls on a mean are, as BCa's acceleration, which of a mean is its bias too (Efron 1987)."""
-    each = np.bincount(code, weights=pulls, minlength=count)
-    spread = float(each @ each)
-    return float((each**3).sum() / (6 * spread**1.5)) if spread > 1e-24 else 0.0
+def _acceleration(influence: np.ndarray, code: np.ndarray, count: int) -> float:
+    """BCa's acceleration  sum u^3 / (6 (sum u^2)^1.5)  of the clusters' influence u; for a mean also its bias."""
+    each = np.bincount(code, weights=influence, minlength=count)
+    squares = float(each @ each)
+    return float((each**3).sum() / (6 * squares**1.5)) if squares > 1e-24 else 0.0
 
 
 def mean(
@@ -79,14 +80,14 @@ def mean(
     draws: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """The weighted mean over all rows. A `share` (from 0 to 1) of none or all has Wilson's interval, over clusters."""
+    """The weighted mean over all rows, and its interval. A `share` of exactly 0 or 1 gets Wilson's interval over clusters."""
     rows, code, count = _weighted_rows(values, clusters, weights)
-    found = resampled_sums(rows, code, count, draws, seed)
-    means = _divide(found[:, 0], found[:, 1])
+    sums = resampled_sums(rows, code, count, draws, seed)
+    means = _divide(sums[:, 0], sums[:, 1])
     value = float(means[0])
     if share and min(abs(value), abs(1 - value)) < 1e-12:
         return value, *wilson(round(value) * count, count)
-    return value, *bootstrap_interval(means[1:], count, lean=_acceleration(_influence(rows, value), code, count))
+    return value, *bootstrap_interval(means[1:], count, acceleration=_acceleration(_influence(rows, value), code, count))
 
 
 def difference(
@@ -98,25 +99,25 @@ def difference(
     draws: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """Mean of the first less mean of the second over the same rows, each with its own weights; both by the same draws."""
+    """Mean of `first` minus mean of `second` over the same rows, each with its own weights; both use the same draws."""
     if len(first) != len(second):
         raise DataError(f"{len(first)} values against {len(second)}: a paired difference needs the same rows on both sides")
     one, code, count = _weighted_rows(first, clusters, weights and weights[0])
     other, _, _ = _weighted_rows(second, clusters, weights and weights[1])
-    found = resampled_sums(np.hstack([one, other]), code, count, draws, seed)
-    sides = _divide(found[:, 0], found[:, 1]), _divide(found[:, 2], found[:, 3])
+    sums = resampled_sums(np.hstack([one, other]), code, count, draws, seed)
+    sides = _divide(sums[:, 0], sums[:, 1]), _divide(sums[:, 2], sums[:, 3])
     gaps = sides[0] - sides[1]
-    pulls = _influence(one, float(sides[0][0])) - _influence(other, float(sides[1][0]))
-    return float(gaps[0]), *bootstrap_interval(gaps[1:], count, lean=_acceleration(pulls, code, count))
+    influence = _influence(one, float(sides[0][0])) - _influence(other, float(sides[1][0]))
+    return float(gaps[0]), *bootstrap_interval(gaps[1:], count, acceleration=_acceleration(influence, code, count))
 
 
 def _influence(rows: np.ndarray, value: float) -> np.ndarray:
-    """How far each row pulls a weighted mean."""
+    """The influence function of a weighted mean: w (x - mean) / sum of w."""
     return (rows[:, 0] - value * rows[:, 1]) / rows[:, 1].sum()
 
 
 def sign_test(values: Values, clusters: Sequence[Any] | np.ndarray | pl.Series, *, tie: float = 0.5) -> float:
-    """The chance, were neither side better, of clusters won as unevenly as these or more; those that are tied do not count."""
+    """Two-sided p value of the sign test over clusters; tied clusters do not count."""
     gaps, _ = _cluster_gaps(np.asarray(values, dtype=float) - tie, clusters)
     won, lost = int((gaps > 0).sum()), int((gaps < 0).sum())
     if not won + lost:
@@ -136,7 +137,7 @@ def permutation_test(
     draws: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """The chance, were the sides alike, of a difference as large: each cluster's sides are swapped or not, all ways if few."""
+    """Two-sided p value of a paired permutation test: each cluster's sides are swapped or not; exact if 2^clusters <= draws."""
     gaps, count = _cluster_gaps(np.asarray(first, dtype=float) - np.asarray(second, dtype=float), clusters)
     least = abs(gaps.sum()) * (1 - 1e-12) - 1e-12
     if 2**count <= draws:
@@ -146,11 +147,11 @@ def permutation_test(
     for start in range(0, draws, size := max(1, _BLOCK_VALUES // count)):
         signs = 1.0 - 2.0 * rng.integers(0, 2, (min(size, draws - start), count), dtype=np.int8)
         hits += int((np.abs(signs @ gaps) >= least).sum())
-    return (hits + 1) / (draws + 1)  # what was seen is one of the ways, so that no chance is nought
+    return (hits + 1) / (draws + 1)  # the observed assignment counts as one, so p is never 0
 
 
 def _cluster_gaps(gaps: np.ndarray, clusters: Sequence[Any] | np.ndarray | pl.Series) -> tuple[np.ndarray, int]:
-    """The clusters' sums of gaps; what is nought but for rounding is nought."""
+    """The sums of gaps by cluster, with rounding errors set to 0, and the number of clusters."""
     code, count = cluster_codes(clusters)
     sums = np.bincount(code, weights=gaps, minlength=count)
     return np.where(np.abs(sums) < 1e-12, 0.0, sums), count
@@ -159,15 +160,16 @@ def _cluster_gaps(gaps: np.ndarray, clusters: Sequence[Any] | np.ndarray | pl.Se
 def _weighted_rows(
     values: Values, clusters: Sequence[Any] | np.ndarray | pl.Series, weights: Values | None
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Rows of weighted value and weight, with each row's cluster."""
-    told = np.asarray(values, dtype=float)
-    heavy = np.ones(len(told)) if weights is None else np.asarray(weights, dtype=float)
-    if not len(told) or not np.isfinite(told).all() or not (heavy > 0).any():
-        raise DataError("a mean needs numbers: leave out rows that have none")
+    """[weight x value, weight] as (rows, 2), each row's cluster, and the number of clusters."""
+    numbers = np.asarray(values, dtype=float)
+    factors = np.ones(len(numbers)) if weights is None else np.asarray(weights, dtype=float)
+    if not len(numbers) or not np.isfinite(numbers).all() or not (factors > 0).any():
+        raise DataError("a mean needs finite numbers and a positive weight: leave out rows that have none")
     code, count = cluster_codes(clusters)
-    return np.stack([told * heavy, heavy], axis=1), code, count
+    return np.stack([numbers * factors, factors], axis=1), code, count
 
 
 def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below; NaN or infinite, without a warning, where `below` is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return above / below

@@ -1,8 +1,8 @@
-"""Log-odds of who wins, by strengths of the two sides and by covariates of the game, for many weightings of the games at once.
+"""Bradley-Terry model with covariates: log-odds of the winner = strength difference + covariates, for many weightings at once.
 
-Newton's method, each step as long as the logistic function allows it to be safe, so that it needs no search and never diverges.
-Games of one pair stand beside each other: what is needed of them is summed by pair, and the strengths' second derivatives are
-the Laplacian of those sums.
+Fitted by damped Newton steps. The damping follows from a bound on the logistic function's third derivative, so no line search
+is needed and the steps never diverge. Games are sorted by pair, so that sums over a pair's games are one `reduceat`. The
+strengths' Hessian is the graph Laplacian of these sums.
 """
 
 from dataclasses import dataclass, replace
@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 _STEPS = 100
-_LOG_ODDS_TOLERANCE = 1e-9
-"""A step that moves no game's log-odds by more than this is the last."""
+_LOG_ODDS_TOLERANCE = 1e-9  # converged when a step changes no game's log-odds by more than this
 
 
 @dataclass(frozen=True, slots=True)
 class Games:
-    """Games sorted by pair, their sides as numbers of models, the lesser first; `share` is what the first side won."""
+    """Games sorted by pair of models, the lower-numbered model first; `share` is what the first side won (0 to 1)."""
 
     first: np.ndarray
     second: np.ndarray
@@ -36,16 +35,16 @@ class Games:
 def sort_games(
     sides: tuple[np.ndarray, np.ndarray], share: np.ndarray, covariates: np.ndarray, weight: np.ndarray, cluster: np.ndarray
 ) -> Games:
-    """Games in the order that fitting needs; a covariate is the first side's lead, and turns with the sides."""
+    """Games in the order that `fit` needs; a covariate is the first side's lead, so it changes sign when sides are swapped."""
     first, second = sides
-    turned = first > second
+    swapped = first > second
     low, high = np.minimum(first, second), np.maximum(first, second)
     order = np.lexsort((high, low))
-    sign = np.where(turned, -1.0, 1.0)[:, None]
+    sign = np.where(swapped, -1.0, 1.0)[:, None]
     return Games(
         low[order],
         high[order],
-        np.where(turned, 1 - share, share)[order],
+        np.where(swapped, 1 - share, share)[order],
         (covariates * sign)[order],
         weight[order],
         cluster[order],
@@ -53,83 +52,83 @@ def sort_games(
     )
 
 
-def fit(played: Games, weights: np.ndarray, *, anchor: int, ridge: float, start: np.ndarray | None = None) -> np.ndarray:
-    """Strengths (the anchor's is nought), then coefficients of the covariates, a row for each row of the games' weights."""
-    if not played.covariates.shape[1]:
-        played, weights, won = _by_pair(played, weights)
+def fit(games: Games, weights: np.ndarray, *, anchor: int, ridge: float, start: np.ndarray | None = None) -> np.ndarray:
+    """Strengths (0 for the anchor), then covariate coefficients, for each row of `weights`: (draws, models + covariates)."""
+    if not games.covariates.shape[1]:
+        games, weights, won = _merge_pairs(games, weights)
     else:
-        won = weights * played.share
-    free = np.delete(np.arange(played.models + played.covariates.shape[1]), anchor)
-    found = np.zeros((len(weights), played.models + played.covariates.shape[1]))
+        won = weights * games.share
+    free = np.delete(np.arange(games.models + games.covariates.shape[1]), anchor)
+    coefficients = np.zeros((len(weights), games.models + games.covariates.shape[1]))
     if start is not None:
-        found[:] = start
-    going = np.arange(len(weights))
+        coefficients[:] = start
+    active = np.arange(len(weights))
     for _ in range(_STEPS):
-        step, furthest = _newton_step(played, weights[going], won[going], found[going], (free, ridge))
-        found[np.ix_(going, free)] += step * (np.log1p(furthest) / np.maximum(furthest, 1e-300))[:, None]
-        going = going[furthest > _LOG_ODDS_TOLERANCE]
-        if not len(going):
+        step, largest = _newton_step(games, weights[active], won[active], coefficients[active], (free, ridge))
+        coefficients[np.ix_(active, free)] += step * (np.log1p(largest) / np.maximum(largest, 1e-300))[:, None]
+        active = active[largest > _LOG_ODDS_TOLERANCE]
+        if not len(active):
             break
-    return found
+    return coefficients
 
 
-def _by_pair(played: Games, weights: np.ndarray) -> tuple[Games, np.ndarray, np.ndarray]:
-    """Without covariates all games of a pair are one: their weight and what the first side won of it."""
-    starts = played.starts
+def _merge_pairs(games: Games, weights: np.ndarray) -> tuple[Games, np.ndarray, np.ndarray]:
+    """Without covariates all games of a pair are one: its total weight, and the weight that the first side won."""
+    starts = games.starts
     whole = np.add.reduceat(weights, starts, axis=1)
-    won = np.add.reduceat(weights * played.share, starts, axis=1)
-    ones = {name: getattr(played, name)[starts] for name in ("first", "second", "share", "covariates", "weight", "cluster")}
-    return replace(played, **ones), whole, won
+    won = np.add.reduceat(weights * games.share, starts, axis=1)
+    columns = ("first", "second", "share", "covariates", "weight", "cluster")
+    return replace(games, **{name: getattr(games, name)[starts] for name in columns}), whole, won
 
 
-def _log_odds(played: Games, found: np.ndarray) -> np.ndarray:
-    """The log-odds of every game."""
-    odds = found[:, played.first] - found[:, played.second]
-    return odds + found[:, played.models :] @ played.covariates.T if played.covariates.shape[1] else odds
+def _log_odds(games: Games, coefficients: np.ndarray) -> np.ndarray:
+    """The log-odds of every game: (draws, games)."""
+    odds = coefficients[:, games.first] - coefficients[:, games.second]
+    return odds + coefficients[:, games.models :] @ games.covariates.T if games.covariates.shape[1] else odds
 
 
 def _newton_step(
-    played: Games, weights: np.ndarray, won: np.ndarray, found: np.ndarray, held: tuple[np.ndarray, float]
+    games: Games, weights: np.ndarray, won: np.ndarray, coefficients: np.ndarray, problem: tuple[np.ndarray, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Newton's step from where each row is, and by how much it would move the log-odds of the game that it moves furthest."""
-    free, ridge = held
-    chance = 1 / (1 + np.exp(-np.clip(_log_odds(played, found), -500, 500)))
-    slope = _gradient(played, won - weights * chance) - ridge * found
-    curve = _hessian(played, weights * chance * (1 - chance))
-    curve[:, np.arange(len(curve[0])), np.arange(len(curve[0]))] += ridge + 1e-12 * weights.sum(axis=1)[:, None]
-    step = np.linalg.solve(curve[:, free[:, None], free], slope[:, free, None])[:, :, 0]
-    moved = np.zeros_like(found)
-    moved[:, free] = step
-    return step, np.abs(_log_odds(played, moved)).max(axis=1)
+    """The Newton step of each draw, and the largest change of any game's log-odds by it."""
+    free, ridge = problem
+    probability = 1 / (1 + np.exp(-np.clip(_log_odds(games, coefficients), -500, 500)))
+    gradient = _gradient(games, won - weights * probability) - ridge * coefficients
+    hessian = _hessian(games, weights * probability * (1 - probability))
+    hessian[:, np.arange(len(hessian[0])), np.arange(len(hessian[0]))] += ridge + 1e-12 * weights.sum(axis=1)[:, None]
+    step = np.linalg.solve(hessian[:, free[:, None], free], gradient[:, free, None])[:, :, 0]
+    full_step = np.zeros_like(coefficients)
+    full_step[:, free] = step
+    return step, np.abs(_log_odds(games, full_step)).max(axis=1)
 
 
-def _gradient(played: Games, left: np.ndarray) -> np.ndarray:
-    """The sums by model and by covariate of what the games have left unexplained."""
-    starts = played.starts
-    pairs = np.add.reduceat(left, starts, axis=1)
-    return np.concatenate([pairs @ _incidence(played, starts), left @ played.covariates], axis=1)
+def _gradient(games: Games, residuals: np.ndarray) -> np.ndarray:
+    """The residuals (draws, games) summed by model and by covariate."""
+    starts = games.starts
+    pairs = np.add.reduceat(residuals, starts, axis=1)
+    return np.concatenate([pairs @ _incidence(games, starts), residuals @ games.covariates], axis=1)
 
 
-def _hessian(played: Games, spread: np.ndarray) -> np.ndarray:
-    """The second derivatives: a Laplacian of the pairs' sums, bordered by the covariates."""
-    starts, size, width = played.starts, played.models, played.covariates.shape[1]
-    out = np.zeros((len(spread), size + width, size + width))
-    pairs = np.add.reduceat(spread, starts, axis=1)
-    first, second = played.first[starts], played.second[starts]
+def _hessian(games: Games, variances: np.ndarray) -> np.ndarray:
+    """The Laplacian of the pairs' summed variances, bordered by the covariates."""
+    starts, size, width = games.starts, games.models, games.covariates.shape[1]
+    out = np.zeros((len(variances), size + width, size + width))
+    pairs = np.add.reduceat(variances, starts, axis=1)
+    first, second = games.first[starts], games.second[starts]
     out[:, first, second] = out[:, second, first] = -pairs
     out[:, np.arange(size), np.arange(size)] = -out[:, :size, :size].sum(axis=2)
-    ends = _incidence(played, starts)
+    incidence = _incidence(games, starts)
     for one in range(width):
-        bent = spread * played.covariates[:, one]
-        out[:, :size, size + one] = out[:, size + one, :size] = np.add.reduceat(bent, starts, axis=1) @ ends
-        out[:, size + one, size:] = bent @ played.covariates
+        scaled = variances * games.covariates[:, one]
+        out[:, :size, size + one] = out[:, size + one, :size] = np.add.reduceat(scaled, starts, axis=1) @ incidence
+        out[:, size + one, size:] = scaled @ games.covariates
     return out
 
 
-def _incidence(played: Games, starts: np.ndarray) -> np.ndarray:
-    """Of each pair +1 at its first model and -1 at its second."""
-    out = np.zeros((len(starts), played.models))
+def _incidence(games: Games, starts: np.ndarray) -> np.ndarray:
+    """The incidence matrix (pairs, models): +1 at a pair's first model, -1 at its second."""
+    out = np.zeros((len(starts), games.models))
     rows = np.arange(len(starts))
-    out[rows, played.first[starts]] = 1
-    out[rows, played.second[starts]] -= 1
+    out[rows, games.first[starts]] = 1
+    out[rows, games.second[starts]] -= 1
     return out
