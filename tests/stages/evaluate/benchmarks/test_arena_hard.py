@@ -147,7 +147,7 @@ def test_a_published_prompt_comes_from_a_file(tmp_path):
     assert out["asked"][0] != arena_hard.ask(rows, engine=engine)["asked"][0]
     with pytest.raises(DataError, match="has no places"):
         arena_hard.ask(rows, engine=engine, wording=str(_written(tmp_path / "bare.txt", "Be just.")))
-    with pytest.raises(DataError, match=r"no place \{second\}"):
+    with pytest.raises(DataError, match=r"no placeholder \{second\}"):
         arena_hard.ask(rows, engine=engine, wording=str(_written(tmp_path / "half.txt", "{QUESTION} {ANSWER_A}")))
 
 

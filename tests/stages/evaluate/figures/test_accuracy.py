@@ -102,7 +102,7 @@ def test_none_or_all_right_is_no_surer_than_there_are_questions():
 
 
 def test_what_is_no_verdict_is_refused():
-    with pytest.raises(DataError, match="'correct' is Int"):
+    with pytest.raises(DataError, match="'correct' must hold true or false, got Int"):
         accuracy.figures(answers(("p", True)).with_columns(correct=1))
     with pytest.raises(DataError, match="column 'question' is missing"):
         accuracy.figures(answers(("p", True)).drop("question"))

@@ -102,7 +102,7 @@ def test_without_a_ridge_who_won_everything_is_an_error_that_names_it():
 
 def test_models_that_never_met_are_an_error_that_names_them():
     rows = [("a", "b", i % 2) for i in range(4)] + [("c", "d", i % 2) for i in range(4)]
-    with pytest.raises(DataError, match="link 'c', 'd' with the anchor 'a'"):
+    with pytest.raises(DataError, match="links 'c', 'd' with the anchor 'a'"):
         bradley_terry.ratings(battles(*rows), anchor="a")
 
 
@@ -118,8 +118,8 @@ def test_groups_where_one_always_won_are_an_error():
         ([("new", "old", 1)], {"anchor": "odl"}, "did you mean 'old'"),
         ([("new", "old", 1.5)], {"anchor": "old"}, "'b0'.*from 0 to 1"),
         ([("new", "new", 1)], {"anchor": "new"}, "two different models"),
-        ([("new", None, 1)], {"anchor": "new"}, "lacks its question"),
-        ([("new", "old", 1)], {"anchor": "old", "ridge": -1}, "not be negative"),
+        ([("new", None, 1)], {"anchor": "new"}, "has no question, model or opponent"),
+        ([("new", "old", 1)], {"anchor": "old", "ridge": -1}, "must be >= 0"),
     ],
 )
 def test_a_mistake_is_named_by_what_is_wrong(rows, knobs, match):

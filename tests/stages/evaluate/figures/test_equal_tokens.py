@@ -30,5 +30,5 @@ def test_nothing_is_said_beyond_what_was_measured():
         equal_tokens.compare(arm(("a", 100, 0.0), ("a", 400, 1.0)), arms=["one"], tokens=500)
     with pytest.raises(DataError, match="no question in common"):
         equal_tokens.compare(arm(("a", 100, 0.0)), arm(("b", 100, 0.0)), arms=["one", "two"])
-    with pytest.raises(RecipeError, match="no two the same"):
+    with pytest.raises(RecipeError, match="needs a different arm name"):
         equal_tokens.compare(arm(("a", 100, 0.0)), arm(("b", 100, 0.0)), arms=["one", "one"])

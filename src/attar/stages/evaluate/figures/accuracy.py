@@ -1,7 +1,7 @@
-"""How often answers are right, of any table with a `correct` column: by model, by category or level, once or in several tries.
+"""Accuracy and pass@k of any table with a `correct` column: by model, and by category or level.
 
-Intervals (95%) are of drawing whole questions anew, in closed form: answers to one question that are alike count as one.
-Of one answer to each they are Wilson's own. Rows whose `correct` is null are left out, and their share is told.
+Intervals (95%) are Wilson's with an effective number of answers, in which equal answers to one question count as one; with one
+answer per question they are exactly Wilson's. Rows whose `correct` is null are left out, and their share is reported.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +20,8 @@ ALL = "all"
 
 
 def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
-    named = (knobs["correct"], knobs["question"], knobs["model"], *knobs["by"])
-    return tuple(dict.fromkeys(name for name in named if name))
+    columns = (knobs["correct"], knobs["question"], knobs["model"], *knobs["by"])
+    return tuple(dict.fromkeys(name for name in columns if name))
 
 
 @role("exam")
@@ -37,14 +37,14 @@ def figures(
 ) -> Table:
     """{correct}, {question}, {model}, the columns of `by` -> id, {model}, {by}, figure, value, low, high, count, answers.
 
-    `accuracy` is the mean over questions of the share of their answers that are right. `pass@k`, for each k of `tries`, is the
-    chance that one of k answers is right, over questions with k or more. `count` is how many questions had a say.
+    `accuracy` is the mean over questions of the share of right answers. `pass@k`, for each k of `tries`, is the probability
+    that at least one of k answers is right, over questions with k or more answers. `count` is the number of questions.
     """
     need(table, *_reads({"correct": correct, "question": question, "model": model, "by": by}))
     if table[correct].dtype not in (pl.Boolean, pl.Null):
-        raise DataError(f"column {correct!r} is {table[correct].dtype}, not true or false")
-    if wrong := [k for k in tries if k < 1]:
-        raise RecipeError(f"tries {wrong[0]} is no number of answers")
+        raise DataError(f"column {correct!r} must hold true or false, got {table[correct].dtype}")
+    if invalid := [k for k in tries if k < 1]:
+        raise RecipeError(f"tries must be >= 1, got {invalid[0]}")
     lines = [
         {**names, **line}
         for names, rows in groups(table, model, by)
@@ -55,51 +55,53 @@ def figures(
 
 def _lines(rows: Table, tries: Sequence[int]) -> Iterator[dict[str, Any]]:
     """The figures of one group of answers."""
-    own = rows.drop_nulls("right").group_by("question", maintain_order=True).agg(right=pl.col("right").sum(), count=pl.len())
-    right, count = own["right"].to_list(), own["count"].to_list()
-    shares = [c / n for c, n in zip(right, count, strict=True)]
-    yield {"figure": "accuracy", **interval(shares), "count": len(own), "answers": sum(count)}
+    scored = rows.drop_nulls("right").group_by("question", maintain_order=True).agg(pl.col("right").sum(), count=pl.len())
+    answers = list(scored.select("right", "count").iter_rows())
+    shares = [c / n for c, n in answers]
+    yield {"figure": "accuracy", **interval(shares), "count": len(answers), "answers": sum(n for _, n in answers)}
     for k in tries:
-        able = [(c, n) for c, n in zip(right, count, strict=True) if n >= k]
-        chances = [1 - comb(n - c, k) / comb(n, k) for c, n in able]
-        yield {"figure": f"pass@{k}", **interval(chances), "count": len(able), "answers": sum(n for _, n in able)}
+        enough = [(c, n) for c, n in answers if n >= k]
+        passes = [1 - comb(n - c, k) / comb(n, k) for c, n in enough]  # the unbiased pass@k of n answers, c of them right
+        yield {"figure": f"pass@{k}", **interval(passes), "count": len(enough), "answers": sum(n for _, n in enough)}
     missing = rows.group_by("question", maintain_order=True).agg(pl.col("right").null_count(), count=pl.len())
-    told = interval(missing["right"].to_list(), missing["count"].to_list())
-    yield {"figure": "unscored", **told, "count": len(missing), "answers": len(rows)}
+    unscored = interval(missing["right"].to_list(), missing["count"].to_list())
+    yield {"figure": "unscored", **unscored, "count": len(missing), "answers": len(rows)}
 
 
 def interval(sums: Sequence[float], counts: Sequence[float] | None = None) -> dict[str, float | None]:
-    """The share of all counts that the sums are, from 0 to 1, with its interval; a sum and a count for each question.
+    """The share p = sum(s_q) / sum(n_q), from 0 to 1, with its interval; one sum s_q and count n_q (by default 1) per question.
 
-    It is Wilson's for as many answers as would vary as much, were each of another question; fewer where the spread of questions
-    is all that is known of it, as Student's t is wider.
+    It is Wilson's interval for the effective sample size n* of Korn and Graubard:  n* = p (1 - p) / v * (z / t)^2,  with the
+    variance of the ratio  v = m / (m - 1) * sum((s_q - p n_q)^2) / sum(n_q)^2  over m questions, and Student's t of m - 1
+    degrees of freedom. If every question has a single answer, or v is zero, n* = m.
     """
-    held = np.asarray(sums, dtype=float)
-    of = np.ones_like(held) if counts is None else np.asarray(counts, dtype=float)
-    if not of.sum():
+    successes = np.asarray(sums, dtype=float)
+    totals = np.ones_like(successes) if counts is None else np.asarray(counts, dtype=float)
+    if not totals.sum():
         return {"value": None, "low": None, "high": None}
-    value, alike = float(held.sum() / of.sum()), float(len(held))
-    spread = float(((held - value * of) ** 2).sum() / of.sum() ** 2)
-    if spread > 1e-12 and not (np.isin(held, (0, 1)).all() and (of == 1).all()):
-        free = len(held) - 1
-        alike = value * (1 - value) / spread * free / len(held) * (Z / student_t(free)) ** 2
-    low, high = wilson(value * alike, alike)
+    value, size = float(successes.sum() / totals.sum()), float(len(successes))
+    variance = float(((successes - value * totals) ** 2).sum() / totals.sum() ** 2)
+    is_binary = np.isin(successes, (0, 1)).all() and (totals == 1).all()
+    if variance > 1e-12 and not is_binary:
+        degrees = len(successes) - 1
+        size = value * (1 - value) / variance * degrees / len(successes) * (Z / student_t(degrees)) ** 2
+    low, high = wilson(value * size, size)
     return {"value": value, "low": low, "high": high}
 
 
 def groups(table: Table, model: str | None, by: Sequence[str]) -> Iterator[tuple[dict[str, str], Table]]:
-    """Each model's rows, and of these all rows and those of each value of each column of `by`, with what names them."""
+    """For each model all its rows, then its rows for each value of each column of `by`; with the names of each group."""
     sides = table.partition_by(model, maintain_order=True) if model else [table]
     for side in sides:
-        own = {model: str(side[model][0])} if model else {}
-        yield own | dict.fromkeys(by, ALL), side
+        names = {model: str(side[model][0])} if model else {}
+        yield names | dict.fromkeys(by, ALL), side
         for column in by:
             for part in side.partition_by(column, maintain_order=True):
-                yield own | dict.fromkeys(by, ALL) | {column: str(part[column][0])}, part
+                yield names | dict.fromkeys(by, ALL) | {column: str(part[column][0])}, part
 
 
 def figures_table(lines: Sequence[Mapping[str, Any]], names: Sequence[str], **more: Any) -> Table:
-    """Figures as a table, with an id made of what names them."""
+    """Figures as a table; the id joins the columns that name a figure."""
     kinds = {name: pl.String for name in (*names, "figure")}
     schema = {**kinds, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "count": pl.Int64, **more}
     out = pl.DataFrame(list(lines), schema=schema)

@@ -1,7 +1,7 @@
-"""Elo ratings: each battle moves both sides by `step` times what it said that was not expected.
+"""Elo ratings: after each battle  R_i += step * (share - E),  R_j -= the same,  with  E = 1 / (1 + 10^((R_j - R_i) / 400)).
 
-They hang on the order of the battles, so the value is the mean over shuffled orders, and the interval (95%) holds both other
-orders and other questions. Bradley-Terry (`bradley_terry.ratings`) says the same without an order, with less noise: prefer it.
+They depend on the order of the battles, so the value is the mean over shuffled orders, and the interval (95%) covers both other
+orders and other questions. Bradley-Terry ratings (`bradley_terry.ratings`) need no order and have less noise: prefer them.
 """
 
 import numpy as np
@@ -19,22 +19,21 @@ from attar.statistics.bootstrap import bootstrap_interval, cluster_codes
 def ratings(battles: Table, *, anchor: str, step: float = 4.0, orders: int = 200, seed: int = 0) -> Table:
     """question, model, opponent, preference -> id, model, figure, value, low, high, count: Elo ratings, the anchor's 1000."""
     if orders < 2 or step <= 0:
-        raise RecipeError(f"step {step:g} over {orders} orders: Elo needs a step above 0 and two orders or more")
+        raise RecipeError(f"step must be > 0 and orders >= 2, got {step:g} and {orders}")
     rows, names = valid_battles(battles, anchor, ())
-    number = {name: place for place, name in enumerate(names)}
-    sides = np.array([[number[name] for name in rows[side]] for side in ("model", "opponent")])
+    index = {name: i for i, name in enumerate(names)}
+    sides = np.array([[index[name] for name in rows[side]] for side in ("model", "opponent")])  # (2, battles)
     share, (cluster, clusters) = rows["preference"].to_numpy(), cluster_codes(rows["question"])
     rng = np.random.default_rng(seed)
-    own = np.argsort(rng.random((orders, len(rows))), axis=1)
-    drawn = _resample(rng, cluster, clusters, orders)
-    place = number[anchor]
-    walked = _play(sides[:, own], share[own], np.ones(own.shape, dtype=bool), (len(names), step))
-    again = _play(sides[:, drawn], share[drawn], drawn >= 0, (len(names), step))
-    values = START + (walked - walked[:, place, None]).mean(axis=0)
-    spread = START + again - again[:, place, None]
+    shuffled = np.argsort(rng.random((orders, len(rows))), axis=1)
+    resampled = _resample(rng, cluster, clusters, orders)
+    final = _play(sides[:, shuffled], share[shuffled], np.ones(shuffled.shape, dtype=bool), (len(names), step))
+    draws = _play(sides[:, resampled], share[resampled], resampled >= 0, (len(names), step))
+    values = START + (final - final[:, index[anchor], None]).mean(axis=0)
+    draws = START + draws - draws[:, index[anchor], None]
     counts = np.bincount(sides.ravel(), minlength=len(names))
     lines = [
-        (f"{name}/elo", name, "elo", float(values[i]), *bootstrap_interval(spread[:, i], clusters), int(counts[i]))
+        (f"{name}/elo", name, "elo", float(values[i]), *bootstrap_interval(draws[:, i], clusters), int(counts[i]))
         for i, name in enumerate(names)
     ]
     kinds = dict.fromkeys(("id", "model", "figure"), pl.String) | dict.fromkeys(("value", "low", "high"), pl.Float64)
@@ -42,24 +41,27 @@ def ratings(battles: Table, *, anchor: str, step: float = 4.0, orders: int = 200
 
 
 def _resample(rng: np.random.Generator, cluster: np.ndarray, clusters: int, draws: int) -> np.ndarray:
-    """Rows of whole clusters drawn anew, in shuffled order, a row a draw; shorter ones are filled up with -1."""
-    members = [np.flatnonzero(cluster == one) for one in range(clusters)]
-    picked = [np.concatenate([members[one] for one in rng.integers(0, clusters, clusters)]) for _ in range(draws)]
+    """Battles of resampled clusters, in shuffled order, padded with -1: (draws, battles of the longest draw)."""
+    members = [np.flatnonzero(cluster == i) for i in range(clusters)]
+    picked = [np.concatenate([members[i] for i in rng.integers(0, clusters, clusters)]) for _ in range(draws)]
     out = np.full((draws, max(map(len, picked))), -1)
     for row, rows in zip(out, picked, strict=True):
         row[: len(rows)] = rng.permutation(rows)
     return out
 
 
-def _play(sides: np.ndarray, share: np.ndarray, counts: np.ndarray, of: tuple[int, float]) -> np.ndarray:
-    """Ratings around nought after all battles, for all orders at once: (orders, models)."""
-    models, step = of
-    found = np.zeros((len(share), models))
-    rows = np.arange(len(share))
-    for game in range(share.shape[1]):
-        one, other = sides[0, :, game], sides[1, :, game]
-        expected = 1 / (1 + 10 ** ((found[rows, other] - found[rows, one]) / 400))
-        moved = step * (share[:, game] - expected) * counts[:, game]
-        found[rows, one] += moved
-        found[rows, other] -= moved
-    return found
+def _play(sides: np.ndarray, share: np.ndarray, counts: np.ndarray, options: tuple[int, float]) -> np.ndarray:
+    """Ratings around 0 after all battles, for all orders at once: (orders, models).
+
+    `sides` is (2, orders, battles), `share` and `counts` are (orders, battles); padding does not count.
+    """
+    models, step = options
+    ratings = np.zeros((len(share), models))
+    orders = np.arange(len(share))
+    for battle in range(share.shape[1]):
+        first, second = sides[0, :, battle], sides[1, :, battle]
+        expected = 1 / (1 + 10 ** ((ratings[orders, second] - ratings[orders, first]) / 400))
+        change = step * (share[:, battle] - expected) * counts[:, battle]
+        ratings[orders, first] += change
+        ratings[orders, second] -= change
+    return ratings

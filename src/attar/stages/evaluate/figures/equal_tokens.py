@@ -1,8 +1,8 @@
-"""What arms are worth at one token budget: a student that was trained on more is not better for that alone.
+"""Compare arms at one token budget, so that a student trained on more tokens does not win by that alone.
 
-An arm has each question's score at one or more budgets (rows of one `tokens`). Between two budgets a question's score goes
-straight over the logarithm of tokens; beyond them nothing is said. Intervals draw questions anew: they do not hold what another
-training would give, which several seeds tell (`stats.over_runs`).
+An arm has each question's score at one or more budgets (rows with the same `tokens`). Between two budgets a question's score is
+interpolated linearly in log(tokens); nothing is extrapolated. Intervals resample questions: they do not cover the variation
+between trainings, for which several seeds are needed (`mean_over_runs`).
 """
 
 from collections.abc import Sequence
@@ -22,24 +22,24 @@ from attar.statistics.bootstrap import difference, mean
 def compare(*tables: Table, arms: Sequence[str], tokens: float | None = None, bootstrap: int = 1000, seed: int = 0) -> Table:
     """question, score, tokens of each arm -> id, arm, figure, value, low, high, count, tokens: arms at one token budget.
 
-    The budget is the largest that all arms reach, unless it is named. `over_first` is the lead over the first arm on the
-    questions that both have.
+    By default the budget is the largest that all arms reach. `over_first` is the lead over the first arm on the questions that
+    both have.
     """
     if not tables or len(tables) != len(arms) or len(set(arms)) < len(arms):
-        raise RecipeError(f"{len(tables)} tables, and the arms {list(arms)}: each table needs a name, and no two the same")
+        raise RecipeError(f"each of {len(tables)} tables needs a different arm name, got {list(arms)}")
     points = [_score_points(table, arm) for table, arm in zip(tables, arms, strict=True)]
     budget = tokens if tokens is not None else min(each["tokens"].to_numpy().max() for each in points)
-    found = [_interpolate(each, arm, float(budget)) for each, arm in zip(points, arms, strict=True)]
+    scores = [_interpolate(each, arm, float(budget)) for each, arm in zip(points, arms, strict=True)]
     lines = []
-    for arm, own in zip(arms, found, strict=True):
-        told = {"score": (mean(own["score"].to_numpy(), own["question"], draws=bootstrap, seed=seed), len(own))}
+    for arm, rows in zip(arms, scores, strict=True):
+        figures = {"score": (mean(rows["score"].to_numpy(), rows["question"], draws=bootstrap, seed=seed), len(rows))}
         if arm != arms[0]:
-            both = own.join(found[0], on="question", suffix="_first", maintain_order="left")
+            both = rows.join(scores[0], on="question", suffix="_first", maintain_order="left")
             if not len(both):
                 raise DataError(f"arms {arms[0]!r} and {arm!r} have no question in common at {budget:g} tokens")
             sides = both["score"].to_numpy(), both["score_first"].to_numpy()
-            told["over_first"] = difference(*sides, both["question"], draws=bootstrap, seed=seed), len(both)
-        for figure, (ends, count) in told.items():
+            figures["over_first"] = difference(*sides, both["question"], draws=bootstrap, seed=seed), len(both)
+        for figure, (ends, count) in figures.items():
             lines.append((f"{arm}/{figure}", arm, figure, *ends, count, float(budget)))
     return pl.DataFrame(lines, schema=_SCHEMA, orient="row")
 
@@ -57,20 +57,23 @@ _SCHEMA = {
 
 
 def _score_points(table: Table, arm: str) -> Table:
-    """question, tokens, score: an arm's mean score of each question at each budget; rows without a score are left out."""
+    """question, tokens, score: an arm's mean score per question and budget; rows without a score are left out."""
     need(table, "question", "score", "tokens")
     rows = table.select("question", pl.col("score", "tokens").cast(pl.Float64)).drop_nulls()
     if not len(rows):
         raise DataError(f"arm {arm!r} has no scores")
-    if len(odd := rows.filter(pl.col("tokens") <= 0)):
+    if len(invalid := rows.filter(pl.col("tokens") <= 0)):
         raise DataError(
-            f"arm {arm!r} has {odd['tokens'][0]:g} tokens at question {odd['question'][0]!r}: it must be more than 0"
+            f"tokens must be > 0, got {invalid['tokens'][0]:g} in arm {arm!r} at question {invalid['question'][0]!r}"
         )
     return rows.group_by("question", "tokens").agg(pl.col("score").mean()).sort("question", "tokens")
 
 
 def _interpolate(points: Table, arm: str, budget: float) -> Table:
-    """question, score: at this budget, of the questions that have a score at the budgets to both sides of it."""
+    """question, score: at this budget, for the questions with a score at the next lower and the next higher budget.
+
+    score = (1 - w) score_low + w score_high,  w = log(budget / low) / log(high / low).
+    """
     reached = np.unique(points["tokens"].to_numpy())
     if not reached[0] <= budget <= reached[-1]:
         raise DataError(f"arm {arm!r} was measured from {reached[0]:g} to {reached[-1]:g} tokens, not at {budget:g}")
