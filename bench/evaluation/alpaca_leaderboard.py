@@ -78,7 +78,7 @@ def main() -> None:
     if options.without:
         import attar.stages.evaluate.benchmarks.alpaca_eval as module
 
-        module.control = partial(length_control.control, without=[options.without])
+        module.control = partial(length_control.control_length, without=[options.without])
     out, seconds = timed(compute_figures, options.folder, options.bootstrap)
     ours = out.pivot("figure", index="model", values=["value", "low", "high", "published_se"])
     board = pl.read_csv(options.folder / "leaderboard.csv").join(ours, on="model", how="left")

@@ -19,7 +19,7 @@ import polars as pl
 
 from attar.stages.evaluate.benchmarks.arena_hard import GRADES, game_result, with_preferences
 from attar.stages.evaluate.benchmarks.arena_scores import figures
-from attar.stages.evaluate.benchmarks.length_control import Battles, control
+from attar.stages.evaluate.benchmarks.length_control import Battles, control_length
 from attar.stages.evaluate.figures import bradley_terry
 from attar.statistics.bootstrap import bootstrap_interval, cluster_codes, difference, resample_counts
 
@@ -155,9 +155,9 @@ def lengths(rng: np.random.Generator, hits: Hits, draws: int) -> None:
     won = np.concatenate([normal(sqrt(0.6) * shared + sqrt(0.4) * rng.normal(size=300)) < probability for _ in range(2)])
     question, count = cluster_codes(np.tile(np.arange(300), 2))
     battles = Battles(won.astype(float), np.tile(longer, 2), question)
-    fitted = control(battles)
+    fitted = control_length(battles)
     drawn = [
-        control(battles, many[:, question], penalty=fitted.penalty).values[1:]
+        control_length(battles, many[:, question], penalty=fitted.penalty).values[1:]
         for many in resample_counts(count, draws, int(rng.integers(1 << 31)), width=len(won))
     ]
     low, high = bootstrap_interval(np.concatenate(drawn), count)

@@ -27,7 +27,7 @@ FEW, CHOSEN = 5000, 500  # of facility location: apricot needs all pairs of rows
 
 def ours(rows: np.ndarray, clusters: int, seed: int) -> np.ndarray:
     sample = np.random.default_rng(seed).permutation(len(rows))[: 256 * clusters]
-    return cluster.nearest(rows, cluster.centres(rows[sample], clusters, iterations=ITERATIONS, seed=seed))[0]
+    return cluster.nearest(rows, cluster.train_centres(rows[sample], clusters, iterations=ITERATIONS, seed=seed))[0]
 
 
 def with_faiss(rows: np.ndarray, clusters: int, seed: int) -> np.ndarray:
@@ -86,12 +86,12 @@ def main() -> None:
         for seed in (0, 1):
             labels, seconds = timed(work, rows, clusters, seed)
             print(f"  {work.__name__:14}{seconds:8.2f} CPU s   inertia {inertia(rows, labels):.5f}", flush=True)
-    chosen, seconds = timed(coreset.farthest, rows, 1000)
+    chosen, seconds = timed(coreset.choose_farthest, rows, 1000)
     same, slow = timed(one_by_one, rows, 1000)
     print(f"k-center, 1,000: {seconds:.2f} CPU s; row by row {slow:.2f}; the same rows: {chosen.kept == same}")
     few = rows[:FEW]
     with_apricot(few[:100], 5)  # it compiles on the first call
-    chosen, seconds = timed(coreset.representative, few, CHOSEN)
+    chosen, seconds = timed(coreset.choose_representative, few, CHOSEN)
     theirs, slow = timed(with_apricot, few, CHOSEN)
     print(f"facility, {CHOSEN} of {FEW:,}: {seconds:.2f} CPU s, covers {coverage(few, chosen.kept):.6f}")
     print(f"  apricot {slow:.2f} CPU s, covers {coverage(few, theirs):.6f}; the same rows: {chosen.kept == theirs}")

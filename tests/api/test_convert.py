@@ -39,7 +39,7 @@ def test_what_cannot_be_read_or_written_lies_aside_with_its_place_and_reason(sou
     file = source(SINGLE, "oops", DOUBLE, '{"prompt": "\\ud800"}', DOUBLE)
     report = convert(file, tmp_path / "out.jsonl", "prompt")
     assert [row["prompt"] for row in lines(tmp_path / "out.jsonl")] == ["q"]
-    refused = "cannot be written as prompt: prompt holds one question and one answer, this row is 4 turns"
+    refused = "cannot be written as prompt: prompt holds one prompt and one response, this row has 4 turns"
     aside = tmp_path / "out.jsonl.rejected.jsonl"
     assert {(row["file"], row["line"], row["reason"].partition(":")[0]) for row in lines(aside)} == {
         (str(file), 2, "not JSON"),

@@ -167,7 +167,7 @@ def test_a_rows_story_tells_where_it_was_dropped(attar, pool):
             ["pool.jsonl", "--keep", "2", "--from", "alpaca"],
             "no row could be read; the first reason: the key 'instruction' is missing",
         ),
-        (["nobody/nothing", "--keep", "2"], "nobody/nothing is no file here, and could not be read from the Hub"),
+        (["nobody/nothing", "--keep", "2"], "nobody/nothing is not a local file and could not be read from the Hub"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_nothing_is_written(attar, pool, monkeypatch, words, told):

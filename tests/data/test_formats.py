@@ -110,7 +110,7 @@ def test_a_preference_is_one_question_and_two_answers(row):
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "the key 'text' is missing"),
         ({"prompt": 3}, "something other than text"),
         ({"prompt": "q", "response": {"a": 1}}, "something other than text"),
-        ({"prompt": [U("q")], "completion": [U("again")]}, "does not end with the assistant"),
+        ({"prompt": [U("q")], "completion": [U("again")]}, "does not end with an assistant turn"),
         ({"chosen": [A("good")], "rejected": [A("bad")]}, "a preference without a prompt"),
         ({"prompt": "q", "chosen": None, "rejected": "bad"}, "a turn has no text"),
     ],
@@ -167,7 +167,7 @@ def test_a_system_turn_beside_the_messages_is_not_lost():
 @pytest.mark.parametrize("form", ["alpaca", "prompt"])
 @pytest.mark.parametrize("messages", [[U("q")], [A("a"), U("q")], [U("q"), A("a"), U("q"), A("a")], [U("s"), U("q"), A("a")]])
 def test_more_or_less_than_one_question_and_answer_cannot_be_said_in_a_flat_format(form, messages):
-    with pytest.raises(ValueError, match=f"{form} holds one question and one answer, this row is {len(messages)} turns"):
+    with pytest.raises(ValueError, match=f"{form} holds one prompt and one response, this row has {len(messages)} turns"):
         format_row({"messages": messages}, form)
 
 

@@ -23,7 +23,7 @@ def test_files_are_known_by_what_its_files_hold_and_how_they_are_called(tmp_path
 def test_a_dataset_that_is_not_here_and_not_reached_is_one_clear_error(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match="nobody/nothing is no file here, and could not be read from the Hub"):
+    with pytest.raises(DataError, match="nobody/nothing is not a local file and could not be read from the Hub"):
         sources.pin_source("nobody/nothing")
 
 

@@ -40,7 +40,7 @@ def test_without_a_row_there_is_no_file_and_a_row_that_cannot_be_said_has_its_re
     sink = open_sink(tmp_path / name, "prompt")
     [reason] = sink.write(talk("q").with_columns(pl.col("messages").list.concat(pl.col("messages"))))
     sink.close()
-    assert reason.startswith("prompt holds one question and one answer")
+    assert reason.startswith("prompt holds one prompt and one response")
     assert sink.count == 0
     assert list(tmp_path.iterdir()) == []
 

@@ -130,7 +130,7 @@ def test_its_training_is_handed_to_other_trainers(run):
     _, home, _ = run
     (found,) = trainings(home, "try", None)
     assert found.rows.name.startswith("attar_recipe_mine.those") or found.rows.is_dir()
-    assert found.knobs["epochs"] == 2
+    assert found.settings.epochs == 2
 
 
 def test_a_plan_expects_as_many_rows_as_the_input_that_is_named(run):

@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from polars.testing import assert_frame_equal
 
 from attar.core.table import read
 from attar.engines.base import Spec
@@ -47,10 +48,13 @@ def test_no_model_is_asked(rerun):
 
 
 def test_every_result_has_the_same_rows(rerun):
+    """The ends of intervals may differ in the fourth digit: their t quantile was a series once and is exact now."""
     old, new, _ = rerun
     assert old.keys() == new.keys()
     for name, folder in old.items():
-        assert read(new[name]).drop("date", strict=False).equals(read(folder).drop("date", strict=False)), name
+        before, after = (read(path).drop("date", strict=False) for path in (folder, new[name]))
+        assert_frame_equal(after.drop("low", "high", strict=False), before.drop("low", "high", strict=False), check_exact=True)
+        assert_frame_equal(after, before, rel_tol=2e-4)
 
 
 def test_a_pocket_model_is_known_by_what_it_has_always_been_known_by():

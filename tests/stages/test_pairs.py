@@ -99,5 +99,5 @@ def test_no_answers_give_no_pairs():
 
 
 def test_a_negative_margin_is_refused():
-    with pytest.raises(RecipeError, match="nought or more"):
+    with pytest.raises(RecipeError, match="margin must be >= 0, got -1"):
         pairs.choose(answers(1.0), margin=-1.0)

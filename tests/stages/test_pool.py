@@ -55,7 +55,7 @@ def test_what_else_a_row_has_rides_along_whatever_it_is_called(tmp_path):
 def test_a_pool_that_changed_after_it_was_pinned_is_not_read_as_the_old_one(tmp_path):
     pinned = sources.pin_source(str(lines(tmp_path / "a.jsonl", ask("1"))))
     lines(tmp_path / "a.jsonl", ask("2"))
-    with pytest.raises(DataError, match="has changed since this was begun"):
+    with pytest.raises(DataError, match="has changed since the run started"):
         pool.read(**pinned)
 
 

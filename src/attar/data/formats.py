@@ -1,12 +1,12 @@
-"""The shapes in which people keep chat data, to our columns and back.
+"""Convert the common chat data formats to our columns and back.
 
     messages     {"messages": [{"role": ..., "content": ...}, ...]}             OpenAI, TRL, Hugging Face
     sharegpt     {"conversations": [{"from": "human", "value": ...}, ...]}      ShareGPT, LLaMA-Factory
     alpaca       {"instruction": ..., "input": ..., "output": ...}              Alpaca
-    prompt       {"prompt": ..., "response": ...}                               and its many spellings
+    prompt       {"prompt": ..., "response": ...}                               and many other key names
     preference   {"prompt": ..., "chosen": ..., "rejected": ...}                TRL, UltraFeedback
 
-A row that fits none raises ValueError with the reason; the reader sets it aside.
+A row that fits no format raises ValueError with the reason; the reader rejects it.
 """
 
 import json
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 Turns = list[dict[str, str]]
 
 CONVERSATION_COLUMNS = ("id", "messages", "prompt", "response", "chosen", "rejected")
-"""The columns that what was said goes into; all others of a source are its own, and ride along."""
+"""The columns of the conversation itself; all other columns of a source are kept as they are."""
 
 _ROLES = {
     **{role: role for role in ("system", "user", "assistant", "tool")},
@@ -30,12 +30,12 @@ _ROLES = {
 _PROMPT_KEYS = ("prompt", "instruction", "question", "query", "problem")
 _RESPONSE_KEYS = ("response", "completion", "answer", "output", "solution")
 _MAX_EXACT_INTEGER = 1 << 53
-"""Up to here every whole number is itself in 64 bits."""
+"""Float64 represents every integer up to here exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One shape of a row: how it is recognised, read and written."""
+    """A row format: how to recognise, read and write it."""
 
     fits: Callable[[Row], bool]
     """True for a row that has this shape; formats are tried in the order of FORMATS."""
@@ -44,9 +44,9 @@ class Format:
     write: Callable[[Row], Row]
     """A row of ours in this shape; ValueError says what would be lost."""
     keys: tuple[str, ...]
-    """The keys that reading uses up; all others of a row ride along."""
+    """The keys that `read` consumes; all others of a row become columns of their own."""
     aliases: tuple[tuple[str, ...], ...] = ()
-    """Keys that have several spellings: the one that is read is used up, the others ride along."""
+    """Keys with several spellings: the first one present is consumed, the others become columns."""
 
 
 def _first(row: Row, names: tuple[str, ...]) -> str | None:
@@ -63,11 +63,11 @@ def turns(value: Any) -> Turns:
 def _turn(turn: Any) -> dict[str, str]:
     if not isinstance(turn, dict):
         raise ValueError(f"a turn is {type(turn).__name__}, not an object")
-    said = turn.get("role", turn.get("from"))
-    if said is None or (role := _ROLES.get(str(said).lower())) is None:
-        raise ValueError(f"unknown role {said!r}")
+    name = turn.get("role", turn.get("from"))
+    if name is None or (role := _ROLES.get(str(name).lower())) is None:
+        raise ValueError(f"unknown role {name!r}")
     if turn.get("tool_calls"):
-        raise ValueError("a turn calls tools, which is more than text can say")
+        raise ValueError("a turn calls tools, which text alone cannot express")
     return {"role": role, "content": _text(turn.get("content", turn.get("value")))}
 
 
@@ -80,12 +80,12 @@ def _text(content: Any) -> str:
 
 
 def conversation_columns(conversation: Turns) -> Row:
-    """Our columns of a conversation: the turns, the last prompt and what answers it."""
-    asked = [i for i, turn in enumerate(conversation) if turn["role"] == "user"]
+    """Our columns of a conversation: the turns, the last prompt, and the response to it."""
+    prompts = [turn["content"] for turn in conversation if turn["role"] == "user"]
     last = conversation[-1]
     return {
         "messages": conversation,
-        "prompt": conversation[asked[-1]]["content"] if asked else None,
+        "prompt": prompts[-1] if prompts else None,
         "response": last["content"] if last["role"] == "assistant" else None,
     }
 
@@ -95,7 +95,7 @@ def _from_messages(row: Row) -> Row:
 
 
 def _with_system(row: Row, conversation: Turns) -> Turns:
-    """The conversation, opened by the system turn that stands beside it, if any does."""
+    """The conversation with the row's `system` text as its first turn, if the row has one."""
     if row.get("system") and conversation[0]["role"] != "system":
         conversation.insert(0, {"role": "system", "content": _text(row["system"])})
     return conversation
@@ -108,8 +108,8 @@ def _from_sharegpt(row: Row) -> Row:
 def _from_alpaca(row: Row) -> Row:
     extra = row.get("input")
     prompt = _text(row["instruction"]) + (f"\n\n{_text(extra)}" if extra else "")
-    asked = {"role": "user", "content": prompt}
-    return conversation_columns(_with_system(row, [asked, {"role": "assistant", "content": _text(row["output"])}]))
+    conversation = [{"role": "user", "content": prompt}, {"role": "assistant", "content": _text(row["output"])}]
+    return conversation_columns(_with_system(row, conversation))
 
 
 def _prompt_turns(value: Any) -> Turns:
@@ -117,31 +117,34 @@ def _prompt_turns(value: Any) -> Turns:
 
 
 def _response_text(value: Any) -> str:
-    """The last answer, whether given as text or as turns."""
+    """The text of a response that is a string or a list of turns."""
     if not isinstance(value, list):
         return _text(value)
     last = turns(value)[-1]
     if last["role"] != "assistant":
-        raise ValueError("the answer does not end with the assistant")
+        raise ValueError("the response does not end with an assistant turn")
     return last["content"]
 
 
 def _from_prompt(row: Row) -> Row:
-    ask, answer = _first(row, _PROMPT_KEYS) or "prompt", _first(row, _RESPONSE_KEYS)
-    conversation = _with_system(row, _prompt_turns(row[ask]))
-    if answer:
-        conversation.append({"role": "assistant", "content": _response_text(row[answer])})
+    prompt_key, response_key = _first(row, _PROMPT_KEYS) or "prompt", _first(row, _RESPONSE_KEYS)
+    conversation = _with_system(row, _prompt_turns(row[prompt_key]))
+    if response_key:
+        conversation.append({"role": "assistant", "content": _response_text(row[response_key])})
     return conversation_columns(conversation)
 
 
 def _from_preference(row: Row) -> Row:
-    ask = _first(row, _PROMPT_KEYS)
-    talk = row.get("messages")
-    opening = turns(talk) if isinstance(talk, list) and talk else _prompt_turns(row[ask]) if ask else turns(row["chosen"])[:-1]
-    if not opening:
+    key = _first(row, _PROMPT_KEYS)
+    messages = row.get("messages")
+    if isinstance(messages, list) and messages:
+        prompt = turns(messages)
+    else:
+        prompt = _prompt_turns(row[key]) if key else turns(row["chosen"])[:-1]
+    if not prompt:
         raise ValueError("a preference without a prompt")
     return {
-        **conversation_columns(_with_system(row, opening)),
+        **conversation_columns(_with_system(row, prompt)),
         "chosen": _response_text(row["chosen"]),
         "rejected": _response_text(row["rejected"]),
     }
@@ -180,7 +183,7 @@ def _single_exchange(row: Row, name: str) -> tuple[str, str, dict[str, str]]:
     """The prompt, the response and the system turn of a conversation that has no more than that."""
     conversation: Turns = row["messages"]
     if [turn["role"] for turn in conversation] not in (["user", "assistant"], ["system", "user", "assistant"]):
-        raise ValueError(f"{name} holds one question and one answer, this row is {len(conversation)} turns")
+        raise ValueError(f"{name} holds one prompt and one response, this row has {len(conversation)} turns")
     system = {"system": conversation[0]["content"]} if len(conversation) == 3 else {}
     return conversation[-2]["content"], conversation[-1]["content"], system
 
@@ -236,7 +239,7 @@ def detect(row: Row) -> str:
 
 
 def parse_row(row: Any, form: str | None = None) -> Row:
-    """A row of any known format as our columns; its other values ride along, nested ones but lists of numbers as JSON text."""
+    """A row of any known format as our columns; other values become columns, nested ones as JSON text."""
     if not isinstance(row, dict):
         raise ValueError(f"the row is {type(row).__name__}, not an object")
     known = FORMATS[form or detect(row)]
@@ -255,13 +258,13 @@ def _flatten(value: Any) -> Any:
 
 
 def _is_number_list(values: list[Any]) -> bool:
-    """Whether there is nothing but numbers in a list, and none too large to be one in 64 bits."""
+    """True if a list holds only numbers, all exact in float64."""
     kinds = set(map(type, values))
     return kinds <= {int, float} and (int not in kinds or max(map(abs, values)) <= _MAX_EXACT_INTEGER)
 
 
 def format_row(row: Row, form: str) -> Row:
-    """A row of ours in a format that others read; what the format cannot say is a ValueError."""
+    """One of our rows in another format; ValueError if the format cannot express it."""
     if form != "preference" and row.get("chosen") is not None:
         raise ValueError(f"{form} would lose the chosen and the rejected response: write preference")
     return FORMATS[form].write(row)

@@ -1,8 +1,8 @@
-"""Reading chat data: JSON, JSONL, parquet, folders of them, `datasets` folders. Streamed, whatever the size.
+"""Read chat data: JSON, JSONL, parquet, folders of these, `datasets` folders. Files are streamed, whatever their size.
 
-A row that cannot be understood is set aside with its file, line and reason; it never stops the rest and is never just dropped.
-A column is what its values are in the first rows that have any, 20,000 at most: numbers, truths, lists of numbers, or text.
-Lists of numbers stay lists, of 32 bits where parquet and Arrow files have them so; beside anything else they are JSON text.
+A row that cannot be parsed is rejected with its file, line and reason; it never stops the others and is never dropped silently.
+A column's type comes from the first rows with values, at most 20,000: numbers, booleans, lists of numbers, or text. Lists of
+numbers stay lists, float32 where parquet or Arrow files have float32; in a column with other values they become JSON text.
 """
 
 import gzip
@@ -27,15 +27,15 @@ from attar.data.vector_columns import column_arrays, list_dtype, vector_series
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".jsonl.gz", ".json.gz")
 _NUMBERS = pl.List(pl.Null)
-"""Lists of numbers so far, of which the rows that are read together say whether they are to be that."""
+"""Only lists of numbers so far; the rows read together decide whether the column stays so."""
 _KINDS: dict[type, Any] = {bool: pl.Boolean, int: pl.Float64, float: pl.Float64, str: pl.String, np.ndarray: _NUMBERS}
 _GAP = re.compile(r"[ \t\r\n,]*")
-_LARGEST_ITEM = 64 << 20
+_LARGEST_ITEM = 64 << 20  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that was set aside."""
+    """A row that was rejected."""
 
     file: str
     line: int
@@ -45,7 +45,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """A raw row and where it stood; `value` is a ValueError where it could not even be read."""
+    """A raw row and its place in a file; `value` is a ValueError if it could not be read."""
 
     file: Path
     line: int
@@ -53,18 +53,18 @@ class RawRow:
 
 
 def data_files(path: Path) -> list[Path]:
-    """The data files of a path: itself, or all below it that we can read."""
+    """The data files of a path: the file itself, or all readable files below a folder."""
     if not path.exists():
         beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"{path} does not exist; {did_you_mean(path.name, beside) if beside else 'nor does its folder'}")
     if path.is_file():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(_SUFFIXES))
-    found = [file for file in found if not (file.name.startswith("cache-") and file.suffix == ".arrow")]  # of `datasets`' own
-    found = [file for file in found if file.name not in ("dataset_info.json", "dataset_dict.json", "state.json", "card.json")]
-    if not found:
-        raise DataError(f"{path} holds no data file; readable are {', '.join(_SUFFIXES)}")
-    return found
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(_SUFFIXES))
+    files = [file for file in files if not (file.name.startswith("cache-") and file.suffix == ".arrow")]  # caches of `datasets`
+    files = [file for file in files if file.name not in ("dataset_info.json", "dataset_dict.json", "state.json", "card.json")]
+    if not files:
+        raise DataError(f"{path} holds no data file; supported: {', '.join(_SUFFIXES)}")
+    return files
 
 
 def raw_rows(path: Path) -> Iterator[RawRow]:
@@ -72,9 +72,9 @@ def raw_rows(path: Path) -> Iterator[RawRow]:
     for file in data_files(path):
         line, read = 0, _reader(file)
         try:
-            for found in read(file):
-                line = found.line
-                yield found
+            for row in read(file):
+                line = row.line
+                yield row
         except (OSError, EOFError, ValueError, zlib.error) as error:  # pyarrow's errors are ValueErrors and OSErrors
             yield RawRow(file, line + 1, ValueError(f"damaged, so nothing from here on could be read: {error}"))
 
@@ -89,7 +89,7 @@ def _reader(file: Path) -> Callable[[Path], Iterator[RawRow]]:
         return _parquet
     if name.endswith(".arrow"):
         return _arrow
-    raise DataError(f"{file}: cannot read {file.suffix or 'a file without a suffix'}; readable are {', '.join(_SUFFIXES)}")
+    raise DataError(f"{file}: cannot read {file.suffix or 'a file without a suffix'}; supported: {', '.join(_SUFFIXES)}")
 
 
 def _open(file: Path) -> IO[str]:
@@ -112,7 +112,7 @@ def _lines(file: Path) -> Iterator[RawRow]:
 
 
 def _json(file: Path) -> Iterator[RawRow]:
-    """An array of rows; or, as many `.json` files really are, one row a line."""
+    """An array of rows, or one row on each line, as in many `.json` files."""
     with _open(file) as stream:
         while (head := stream.read(1)).isspace():
             pass
@@ -120,7 +120,7 @@ def _json(file: Path) -> Iterator[RawRow]:
 
 
 def _array(file: Path, chunk: int = 1 << 20) -> Iterator[RawRow]:
-    """The items of a JSON array, without holding the array."""
+    """The items of a JSON array, without loading the whole array."""
     decoder, buffer, at, line = json.JSONDecoder(), "", 0, 1
     with _open(file) as stream:
         while (opening := stream.read(1)).isspace():
@@ -135,7 +135,7 @@ def _array(file: Path, chunk: int = 1 << 20) -> Iterator[RawRow]:
                 value, end = decoder.raw_decode(buffer, at)
             except (ValueError, RecursionError) as error:
                 reason, end = getattr(error, "msg", str(error)), len(buffer)
-            if end == len(buffer):  # the item is not all there yet, or might go on
+            if end == len(buffer):  # the item may continue in the next chunk
                 more = stream.read(max(chunk, len(buffer) - at)) if len(buffer) - at < _LARGEST_ITEM else ""
                 if not more:
                     yield RawRow(file, line, ValueError(f"not JSON, so nothing from here on could be read: {reason}"))
@@ -167,7 +167,7 @@ def _number_rows(file: Path, batches: Iterable[Any]) -> Iterator[RawRow]:
 
 
 def _batch_rows(batch: Any) -> list[Any]:
-    """The rows of a batch; one that cannot be decoded costs only itself."""
+    """The rows of a batch; a row that cannot be decoded is an error of its own, and the others are read."""
     try:
         columns = [column_arrays(column) or column.to_pylist() for column in batch.columns]
     except UnicodeDecodeError as error:
@@ -177,21 +177,21 @@ def _batch_rows(batch: Any) -> list[Any]:
 
 
 @dataclass(slots=True)
-class Batch:
-    """Rows that were understood, where each stood, and those set aside."""
+class RowBatch:
+    """Parsed rows, the file and line of each, and the rejected rows."""
 
     table: Table
     places: list[tuple[str, int]]
     bad: list[BadRow]
 
 
-def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
+def load(path: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[RowBatch]:
     """Data of any format, at most `size` rows at a time."""
     return convert_rows(raw_rows(path), path if path.is_dir() else path.parent, form=form, size=size)
 
 
 def row_id(file: Path, line: int, root: Path) -> str:
-    """The id of a row that brought none: where it stood below `root`."""
+    """The id of a row that has none: its file below `root`, and its line."""
     return f"{_relative_name(file, root)}:{line}"
 
 
@@ -200,7 +200,7 @@ def _relative_name(file: Path, root: Path) -> str:
     return file.relative_to(root).with_suffix("").as_posix()
 
 
-def convert_rows(found_rows: Iterable[RawRow], root: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[Batch]:
+def convert_rows(source: Iterable[RawRow], root: Path, *, form: str | None = None, size: int = 20_000) -> Iterator[RowBatch]:
     """Raw rows of files below `root` as our columns, at most `size` at a time."""
     if form is not None and form not in FORMATS:
         raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
@@ -208,31 +208,31 @@ def convert_rows(found_rows: Iterable[RawRow], root: Path, *, form: str | None =
     good: list[Row] = []
     places: list[tuple[str, int]] = []
     bad: list[BadRow] = []
-    for found in found_rows:
+    for raw in source:
         try:
-            if isinstance(found.value, ValueError):
-                raise found.value
-            row = parse_row(found.value, form)
+            if isinstance(raw.value, ValueError):
+                raise raw.value
+            row = parse_row(raw.value, form)
             _check_encoding(row)
             _check_kinds(row, schema)
         except ValueError as error:
             reason = "not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
-            bad.append(BadRow(str(found.file), found.line, reason, excerpt(found.value)))
+            bad.append(BadRow(str(raw.file), raw.line, reason, excerpt(raw.value)))
         else:
-            given = row.get("id")
-            named = isinstance(given, str | int) and given != ""
-            row["id"] = str(given) if named else row_id(found.file, found.line, root)
+            own_id = row.get("id")
+            has_id = isinstance(own_id, str | int) and own_id != ""
+            row["id"] = str(own_id) if has_id else row_id(raw.file, raw.line, root)
             good.append(row)
-            places.append((str(found.file), found.line))
+            places.append((str(raw.file), raw.line))
         if len(good) + len(bad) >= size:
-            yield Batch(_to_table(good, schema), places, bad)
+            yield RowBatch(_to_table(good, schema), places, bad)
             good, places, bad = [], [], []
     if good or bad:
-        yield Batch(_to_table(good, schema), places, bad)
+        yield RowBatch(_to_table(good, schema), places, bad)
 
 
 def _check_encoding(row: Row) -> None:
-    """Raise for half a surrogate pair, or another encoding."""
+    """Raise UnicodeError for text that is not valid UTF-8, such as half a surrogate pair."""
     texts = chain(row, row.values(), (turn["content"] for turn in row["messages"]))
     for text in texts:
         if isinstance(text, str):
@@ -240,8 +240,8 @@ def _check_encoding(row: Row) -> None:
 
 
 def _check_kinds(row: Row, schema: dict[str, Any]) -> None:
-    """Hold a row to the kinds of values that came before; learn those that are new."""
-    learned: dict[str, Any] = {}
+    """Check a row's values against the column types of earlier rows; add the types of new columns to `schema`."""
+    types: dict[str, Any] = {}
     for key, value in row.items():
         if value is None or key in CONVERSATION_COLUMNS:
             continue
@@ -252,12 +252,12 @@ def _check_kinds(row: Row, schema: dict[str, Any]) -> None:
             row[key], kind = str(value), pl.String
         if type(value) is int and abs(value) > 1 << 53:
             raise ValueError(f"column {key!r} holds {value}, too large for a number: write it as text")
-        learned[key] = _merge_kinds(key, kind, schema.get(key, kind))
-    schema.update(learned)
+        types[key] = _merge_kinds(key, kind, schema.get(key, kind))
+    schema.update(types)
 
 
 def _merge_kinds(key: str, kind: Any, known: Any) -> Any:
-    """What a column is that was of a known kind, and holds a value of another."""
+    """The type of a column of a known type with a value of another; ValueError if they do not fit together."""
     if kind == known or (kind == _NUMBERS and isinstance(known, pl.List)):
         return known
     if (kind, known) in ((_NUMBERS, pl.String), (pl.String, _NUMBERS)):
@@ -283,14 +283,14 @@ def _is_list(kind: Any) -> bool:
 
 
 def _settle_list_columns(good: list[Row], schema: dict[str, Any]) -> None:
-    """Say of columns with lists of numbers whether they are that, or text since they hold other things too."""
+    """Decide for columns with lists of numbers: a list column, or JSON text if there are other values too."""
     for name in [name for name, kind in schema.items() if kind in (_NUMBERS, pl.String)]:
-        held = [row for row in good if isinstance(row.get(name), np.ndarray)]
-        if schema[name] == _NUMBERS and any(len(row[name]) for row in held):
-            schema[name] = list_dtype([row[name] for row in held])
+        with_list = [row for row in good if isinstance(row.get(name), np.ndarray)]
+        if schema[name] == _NUMBERS and any(len(row[name]) for row in with_list):
+            schema[name] = list_dtype([row[name] for row in with_list])
             continue
         schema[name] = pl.String
-        for row in held:
+        for row in with_list:
             row[name] = json.dumps(row[name].tolist())
 
 

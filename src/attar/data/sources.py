@@ -1,6 +1,6 @@
-"""Where data comes from: files that lie here, known by what they hold, and datasets on the Hub, known by their commit.
+"""Identify data sources: local files by a hash of their content, datasets on the Hub by their commit.
 
-A dataset is `owner/name`, with `:config` and `@revision` where wanted. What cannot be had is one clear error.
+A dataset is `owner/name`, optionally with `:config` and `@revision`. Whatever fails on the Hub becomes one DataError.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ _HUB = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?(?:@[\w./-]+)?")
 
 
 def is_hub_dataset(source: str) -> bool:
-    """Whether a source names a dataset on the Hub: as one does, and no file here."""
+    """True if a source has the form of a Hub dataset's name and is not a local file."""
     return not Path(source).expanduser().exists() and _HUB.fullmatch(source) is not None
 
 
 def pin_source(source: str) -> dict[str, Any]:
-    """The knobs `source` and `content`: what a file or a folder holds, or the commit of a dataset on the Hub."""
+    """The knobs `source` and `content`; `content` is a hash of a file or folder, or the commit of a dataset on the Hub."""
     if is_hub_dataset(source):
         return {"source": source, "content": commit_of(source)}
     path = Path(source).expanduser()
@@ -30,7 +30,7 @@ def pin_source(source: str) -> dict[str, Any]:
 
 
 def content_of(path: Path) -> str:
-    """The fingerprint of all that the files hold, and of their names, which rows' ids are made of."""
+    """A hash of the files' contents and names (row ids are made from the names)."""
     digest = hashlib.blake2b(digest_size=8)
     for file in data_files(path):
         with file.open("rb") as stream:
@@ -40,14 +40,14 @@ def content_of(path: Path) -> str:
 
 
 def check_unchanged(source: str, content: str | None) -> None:
-    """Refuse files that do not hold what they held when they were pinned."""
+    """Raise if the files have changed since `pin_source`."""
     if content is not None and content_of(Path(source)) != content:
-        raise DataError(f"{source} has changed since this was begun: run again")
+        raise DataError(f"{source} has changed since the run started: run again")
 
 
 def commit_of(name: str) -> str:
-    """The commit that a dataset on the Hub stands at; one that is named in full needs no asking."""
-    place, _, revision = split_dataset_name(name)
+    """The current commit of a dataset on the Hub; a full commit hash in the name is returned without a request."""
+    repository, _, revision = split_dataset_name(name)
     if revision and re.fullmatch("[0-9a-f]{40}", revision):
         return revision
     try:
@@ -56,33 +56,35 @@ def commit_of(name: str) -> str:
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "local") from error
     try:
-        return str(HfApi().dataset_info(place, revision=revision, timeout=20).sha)
+        return str(HfApi().dataset_info(repository, revision=revision, timeout=20).sha)
     except (OSError, ValueError, HfHubHTTPError, HTTPError) as error:
         raise _unreachable(name, error) from error
 
 
 @contextmanager
 def dataset_loader(name: str, commit: str | None = None) -> Iterator[Callable[..., Any]]:
-    """`load_dataset` of this dataset, streamed; what goes wrong while its rows are read is one clear error."""
+    """`load_dataset` for this dataset, streamed; errors while its rows are read become one DataError."""
     try:
         from datasets import load_dataset
         from datasets.exceptions import DatasetsError
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "train") from error
-    place, config, revision = split_dataset_name(name)
+    repository, config, revision = split_dataset_name(name)
     try:
-        yield lambda **how: load_dataset(place, config, streaming=True, revision=commit or revision, **how)
+        yield lambda **how: load_dataset(repository, config, streaming=True, revision=commit or revision, **how)
     except (OSError, ValueError, DatasetsError) as error:
         raise _unreachable(name, error) from error
 
 
 def split_dataset_name(name: str) -> tuple[str, str | None, str | None]:
-    """`owner/name:config@revision` in its parts."""
-    place, _, revision = name.partition("@")
-    place, _, config = place.partition(":")
-    return place, config or None, revision or None
+    """Split `owner/name:config@revision` into repository, config and revision."""
+    repository, _, revision = name.partition("@")
+    repository, _, config = repository.partition(":")
+    return repository, config or None, revision or None
 
 
 def _unreachable(name: str, error: Exception) -> DataError:
     reason = " ".join(str(error).split())[:300]
-    return DataError(f"{name} is no file here, and could not be read from the Hub ({reason}): mend the name or the connection")
+    return DataError(
+        f"{name} is not a local file and could not be read from the Hub ({reason}): check the name and the connection"
+    )

@@ -1,5 +1,5 @@
-"""Writing chat data as it comes, in any of the known formats: one JSONL, JSON or parquet file, a folder of parquet, or a
-folder as the `datasets` library saves it. What is written appears complete or not at all.
+"""Write chat data as a stream, in any known format: one JSONL, JSON or parquet file, a folder of parquet files, or a folder as
+the `datasets` library saves it. The output appears complete or not at all.
 """
 
 import json
@@ -14,26 +14,28 @@ from attar.data.formats import CONVERSATION_COLUMNS, FORMATS, Row, format_row
 
 
 class Sink:
-    """Writes rows to one file, in a format, as they come; the file appears complete when the sink is closed."""
+    """Writes tables to one file in a format; the file appears, complete, when the sink is closed."""
 
     def __init__(self, path: Path, form: str) -> None:
         if form not in FORMATS:
             raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
         if path.suffix not in (".jsonl", ".json", ".parquet"):
             raise DataError(f"{path}: cannot write {path.suffix or 'a file without a suffix'}; use .jsonl, .json or .parquet")
-        self.path, self.form, self.count = path, form, 0
+        self.path = path
+        self.form = form
+        self.count = 0
         self._partial = partial_path(path)
         self._text = None if path.suffix == ".parquet" else self._partial.open("w", encoding="utf-8")
         self._parquet: Any = None
 
     def write(self, table: Table) -> list[str | None]:
-        """Write a table's rows; of each, the reason why it could not be written, or None."""
+        """Write a table's rows; returns for each row why it could not be written, or None."""
         extras = [name for name in table.columns if name not in CONVERSATION_COLUMNS]
         out, reasons = [], []
         for row in table.iter_rows(named=True):
             try:
-                said = format_row(row, self.form)
-                out.append({"id": row["id"], **said, **{name: row[name] for name in extras if name not in said}})
+                record = format_row(row, self.form)
+                out.append({"id": row["id"], **record, **{name: row[name] for name in extras if name not in record}})
                 reasons.append(None)
             except ValueError as error:
                 reasons.append(str(error))
@@ -44,16 +46,17 @@ class Sink:
         return reasons
 
     def _fit(self, out: list[Row], reasons: list[str | None]) -> tuple[list[Row], list[str | None]]:
-        """Parquet's columns are those of the first rows: a later row that brings another cannot be written."""
+        """Reject rows with a column that the first rows did not have: a parquet file's schema is fixed."""
         if self._parquet is None:
             return out, reasons
         names = set(self._parquet.schema.names)
         late = [next((key for key, value in row.items() if value is not None and key not in names), None) for row in out]
-        told = (
-            f"column {key!r} is new after the first rows, and parquet is fixed: write .jsonl" if key else None for key in late
+        errors = (
+            f"column {key!r} is new after the first rows, but a parquet schema is fixed: write .jsonl" if key else None
+            for key in late
         )
         fitted = [row for row, key in zip(out, late, strict=True) if not key]
-        return fitted, [reason if reason else next(told) for reason in reasons]
+        return fitted, [reason if reason else next(errors) for reason in reasons]
 
     def _put(self, out: list[Row], extras: Table) -> None:
         if self._text is None:
@@ -75,7 +78,7 @@ class Sink:
         self._parquet.write_table(batch)
 
     def close(self) -> None:
-        """Finish the file and put it in its place; without a row there is none."""
+        """Finish the file and move it to its path; without rows there is no file."""
         if self._text is not None:
             self._text.write("" if self.path.suffix == ".jsonl" else ("[" if self.count == 0 else "") + "\n]\n")
             self._text.close()
@@ -88,13 +91,13 @@ class Sink:
 
 
 def _infer_schema(out: list[Row], extras: Table) -> Any:
-    """The kinds of the first rows' columns; of one that holds nothing yet, or lists, as the table has it."""
+    """The schema of the first rows; columns that are all null, or lists, take the table's type."""
     import pyarrow as pa
 
-    known = {kind.name: kind for kind in extras.head(0).to_arrow().schema}
-    found = pa.Table.from_pylist(out).schema
-    vague = [pa.types.is_null(kind.type) or pa.types.is_list(kind.type) for kind in found]
-    return pa.schema([known.get(kind.name, kind) if so else kind for kind, so in zip(found, vague, strict=True)])
+    of_table = {field.name: field for field in extras.head(0).to_arrow().schema}
+    inferred = pa.Table.from_pylist(out).schema
+    vague = [pa.types.is_null(field.type) or pa.types.is_list(field.type) for field in inferred]
+    return pa.schema([of_table.get(f.name, f) if unsure else f for f, unsure in zip(inferred, vague, strict=True)])
 
 
 class FolderSink:
@@ -103,12 +106,16 @@ class FolderSink:
     def __init__(self, path: Path, form: str, *, datasets: bool) -> None:
         if path.exists():
             raise DataError(f"{path} exists already: name a new folder")
-        self.path, self.form, self.datasets, self.count, self.files = path, form, datasets, 0, 0
+        self.path = path
+        self.form = form
+        self.datasets = datasets
+        self.count = 0
+        self.files = 0
         self._partial = partial_path(path)
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def write(self, table: Table) -> list[str | None]:
-        """Write a table's rows; of each, the reason why it could not be written, or None."""
+        """Write a table's rows; returns for each row why it could not be written, or None."""
         shard = Sink(self._partial / f"data-{self.files:05d}.parquet", self.form)
         reasons = shard.write(table)
         shard.close()
@@ -117,7 +124,7 @@ class FolderSink:
         return reasons
 
     def close(self) -> None:
-        """Put the folder in its place; without a row there is none."""
+        """Move the folder to its path; without rows there is no folder."""
         if not self.count:
             shutil.rmtree(self._partial, ignore_errors=True)
         elif self.datasets:
@@ -136,11 +143,13 @@ class FolderSink:
         files: list[Any] = sorted(str(file) for file in self._partial.glob("*.parquet"))
         saved = self._partial / "saved"
         try:
-            found = Dataset.from_parquet(files, cache_dir=str(self._partial / "cache"))
+            dataset = Dataset.from_parquet(files, cache_dir=str(self._partial / "cache"))
         except DatasetGenerationError as error:
             reason = f"{error.__cause__ or error}".splitlines()[0]
-            raise DataError(f"{self.path}: the rows do not share their columns, as `datasets` wants: {reason}") from error
-        found.save_to_disk(str(saved))  # type: ignore[union-attr] # a list of files without a split is one Dataset
+            raise DataError(
+                f"{self.path}: the rows have different columns, which `datasets` does not allow: {reason}"
+            ) from error
+        dataset.save_to_disk(str(saved))  # type: ignore[union-attr] # a list of files without a split is one Dataset
         move_into_place(saved, self.path)
 
 

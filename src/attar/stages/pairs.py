@@ -1,7 +1,8 @@
 """Preference pairs out of several scored answers to each prompt.
 
-The chosen answer is always the best; the rejected one the worst, the second, any, or the one nearest in length. A prompt that
-gives no sound pair keeps its row, with the reason in `unfit`; `fit` makes verdicts of that, and `audit` figures.
+The chosen answer is always the best; the rejected one the worst, the second, a random one, or the one nearest in length. A
+prompt without a usable pair keeps its row, with the reason in `unfit`; `keep_usable` turns that into verdicts, and `audit`
+into figures.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,10 +15,11 @@ from attar.core.errors import RecipeError
 from attar.core.fingerprint import seed_of
 from attar.core.stage import reads, role
 from attar.core.table import COLUMNS, Table, need, verdicts
+from attar.core.text import normalise
 
 Rejected = Literal["worst", "second", "random", "matched"]
 _ALIKE = 0.9
-"""The share of common three-letter pieces above which two answers teach nothing by their difference."""
+"""Two answers with a trigram similarity (Jaccard) of at least this are too much alike to make a pair."""
 _SCHEMA = {
     "id": pl.String,
     "messages": COLUMNS["messages"],
@@ -50,23 +52,23 @@ def choose(
     second: str | None = None,
     seed: int = 0,
 ) -> Table:
-    """parent, messages, response, {score} -> a row a prompt: messages, chosen, rejected, their ids, scores and margin, unfit.
+    """parent, messages, response, {score} -> a row per prompt: messages, chosen, rejected, their ids, scores and margin, unfit.
 
-    `margin` is the least lead that the chosen answer must have; `second` is another score, by which the choice is audited.
+    The chosen answer must lead by at least `margin`. `second` is another score, which is only used to audit the choice.
     """
     if margin < 0:
-        raise RecipeError(f"a margin is nought or more, not {margin}")
+        raise RecipeError(f"margin must be >= 0, got {margin}")
     need(table, *_reads({"score": score, "second": second}))
     lines = []
     for answers in _groups(table):
         line = {"id": answers[0]["parent"], "messages": _without_answer(answers[0]["messages"]), "prompt": answers[0]["prompt"]}
-        found = _pair(answers, score, rejected, margin, seed)
-        lines.append(line | ({"unfit": found} if isinstance(found, str) else _pair_columns(*found, score, second)))
+        pair = _choose_pair(answers, score, rejected, margin, seed)
+        lines.append(line | ({"unfit": pair} if isinstance(pair, str) else _pair_columns(*pair, score, second)))
     return pl.DataFrame(lines, schema=_SCHEMA)
 
 
 def _groups(table: Table) -> Iterator[list[Row]]:
-    """The answers to each prompt, the prompts in the order in which they come."""
+    """The answers to each prompt, in the order of the prompts' first rows."""
     for _, group in table.group_by("parent", maintain_order=True):
         yield group.sort("id").to_dicts()
 
@@ -75,8 +77,8 @@ def _without_answer(talk: list[dict[str, str]]) -> list[dict[str, str]]:
     return talk[:-1] if talk and talk[-1]["role"] == "assistant" else talk
 
 
-def _pair(answers: list[Row], score: str, rejected: Rejected, margin: float, seed: int) -> tuple[Row, Row] | str:
-    """The chosen and the rejected answer, or why there are none."""
+def _choose_pair(answers: list[Row], score: str, rejected: Rejected, margin: float, seed: int) -> tuple[Row, Row] | str:
+    """The chosen and the rejected answer, or the reason why there is no pair."""
     able = [row for row in answers if row["response"] and row[score] is not None]
     if len(able) < 2:
         return f"{len(able)} of {len(answers)} answers with a score"
@@ -88,33 +90,33 @@ def _pair(answers: list[Row], score: str, rejected: Rejected, margin: float, see
     worse = [row for row in worse if best[score] - row[score] >= margin]
     if not worse:
         return f"no answer is worse by {margin:g}"
-    apart = [row for row in worse if similarity(best["response"], row["response"]) < _ALIKE]
-    if not apart:
+    candidates = [row for row in worse if similarity(best["response"], row["response"]) < _ALIKE]
+    if not candidates:
         return "the answers are nearly the same"
     match rejected:
         case "worst":
-            return best, apart[-1]
+            return best, candidates[-1]
         case "second":
-            return best, apart[0]
+            return best, candidates[0]
         case "matched":
-            return best, min(apart, key=lambda row: abs(len(row["response"]) - len(best["response"])))
+            return best, min(candidates, key=lambda row: abs(len(row["response"]) - len(best["response"])))
         case "random":
-            return best, Random(seed_of("pair.choose", seed, best["parent"])).choice(apart)
+            return best, Random(seed_of("pair.choose", seed, best["parent"])).choice(candidates)
 
 
 def similarity(one: str, other: str) -> float:
-    """The share of three-letter pieces that two texts have in common, whatever their case and spacing."""
+    """Jaccard similarity of the character trigrams of two texts, ignoring case and spacing."""
     first, second = _trigrams(one), _trigrams(other)
     return len(first & second) / len(first | second)
 
 
 def _trigrams(text: str) -> set[str]:
-    flat = f"  {' '.join(text.lower().split())} "
-    return {flat[i : i + 3] for i in range(len(flat) - 2)}
+    padded = f"  {normalise(text)} "
+    return {padded[i : i + 3] for i in range(len(padded) - 2)}
 
 
 def _pair_columns(best: Row, other: Row, score: str, second: str | None) -> dict[str, Any]:
-    leads = second and best[second] is not None and other[second] is not None
+    comparable = second and best[second] is not None and other[second] is not None
     return {
         "chosen": best["response"],
         "rejected": other["response"],
@@ -123,20 +125,20 @@ def _pair_columns(best: Row, other: Row, score: str, second: str | None) -> dict
         "chosen_reward": best[score],
         "rejected_reward": other[score],
         "margin": best[score] - other[score],
-        "second_margin": best[second] - other[second] if second and leads else None,
+        "second_margin": best[second] - other[second] if second and comparable else None,
     }
 
 
 @reads("unfit")
 def keep_usable(table: Table) -> Table:
-    """unfit -> verdicts: the prompts that gave a sound pair."""
+    """unfit -> verdicts: keep the prompts that have a usable pair."""
     reasons = table["unfit"].to_list()
     return verdicts(table["id"].to_list(), [reason is None for reason in reasons], reasons, [None] * len(table))
 
 
 @reads("chosen", "rejected", "margin", "second_margin", "unfit")
 def audit(table: Table) -> Table:
-    """chosen, rejected, margin, second_margin, unfit -> id, value, count: what the pairs could teach besides what is better."""
+    """chosen, rejected, margin, second_margin, unfit -> id, value, count: figures on the pairs, such as a bias to length."""
     pairs = table.filter(pl.col("unfit").is_null())
     longer = pairs.select(
         lead=(pl.col("chosen").str.len_chars().cast(pl.Int64) - pl.col("rejected").str.len_chars()).cast(pl.Float64)

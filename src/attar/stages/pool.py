@@ -1,7 +1,7 @@
-"""A pool: chat data that somebody already has, as a table. Each of its rows becomes a row, in its order, the unreadable too.
+"""A pool: existing chat data as a table. Each of its rows becomes a row, in the pool's order, also those that cannot be parsed.
 
-A row that cannot be understood has nothing but an id (where it stood) and the reason in `messages_error`. An id that a pool
-brings is kept; a row without one, or with one that an earlier row has, is called by its file and line.
+A row that cannot be parsed has only an id (from its place) and the reason in `messages_error`. The pool's own ids are kept; a
+row without one, or with one that an earlier row has, gets an id from its file and line.
 """
 
 import re
@@ -16,7 +16,7 @@ from attar.core.errors import DataError, did_you_mean
 from attar.core.stage import reads, role, rowwise
 from attar.core.table import Table, need
 from attar.data import sources
-from attar.data.readers import BadRow, Batch, RawRow, convert_rows, load, row_id
+from attar.data.readers import BadRow, RawRow, RowBatch, convert_rows, load, row_id
 
 On = Literal["conversation", "prompt", "response"]
 CHARS = "conversation_chars"
@@ -24,12 +24,12 @@ CHARS = "conversation_chars"
 
 @role("pool")
 def read(*, source: str, content: str, form: str | None = None) -> Table:
-    """() -> id, messages, prompt, response, messages_error, and the pool's other columns; `source` and `content` as pinned."""
+    """() -> id, messages, prompt, response, messages_error, the pool's other columns; `source`, `content`: see pin_source."""
     return pl.concat(read_parts(source=source, content=content, form=form), how="diagonal")
 
 
 def read_parts(*, source: str, content: str, form: str | None = None) -> Iterator[Table]:
-    """The pool a piece at a time; a column that comes up late is missing in the pieces before."""
+    """Read the pool in parts; a column that appears late is missing in the parts before."""
     seen: set[str] = set()
     path = Path(source)
     local = path.exists()
@@ -40,48 +40,49 @@ def read_parts(*, source: str, content: str, form: str | None = None) -> Iterato
         yield _with_unique_ids(batch, root, seen)
 
 
-def _with_unique_ids(batch: Batch, root: Path, seen: set[str]) -> Table:
-    """The rows of a batch as they stood, under names that no earlier row has."""
+def _with_unique_ids(batch: RowBatch, root: Path, seen: set[str]) -> Table:
+    """The rows of a batch in their original order, with ids that no earlier row has."""
     bad = pl.DataFrame({"messages_error": [_reason(row) for row in batch.bad]}, schema={"messages_error": pl.String})
     rows = pl.concat([batch.table.drop("messages_error", strict=False), bad], how="diagonal")
     places = [*batch.places, *((row.file, row.line) for row in batch.bad)]
     files = {file: Path(file) for file in {file for file, _ in places}}
     order = sorted(range(len(places)), key=lambda i: (files[places[i][0]], places[i][1]))
     ids: list[str] = []
-    for i, given in zip(order, rows["id"].gather(order), strict=True):
-        made = row_id(files[places[i][0]], places[i][1], root)
-        names = chain([given, made], (f"{made}.{n}" for n in count(2)))
+    for i, own_id in zip(order, rows["id"].gather(order), strict=True):
+        place_id = row_id(files[places[i][0]], places[i][1], root)
+        names = chain([own_id, place_id], (f"{place_id}.{n}" for n in count(2)))
         ids.append(next(name for name in names if name and name not in seen))
         seen.add(ids[-1])
     return rows[order].with_columns(pl.Series("id", ids, dtype=pl.String))
 
 
 def _reason(row: BadRow) -> str:
-    """Why a row was set aside, with places left out, so that like reasons are counted together."""
+    """Why a row was set aside, without line numbers, so that equal reasons are counted together."""
     return re.sub(r"(line|column|char) \d+", r"\1 ...", row.reason)
 
 
 @rowwise
 def texts(table: Table, *, on: On = "conversation") -> Table:
-    """messages, {on} -> id, {on} (of a conversation all that was said; null where blank), conversation_chars."""
+    """messages, {on} -> id, {on} (of a conversation: all turns joined; null if blank), conversation_chars."""
     need(table, "messages", *([] if on == "conversation" else [on]))
-    said = pl.col("messages").list.eval(pl.element().struct.field("content")).list.join("\n")
-    compared = said if on == "conversation" else pl.col(on)
-    blank = compared.str.strip_chars() == ""
-    return table.select("id", pl.when(~blank).then(compared).alias(on), said.str.len_chars().cast(pl.Int64).alias(CHARS))
+    conversation = pl.col("messages").list.eval(pl.element().struct.field("content")).list.join("\n")
+    text = conversation if on == "conversation" else pl.col(on)
+    blank = text.str.strip_chars() == ""
+    length = conversation.str.len_chars().cast(pl.Int64)
+    return table.select("id", pl.when(~blank).then(text).alias(on), length.alias(CHARS))
 
 
 @role("bookkeeping")
 @rowwise
 def select_columns(table: Table, *, columns: Sequence[str]) -> Table:
-    """any -> id, `columns`: the few that later steps read again and again."""
+    """any -> id, `columns`: only what later steps read again and again."""
     need(table, *columns)
     return table.select("id", *columns)
 
 
 @rowwise
 def vectors(table: Table, *, column: str) -> Table:
-    """{column} -> id, {column}: vectors that the pool has brought, as they are."""
+    """{column} -> id, {column}: the pool's own vectors, unchanged."""
     if column not in table.columns:
         raise DataError(f"the pool has no column {column!r}; {did_you_mean(column, table.columns)}")
     if (kind := table[column].dtype) not in (pl.List(pl.Float32), pl.List(pl.Float64)):
@@ -97,7 +98,7 @@ def keep_with_vectors(table: Table, *, column: str) -> Table:
     if len(odd := sizes.filter(pl.col("size") != pl.col("size").first())):
         raise DataError(
             f"column {column!r} holds vectors of different lengths: row {sizes['id'][0]!r} has {sizes['size'][0]} numbers, "
-            f"row {odd['id'][0]!r} has {odd['size'][0]}: mend the pool, or drop such rows with --where"
+            f"row {odd['id'][0]!r} has {odd['size'][0]}: fix the pool, or drop such rows with --where"
         )
     none, nothing = pl.col(column).is_null(), pl.lit(None, dtype=pl.String)
     reason = pl.when(none).then(pl.lit(f"no {column}")).otherwise(nothing)
@@ -105,7 +106,7 @@ def keep_with_vectors(table: Table, *, column: str) -> Table:
 
 
 def _read_hub(name: str, commit: str) -> Iterator[RawRow]:
-    """The rows of a dataset on the Hub, as it stood at that commit."""
+    """The rows of a dataset on the Hub, at that commit."""
     place = Path(sources.split_dataset_name(name)[0])
     with sources.dataset_loader(name, commit) as load:
         yield from (RawRow(place, number, row) for number, row in enumerate(load(split="train"), 1))

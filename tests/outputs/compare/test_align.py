@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from attar.core.errors import DataError
-from attar.outputs.compare.align import load_side, match_answers, outcome
+from attar.outputs.compare.align import common_outcome, load_side, match_answers
 from attar.outputs.compare.compare import compare
 
 
@@ -148,5 +148,5 @@ def test_figures_say_who_judged(made, marked, home):
 def test_of_several_outcomes_the_one_that_all_have_is_compared(made, marked, home):
     made("a", {"x": marked([True, False], score=[10, 0])})
     made("b", {"x": marked([8, 2], "score")})
-    assert outcome([load_side(home, "a"), load_side(home, "b")]) == "score"
+    assert common_outcome([load_side(home, "a"), load_side(home, "b")]) == "score"
     assert compare(home, "a", "b").point == 1.0

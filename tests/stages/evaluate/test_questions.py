@@ -134,5 +134,5 @@ def test_a_dataset_on_the_hub_is_read_at_its_commit_and_a_split_must_be_named_wh
     with pytest.raises(DataError, match="no split 'test', but raw, filtered"):
         exam.questions(source="owner/name", split="test")
     monkeypatch.setattr(sys.modules["datasets"], "load_dataset", lambda *_, **__: (_ for _ in ()).throw(OSError("offline")))
-    with pytest.raises(DataError, match=r"owner/nome is no file here, .*offline"):
+    with pytest.raises(DataError, match=r"owner/nome is not a local file .*offline"):
         exam.questions(source="owner/nome")

@@ -45,17 +45,17 @@ def test_chat_data_has_an_item_for_each_user_turn(tmp_path):
 
 def test_a_row_that_asks_nothing_is_named_by_file_and_line(tmp_path):
     (tmp_path / "mine.jsonl").write_text('{"prompt": "a b"}\n{"text": "c"}\n')
-    with pytest.raises(DataError, match=r"mine\.jsonl, row 2: no known chat format in the keys text; .*one prompt a line"):
+    with pytest.raises(DataError, match=r"mine\.jsonl, row 2: no known chat format in the keys text; .*one prompt per line"):
         items(tmp_path / "mine.jsonl")
     (tmp_path / "none.txt").write_text("\n")
-    with pytest.raises(DataError, match="there is no prompt in it"):
+    with pytest.raises(DataError, match="contains no prompts"):
         items(tmp_path / "none.txt")
 
 
 def test_a_misspelt_benchmark_is_told_the_right_name():
-    with pytest.raises(DataError, match=r"'alpaca_evil' is no benchmark and no file here; did you mean 'alpaca_eval'\?"):
+    with pytest.raises(DataError, match=r"'alpaca_evil' is neither a benchmark nor a file; did you mean 'alpaca_eval'\?"):
         items("alpaca_evil")
-    with pytest.raises(DataError, match="no file here"):
+    with pytest.raises(DataError, match="is not a local file and could not be read"):
         items("nowhere/mine.jsonl")
 
 
@@ -66,7 +66,7 @@ def test_a_dataset_that_cannot_be_had_is_one_clear_error(monkeypatch):
         raise ConnectionError("no way there")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    with pytest.raises(DataError, match=r"owner/questions is no file here, and .*\(no way there\): mend"):
+    with pytest.raises(DataError, match=r"owner/questions is not a local file and .*\(no way there\): check"):
         items("owner/questions")
 
 

@@ -75,5 +75,5 @@ def test_the_parts_in_which_answers_come_change_nothing(scores, others, data):
 
 
 def test_what_is_no_number_of_others_is_refused():
-    with pytest.raises(RecipeError, match="others -1"):
+    with pytest.raises(RecipeError, match="others must be >= 0, got -1"):
         taken(answers({"p": [1.0]}), others=-1)

@@ -97,7 +97,7 @@ def test_there_are_no_more_clusters_than_rows():
 def test_a_number_of_clusters_that_cannot_be_and_a_vector_without_direction_are_refused():
     table = table_of([[1, 0], [0, 1]])
     for clusters in (0, -1):
-        with pytest.raises(RecipeError, match="it is 1 or more"):
+        with pytest.raises(RecipeError, match="clusters must be >= 1, got "):
             cluster.group(table, clusters=clusters)
     with pytest.raises(DataError, match="r0001"):
         cluster.group(table_of([[1, 0], [0, 0]]), clusters=1)

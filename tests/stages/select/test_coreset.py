@@ -48,15 +48,15 @@ def raised(cosines, kept):
     return np.maximum(cosines - cover, 0).sum(axis=1)
 
 
-@pytest.mark.parametrize(("choose", "worth"), [(coreset.farthest, apartness), (coreset.representative, raised)])
+@pytest.mark.parametrize(("choose", "worth"), [(coreset.choose_farthest, apartness), (coreset.choose_representative, raised)])
 @settings(max_examples=200)
 @given(case=CASES, at_once=st.sampled_from([1, 3, 10, 256]))
 def test_every_step_is_the_best_there_is_however_many_are_looked_at_at_once(choose, worth, case, at_once):
     count, keep, width, seed, coarse = case
     rows = rows_of(count, width, seed, coarse)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coreset, "_AHEAD", at_once)
-        patch.setattr(coreset, "_ROOM", at_once * count)
+        patch.setattr(coreset, "_CANDIDATES", at_once)
+        patch.setattr(coreset, "_MOST_COSINES", at_once * count)
         patch.setattr(coreset, "_ROWS", at_once)
         chosen = choose(rows.astype(np.float32), keep)
     check_steps(chosen.kept, keep, rows, worth)
@@ -104,7 +104,7 @@ def test_of_two_copies_the_better_is_kept_and_never_both():
         assert out["because"].to_list() == ["r002", None, None]
 
 
-@pytest.mark.parametrize("choose", [coreset.farthest, coreset.representative])
+@pytest.mark.parametrize("choose", [coreset.choose_farthest, coreset.choose_representative])
 def test_rows_that_differ_by_less_than_the_rounding_are_copies(choose):
     rng = np.random.default_rng(1)
     rows = rows_of(20, 40, 1, coarse=False)[np.tile(np.arange(20), 15)] + 1e-6 * rng.standard_normal((300, 40))
@@ -113,7 +113,7 @@ def test_rows_that_differ_by_less_than_the_rounding_are_copies(choose):
 
 def test_too_many_rows_to_hold_against_each_other_are_refused(monkeypatch):
     monkeypatch.setattr(coreset, "MOST_ROWS", 3)
-    with pytest.raises(RecipeError, match="5 are more than 3: take fewer first"):
+    with pytest.raises(RecipeError, match="5 rows are more than the limit of 3: keep fewer rows first"):
         coreset.facility(table_of(np.eye(5)), keep=1)
 
 

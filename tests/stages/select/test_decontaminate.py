@@ -125,7 +125,7 @@ def test_of_conversations_every_user_turn_is_read_and_no_other():
         None,
         "no messages",
     ]
-    with pytest.raises(RecipeError, match="column 'n' is Int64: give a column of texts"):
+    with pytest.raises(RecipeError, match="column 'n' must hold texts or conversations, got Int64"):
         by_words(pl.DataFrame({"id": ["a"], "n": [1]}), column="n")
 
 
@@ -135,12 +135,12 @@ def test_a_changed_file_of_a_run_is_refused(mine):
     assert knobs["content"][0] is None
     assert by_words(table(BREAD), **knobs)["kept"].to_list() == [False]
     mine(TUNE)
-    with pytest.raises(DataError, match="has changed since the run was begun"):
+    with pytest.raises(DataError, match="has changed since the run was started"):
         by_words(table(BREAD), **knobs)
 
 
 def test_knobs_that_cannot_be_meant_are_refused():
-    with pytest.raises(RecipeError, match="share 0 is no share"):
+    with pytest.raises(RecipeError, match="share must be > 0 and <= 1, got 0"):
         by_words(table("a"), share=0)
     with pytest.raises(DataError, match="column 'question' is missing"):
         by_words(table("a"), column="question")

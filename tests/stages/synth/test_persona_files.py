@@ -135,7 +135,7 @@ def test_a_step_follows_what_a_file_holds(tmp_path):
     path.write_text("\n".join(PEOPLE[:2]))
     after = step()
     assert before.fingerprint == again.fingerprint != after.fingerprint
-    with pytest.raises(DataError, match="has changed since this was begun: run again"):
+    with pytest.raises(DataError, match="has changed since the run started: run again"):
         before.stage(**before.knobs)
     assert len(after.stage(**after.knobs)) == 1
 
@@ -177,5 +177,5 @@ def test_a_part_of_a_dataset_is_named_after_a_colon(tmp_path):
 def test_a_dataset_that_cannot_be_reached_is_one_clear_error(monkeypatch):
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"^no-one/nothing:part is no file here, and .* the Hub \(.*\): mend the name"):
+    with pytest.raises(DataError, match=r"^no-one/nothing:part is not a local file and .* the Hub \(.*\): check the name"):
         personas.sample(count=1, source="no-one/nothing:part")

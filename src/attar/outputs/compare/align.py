@@ -19,7 +19,7 @@ from attar.stages.evaluate.judging import provenance
 OUTCOMES = ("correct", "score", "preference")
 GROUPS = {"category": ("category", "family"), "level": ("level", "difficulty")}
 """What answers are grouped by, and the columns that may say it."""
-ALIKE = ("judge", "asked", "order", "opponent")
+MARKING_COLUMNS = ("judge", "asked", "order", "opponent")
 """What must be the same of all sides for their outcomes to mean the same."""
 _ANSWERS = "answers-"
 
@@ -49,13 +49,13 @@ def load_side(home: Home, given: str) -> Side:
     record = record_with_marks(home, run)
     there = arm_names(record)
     if not there:
-        raise DataError(_without_answers(record))
+        raise DataError(_no_answers_message(record))
     if arm and arm not in there:
         raise DataError(f"run {run!r} has no answers of {arm!r}; {did_you_mean(arm, there)}")
     return _open_side(home, record, arm or there[0])
 
 
-def base_of(home: Home, other: Side) -> Side | None:
+def load_base(home: Home, other: Side) -> Side | None:
     """The answers of the base that this side's run trained, where they were marked."""
     there = "none" in arm_names(other.record) and other.arm != "none"
     return _open_side(home, other.record, "none") if there and read_card(_folder(home, other.record, "none")) else None
@@ -66,13 +66,13 @@ def arm_names(record: Mapping[str, Any]) -> list[str]:
     return [name.removeprefix(_ANSWERS) for name in record["results"] if name.startswith(_ANSWERS)]
 
 
-def outcome(sides: Sequence[Side]) -> str:
+def common_outcome(sides: Sequence[Side]) -> str:
     """The column that says how good an answer is: the first of `OUTCOMES` that all sides have, marked alike."""
     for column in OUTCOMES:
         if all(column in side.answers.columns for side in sides):
-            _marked_alike(sides, column)
+            _require_same_marking(sides, column)
             return column
-    has = "; ".join(f"{side.name} has {' and '.join(_outcomes(side)) or 'none of them'}" for side in sides)
+    has = "; ".join(f"{side.name} has {' and '.join(_outcomes_of(side)) or 'none of them'}" for side in sides)
     raise DataError(f"answers are compared by one of {', '.join(OUTCOMES)}, and no one is had by all: {has}")
 
 
@@ -125,14 +125,14 @@ def _open_side(home: Home, record: Mapping[str, Any], arm: str) -> Side:
     folder, name = _folder(home, record, arm), f"{record['name']}:{arm}"
     if read_card(folder) is None:
         raise DataError(f"{name} has no marked answers yet: finish the run first (attar resume {record['name']})")
-    return Side(name, arm, record, _answers(read(folder), name))
+    return Side(name, arm, record, _comparable_columns(read(folder), name))
 
 
 def _folder(home: Home, record: Mapping[str, Any], arm: str) -> Any:
     return home.steps / record["results"][_ANSWERS + arm]
 
 
-def _answers(table: Table, name: str) -> Table:
+def _comparable_columns(table: Table, name: str) -> Table:
     """What a comparison reads of an arm's answers."""
     if missing := [column for column in ("id", "prompt", "response") if column not in table.columns]:
         raise DataError(f"the answers of {name} lack the column {missing[0]!r}; they have: {', '.join(table.columns)}")
@@ -140,7 +140,7 @@ def _answers(table: Table, name: str) -> Table:
         raise DataError(f"the answers of {name} are not marked: none of their columns is {', '.join(OUTCOMES)}")
     known = [pl.col(column) for column in ("question", "parent") if column in table.columns]
     groups = [_group(table, columns).alias(group) for group, columns in GROUPS.items()]
-    more = [column for column in dict.fromkeys((*OUTCOMES, *ALIKE, *provenance.COLUMNS)) if column in table.columns]
+    more = [column for column in dict.fromkeys((*OUTCOMES, *MARKING_COLUMNS, *provenance.COLUMNS)) if column in table.columns]
     return table.select(pl.coalesce(*known, "id").alias("of"), "prompt", "response", *groups, *more)
 
 
@@ -153,9 +153,9 @@ def _group(table: Table, columns: Sequence[str]) -> pl.Expr:
     return pl.lit(None, dtype=pl.String)
 
 
-def _marked_alike(sides: Sequence[Side], column: str) -> None:
+def _require_same_marking(sides: Sequence[Side], column: str) -> None:
     """Raise where two sides' outcomes were given by different judges, or in different ways."""
-    for said in ALIKE:
+    for said in MARKING_COLUMNS:
         seen = [_marking_text(side, said) for side in sides]
         for other, words in zip(sides[1:], seen[1:], strict=True):
             if words != seen[0]:
@@ -172,11 +172,11 @@ def _marking_text(side: Side, column: str) -> str:
     return str(side.step["engine"] or "nothing") if column == "judge" else "nothing"
 
 
-def _outcomes(side: Side) -> list[str]:
+def _outcomes_of(side: Side) -> list[str]:
     return [column for column in OUTCOMES if column in side.answers.columns]
 
 
-def _without_answers(record: Mapping[str, Any]) -> str:
+def _no_answers_message(record: Mapping[str, Any]) -> str:
     """What to do about a run that has no answers to compare."""
     name = record["name"]
     if "scores" in record["results"]:

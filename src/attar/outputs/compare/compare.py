@@ -8,7 +8,7 @@ import polars as pl
 
 from attar.core.errors import DataError
 from attar.core.table import Table
-from attar.outputs.compare.align import Side, base_of, load_side, match_answers, outcome
+from attar.outputs.compare.align import Side, common_outcome, load_base, load_side, match_answers
 from attar.outputs.compare.costs import taken, trained
 from attar.outputs.compare.figures import examples, figures, interval, one_row_per_question
 from attar.runtime.home import Home
@@ -53,7 +53,7 @@ def compare(home: Home, *given: str, most: int = 3) -> Comparison:
     names = [each.name for each in sides]
     if twice := [name for name in names if names.count(name) > 1]:
         raise DataError(f"{twice[0]} is named twice: name another run, or another arm (RUN:ARM)")
-    column = outcome(sides)
+    column = common_outcome(sides)
     lines = match_answers(sides, column)
     if lines.is_empty():
         raise DataError(f"{' and '.join(names)} have no prompt in common: compare runs that sat the same exam")
@@ -97,7 +97,7 @@ def _value_for_money(home: Home, sides: Sequence[Side], compared: Table, column:
     """side, figure, value, low, high, count: points gained over the base, and what each took of money and tokens."""
     out = []
     for each in sides:
-        if (base := base_of(home, each)) is None:
+        if (base := load_base(home, each)) is None:
             continue
         both = one_row_per_question(match_answers([each, base], column), "value", 2).join(
             compared.select("prompt").unique(), on="prompt", how="semi"

@@ -10,7 +10,7 @@ from typing import Any
 
 from attar.outputs.report import charts
 from attar.outputs.report.arm_scores import Arm
-from attar.outputs.report.formatting import between, percent
+from attar.outputs.report.formatting import format_interval, format_percent
 
 _LEAST = 3
 """Fewer rounds are no curve."""
@@ -42,7 +42,7 @@ def points(arms: Sequence[Arm]) -> list[dict[str, Any]]:
             "round": number,
             "value": arm.accuracy.value,
             **_ends(arm),
-            "told": f"{percent(arm.accuracy.value)} ({between(arm.accuracy)})",
+            "told": f"{format_percent(arm.accuracy.value)} ({format_interval(arm.accuracy)})",
         }
         for number, arm in rounds(arms).items()
     ]
@@ -66,7 +66,7 @@ def levels(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     for place in range(1, len(labels)):
         labels[place] = min(labels[place], labels[place - 1] - _APART)
     out = [{"name": arm.name, "value": arm.accuracy.value, "label": at} for arm, at in zip(others, labels, strict=True)]
-    return [{**line, "told": f"{line['name']} {percent(line['value'])}"} for line in out]
+    return [{**line, "told": f"{line['name']} {format_percent(line['value'])}"} for line in out]
 
 
 def curve(arms: Sequence[Arm]) -> charts.Drawing | None:
@@ -119,9 +119,9 @@ def bars(arms: Sequence[Arm]) -> charts.Drawing | None:
     bar = whole.mark_bar(height=18, cornerRadiusEnd=2).encode(
         x=alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=axis)
     )
-    interval = whole.mark_rule(strokeWidth=2.5).encode(x="low:Q", x2="high:Q")
+    error_bar = whole.mark_rule(strokeWidth=2.5).encode(x="low:Q", x2="high:Q")
     text = whole.mark_text(align="left").encode(x=alt.value(charts.WIDE + 14), text="told:N")
-    layers: list[Any] = [bar, interval, text]
+    layers: list[Any] = [bar, error_bar, text]
     own = [{"arm": arm.name, "value": value} for arm in arms for value in arm.accuracy.runs if len(arm.accuracy.runs) > 1]
     if own:
         strokes = charts.of(own).encode(y=alt.Y("arm:N", sort=None), x="value:Q")
@@ -131,7 +131,7 @@ def bars(arms: Sequence[Arm]) -> charts.Drawing | None:
 
 
 def _bar(arm: Arm) -> dict[str, Any]:
-    told = f"{percent(arm.accuracy.value)} ({between(arm.accuracy)})"
+    told = f"{format_percent(arm.accuracy.value)} ({format_interval(arm.accuracy)})"
     return {"arm": arm.name, "value": arm.accuracy.value, **_ends(arm), "told": told}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.table import Table
-from attar.outputs.report.formatting import cut
+from attar.outputs.report.formatting import shorten
 from attar.outputs.report.lineage import Level, Line
 
 _SCORES = ("reward", "rating", "evol", "score", "quality", "complexity")
@@ -80,8 +80,8 @@ def _told(line: Line, level: Level, ids: Any, by: str | None) -> list[dict[str, 
     return [
         {
             "id": name,
-            "prompt": cut(rows[name]["prompt"]),
-            "response": cut(rows[name]["response"]),
+            "prompt": shorten(rows[name]["prompt"]),
+            "response": shorten(rows[name]["response"]),
             "score": rows[name][by] if by else None,
             "why": None if name in line.kept else reasons.get(name, "not chosen"),
         }

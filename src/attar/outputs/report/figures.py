@@ -12,7 +12,7 @@ import polars as pl
 
 from attar.core.table import Table
 from attar.outputs.report import charts
-from attar.outputs.report.formatting import figure
+from attar.outputs.report.formatting import format_number
 
 _NEEDED = ("value", "low", "high")
 _PROVENANCE = ("judge", "asked", "order", "date")
@@ -114,6 +114,6 @@ def _coloured(series: Sequence[str]) -> dict[str, Any]:
 
 
 def _told(row: Mapping[str, Any], share: bool) -> str:
-    told = [f"{100 * row[key]:.1f}" if share else figure(row[key]) for key in _NEEDED if row[key] is not None]
+    told = [f"{100 * row[key]:.1f}" if share else format_number(row[key]) for key in _NEEDED if row[key] is not None]
     percent = "%" if share else ""
     return f"{told[0]}{percent}" + (f" ({told[1]} to {told[2]})" if len(told) == 3 else "")

@@ -6,24 +6,24 @@ from typing import Any
 from attar.outputs.report.arm_scores import Figure
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """66.7%."""
     return f"{100 * share:.1f}%"
 
 
-def points(share: float) -> str:
+def signed_points(share: float) -> str:
     """A difference of shares, in points with its sign."""
     return f"{round(100 * share, 1) + 0.0:+.1f}"  # no -0.0
 
 
-def between(figure: Figure) -> str:
+def format_interval(figure: Figure) -> str:
     """A share's interval."""
     return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}"
 
 
 def signed(figure: Figure) -> str:
     """The interval of a difference of shares."""
-    return f"{points(figure.low)} to {points(figure.high)}"
+    return f"{signed_points(figure.low)} to {signed_points(figure.high)}"
 
 
 def took(seconds: float) -> str:
@@ -31,26 +31,26 @@ def took(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def known(value: Any) -> str:
+def knob_value(value: Any) -> str:
     """A knob's value; one that was not said is as the recipe has it."""
     return "not said" if value is None else str(value)
 
 
-def measured(value: float, share: bool, bare: bool = False, sign: bool = False) -> str:
+def agreement_figure(value: float, share: bool, bare: bool = False, sign: bool = False) -> str:
     """A figure of agreement: a share in percent, all else as it is."""
     digits = 1 if share else 3
     number = round(100 * value if share else value, digits) + 0.0  # no -0.0
     return f"{number:{'+' if sign else ''}.{digits}f}{'%' if share and not bare else ''}"
 
 
-def figure(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """Any number, with as many digits as one reads."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 
-def short(count: float) -> str:
+def short_count(count: float) -> str:
     """A count by thousands or millions."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e4, "K")):
         if count >= size:
@@ -68,12 +68,24 @@ def plain(name: str) -> str:
     return name.removeprefix("figures-").replace("_", " ").replace("-", " ")
 
 
-def cut(text: str | None, most: int = 900) -> str:
+def shorten(text: str | None, most: int = 900) -> str:
     """The beginning of a long text, and how long it is."""
     text = text or ""
     return text if len(text) <= most else f"{text[:most]} ... ({len(text):,} characters)"
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    made.__name__: made for made in (percent, points, between, signed, took, known, measured, figure, short, money, plain, cut)
+    "percent": format_percent,
+    "points": signed_points,
+    "between": format_interval,
+    "signed": signed,
+    "took": took,
+    "known": knob_value,
+    "measured": agreement_figure,
+    "figure": format_number,
+    "short": short_count,
+    "money": money,
+    "plain": plain,
+    "cut": shorten,
 }
+"""What the report's templates call them."""

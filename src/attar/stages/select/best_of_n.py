@@ -1,7 +1,7 @@
-"""Out of a great many scored answers the few that matter, so that best-of-n and pairs never hold the rest.
+"""Best of n: each prompt's best answer and a few others, out of many scored answers that are never in memory at once.
 
-Answers come part by part, from any number of tables (a table a writer), and of each prompt no more is held than what may still
-count: its best answer, and some others to set against it.
+Answers come part by part, from any number of tables (one for each writer). For each prompt only the answers that can still be
+chosen are held: the best one so far, and some others to pair it with.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from attar.stages.select.rank import lots
 from attar.stages.select.where import expression
 
 _ROWS_AT_ONCE = 50_000
-"""Rows that are gathered before all but the few are let go."""
+"""Rows that are collected before they are reduced to the best and the others."""
 
 Others = Literal["drawn", "lowest"]
 
@@ -25,29 +25,34 @@ Others = Literal["drawn", "lowest"]
 @role("union")
 @folds
 def of_each(
-    *answers: Iterable[Table], by: str, of: str = "parent", others: int = 8, which: Others = "drawn", seed: int = 0
+    *answers: Iterable[Table], by: str, group_by: str = "parent", others: int = 8, which: Others = "drawn", seed: int = 0
 ) -> Table:
-    """{of}, the columns of `by` -> of each prompt its best answer (ties by id) and `others`, drawn by lot or the lowest.
+    """{group_by}, the columns of `by` -> each group's best answer (ties by id) and `others`: random ones, or the lowest.
 
-    Added are `answers`, how many of a prompt's have a score, and `answers_mean`, their mean. An answer without a score is none.
+    Adds `answers`, the number of the group's answers that have a score, and `answers_mean`, their mean score. An answer without
+    a score is dropped.
     """
-    if others < 0 or which not in ("drawn", "lowest"):
-        raise RecipeError(f"others {others}, which {which!r}: a number, nought or more, of 'drawn' or 'lowest' answers")
-    held, sums = pl.DataFrame(), pl.DataFrame()
-    for some in _merge_parts(chain(*answers)):
-        scored = _add_scores(some, by, of, which, seed)
-        own = scored.group_by(of, maintain_order=True).agg(answers=pl.len().cast(pl.Int64), answers_sum=pl.col("_by").sum())
-        sums = pl.concat([sums, own], how="diagonal").group_by(of, maintain_order=True).agg(pl.all().sum())
-        held = _best_and_others(pl.concat([held, scored], how="diagonal"), of, others + 1)
+    if others < 0:
+        raise RecipeError(f"others must be >= 0, got {others}")
+    if which not in ("drawn", "lowest"):
+        raise RecipeError(f"which must be 'drawn' or 'lowest', got {which!r}")
+    held, totals = pl.DataFrame(), pl.DataFrame()
+    for part in _merge_parts(chain(*answers)):
+        scored = _add_scores(part, by, group_by, which, seed)
+        part_totals = scored.group_by(group_by, maintain_order=True).agg(
+            answers=pl.len().cast(pl.Int64), answers_sum=pl.col("_by").sum()
+        )
+        totals = pl.concat([totals, part_totals], how="diagonal").group_by(group_by, maintain_order=True).agg(pl.all().sum())
+        held = _best_and_others(pl.concat([held, scored], how="diagonal"), group_by, others + 1)
     if held.is_empty():
         return held
-    told = sums.with_row_index("_place").with_columns(answers_mean=pl.col("answers_sum") / pl.col("answers"))
-    whole = _best_and_others(held, of, others, beside=True).join(told, on=of).sort("_place", "id")
-    return whole.drop("_by", "_lot", "_place", "answers_sum")
+    means = totals.with_row_index("_place").with_columns(answers_mean=pl.col("answers_sum") / pl.col("answers"))
+    chosen = _best_and_others(held, group_by, others, beside=True).join(means, on=group_by).sort("_place", "id")
+    return chosen.drop("_by", "_lot", "_place", "answers_sum")
 
 
 def _merge_parts(parts: Iterable[Table]) -> Iterator[Table]:
-    """Parts, the small ones put together."""
+    """Merge small parts into tables of at least `_ROWS_AT_ONCE` rows."""
     waiting: list[Table] = []
     for part in parts:
         waiting.append(part)
@@ -58,19 +63,19 @@ def _merge_parts(parts: Iterable[Table]) -> Iterator[Table]:
         yield pl.concat(waiting, how="diagonal")
 
 
-def _add_scores(table: Table, by: str, of: str, which: Others, seed: int) -> Table:
-    """The answers that have a score, as `_by`; those of the lowest `_lot` may be set against a best one."""
-    need(table, "id", of)
-    worth = table.with_columns(_by=expression(by).cast(pl.Float64).fill_nan(None)).drop_nulls(["_by", of])
-    return worth.with_columns(
-        lots(worth, "few.of_each", seed).alias("_lot") if which == "drawn" else pl.col("_by").alias("_lot")
+def _add_scores(table: Table, by: str, group_by: str, which: Others, seed: int) -> Table:
+    """The answers that have a score, as `_by`; the others are chosen by the lowest `_lot`."""
+    need(table, "id", group_by)
+    scored = table.with_columns(_by=expression(by).cast(pl.Float64).fill_nan(None)).drop_nulls(["_by", group_by])
+    return scored.with_columns(
+        lots(scored, "few.of_each", seed).alias("_lot") if which == "drawn" else pl.col("_by").alias("_lot")
     )
 
 
-def _best_and_others(rows: Table, of: str, count: int, *, beside: bool = False) -> Table:
-    """Of each prompt the best and so many of the lowest lot, the best perhaps among them; or that many `beside` it."""
-    known = rows.select("id", of, "_by", "_lot").with_row_index("_row")
-    best = known.sort(["_by", "id"], descending=[True, False]).unique(of, keep="first")
-    drawn = known.join(best, on="id", how="anti") if beside else known
-    lowest = drawn.sort("_lot", "id").filter(pl.int_range(pl.len()).over(of) < count)
+def _best_and_others(rows: Table, group_by: str, count: int, *, beside: bool = False) -> Table:
+    """Each group's best answer and the `count` with the lowest lots; with `beside`, `count` besides the best."""
+    known = rows.select("id", group_by, "_by", "_lot").with_row_index("_row")
+    best = known.sort(["_by", "id"], descending=[True, False]).unique(group_by, keep="first")
+    candidates = known.join(best, on="id", how="anti") if beside else known
+    lowest = candidates.sort("_lot", "id").filter(pl.int_range(pl.len()).over(group_by) < count)
     return rows[pl.concat([best["_row"], lowest["_row"]]).unique().sort()]

@@ -1,8 +1,7 @@
-"""Keep as many rows as a number of tokens pays for: the best by an expression, or any.
+"""Keep as many rows as fit a token budget: the best by an expression, or random ones.
 
-What a row costs is an expression, such as `response_tokens` or `response_chars / 4`. The walk stops at the first row that no
-longer fits, though a cheaper one may come behind it: so a larger budget keeps all that a smaller one keeps, and no row is kept
-for being short.
+A row's cost is an expression, such as `response_tokens` or `response_chars / 4`. The selection stops at the first row that does
+not fit, even if a cheaper one follows: so a larger budget keeps all that a smaller one keeps, and short rows have no advantage.
 """
 
 from collections.abc import Mapping
@@ -25,13 +24,13 @@ def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
 
 @reads(_reads)
 def fill(table: Table, *, by: str, tokens: float, cost: str, per: str | None = None, share: Share = "even") -> Table:
-    """the columns of `by` and `cost` -> verdicts: the highest rows, ties by id, whose costs together are at most `tokens`.
+    """the columns of `by` and `cost` -> verdicts: the highest rows, ties by id, whose total cost is at most `tokens`.
 
-    With `per`, each of its values gets an equal share of the tokens, or one proportional to what its rows cost together.
+    With `per`, each of its values (a stratum) gets an equal share of the tokens, or one proportional to its rows' total cost.
     """
     need(table, *_reads({"by": by, "cost": cost, "per": per}))
     if share not in ("even", "proportional"):
-        raise RecipeError(f"share {share!r} is neither 'even' nor 'proportional'")
+        raise RecipeError(f"share must be 'even' or 'proportional', got {share!r}")
     ranked = sort_best_first(table, by, stratum=stratum(per), cost=pl.lit(amounts(table, cost, "cost")))
     able = pl.col("by").is_not_null() & pl.col("cost").is_not_null() & pl.col("stratum").is_not_null()
     sums = ranked.drop_nulls("stratum").group_by("stratum").agg(pl.col("cost").filter(able).sum().alias("limit"))
@@ -42,9 +41,9 @@ def fill(table: Table, *, by: str, tokens: float, cost: str, per: str | None = N
 
 @reads(lambda knobs: columns(knobs["cost"]))
 def chance(table: Table, like: Table | None = None, *, cost: str, tokens: float | None = None, seed: int = 0) -> Table:
-    """the columns of `cost` -> verdicts: any rows for so many tokens, or for as many as `like` has, by each id and the seed."""
+    """the columns of `cost` -> verdicts: random rows within `tokens`, or within what `like` costs, by each id and the seed."""
     if (like is None) == (tokens is None):
-        raise RecipeError("budget.chance takes either a number of tokens or a table to be like")
+        raise RecipeError("budget.chance takes either tokens or a table to compare with (like), not both or none")
     if like is not None:
         tokens = float(amounts(like, cost, "cost").sum())
     costs = amounts(table, cost, "cost")
@@ -54,34 +53,35 @@ def chance(table: Table, like: Table | None = None, *, cost: str, tokens: float 
 
 
 def amounts(table: Table, rule: str, what: str) -> pl.Series:
-    """How much there is of something in each row, by an expression; null where that is not known."""
+    """A non-negative amount for each row (a cost, a length) by an expression; null where it is unknown."""
     need(table, *columns(rule))
     try:
-        made = table.select("id", amount=expression(rule))["amount"]
+        values = table.select("id", amount=expression(rule))["amount"]
     except pl.exceptions.PolarsError as error:
         raise RecipeError(f"{what} {rule!r} does not work on these columns: {str(error).splitlines()[0]}") from error
-    if not made.dtype.is_numeric():
-        raise RecipeError(f"{what} {rule!r} is {made.dtype}, not a number")
-    made = made.cast(pl.Float64)
-    odd = ((made < 0) | ~made.is_finite()).fill_null(False)
-    if odd.any():
-        raise DataError(f"{what} {rule!r} of row {table['id'].filter(odd)[0]!r} is {made.filter(odd)[0]}: it cannot be")
-    return made
+    if not values.dtype.is_numeric():
+        raise RecipeError(f"{what} {rule!r} must be a number, got {values.dtype}")
+    values = values.cast(pl.Float64)
+    invalid = ((values < 0) | ~values.is_finite()).fill_null(False)
+    if invalid.any():
+        row = table["id"].filter(invalid)[0]
+        raise DataError(f"{what} {rule!r} must be finite and >= 0, got {values.filter(invalid)[0]} in row {row!r}")
+    return values
 
 
 def _check_tokens(tokens: float) -> float:
     if not 0 <= tokens < float("inf"):
-        raise RecipeError(f"tokens {tokens} is no number of tokens")
+        raise RecipeError(f"tokens must be finite and >= 0, got {tokens}")
     return float(tokens)
 
 
 def _verdicts(ranked: Table, by: str, cost: str, able: pl.Expr) -> Table:
-    """Verdicts on rows best first that say what they cost, and how much their stratum may."""
+    """Verdicts on rows sorted best first: kept while the stratum's running cost is within its limit."""
     if ranked.is_empty():
         return verdicts([], [], [], [])
-    paid = pl.when(able).then("cost").otherwise(0.0).cum_sum().over("stratum")
-    ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("stratum"), paid=paid)
-    kept = able & (pl.col("paid") <= pl.col("limit") * (1 + _ROUNDING))
+    total = pl.when(able).then("cost").otherwise(0.0).cum_sum().over("stratum")
+    ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("stratum"), total=total)
+    kept = able & (pl.col("total") <= pl.col("limit") * (1 + _ROUNDING))
     past = pl.format("rank {} by {}, past {} of {}", "rank", pl.lit(by), pl.col("limit").round().cast(pl.Int64), pl.lit(cost))
     return (
         ranked.select(

@@ -1,8 +1,8 @@
-"""Group rows by their vectors (k-means on vectors of length one), and take one unused row of each of many groups.
+"""Cluster rows by their vectors (k-means on unit vectors), and pick one unused row from each of many clusters.
 
-The groups hang on the rows' ids, their vectors and the seed, not on the rows' order. Centres are found on at most `sample` rows
-a cluster, drawn by id; every row then goes to the centre that is nearest. All of it is blocks of a matrix product,
-on a GPU where there is one and it pays; there rounding may put a row between two centres into the other one.
+The clusters depend on the rows' ids, their vectors and the seed, not on their order. Centres are trained on at most `sample`
+rows per cluster, sampled by id; then every row is assigned to its nearest centre. Distances are computed by blocked matrix
+products, on a GPU where there is one and it pays; there rounding may assign a row between two centres differently.
 """
 
 from collections.abc import Callable
@@ -22,15 +22,15 @@ from attar.stages.select.where import columns
 
 _ROWS, _CENTRES = 1024, 2048
 _GPU_PRODUCTS = 10**9
-"""So many products of a row and a centre pay for the way to a GPU."""
+"""From this number of row-centre products on, a GPU is worth the transfer."""
 _CONVERGED = 1000
-"""Centres are found when at most one row of so many has moved."""
+"""k-means has converged when at most one in this many rows changes its cluster."""
 _SEEDS_AT_ONCE = 16
-"""Of so many first centres the next is drawn without looking; one alone is never."""
+"""k-means++ draws one more centre per step for every 16 centres that it has."""
 _SEED_ROWS = 64
-"""First centres are drawn from so many rows a cluster."""
+"""Rows per cluster that k-means++ draws the first centres from."""
 _COPY_DISTANCE = 1e-6
-"""A row so near another is its copy, up to rounding."""
+"""A row nearer than this to another is its copy, up to rounding."""
 
 
 @reads(lambda knobs: (knobs["column"],))
@@ -39,63 +39,65 @@ def group(
 ) -> Table:
     """{column} -> id, cluster, cluster_distance (squared, to its centre); null where there is no vector.
 
-    There are no more clusters than rows that have a vector, however many are asked for.
+    There are at most as many clusters as rows with a vector.
     """
     need(table, column)
     able = table.select("id", column).with_row_index("place").filter(pl.col(column).is_not_null())
     if clusters < 1:
-        raise RecipeError(f"clusters {clusters}: it is 1 or more")
+        raise RecipeError(f"clusters must be >= 1, got {clusters}")
     clusters = min(clusters, max(1, len(able)))
     if iterations < 1 or sample < 1:
-        raise RecipeError(f"iterations {iterations}, sample {sample}: both are 1 or more")
-    rows = units(matrix(able, column))
-    drawn = able.select("id", lots(able, "cluster.group", seed)).with_row_index().sort("lot", "id")["index"].to_numpy()
+        raise RecipeError(f"iterations and sample must be >= 1, got {iterations} and {sample}")
+    rows = units(matrix(able, column))  # (rows, width)
+    shuffled = able.select("id", lots(able, "cluster.group", seed)).with_row_index().sort("lot", "id")["index"].to_numpy()
     device = "cuda" if len(rows) * clusters >= _GPU_PRODUCTS and has_cuda() else "numpy"
-    found = centres(rows[drawn[: sample * clusters]], clusters, iterations=iterations, seed=seed, device=device)
-    label, near = nearest(rows, found, device)
-    distance = np.maximum(0.0, 1 - 2 * near.astype(np.float64))
-    told = able.select("place", pl.Series("cluster", label, dtype=pl.Int64), pl.Series("cluster_distance", distance))
-    return table.select("id").with_row_index("place").join(told, on="place", how="left", maintain_order="left").drop("place")
+    centres = train_centres(rows[shuffled[: sample * clusters]], clusters, iterations=iterations, seed=seed, device=device)
+    label, score = nearest(rows, centres, device)
+    distance = np.maximum(0.0, 1 - 2 * score.astype(np.float64))  # |x - c|^2 = |x|^2 - 2 (x @ c - |c|^2 / 2), and |x| = 1
+    clustered = able.select("place", pl.Series("cluster", label, dtype=pl.Int64), pl.Series("cluster_distance", distance))
+    numbered = table.select("id").with_row_index("place")
+    return numbered.join(clustered, on="place", how="left", maintain_order="left").drop("place")
 
 
 @reads(lambda knobs: (*(["cluster"] if knobs["clustered"] else []), *(columns(knobs["by"]) if knobs["by"] else ())))
 def pick(
     table: Table, used: Table | None = None, *, keep: int, by: str | None = None, clustered: bool = True, seed: int = 0
 ) -> Table:
-    """cluster, the columns of `by` -> verdicts: of each of `keep` clusters one row whose id is not among the `used` rows.
+    """cluster, the columns of `by` -> verdicts: from each of `keep` clusters one row whose id is not among the `used` rows.
 
-    Clusters of which fewest rows are used come first, ties by lot; where fewer have any left, fewer are kept. Of a cluster the
-    highest row is taken, ties by id; without `by` any. Not `clustered`, each row is a cluster of its own.
+    The clusters with the fewest used rows come first, ties at random; if fewer than `keep` have a row left, fewer are kept. A
+    cluster's highest row is taken, ties by id; without `by` a random one. If not `clustered`, each row is its own cluster.
     """
     table = table if clustered else table.with_columns(cluster=pl.int_range(pl.len()))
     need(table, "cluster", *(columns(by) if by else ()))
     if by:
-        asked = sort_best_first(table, by, cluster=pl.col("cluster"))
+        ranked = sort_best_first(table, by, cluster=pl.col("cluster"))
     else:
-        asked = table.select("id", "cluster", lots(table, "cluster.pick", seed).alias("by")).with_row_index().sort("by", "id")
-    spent = pl.col("id").is_in(used["id"].implode()) if used is not None else pl.lit(False)
-    asked = asked.with_columns(used=spent).with_columns(free=~pl.col("used") & pl.col("by").is_not_null())
-    first = asked.with_columns(times=pl.col("used").sum().over("cluster")).drop_nulls("cluster").filter("free")
+        ranked = table.select("id", "cluster", lots(table, "cluster.pick", seed).alias("by")).with_row_index().sort("by", "id")
+    is_used = pl.col("id").is_in(used["id"].implode()) if used is not None else pl.lit(False)
+    ranked = ranked.with_columns(used=is_used).with_columns(free=~pl.col("used") & pl.col("by").is_not_null())
+    first = ranked.with_columns(times=pl.col("used").sum().over("cluster")).drop_nulls("cluster").filter("free")
     first = first.unique("cluster", keep="first", maintain_order=True)
     lot = pl.Series("lot", [seed_of("cluster.pick", seed, int(cluster)) for cluster in first["cluster"]], dtype=pl.Int64)
     picked = first.with_columns(lot).sort("times", "lot", "cluster").head(check_keep(keep)).select("cluster", picked="id")
-    judged = asked.join(picked, on="cluster", how="left").sort("index")
+    judged = ranked.join(picked, on="cluster", how="left").sort("index")
     kept = (pl.col("id") == pl.col("picked")).fill_null(False)
-    beside = pl.col("free") & pl.col("picked").is_not_null() & ~kept
-    why = pl.when(pl.col("cluster").is_null()).then(pl.lit("no cluster")).when("used").then(pl.lit("used before"))
-    why = why.when(~pl.col("free")).then(pl.lit(f"no {by}")).when(beside).then(pl.lit("another of its cluster is picked"))
-    why = why.when(~kept).then(pl.lit("its cluster is not picked"))
-    return judged.select("id", kept.alias("kept"), why.alias("reason"), pl.when(beside).then("picked").alias("because"))
+    outranked = pl.col("free") & pl.col("picked").is_not_null() & ~kept
+    reason = pl.when(pl.col("cluster").is_null()).then(pl.lit("no cluster")).when("used").then(pl.lit("used before"))
+    reason = reason.when(~pl.col("free")).then(pl.lit(f"no {by}"))
+    reason = reason.when(outranked).then(pl.lit("another of its cluster is picked"))
+    reason = reason.when(~kept).then(pl.lit("its cluster is not picked"))
+    return judged.select("id", kept.alias("kept"), reason.alias("reason"), pl.when(outranked).then("picked").alias("because"))
 
 
 @reads("cluster")
 def coverage(table: Table, used: Table) -> Table:
-    """cluster -> id, rows, used, clusters, touched (those of which a row is used), share: how much of a table was reached."""
+    """cluster -> id, rows, used, clusters, touched (clusters with a used row), share (touched / clusters)."""
     need(table, "cluster")
     grouped = table.drop_nulls("cluster").select("cluster", used=pl.col("id").is_in(used["id"].implode()))
-    told = grouped.group_by("cluster").agg(rows=pl.len(), used=pl.col("used").sum())
+    counts = grouped.group_by("cluster").agg(rows=pl.len(), used=pl.col("used").sum())
     touched = (pl.col("used") > 0).sum()
-    return told.select(
+    return counts.select(
         pl.lit("coverage").alias("id"),
         pl.col("rows").sum().cast(pl.Int64),
         pl.col("used").sum().cast(pl.Int64),
@@ -105,68 +107,70 @@ def coverage(table: Table, used: Table) -> Table:
     )
 
 
-def centres(rows: Matrix, clusters: int, *, iterations: int, seed: int, device: str = "numpy") -> Matrix:
-    """The means of groups of unit rows, each row in the group whose mean is nearest, or close to it (Lloyd's iterations)."""
+def train_centres(rows: Matrix, clusters: int, *, iterations: int, seed: int, device: str = "numpy") -> Matrix:
+    """k-means on unit rows (Lloyd's algorithm, seeded by k-means++): the centres, (clusters, width)."""
     if not len(rows):
         return np.zeros((1, rows.shape[1]), dtype=np.float32)
-    found = _seed_centres(rows[: _SEED_ROWS * clusters], clusters, np.random.default_rng(seed_of("cluster.centres", seed)))
+    centres = _seed_centres(rows[: _SEED_ROWS * clusters], clusters, np.random.default_rng(seed_of("cluster.centres", seed)))
     before = np.full(len(rows), -1)
     for _ in range(iterations):
-        label, near = nearest(rows, found, device)
+        label, score = nearest(rows, centres, device)
         if (label != before).sum() * _CONVERGED <= len(rows):
             break
-        found, before = _means(rows, label, near, found), label
-    return found
+        centres = _means(rows, label, score, centres)
+        before = label
+    return centres
 
 
 def nearest(rows: Matrix, centres: Matrix, device: str = "numpy") -> tuple[Matrix, Matrix]:
-    """Of each row the number of its nearest centre, and their product less half the centre's square: most where nearest."""
-    half = np.einsum("ij,ij->i", centres, centres) / 2
-    found = _nearest_in_numpy(centres, half) if device == "numpy" else centre_finder(centres, half, device)
-    label, near = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), -np.inf, dtype=np.float32)
+    """Each row's nearest centre, and its score x @ c - |c|^2 / 2, which is largest for the nearest centre; both (rows,)."""
+    half_squares = np.einsum("ij,ij->i", centres, centres) / 2
+    find = _nearest_in_numpy(centres, half_squares) if device == "numpy" else centre_finder(centres, half_squares, device)
+    label, score = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), -np.inf, dtype=np.float32)
     for start in range(0, len(rows), _ROWS):
-        label[start : start + _ROWS], near[start : start + _ROWS] = found(rows[start : start + _ROWS])
-    return label, near
+        label[start : start + _ROWS], score[start : start + _ROWS] = find(rows[start : start + _ROWS])
+    return label, score
 
 
-def _nearest_in_numpy(centres: Matrix, half: Matrix) -> Callable[[Matrix], tuple[Matrix, Matrix]]:
-    """A block's nearest centres, a few centres at a time."""
+def _nearest_in_numpy(centres: Matrix, half_squares: Matrix) -> Callable[[Matrix], tuple[Matrix, Matrix]]:
+    """A function from a block of rows to their nearest centres and scores, by tiles of centres."""
 
-    def found(block: Matrix) -> tuple[Matrix, Matrix]:
-        there, label, near = np.arange(len(block)), np.zeros(len(block), dtype=np.int64), np.full(len(block), -np.inf)
+    def find(block: Matrix) -> tuple[Matrix, Matrix]:
+        rows, label, score = np.arange(len(block)), np.zeros(len(block), dtype=np.int64), np.full(len(block), -np.inf)
         for start in range(0, len(centres), _CENTRES):
-            alike = block @ centres[start : start + _CENTRES].T
-            alike -= half[start : start + _CENTRES]
-            best = alike.argmax(axis=1)
-            nearer = alike[there, best] > near
-            label, near = np.where(nearer, best + start, label), np.where(nearer, alike[there, best], near)
-        return label, near
+            scores = block @ centres[start : start + _CENTRES].T  # (block, tile)
+            scores -= half_squares[start : start + _CENTRES]
+            best = scores.argmax(axis=1)
+            nearer = scores[rows, best] > score
+            label = np.where(nearer, best + start, label)
+            score = np.where(nearer, scores[rows, best], score)
+        return label, score
 
-    return found
+    return find
 
 
 def _seed_centres(rows: Matrix, clusters: int, rng: np.random.Generator) -> Matrix:
-    """Rows far from each other: each drawn by its squared distance to those before it (k-means++), later ones some at once."""
+    """k-means++: each centre is a row drawn by its squared distance to the nearest earlier centre; later ones in batches."""
     chosen = new = rng.integers(len(rows), size=1)
-    far = np.full(len(rows), np.inf)
+    distance = np.full(len(rows), np.inf)  # squared, to the nearest centre so far
     while len(chosen) < clusters:
-        far = np.minimum(far, 1 - 2 * nearest(rows, rows[new])[1].astype(np.float64))
-        far[far < _COPY_DISTANCE] = 0
-        some = min(max(1, len(chosen) // _SEEDS_AT_ONCE), clusters - len(chosen), np.count_nonzero(far))
-        if not some:  # all others are copies of these
+        distance = np.minimum(distance, 1 - 2 * nearest(rows, rows[new])[1].astype(np.float64))
+        distance[distance < _COPY_DISTANCE] = 0
+        count = min(max(1, len(chosen) // _SEEDS_AT_ONCE), clusters - len(chosen), np.count_nonzero(distance))
+        if not count:  # all other rows are copies of the centres
             break
-        new = rng.choice(len(rows), some, replace=False, p=far / far.sum())
+        new = rng.choice(len(rows), count, replace=False, p=distance / distance.sum())
         chosen = np.concatenate([chosen, new])
     return rows[chosen]
 
 
-def _means(rows: Matrix, label: Matrix, near: Matrix, centres: Matrix) -> Matrix:
-    """The mean of each cluster's rows; an empty cluster begins anew at a row that is farthest from its own centre."""
+def _means(rows: Matrix, label: Matrix, score: Matrix, centres: Matrix) -> Matrix:
+    """The mean of each cluster's rows; an empty cluster restarts at one of the rows farthest from their own centres."""
     order = np.argsort(label, kind="stable")
     ordered = label[order]
     means = centres.copy()
     for start, stop in pairwise([*np.flatnonzero(np.diff(ordered, prepend=-1)), len(rows)]):
         means[ordered[start]] = rows[order[start:stop]].mean(axis=0)
     empty = np.setdiff1d(np.arange(len(centres)), ordered)
-    means[empty] = rows[np.argsort(near, kind="stable")[: len(empty)]]
+    means[empty] = rows[np.argsort(score, kind="stable")[: len(empty)]]
     return means

@@ -8,7 +8,7 @@ from alpaca_for_tests import battles, judged_battles, sigma
 
 from attar.core.errors import DataError, RecipeError
 from attar.stages.evaluate.benchmarks.alpaca_eval import figures, first_wins, seeded_order
-from attar.stages.evaluate.benchmarks.length_control import Battles, control
+from attar.stages.evaluate.benchmarks.length_control import Battles, control_length
 from attar.statistics.intervals import wilson
 
 ALL = "length, difficulty, regulariser"
@@ -85,7 +85,7 @@ def test_a_row_of_a_short_file_has_its_own_difficulty_or_the_published_one(world
     truth = 100 * sigma(0.5 + world[20:]).mean()
     assert line(own, "lc_win_rate")["value"] == pytest.approx(truth, abs=0.5)
     published = line(figures(short, bootstrap=0, difficulty_of="row"), "lc_win_rate")["value"]
-    assert published == pytest.approx(control(shifted).values[0])
+    assert published == pytest.approx(control_length(shifted).values[0])
     assert abs(published - truth) > 0.3
     assert figures(rows, bootstrap=0, difficulty_of="row").equals(figures(rows, bootstrap=0))
     judged_hard = rows.with_columns(difficulty=pl.lit(5.0), place=pl.lit(1), text=pl.lit("of another stage"))
@@ -172,8 +172,8 @@ def test_texts_are_measured_where_no_lengths_are_given():
         ({"preference": pl.lit(1.5)}, {}, "battle 'b0' has preference 1.5: it must be from 0 to 1"),
         ({"chars": pl.lit(-1)}, {}, "battle 'b0' has chars -1.0"),
         ({"question": pl.lit(None, dtype=pl.String)}, {}, "battle 'b0' has question None"),
-        ({}, {"bootstrap": -1}, "bootstrap -1"),
-        ({}, {"difficulty_of": "rows"}, "difficulty_of 'rows'"),
+        ({}, {"bootstrap": -1}, "bootstrap must be >= 0, got -1"),
+        ({}, {"difficulty_of": "rows"}, "difficulty_of must be 'question' or 'row', got 'rows'"),
     ],
 )
 def test_battles_that_cannot_be_counted_are_refused(change, knobs, says):
@@ -183,7 +183,7 @@ def test_battles_that_cannot_be_counted_are_refused(change, knobs, says):
 
 def test_a_row_that_the_benchmark_does_not_have_is_refused(world):
     rows, _ = judged_battles(world, np.arange(200.0), 0.5, row=range(1, 201))
-    with pytest.raises(DataError, match="battle 'b199' stands at row 200: AlpacaEval has rows 0 to 199"):
+    with pytest.raises(DataError, match="battle 'b199' has row 200: AlpacaEval has rows 0 to 199"):
         figures(rows, difficulty_of="row")
 
 

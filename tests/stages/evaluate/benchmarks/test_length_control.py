@@ -3,7 +3,7 @@ import pytest
 from alpaca_for_tests import judged_battles, sigma
 
 from attar.stages.evaluate.benchmarks import length_control
-from attar.stages.evaluate.benchmarks.length_control import Battles, control
+from attar.stages.evaluate.benchmarks.length_control import Battles, control_length
 
 
 @pytest.mark.parametrize("term", ["length", "difficulty"])
@@ -11,9 +11,9 @@ def test_neither_length_nor_difficulty_can_be_left_out(world, term):
     longer = (900 + 40 * np.random.default_rng(5).normal(size=200) - 300 * world).round()
     rows, truth = judged_battles(world, longer, 0.3)
     whole = Battles(rows["preference"].to_numpy(), longer, np.arange(200), world)
-    assert control(whole).values[0] == pytest.approx(truth, abs=0.5)
-    assert abs(control(whole, without=[term]).values[0] - truth) > 2
-    assert term not in control(whole, without=[term]).terms
+    assert control_length(whole).values[0] == pytest.approx(truth, abs=0.5)
+    assert abs(control_length(whole, without=[term]).values[0] - truth) > 2
+    assert term not in control_length(whole, without=[term]).terms
 
 
 def test_the_regularising_rows_tell_what_length_is_worth_where_a_model_is_always_longer(world):
@@ -22,9 +22,9 @@ def test_the_regularising_rows_tell_what_length_is_worth_where_a_model_is_always
     rows, truth = judged_battles(world, longer, 0.3)
     wins = (rng.random(200) < rows["preference"].to_numpy()).astype(float)
     whole = Battles(wins, longer, np.arange(200), world)
-    assert control(whole).values[0] == pytest.approx(truth, abs=6)
-    assert control(whole).length == pytest.approx(2, abs=0.2)
-    assert abs(control(whole, without=["regulariser"]).values[0] - truth) > 12
+    assert control_length(whole).values[0] == pytest.approx(truth, abs=6)
+    assert control_length(whole).length == pytest.approx(2, abs=0.2)
+    assert abs(control_length(whole, without=["regulariser"]).values[0] - truth) > 12
 
 
 @pytest.mark.parametrize(

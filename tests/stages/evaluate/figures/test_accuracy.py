@@ -106,7 +106,7 @@ def test_what_is_no_verdict_is_refused():
         accuracy.figures(answers(("p", True)).with_columns(correct=1))
     with pytest.raises(DataError, match="column 'question' is missing"):
         accuracy.figures(answers(("p", True)).drop("question"))
-    with pytest.raises(RecipeError, match="tries 0"):
+    with pytest.raises(RecipeError, match="tries must be >= 1, got 0"):
         accuracy.figures(answers(("p", True)), tries=[0])
 
 

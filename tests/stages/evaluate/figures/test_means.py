@@ -70,5 +70,5 @@ def test_each_model_and_each_of_several_judges_has_lines_of_its_own_with_who_jud
 def test_scores_that_are_no_numbers_and_intervals_without_draws_are_refused():
     with pytest.raises(DataError, match="'score' must hold numbers, got String"):
         figures_of(ROWS.cast({"score": pl.String}), [WHOLE], Draws("score"))
-    with pytest.raises(DataError, match="no interval without draws"):
+    with pytest.raises(DataError, match="bootstrap must be >= 1, got 0"):
         figures_of(ROWS, [WHOLE], Draws("score", count=0))

@@ -1,8 +1,8 @@
 """AlpacaEval 2: win rates of battles, plain, discrete and length-controlled, with intervals over questions.
 
-The mathematics are the leaderboard's (its published figures come out of its published annotations); who judged does not matter.
-Battles on other questions are controlled by length alone, and every row says by what it was. Intervals (95%) draw whole
-questions anew, and beside them stands the standard error as the leaderboard has it; a share of none or all has Wilson's.
+The figures are computed as on the leaderboard: from its published annotations they reproduce its published numbers.
+On questions of other benchmarks only length is controlled for; `controlled_by` lists the terms. Intervals (95%) resample whole
+questions; `published_se` is the leaderboard's standard error. A share of 0 or 1 has Wilson's interval.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ import polars as pl
 from attar.core.errors import DataError, RecipeError
 from attar.core.stage import role
 from attar.core.table import Table, need
-from attar.stages.evaluate.benchmarks.length_control import Battles, alpaca_eval_questions, control, text_hash
+from attar.stages.evaluate.benchmarks.length_control import Battles, alpaca_eval_questions, control_length, text_hash
 from attar.stages.evaluate.judging.provenance import copy_provenance
 from attar.statistics.bootstrap import Interval, bootstrap_interval, mean, resample_counts
 
@@ -28,16 +28,16 @@ _USED_COLUMNS = ("id", "question", "prompt", "row", "preference", "chars", "agai
 
 
 def seeded_order(instruction: str) -> bool:
-    """Whether the response is shown before what it is held against, as the official annotator draws it."""
+    """Whether the response is shown first, by the official annotator's random choice."""
     return Random(f"is_switched_outputs{instruction}0").choices([False, True])[0]
 
 
 def first_wins(top: Mapping[str, float]) -> float | None:
-    """How far the answer shown first is better, from log-probabilities of `m` (the first) and `M`; one not there counts 0."""
+    """The preference for the first answer, from the log-probabilities of `m` (first) and `M`; a missing label counts 0."""
     if "m" not in top and "M" not in top:
         return None
-    most = max(top[label] for label in ("m", "M") if label in top)
-    first, second = (exp(top[label] - most) if label in top else 0.0 for label in ("m", "M"))
+    largest = max(top[label] for label in ("m", "M") if label in top)
+    first, second = (exp(top[label] - largest) if label in top else 0.0 for label in ("m", "M"))
     return first / (first + second)
 
 
@@ -47,30 +47,29 @@ def figures(
 ) -> Table:
     """prompt, response, against (or chars, against_chars), preference -> model, figure, value, low, high, count, published_se.
 
-    A row for each figure of each model, opponent and judge that there is; win rates are percent. `question` says which rows are
-    drawn together. AlpacaEval's questions are known by their text; with `difficulty_of` row each battle has the difficulty of
-    the question at its `row`, as on the leaderboard, also where rows before it are missing.
+    One row per figure of each model, opponent and judge; win rates in percent. Rows of one `question` are resampled together.
+    AlpacaEval's questions are recognised by their text. With `difficulty_of` row, a battle has the difficulty of the question
+    at its `row`, as on the leaderboard, even if earlier rows are missing.
     """
-    if bootstrap < 0 or difficulty_of not in ("question", "row"):
-        raise RecipeError(f"bootstrap {bootstrap}, difficulty_of {difficulty_of!r}: a number of draws, and question or row")
+    if bootstrap < 0:
+        raise RecipeError(f"bootstrap must be >= 0, got {bootstrap}")
+    if difficulty_of not in ("question", "row"):
+        raise RecipeError(f"difficulty_of must be 'question' or 'row', got {difficulty_of!r}")
     rows = _rows(battles)
     keys = [name for name in _GROUP_COLUMNS if name in rows.columns]
-    told = [name for name in keys if name == "model" or rows[name].n_unique() > 1]
+    naming = [name for name in keys if name == "model" or rows[name].n_unique() > 1]
     groups = rows.partition_by(keys, maintain_order=True) if keys else [rows]
-    made = []
+    tables = []
     for group in groups:
         who = {name: group[name][0] for name in ("model", "opponent") if name in keys}
-        start = "/".join(str(group[name][0]) for name in told)
+        start = "/".join(str(group[name][0]) for name in naming)
         lines = _lines(group, bootstrap, seed, difficulty_of)
         lines = [{"id": f"{start}/{line['figure']}" if start else line["figure"], **who, **line} for line in lines]
-        made.append(
-            copy_provenance(
-                pl.DataFrame(lines, schema={name: _dtype_of(name) for name in ("id", *who, *_FIGURE_COLUMNS)}), group
-            )
-        )
-    if not made:
+        schema = {name: _dtype_of(name) for name in ("id", *who, *_FIGURE_COLUMNS)}
+        tables.append(copy_provenance(pl.DataFrame(lines, schema=schema), group))
+    if not tables:
         raise DataError("there are no battles")
-    return pl.concat(made)
+    return pl.concat(tables)
 
 
 def _dtype_of(column: str) -> type[pl.DataType]:
@@ -80,7 +79,7 @@ def _dtype_of(column: str) -> type[pl.DataType]:
 
 
 def _rows(battles: Table) -> Table:
-    """The columns that figures are made of, checked; lengths are counted where texts are given."""
+    """The columns that the figures need, checked; missing lengths are counted from the texts."""
     need(battles, "preference")
     lengths = {"chars": "response", "against_chars": "against"}
     for chars, text in lengths.items():
@@ -92,18 +91,17 @@ def _rows(battles: Table) -> Table:
     )
     if "question" not in rows.columns:
         rows = rows.with_columns(pl.col("prompt" if "prompt" in rows.columns else "id").alias("question"))
-    for column, bad in (
+    for column, invalid in (
         ("preference", ~pl.col("preference").is_between(0, 1)),
         ("question", pl.col("question").is_null()),
         *((name, ~(pl.col(name) >= 0).fill_null(False)) for name in lengths),
     ):
-        if len(wrong := rows.filter(bad)):
+        if len(wrong := rows.filter(invalid)):
             row = wrong.row(0, named=True)
-            wants = {"preference": "from 0 to 1, or null", "question": "a name"}.get(column, "a number of characters")
-            raise DataError(f"battle {row['id']!r} has {column} {row[column]!r}: it must be {wants}")
-    return rows.select(
-        name for name in rows.columns if name in _USED_COLUMNS
-    )  # others may be called as what is joined to them is
+            valid = {"preference": "from 0 to 1, or null", "question": "a name"}.get(column, "a number of characters")
+            raise DataError(f"battle {row['id']!r} has {column} {row[column]!r}: it must be {valid}")
+    # other columns could clash with the names of columns joined later
+    return rows.select(name for name in rows.columns if name in _USED_COLUMNS)
 
 
 def _lines(group: Table, bootstrap: int, seed: int, difficulty_of: str) -> list[dict[str, Any]]:
@@ -113,20 +111,20 @@ def _lines(group: Table, bootstrap: int, seed: int, difficulty_of: str) -> list[
     question = group["question"].replace_strict(names, range(len(names))).to_numpy()
     longer, difficulty = (group["chars"] - group["against_chars"]).to_numpy(), group["difficulty"].to_numpy()
     rows = Battles(group["preference"].to_numpy(), longer, question, None if group["difficulty"].null_count() else difficulty)
-    wins, judged = rows.preference[rows.judged], question[rows.judged]
-    found = control(rows)
-    drawn = [
-        control(rows, many[:, question], penalty=found.penalty)
-        for many in resample_counts(len(names), bootstrap, seed, width=len(group))
+    wins, judged = rows.preference[rows.has_preference], question[rows.has_preference]
+    estimate = control_length(rows)
+    blocks = [
+        control_length(rows, counts[:, question], penalty=estimate.penalty).values[1:]
+        for counts in resample_counts(len(names), bootstrap, seed, width=len(group))
     ]
-    value = _finite_or_none(found.values[0])
-    ends = bootstrap_interval(np.concatenate([np.empty(0), *(each.values[1:] for each in drawn)]), len(np.unique(judged)))
+    value = _finite_or_none(estimate.values[0])
+    ends = bootstrap_interval(np.concatenate([np.empty(0), *blocks]), len(np.unique(judged)))
     share = partial(mean, share=True, draws=bootstrap, seed=seed)
-    chars, unjudged = group["chars"].to_numpy(), (~rows.judged).astype(float)
+    chars, unjudged = group["chars"].to_numpy(), (~rows.has_preference).astype(float)
     lines: list[tuple[Any, ...]] = [
         ("win_rate", *_percent(share, wins, judged), len(wins), _standard_error(wins), None),
         ("discrete_win_rate", *_percent(share, (np.sign(wins - 0.5) + 1) / 2, judged), len(wins), None, None),
-        ("lc_win_rate", value, *ends, len(wins), _finite_or_none(found.published_se), ", ".join(found.terms)),
+        ("lc_win_rate", value, *ends, len(wins), _finite_or_none(estimate.published_se), ", ".join(estimate.terms)),
         ("avg_length", *mean(chars, question, draws=bootstrap, seed=seed), len(group), None, None),
         ("unjudged", *share(unjudged, question), len(group), None, None),
     ]
@@ -148,19 +146,19 @@ def _finite_or_none(value: float) -> float | None:
 
 
 def _in_question_order(group: Table, difficulty_of: str) -> Table:
-    """The battles in the order of their questions, with `difficulty` if all are AlpacaEval's; nothing hangs on their order."""
+    """The battles sorted by question, so that their order does not matter, with `difficulty` if all are AlpacaEval's."""
     unknown = group.sort("question", "id").with_columns(difficulty=pl.lit(None, dtype=pl.Float64))
     if "prompt" not in group.columns or group["prompt"].null_count():
         return unknown
-    listed = alpaca_eval_questions().select("text", "difficulty").with_row_index("place")
+    listed = alpaca_eval_questions().select("text", "difficulty").with_row_index("index")
     texts = pl.Series("text", [text_hash(text) for text in group["prompt"]], dtype=pl.UInt64)
-    placed = group.with_columns(texts).join(listed, on="text", how="left", maintain_order="left")
-    if placed["place"].null_count():
+    matched = group.with_columns(texts).join(listed, on="text", how="left", maintain_order="left")
+    if matched["index"].null_count():
         return unknown
     if difficulty_of == "question":
-        return placed.sort("place", "id")
+        return matched.sort("index", "id")
     need(group, "row")
-    if len(beyond := group.filter(~pl.col("row").is_between(0, len(listed) - 1).fill_null(False))):
-        row = beyond.row(0, named=True)
-        raise DataError(f"battle {row['id']!r} stands at row {row['row']}: AlpacaEval has rows 0 to {len(listed) - 1}")
+    if len(outside := group.filter(~pl.col("row").is_between(0, len(listed) - 1).fill_null(False))):
+        row = outside.row(0, named=True)
+        raise DataError(f"battle {row['id']!r} has row {row['row']}: AlpacaEval has rows 0 to {len(listed) - 1}")
     return group.sort("row", "id").with_columns(difficulty=listed["difficulty"].gather(group["row"].sort().cast(pl.Int64)))

@@ -1,9 +1,9 @@
 """Ratings of models by the Bradley-Terry model:  P(i beats j) = sigmoid(s_i - s_j + b . x),  fitted by maximum likelihood.
 
-The strengths s do not depend on the order of the battles, as Elo ratings do. The covariates x, such as style leads, can be
-held equal. Intervals (95%) resample whole questions and refit each draw. `ridge` is a normal prior on the log-odds to the anchor with
-variance 1 / ridge: 0.01 hardly moves a model that has both wins and losses, and keeps the others finite. A model that only won
-(or only lost) has a one-sided interval, and `note` says so.
+Unlike Elo ratings, the strengths s do not depend on the order of the battles. The covariates x, such as style leads, can be
+held equal. Intervals (95%) resample whole questions and refit each draw. `ridge` is a normal prior on the log-odds to the
+anchor with variance 1 / ridge: 0.01 hardly moves a model that has both wins and losses, and keeps the others finite. A model
+that only won (or only lost) has a one-sided interval, and `note` says so.
 """
 
 from collections.abc import Mapping, Sequence
