@@ -4,12 +4,14 @@ from typing import Any, get_type_hints
 
 from attar.core.errors import EngineError, did_you_mean
 from attar.engines.base import Spec
+from attar.engines.keys import refuse_keys
 
 
 def check_options(spec: Spec, kinds: Any) -> dict[str, Any]:
     """The options of a spec, if they are what a TypedDict of the engine says."""
     from pydantic import TypeAdapter, ValidationError
 
+    refuse_keys(spec.options, title(spec))
     known = sorted(get_type_hints(kinds))
     for name in spec.options:
         if name in ("key", "api_key", "token"):

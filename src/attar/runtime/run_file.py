@@ -22,6 +22,7 @@ import yaml
 from attar.core.errors import AttarError, RecipeError, did_you_mean
 from attar.core.python_files import import_file, split_name
 from attar.engines.base import Spec
+from attar.engines.keys import refuse_keys
 from attar.engines.meter import Limits
 from attar.engines.registry import find_kind, kind_of
 from attar.runtime.flow import Recipe, Trace, trace
@@ -131,6 +132,7 @@ def _read_engine(role: str, value: Any, beside: Path) -> Spec:
     try:
         spec = Spec(find_kind(value["kind"], beside), value["model"], options)
         kind_of(spec)
+        refuse_keys(options, "its options")
     except AttarError as error:
         raise RecipeError(f"engine {role!r}: {error}") from error
     return spec

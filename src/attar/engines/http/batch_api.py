@@ -24,6 +24,7 @@ from attar.engines.http import failures, payloads
 from attar.engines.http.engine import Http, HttpOptions
 from attar.engines.http.failures import FailedTry
 from attar.engines.http.server_queue import wait_for
+from attar.engines.keys import mask
 from attar.engines.options import check_options
 
 FINAL_STATUSES = ("completed", "expired", "cancelled", "failed")
@@ -173,7 +174,8 @@ class BatchEngine:
             del self.waiting[batch]
         if _status(told) == "failed":
             data = (told.get("errors") or {}).get("data") or [{}]
-            raise BatchRefused(f"batch {batch} was refused: {failures.error_message(json.dumps(data[0]).encode())}")
+            said = mask(failures.error_message(json.dumps(data[0]).encode()), self._http.wire.key)
+            raise BatchRefused(f"batch {batch} was refused: {said}")
         files = [told[key] for key in ("output_file_id", "error_file_id") if told.get(key)]
         return {line["custom_id"]: line for file in files for line in _lines(self._fetch(file))}
 
@@ -185,6 +187,7 @@ class BatchEngine:
                 found = read(response.get("body"), [request])[0]
             except FailedTry as mishap:
                 found = mishap
+            found = self._http.wire.masked(found)
             if isinstance(found, Reply):
                 return found
         elif response:
@@ -194,7 +197,7 @@ class BatchEngine:
             said = failures.error_message(json.dumps((line or {}).get("error") or "no answer in the batch").encode())
             found = FailedTry("not run", said)
         self.errors[found.kind] += 1
-        return Reply(request.index, error=found.reason)
+        return Reply(request.index, error=mask(found.reason, self._http.wire.key))
 
     def listed(self) -> list[dict[str, Any]]:
         """The account's latest batches."""

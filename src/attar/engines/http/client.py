@@ -1,22 +1,27 @@
 """Calls to one server's API: bytes out, JSON back, and whatever goes wrong named as a Mishap."""
 
 import json
-import os
+import logging
+from collections import Counter
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
 from attar.core.errors import EngineError
-from attar.engines.base import Spec
+from attar.engines.base import Reply, Spec
 from attar.engines.http import failures
 from attar.engines.http.concurrency import RateLimit
+from attar.engines.http.connections import REQUEST_ID, new_request_id
 from attar.engines.http.failures import FailedTry
 from attar.engines.http.server_queue import ServerQueue, queue_for
+from attar.engines.keys import is_secret, mask, read_key
 from attar.engines.options import title
 
+_log = logging.getLogger(__name__)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _MAX_REPLY_BYTES = 64 * 2**20
 
@@ -24,8 +29,11 @@ _MAX_REPLY_BYTES = 64 * 2**20
 class ApiClient:
     """The way from one engine to its server: url, key, caps, time-out."""
 
-    def __init__(self, spec: Spec, options: dict[str, Any]) -> None:
-        self.spec, self.options = spec, options
+    def __init__(self, spec: Spec, options: dict[str, Any], tally: Counter[str] | None = None) -> None:
+        self.spec = spec
+        self.options = options
+        self.tally = tally if tally is not None else Counter[str]()
+        """Failed tries by kind, and replies that held the key."""
         self.url = _api_url(options["url"], title(spec))
         self.asked = f"{title(spec)} at {self.url}"
         self._urls: dict[str, URL] = {}
@@ -51,7 +59,7 @@ class ApiClient:
             raise self.failure(status, found)
         if spent := failures.limit_reset(found[1]):
             self.lane.hush(min(60.0, spent))  # the next call would be refused
-        return _parse_json(found[0])
+        return self._parse(found[0])
 
     def sent(self, body: dict[str, Any]) -> dict[str, Any]:
         """A body as it is sent: with the model, and what the run file adds and leaves out."""
@@ -76,23 +84,65 @@ class ApiClient:
     def failure(self, status: int, found: tuple[bytes, Any]) -> FailedTry:
         """What a status that is not 200 means."""
         body, headers = found
-        shown = {name: value.replace(self._key, "***") if self._key else value for name, value in headers.items()}
-        return failures.from_status(status, CIMultiDict(shown), body, self.asked)
+        shown = {name: mask(value, self.key) for name, value in headers.items()}
+        said = mask(body.decode(errors="replace"), self.key).encode() if self.key else body
+        return failures.from_status(status, CIMultiDict(shown), said, self.asked)
+
+    def _parse(self, data: bytes) -> Any:
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            start = mask(data.decode(errors="replace"), self.key)[:80]
+            raise FailedTry("malformed reply", f"the reply is not JSON: {start!r}") from error
+
+    def masked_error(self, error: EngineError) -> EngineError:
+        """The error, or one of the same words without the key."""
+        text = str(error)
+        return error if mask(text, self.key) == text else EngineError(mask(text, self.key))
+
+    @overload
+    def masked(self, result: FailedTry) -> FailedTry: ...
+
+    @overload
+    def masked(self, result: Reply | FailedTry) -> Reply | FailedTry: ...
+
+    def masked(self, result: Reply | FailedTry) -> Reply | FailedTry:
+        """A result whose error does not hold the key; nor its text, if the key is a real secret: that is counted and logged."""
+        if not (key := self.key):
+            return result
+        if isinstance(result, FailedTry):
+            result.reason = mask(result.reason, key)
+            return result
+        if result.error is not None:
+            return replace(result, error=mask(result.error, key))
+        parts = {name: value for name in ("text", "reasoning") if (value := getattr(result, name)) and key in value}
+        if not parts or not is_secret(key):
+            return result
+        self.tally["key in a reply"] += 1
+        _log.warning("%s: a reply repeats the API key; it is kept as ***", self.asked)
+        return replace(result, **{name: value.replace(key, "***") for name, value in parts.items()})
 
     async def call(self, method: str, path: str, data: bytes | aiohttp.FormData | None = None) -> tuple[int, tuple[bytes, Any]]:
         """One request: its status, and its body and headers."""
         headers = self._key_header if isinstance(data, aiohttp.FormData) else self._headers
         if path not in self._urls:
             self._urls[path] = self._root.joinpath(path[1:]) if path.startswith("/") else self.url.joinpath(path)
+        request_id = new_request_id()
         try:
             async with self.lane.session.request(
-                method, self._urls[path], data=data, headers=headers, timeout=self._timeout, allow_redirects=False
+                method,
+                self._urls[path],
+                data=data,
+                headers={**headers, REQUEST_ID: request_id},
+                timeout=self._timeout,
+                allow_redirects=False,
             ) as response:
-                found = await _read_body(response)
+                body = await _read_body(response)
+                if response.status == 200 and not self.lane.ids(path).belongs(request_id, response.headers, body):
+                    response.close()  # whatever comes next on this connection is shifted too
+                    raise FailedTry("wrong reply", "the reply names another request")
                 self.lane.hear()
-                if key := self._key:  # no error is to repeat it, whatever the server says
-                    found = found.replace(key.encode(), b"***")
-                return response.status, (found, response.headers)
+                return response.status, (body, response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise failures.from_exception(error, self.asked) from error
 
@@ -101,18 +151,14 @@ class ApiClient:
         return self.url.parent if self.url.name == "v1" else self.url
 
     @cached_property
-    def _key(self) -> str:
+    def key(self) -> str:
+        """The API key; "" where none is named."""
         name = self.options.get("key_env") or ("OPENAI_API_KEY" if self.url.host == "api.openai.com" else "")
-        if name and not os.environ.get(name):
-            raise EngineError(f"{title(self.spec)}: the environment variable {name} is not set; it holds the key")
-        key = os.environ.get(name, "").strip() if name else ""
-        if not (key.isascii() and key.isprintable()):
-            raise EngineError(f"{title(self.spec)}: what {name} holds is no key: it has characters that no header can carry")
-        return key
+        return read_key(name, title(self.spec))
 
     @cached_property
     def _key_header(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
     @cached_property
     def _headers(self) -> dict[str, str]:
@@ -127,10 +173,6 @@ def _api_url(text: str, title: str) -> URL:
         url = URL()
     if url.scheme not in ("http", "https") or not url.host:
         raise EngineError(f"{title}: {text!r} is no url such as http://localhost:8000/v1")
-    if url.user or url.password:
-        raise EngineError(f"{title}: a key in a url would end up in files; name the environment variable with key_env")
-    if url.query_string or url.fragment:
-        raise EngineError(f"{title}: {text!r} has a part after ? or #, which no call would carry")
     return url / "v1" if url.path in ("", "/") else url.with_path(url.path.rstrip("/"))
 
 
@@ -146,10 +188,3 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
         response.close()
         raise FailedTry("huge body", f"a reply of more than {_MAX_REPLY_BYTES // 2**20} MB")
     return b"".join(parts)
-
-
-def _parse_json(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise FailedTry("malformed reply", f"the reply is not JSON: {data[:80].decode(errors='replace')!r}") from error

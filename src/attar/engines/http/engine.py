@@ -17,6 +17,7 @@ from annotated_types import Ge, Gt, Le
 from typing_extensions import TypedDict
 
 from attar.chat.templates import Template
+from attar.core.errors import EngineError
 from attar.core.fingerprint import fingerprint
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.http import payloads
@@ -70,7 +71,7 @@ class Http:
     def __init__(self, spec: Spec) -> None:
         self.options = check_options(spec, HttpOptions)
         self.spec, self.errors = spec, Counter[str]()
-        self.wire = ApiClient(spec, self.options)
+        self.wire = ApiClient(spec, self.options, self.errors)
         self._looking, self._server = threading.Lock(), None
         self._streams: set[Stream] = set()
 
@@ -98,7 +99,10 @@ class Http:
         with self._looking:
             if self._server is None:
                 host = self.wire.url.host or ""
-                self._server = wait_for(inspect_server(self.wire.get, self.spec.model, host, self.wire.asked))
+                try:
+                    self._server = wait_for(inspect_server(self.wire.get, self.spec.model, host, self.wire.asked))
+                except EngineError as error:
+                    raise self.wire.masked_error(error) from error.__cause__
             return self._server
 
     @cached_property
@@ -136,13 +140,28 @@ class Http:
     def _stream(self, attempt: Attempt, asks: Iterable[CallRequests]) -> Iterator[Reply]:
         _ = self.server  # a wrong key, port or model shows before anything is asked
         options = self.options
-        stream = Stream(self.wire.lane, attempt, options.get("tries", 6), options.get("patience", 600.0), self.errors)
+        stream = Stream(
+            self.wire.lane, self._masked(attempt), options.get("tries", 6), options.get("patience", 600.0), self.errors
+        )
         stream.ready = 8 if self.careful else 256
         self._streams.add(stream)
         try:
             yield from stream.replies(asks)
         finally:
             self._streams.discard(stream)
+
+    def _masked(self, attempt: Attempt) -> Attempt:
+        """A call none of whose results or errors hold the API key, whatever the server repeats."""
+
+        async def go(ask: CallRequests) -> list[Reply | FailedTry]:
+            try:
+                return [self.wire.masked(result) for result in await attempt(ask)]
+            except FailedTry as failed:
+                raise self.wire.masked(failed) from failed.__cause__
+            except EngineError as error:
+                raise self.wire.masked_error(error) from error.__cause__
+
+        return go
 
     async def _generate(self, ask: CallRequests) -> list[Reply | FailedTry]:
         path, body = await self.written(ask[0])

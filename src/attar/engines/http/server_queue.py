@@ -20,6 +20,7 @@ from yarl import URL
 
 from attar.core.errors import EngineError
 from attar.engines.http.concurrency import ConcurrencyLimit
+from attar.engines.http.connections import CleanConnector, ReplyIds
 
 T = TypeVar("T")
 _OUTAGE_GAP = 60.0
@@ -52,6 +53,7 @@ class ServerQueue:
         self._missed = 0.0
         self._line: deque[asyncio.Future[None]] = deque()
         self._session: aiohttp.ClientSession | None = None
+        self._ids: dict[str, ReplyIds] = {}
         self._ca = ca
 
     @property
@@ -62,9 +64,13 @@ class ServerQueue:
                 secure = ssl.create_default_context(cafile=self._ca) if self.base.scheme == "https" else True
             except (OSError, ssl.SSLError) as error:
                 raise EngineError(f"the certificates {self._ca} cannot be read: {error}") from error
-            connector = aiohttp.TCPConnector(limit=0, ssl=secure, ttl_dns_cache=300)
+            connector = CleanConnector(limit=0, ssl=secure, ttl_dns_cache=300)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
+
+    def ids(self, path: str) -> ReplyIds:
+        """What is known of the ids in this server's replies at one path."""
+        return self._ids.setdefault(path, ReplyIds())
 
     async def enter(self) -> None:
         """Wait for a place."""
