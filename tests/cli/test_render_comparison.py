@@ -31,9 +31,9 @@ def test_a_comparison_reads_as_a_table_and_as_json(attar, made, marked):
     assert second[5:] == ["+0.0", "(-30.9", "to", "+30.9)", "5", "5", "1.000"]  # 1.96 * sqrt(2 * 6 / 22 / 22)
     assert "b:x right: [bold]odd[/]" in shown
     assert shown.count("b:x wrong: ") == 3
-    told = json.loads(attar("a", "b", "--json", "--examples", "1").stdout)
-    assert (told["questions"], told["outcome"], told["point"], len(told["examples"])) == (20, "correct", 0.01, 2)
-    assert [side["recipe"] for side in told["sides"]] == ["magpie", "deita"]
+    result = json.loads(attar("a", "b", "--json", "--examples", "1").stdout)
+    assert (result["questions"], result["outcome"], result["point"], len(result["examples"])) == (20, "correct", 0.01, 2)
+    assert [side["recipe"] for side in result["sides"]] == ["magpie", "deita"]
 
 
 def test_a_mistake_is_one_line(attar, made, marked):
@@ -42,9 +42,9 @@ def test_a_mistake_is_one_line(attar, made, marked):
     assert attar("a", "a:y", code=2).stderr == "attar: run 'a' has no answers of 'y'; known: x\n"
 
 
-def test_answers_that_were_left_out_are_told(attar, made, marked):
+def test_answers_that_were_left_out_are_reported(attar, made, marked):
     made("a", {"x": marked([None, True, True, False])})
     made("b", {"x": marked([True, False, True])})
     shown = attar("a", "b", "--examples", "0").stdout
-    assert "a:x: 4 questions, 1 that not all have and 1 without a mark, counted as wrong" in " ".join(shown.split())
+    assert "a:x: 4 questions, 1 that not all sides answered and 1 without a mark, counted as wrong" in " ".join(shown.split())
     assert "Where" not in shown
