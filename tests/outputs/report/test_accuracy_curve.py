@@ -2,7 +2,14 @@ import pytest
 from stages_for_tests import marks_of
 
 from attar.engines.base import Spec
-from attar.outputs.report.formatting import agreement_figure, format_number, money, short_count, signed_points, took
+from attar.outputs.report.formatting import (
+    format_agreement,
+    format_dollars,
+    format_duration,
+    format_number,
+    format_points,
+    format_short_count,
+)
 from attar.outputs.report.round_costs import by_round
 from attar.recipes.alma import alma
 from attar.runtime.flow import trace
@@ -55,18 +62,18 @@ def test_the_page_tells_what_each_round_took(made, page):
 
 @pytest.mark.parametrize(("seconds", "told"), [(99.0, "99.0 s"), (120.0, "2.0 min"), (7200.0, "2.0 h")])
 def test_times_are_told_in_the_unit_that_fits(seconds, told):
-    assert took(seconds) == told
+    assert format_duration(seconds) == told
 
 
 def test_nothing_is_told_as_less_than_no_difference():
-    assert (signed_points(-0.0004), agreement_figure(-0.0001, False, sign=True)) == ("+0.0", "+0.000")
+    assert (format_points(-0.0004), format_agreement(-0.0001, False, sign=True)) == ("+0.0", "+0.000")
 
 
 def test_shares_are_told_in_percent_and_other_figures_as_they_are():
     assert (
-        agreement_figure(0.125, True),
-        agreement_figure(0.125, True, bare=True, sign=True),
-        agreement_figure(-0.5, False),
+        format_agreement(0.125, True),
+        format_agreement(0.125, True, bare=True, sign=True),
+        format_agreement(-0.5, False),
     ) == (
         "12.5%",
         "+12.5",
@@ -76,5 +83,5 @@ def test_shares_are_told_in_percent_and_other_figures_as_they_are():
 
 def test_figures_have_the_digits_that_one_reads():
     assert [format_number(value) for value in (None, 3.0, 0.03921, 12.345, 12345.6)] == ["-", "3", "0.0392", "12.3", "12,346"]
-    assert [short_count(count) for count in (950, 12_345, 3_456_789, 2e9)] == ["950", "12.3K", "3.46M", "2B"]
-    assert [money(dollars) for dollars in (0.0, 0.0123, 1234.5)] == ["$0.00", "$0.0123", "$1,234.50"]
+    assert [format_short_count(count) for count in (950, 12_345, 3_456_789, 2e9)] == ["950", "12.3K", "3.46M", "2B"]
+    assert [format_dollars(dollars) for dollars in (0.0, 0.0123, 1234.5)] == ["$0.00", "$0.0123", "$1,234.50"]

@@ -6,7 +6,7 @@ import pytest
 
 from attar.core.errors import DataError
 from attar.outputs.report import accuracy_curve
-from attar.outputs.report.arm_scores import Arm, Figure, arms
+from attar.outputs.report.arm_scores import Arm, ScoreEstimate, arms
 from attar.outputs.report.page import write_report
 
 ROUNDS = ["round-4", "round-1", "round-2", "round-3", "oracle", "none"]
@@ -18,7 +18,7 @@ def drawn(chart, key):
 
 
 def arm(name, value, low=None, high=None, runs=()):
-    figure = Figure(value, value if low is None else low, value if high is None else high, runs or (value,))
+    figure = ScoreEstimate(value, value if low is None else low, value if high is None else high, runs or (value,))
     return Arm(name, figure, figure, {})
 
 

@@ -108,7 +108,11 @@ def test_reasons_that_differ_by_one_rows_own_numbers_are_one(line):
 
 
 def test_a_bar_is_as_long_as_the_rows_before_a_step_unless_a_pool_was_judged_over_and_over():
-    stands = [funnel.Stand("pool", 10, 0, []), funnel.Stand("once", 7, 3, []), funnel.Stand("each-round", 6, 15, [])]
+    stands = [
+        funnel.FunnelStep("pool", 10, 0, []),
+        funnel.FunnelStep("once", 7, 3, []),
+        funnel.FunnelStep("each-round", 6, 15, []),
+    ]
     assert [(bar["rows"], bar["before"]) for bar in funnel.bars(stands)] == [(10, 10), (7, 10), (6, 6)]
 
 

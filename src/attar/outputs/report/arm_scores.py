@@ -19,7 +19,7 @@ Run = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class ScoreEstimate:
     """A figure with its 95% interval, and what it is in each run."""
 
     value: float
@@ -33,8 +33,8 @@ class Arm:
     """What an arm came to; `lead` is how far the first arm leads it, `levels` its accuracy at each level."""
 
     name: str
-    accuracy: Figure
-    lead: Figure
+    accuracy: ScoreEstimate
+    lead: ScoreEstimate
     levels: Mapping[str, float]
 
 
@@ -50,9 +50,9 @@ def arms(tables: Sequence[Table]) -> list[Arm]:
     first, out = next(iter(wholes[0])), []
     for name in wholes[0]:
         own = wholes[0][name]
-        accuracy = _figure([whole[name]["accuracy"] for whole in wholes], (own["low"], own["high"]))
+        accuracy = _estimate([whole[name]["accuracy"] for whole in wholes], (own["low"], own["high"]))
         leads = [whole[first]["accuracy"] - whole[name]["accuracy"] for whole in wholes]
-        lead = _figure(leads, (own["lead_low"], own["lead_high"]))
+        lead = _estimate(leads, (own["lead_low"], own["lead_high"]))
         out.append(Arm(name, accuracy, lead, {level: by_level[name, level] for level in levels}))
     return out
 
@@ -64,7 +64,7 @@ def checked(runs: Sequence[Run], tables: Sequence[Table | None]) -> list[Table]:
     seen: dict[str, str] = {}
     for run, table in zip(runs, tables, strict=True):
         if run["recipe"] != runs[0]["recipe"]:
-            raise DataError(_unlike(run, f"is of the recipe {run['recipe']!r}", runs[0], f"of {runs[0]['recipe']!r}"))
+            raise DataError(_mismatch(run, f"is of the recipe {run['recipe']!r}", runs[0], f"of {runs[0]['recipe']!r}"))
         if "scores" not in run["results"]:
             raise DataError(f"run {run['name']!r} has no scores, for its recipe measured nothing: leave it out")
         if table is None:
@@ -76,9 +76,9 @@ def checked(runs: Sequence[Run], tables: Sequence[Table | None]) -> list[Table]:
     for run, table in zip(runs[1:], found[1:], strict=True):
         mine, first = (set(each["arm"]) for each in (table, found[0]))
         if lacking := sorted(first - mine):
-            raise DataError(_unlike(run, f"has no arm {lacking[0]!r}", runs[0], "has one"))
+            raise DataError(_mismatch(run, f"has no arm {lacking[0]!r}", runs[0], "has one"))
         if more := sorted(mine - first):
-            raise DataError(_unlike(run, f"has an arm {more[0]!r}", runs[0], "has none"))
+            raise DataError(_mismatch(run, f"has an arm {more[0]!r}", runs[0], "has none"))
     return found
 
 
@@ -97,12 +97,12 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return out
 
 
-def _unlike(run: Run, what: str, first: Run, instead: str) -> str:
+def _mismatch(run: Run, what: str, first: Run, instead: str) -> str:
     return (
         f"run {run['name']!r} {what}, and {first['name']!r} {instead}: only runs of one recipe with the same arms are compared"
     )
 
 
-def _figure(runs: Sequence[float], own: tuple[float, float]) -> Figure:
+def _estimate(runs: Sequence[float], own: tuple[float, float]) -> ScoreEstimate:
     """A figure over runs; of one run with its own interval."""
-    return Figure(*(mean_over_runs(runs) if len(runs) > 1 else (runs[0], *own)), tuple(runs))
+    return ScoreEstimate(*(mean_over_runs(runs) if len(runs) > 1 else (runs[0], *own)), tuple(runs))

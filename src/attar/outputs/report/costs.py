@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attar.outputs.report import charts
-from attar.outputs.report.formatting import took
-from attar.outputs.report.funnel import told
+from attar.outputs.report.formatting import format_duration
+from attar.outputs.report.funnel import count_drop_reasons
 from attar.outputs.report.lineage import Step, numberless
 
 _SHOWN = 10
@@ -19,7 +19,7 @@ _SHOWN = 10
 
 
 @dataclass(slots=True)
-class Spent:
+class CostTotals:
     """What was asked, recalled, read and written; `cost` is None where an engine has no price."""
 
     asked: int = 0
@@ -48,23 +48,23 @@ class Spent:
 class Costs:
     """What all took, what each engine took (by role and model), a line a step, and where the time went."""
 
-    whole: Spent
-    engines: Mapping[tuple[str, str], Spent]
+    whole: CostTotals
+    engines: Mapping[tuple[str, str], CostTotals]
     steps: Sequence[Mapping[str, Any]]
     drawing: charts.Drawing | None = field(default=None)
 
 
 def costs(run: Mapping[str, Any], steps: Mapping[str, Step]) -> Costs:
     """What a run took, from its record and its steps' cards."""
-    whole, by_engine, lines = Spent(), dict[tuple[str, str], Spent](), []
+    whole, by_engine, lines = CostTotals(), dict[tuple[str, str], CostTotals](), []
     for made in run["steps"]:
         if (step := steps.get(made["name"])) is None:
             continue
         engine = made.get("engine")
         whole.add(step.card, bool(engine))
         if engine:
-            by_engine.setdefault((made.get("role") or "trained here", engine), Spent()).add(step.card, True)
-        own = Spent()
+            by_engine.setdefault((made.get("role") or "trained here", engine), CostTotals()).add(step.card, True)
+        own = CostTotals()
         own.add(step.card, bool(engine))
         lines.append(
             {"name": step.name, "stage": step.stage, "rows": step.rows, "engine": engine, "spent": own, "why": _why(step)}
@@ -74,7 +74,7 @@ def costs(run: Mapping[str, Any], steps: Mapping[str, Step]) -> Costs:
 
 def _why(step: Step) -> list[tuple[str, int]]:
     """Why rows failed or were dropped in a step, the commonest reasons."""
-    return (Counter(step.card.get("errors") or {}) + told(step)).most_common(4)
+    return (Counter(step.card.get("errors") or {}) + count_drop_reasons(step)).most_common(4)
 
 
 def by_time(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ def by_time(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         out.append(
             {"step": f"{sum(count for *_, count in rest)} other steps", "seconds": sum(seconds for _, seconds, _ in rest)}
         )
-    return [{**line, "told": took(line["seconds"])} for line in out]
+    return [{**line, "told": format_duration(line["seconds"])} for line in out]
 
 
 def _time(lines: Sequence[Mapping[str, Any]]) -> charts.Drawing:

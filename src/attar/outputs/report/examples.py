@@ -28,20 +28,20 @@ class Examples:
 
 def examples(line: Line) -> list[Examples]:
     """The rows to read of what led to a result."""
-    for by in (*_ranked_by(line), *_SCORES):
-        if level := line.widest(lambda level, by=by: level.has("prompt", "response", by) and _number(level, by)):
-            return _at_ends(line, level, by)
+    for by in (*_ranking_columns(line), *_SCORES):
+        if level := line.widest(lambda level, by=by: level.has("prompt", "response", by) and _is_numeric(level, by)):
+            return _ends_and_border(line, level, by)
     level = line.widest(lambda level: level.has("prompt", "response"))
-    return [Examples("Some of the kept rows", None, _told(line, level, line.kept, None))] if level and line.kept else []
+    return [Examples("Some of the kept rows", None, _rows_to_read(line, level, line.kept, None))] if level and line.kept else []
 
 
-def _ranked_by(line: Line) -> list[str]:
+def _ranking_columns(line: Line) -> list[str]:
     """What the selection ranked by, the last ranking first."""
     judged = [step for steps in line.verdicts.values() for step in steps if step.role == "ranking"]
     return [str(step.card["knobs"].get("by")) for step in reversed(judged) if step.card.get("knobs")]
 
 
-def _at_ends(line: Line, level: Level, by: str) -> list[Examples]:
+def _ends_and_border(line: Line, level: Level, by: str) -> list[Examples]:
     scored = (
         level.scan("id", by).drop_nulls(by).collect().unique("id").sort(["id"]).sort(by, descending=True, maintain_order=True)
     )
@@ -50,7 +50,7 @@ def _at_ends(line: Line, level: Level, by: str) -> list[Examples]:
     border = _last_dropped(line, dropped)
     last, first = (
         ("Just kept", "Just dropped")
-        if by in _ranked_by(line)
+        if by in _ranking_columns(line)
         else ("The lowest that were kept", "The highest that were dropped last")
     )
     titled = (
@@ -59,7 +59,7 @@ def _at_ends(line: Line, level: Level, by: str) -> list[Examples]:
         (first, border[:_EACH]),
         ("The lowest of all", dropped.filter(~dropped.is_in(border[:_EACH].to_list()))[-_EACH:]),
     )
-    return [Examples(title, by, _told(line, level, ids.to_list(), by)) for title, ids in titled if len(ids)]
+    return [Examples(title, by, _rows_to_read(line, level, ids.to_list(), by)) for title, ids in titled if len(ids)]
 
 
 def _last_dropped(line: Line, dropped: pl.Series) -> pl.Series:
@@ -72,7 +72,7 @@ def _last_dropped(line: Line, dropped: pl.Series) -> pl.Series:
     return dropped
 
 
-def _told(line: Line, level: Level, ids: Any, by: str | None) -> list[dict[str, Any]]:
+def _rows_to_read(line: Line, level: Level, ids: Any, by: str | None) -> list[dict[str, Any]]:
     wanted = sorted(ids)[: 2 * _EACH] if by is None else list(ids)
     columns = ["id", "prompt", "response", *([by] if by and by not in ("prompt", "response") else [])]
     found: Table = level.scan(*columns).filter(pl.col("id").is_in(wanted)).collect().unique("id")
@@ -90,5 +90,5 @@ def _told(line: Line, level: Level, ids: Any, by: str | None) -> list[dict[str, 
     ]
 
 
-def _number(level: Level, column: str) -> bool:
+def _is_numeric(level: Level, column: str) -> bool:
     return all(step.columns[column].is_numeric() for step in level.steps)

@@ -17,12 +17,12 @@ from attar.outputs.report.formatting import format_number
 _NEEDED = ("value", "low", "high")
 _PROVENANCE = ("judge", "asked", "order", "date")
 _NAMES = ("model", "opponent", "arm", "name", "side", "category", "level", "group", "judge_1", "judge_2", "judge")
-_MOST = 40
+_MAX_POINTS = 40
 """Points of a drawing; the rest are in the table."""
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class FigureChart:
     """One figure of all groups: its lines, and its drawing."""
 
     name: str
@@ -35,7 +35,7 @@ class Figures:
     """A table of figures: its title, the figures, and who judged, asked what, in which order, when."""
 
     title: str
-    figures: Sequence[Figure]
+    figures: Sequence[FigureChart]
     provenance: Mapping[str, Sequence[str]]
 
 
@@ -47,12 +47,12 @@ def figures(title: str, table: Table) -> Figures | None:
     if told.is_empty():
         return None
     rows = told.with_columns(figure="figure" if "figure" in told.columns else pl.lit("value")).to_dicts()
-    names = _differing(told)
-    lines = [{**row, **_named(row, names)} for row in rows]
+    names = _grouping_columns(told)
+    lines = [{**row, **_group_of(row, names)} for row in rows]
     found = []
     for name in dict.fromkeys(row["figure"] for row in lines):
         own = [row for row in lines if row["figure"] == name]
-        found.append(Figure(name, own, _chart(own[:_MOST], name)))
+        found.append(FigureChart(name, own, _chart(own[:_MAX_POINTS], name)))
     return Figures(title, found, {key: _values(told, key) for key in _PROVENANCE if key in told.columns})
 
 
@@ -67,14 +67,14 @@ def is_share(lines: Sequence[Mapping[str, Any]]) -> bool:
     return all(0 <= value <= 1 for value in ends)
 
 
-def _differing(table: Table) -> list[str]:
+def _grouping_columns(table: Table) -> list[str]:
     """The columns that tell groups apart, the one with fewest values first where there are two."""
     named = [name for name in _NAMES if name in table.columns]
     names = [name for name in named if table[name].n_unique() > 1] or [name for name in named if name != "judge"][:1]
     return sorted(names, key=lambda name: table[name].n_unique()) if len(names) == 2 else names
 
 
-def _named(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+def _group_of(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
     """A row's group; of two names the first is its series, to be told by colour."""
     told = ["all" if row[name] is None else str(row[name]) for name in names]
     if len(told) == 2:
@@ -91,11 +91,11 @@ def _chart(lines: Sequence[Mapping[str, Any]], name: str) -> charts.Drawing:
     import altair as alt
 
     share = is_share(lines)
-    rows = [{key: row.get(key) for key in ("series", "group", *_NEEDED)} | {"told": _told(row, share)} for row in lines]
+    rows = [{key: row.get(key) for key in ("series", "group", *_NEEDED)} | {"told": _label(row, share)} for row in lines]
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
     x = alt.X("value:Q", title=None, scale=alt.Scale(zero=share), axis=alt.Axis(tickCount=6, format="%" if share else ",~f"))
     y = alt.Y("group:N", sort=None, title=None, axis=alt.Axis(grid=False, labelColor=charts.INK))
-    whole = charts.of(rows).encode(y=y, **(_coloured(series) if len(series) > 1 else {}))
+    whole = charts.of(rows).encode(y=y, **(_color_encoding(series) if len(series) > 1 else {}))
     interval = whole.mark_rule(strokeWidth=3, opacity=0.45).encode(x="low:Q", x2="high:Q")
     value = whole.mark_point(size=70, opacity=1).encode(x=x)
     text = whole.mark_text(align="left").encode(x=alt.value(charts.WIDE + 14), text="told:N", color=alt.value(charts.INK))
@@ -105,7 +105,7 @@ def _chart(lines: Sequence[Mapping[str, Any]], name: str) -> charts.Drawing:
     return charts.drawing(alt.layer(interval, value, text), about, width=charts.WIDE, height=height)
 
 
-def _coloured(series: Sequence[str]) -> dict[str, Any]:
+def _color_encoding(series: Sequence[str]) -> dict[str, Any]:
     import altair as alt
 
     hues = charts.HUES if len(series) <= len(charts.HUES) else [charts.ROSE]
@@ -113,7 +113,7 @@ def _coloured(series: Sequence[str]) -> dict[str, Any]:
     return {"color": colour, "yOffset": alt.YOffset("series:N", sort=None)}
 
 
-def _told(row: Mapping[str, Any], share: bool) -> str:
+def _label(row: Mapping[str, Any], share: bool) -> str:
     told = [f"{100 * row[key]:.1f}" if share else format_number(row[key]) for key in _NEEDED if row[key] is not None]
     percent = "%" if share else ""
     return f"{told[0]}{percent}" + (f" ({told[1]} to {told[2]})" if len(told) == 3 else "")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attar.outputs.report.arm_scores import Figure
+from attar.outputs.report.arm_scores import ScoreEstimate
 
 
 def format_percent(share: float) -> str:
@@ -11,32 +11,32 @@ def format_percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def signed_points(share: float) -> str:
+def format_points(share: float) -> str:
     """A difference of shares, in points with its sign."""
     return f"{round(100 * share, 1) + 0.0:+.1f}"  # no -0.0
 
 
-def format_interval(figure: Figure) -> str:
+def format_interval(figure: ScoreEstimate) -> str:
     """A share's interval."""
     return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}"
 
 
-def signed(figure: Figure) -> str:
+def format_signed_interval(figure: ScoreEstimate) -> str:
     """The interval of a difference of shares."""
-    return f"{signed_points(figure.low)} to {signed_points(figure.high)}"
+    return f"{format_points(figure.low)} to {format_points(figure.high)}"
 
 
-def took(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds, minutes or hours."""
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def knob_value(value: Any) -> str:
+def format_knob(value: Any) -> str:
     """A knob's value; one that was not said is as the recipe has it."""
     return "not said" if value is None else str(value)
 
 
-def agreement_figure(value: float, share: bool, bare: bool = False, sign: bool = False) -> str:
+def format_agreement(value: float, share: bool, bare: bool = False, sign: bool = False) -> str:
     """A figure of agreement: a share in percent, all else as it is."""
     digits = 1 if share else 3
     number = round(100 * value if share else value, digits) + 0.0  # no -0.0
@@ -50,7 +50,7 @@ def format_number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 
-def short_count(count: float) -> str:
+def format_short_count(count: float) -> str:
     """A count by thousands or millions."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e4, "K")):
         if count >= size:
@@ -58,12 +58,12 @@ def short_count(count: float) -> str:
     return f"{count:,.0f}"
 
 
-def money(dollars: float) -> str:
+def format_dollars(dollars: float) -> str:
     """Dollars; of little money the parts of a cent too."""
     return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
 
 
-def plain(name: str) -> str:
+def readable_name(name: str) -> str:
     """A name that a program gave, as words."""
     return name.removeprefix("figures-").replace("_", " ").replace("-", " ")
 
@@ -76,16 +76,16 @@ def shorten(text: str | None, most: int = 900) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "percent": format_percent,
-    "points": signed_points,
-    "between": format_interval,
-    "signed": signed,
-    "took": took,
-    "known": knob_value,
-    "measured": agreement_figure,
-    "figure": format_number,
-    "short": short_count,
-    "money": money,
-    "plain": plain,
-    "cut": shorten,
+    "points": format_points,
+    "interval": format_interval,
+    "signed_interval": format_signed_interval,
+    "duration": format_duration,
+    "knob": format_knob,
+    "agreement": format_agreement,
+    "number": format_number,
+    "short_count": format_short_count,
+    "dollars": format_dollars,
+    "readable": readable_name,
+    "shorten": shorten,
 }
 """What the report's templates call them."""

@@ -17,7 +17,7 @@ _MOST = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class FunnelStep:
     """How many rows there are after a step, and how many it dropped for what."""
 
     name: str
@@ -26,28 +26,28 @@ class Stand:
     reasons: Sequence[tuple[str, int]]
 
 
-def stands(line: Line) -> list[Stand]:
+def stands(line: Line) -> list[FunnelStep]:
     """The first level, the last, and all in between that changed the number of rows."""
-    out: list[Stand] = []
+    out: list[FunnelStep] = []
     for level in line.levels:
-        reasons = sum((told(step) for step in line.verdicts[level.name]), Counter[str]())
+        reasons = sum((count_drop_reasons(step) for step in line.verdicts[level.name]), Counter[str]())
         dropped = reasons.total()
         if not out or level.rows != out[-1].rows or dropped:
-            out.append(Stand(level.name, level.rows, dropped, reasons.most_common(_MOST)))
+            out.append(FunnelStep(level.name, level.rows, dropped, reasons.most_common(_MOST)))
     return out
 
 
-def of_ledger(ledger: Table) -> list[Stand]:
+def of_ledger(ledger: Table) -> list[FunnelStep]:
     """step, reason, kept of a pool's rows -> what was left after each step."""
-    out = [Stand("pool", left := len(ledger), 0, [])]
+    out = [FunnelStep("pool", left := len(ledger), 0, [])]
     for step in ledger["step"].drop_nulls().unique(maintain_order=True) if "step" in ledger.columns else ():
         reasons = Counter(map(_plain, ledger.filter(pl.col("step") == step)["reason"].fill_null("no reason")))
         left -= reasons.total()
-        out.append(Stand(step, left, reasons.total(), reasons.most_common(_MOST)))
+        out.append(FunnelStep(step, left, reasons.total(), reasons.most_common(_MOST)))
     return out
 
 
-def told(step: Step) -> Counter[str]:
+def count_drop_reasons(step: Step) -> Counter[str]:
     """How many rows a step's verdicts dropped for each reason; what differs by a number alone is one reason."""
     if not {"kept", "reason"} <= set(step.columns):
         return Counter()
@@ -58,7 +58,7 @@ def told(step: Step) -> Counter[str]:
     return counted
 
 
-def chart(stands: Sequence[Stand]) -> charts.Drawing:
+def chart(stands: Sequence[FunnelStep]) -> charts.Drawing:
     """A bar a stand: its rows, and behind them those that were dropped there."""
     import altair as alt
 
@@ -71,7 +71,7 @@ def chart(stands: Sequence[Stand]) -> charts.Drawing:
     return charts.drawing(alt.layer(before, after, text), about, width=charts.WIDE, height=charts.height_of(len(rows)))
 
 
-def bars(stands: Sequence[Stand]) -> list[dict[str, Any]]:
+def bars(stands: Sequence[FunnelStep]) -> list[dict[str, Any]]:
     """name, rows, before, told of each: how many rows there were before a step dropped some.
 
     A pool that every round picks from anew drops a row many times: that is told in words, not drawn.

@@ -32,12 +32,12 @@ def losses(steps: Iterable[Step]) -> list[Losses]:
     by_kind: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for step in steps:
         taught = step.marks["trains"]
-        if taught and {"step", "loss"} <= set(step.columns) and len(points := thinned(step)) > 1:
+        if taught and {"step", "loss"} <= set(step.columns) and len(points := loss_points(step)) > 1:
             by_kind.setdefault(taught, {})[step.name] = points
     return [Losses(_KINDS[kind], len(lines), _chart(lines)) for kind, lines in by_kind.items()]
 
 
-def thinned(step: Step) -> list[dict[str, Any]]:
+def loss_points(step: Step) -> list[dict[str, Any]]:
     """step, loss -> so many points at most, each the mean of the steps that it stands for."""
     table = step.scan().select("step", "loss").drop_nulls().collect().sort("step")
     each = -(-len(table) // _POINTS) or 1
@@ -60,7 +60,7 @@ def _chart(lines: dict[str, list[dict[str, Any]]]) -> charts.Drawing:
         .mark_line(strokeWidth=1.8, opacity=0.9 if few else 0.45)
         .encode(
             x=alt.X("step:Q", title="step", axis=alt.Axis(grid=False, tickCount=6, tickMinStep=1, format="d")),
-            y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=_from_nought(rows)), axis=alt.Axis(tickCount=5)),
+            y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=_scale_from_zero(rows)), axis=alt.Axis(tickCount=5)),
             color=alt.Color("training:N", scale=scale, legend=legend if few else None),
             detail="training:N",
             tooltip=[alt.Tooltip("training:N"), alt.Tooltip("step:Q"), alt.Tooltip("loss:Q", format=".4f")],
@@ -69,7 +69,7 @@ def _chart(lines: dict[str, list[dict[str, Any]]]) -> charts.Drawing:
     return charts.drawing(drawn, f"Loss by step of {', '.join(lines)}", width=760, height=240)
 
 
-def _from_nought(rows: list[dict[str, Any]]) -> bool:
+def _scale_from_zero(rows: list[dict[str, Any]]) -> bool:
     """Whether a scale from nought shows the losses: not where they hardly change, far from it."""
     found = [row["loss"] for row in rows]
     return min(found) < max(found) / 2
