@@ -30,7 +30,7 @@ def test_three_seeds_stand_side_by_side_with_their_mean_and_its_interval(made, p
     assert head == ["arm", "seed-0", "seed-1", "seed-2", "mean", "95% interval", "easy", "hard"]
     assert new[:6] == ["new", "50.0%", "53.0%", "56.0%", "53.0%", "45.5 to 60.5"]  # 53 +- 4.303 * 3 / sqrt(3)
     assert new[6:] == ["53.0%", "53.0%"]
-    strokes = [data for data in shown.charts["arms"]["datasets"].values() if "told" not in data[0]]
+    strokes = [data for data in shown.charts["arms"]["datasets"].values() if "label" not in data[0]]
     assert strokes[0][:3] == [{"arm": "new", "value": value} for value in (0.50, 0.53, 0.56)]
     leads = shown.tables[1]
     assert leads[1] == ["old", "+10.0", "+12.5", "+15.0", "+12.5", "+6.3 to +18.7"]  # 12.5 +- 4.303 * 2.5 / sqrt(3)
@@ -46,36 +46,36 @@ def test_one_run_has_wilsons_interval_and_no_word_of_several(made, page, scored)
     assert levels == ["40.0%", "40.0%"]
     found = [float(number) for number in re.fullmatch(r"(\S+) \((\S+) to (\S+)\)", lead).groups()]
     assert found == pytest.approx([40.0, 33.2, 46.8], abs=0.8)  # 40 +- 1.96 * sqrt(0.4 * 0.6 / 200), in steps of half a point
-    assert drawn(shown.charts["arms"], "told")[0]["told"] == "80.0% (73.9 to 85.0)"
+    assert drawn(shown.charts["arms"], "label")[0]["label"] == "80.0% (73.9 to 85.0)"
     assert "first run" not in shown.text
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "message"),
     [
-        ({"new": 90}, "run 'b' has no arm 'old', and 'a' has one"),
-        ({"new": 90, "old": 80, "odd": 1}, "run 'b' has an arm 'odd', and 'a' has none"),
-        ({}, "run 'b' has no scores, for its recipe measured nothing"),
+        ({"new": 90}, "run 'b' has no arm 'old', but 'a' has one"),
+        ({"new": 90, "old": 80, "odd": 1}, "run 'b' has an arm 'odd', but 'a' has none"),
+        ({}, "run 'b' has no scores, because its recipe evaluates nothing"),
         (None, "run 'b' has no scores yet: finish it (attar resume b)"),
     ],
 )
-def test_runs_that_cannot_be_compared_are_refused_by_name(made, home, scored, other, told):
+def test_runs_that_cannot_be_compared_are_refused_by_name(made, home, scored, other, message):
     made("a", {"scores": scored({"new": 100, "old": 80})})
     made("b", {"scores": scored(other) if other else None} if other != {} else {})
-    with pytest.raises(DataError, match=re.escape(told)):
+    with pytest.raises(DataError, match=re.escape(message)):
         write_report(home, "a", "b")
 
 
 def test_runs_of_two_recipes_are_refused(made, home, scored):
     made("a", {"scores": scored({"new": 100})})
     made("b", {"scores": scored({"new": 90})}, recipe="pika")
-    with pytest.raises(DataError, match="run 'b' is of the recipe 'pika', and 'a' of 'alma'"):
+    with pytest.raises(DataError, match="run 'b' has the recipe 'pika', but 'a' has 'alma'"):
         write_report(home, "a", "b")
 
 
 def test_a_run_is_not_compared_with_itself(made, home, scored):
     made("a", {"scores": scored({"new": 100})})
-    with pytest.raises(DataError, match="'a' and 'a' have the very same scores"):
+    with pytest.raises(DataError, match="'a' and 'a' have identical scores"):
         write_report(home, "a", "a")
 
 
@@ -113,8 +113,8 @@ def test_labels_of_other_arms_never_overlap_and_many_of_them_are_not_drawn():
     numbered = [arm(f"round-{n}", 0.5) for n in (1, 2, 3)]
     levels = accuracy_curve.levels([*numbered, arm("a", 0.500), arm("b", 0.505), arm("c", 0.2)])
     assert [(level["name"], level["value"]) for level in levels] == [("b", 0.505), ("a", 0.5), ("c", 0.2)]
-    assert all(above["label"] - below["label"] >= 0.05 for above, below in pairwise(levels))
-    assert levels[2]["label"] == 0.2
+    assert all(above["label_y"] - below["label_y"] >= 0.05 for above, below in pairwise(levels))
+    assert levels[2]["label_y"] == 0.2
     assert accuracy_curve.levels([*numbered, *(arm(name, 0.1) for name in "abcd")]) == []
 
 
@@ -123,8 +123,8 @@ def test_the_page_draws_rounds_as_a_curve_and_only_the_last_as_a_bar(made, page,
     shown = page("one")
     points = drawn(shown.charts["curve"], "round")
     assert [(point["round"], point["value"]) for point in points] == [(1, 0.3), (2, 0.4), (3, 0.5), (4, 0.6)]
-    assert [level["name"] for level in drawn(shown.charts["curve"], "label")] == ["oracle", "none"]
-    bars = drawn(shown.charts["arms"], "told")
+    assert [level["name"] for level in drawn(shown.charts["curve"], "label_y")] == ["oracle", "none"]
+    bars = drawn(shown.charts["arms"], "label")
     assert [(bar["arm"], bar["value"]) for bar in bars] == [("round-4", 0.6), ("oracle", 0.65), ("none", 0.05)]
     assert [row[0] for row in shown.table("arm")[1:]] == ROUNDS
     assert shown.table("arm")[1][:3] == ["round-4", "60.0%", "53.1 to 66.5"]
@@ -139,8 +139,8 @@ def test_a_curve_over_runs_has_a_thin_line_for_each(made, page, scored):
 
 
 def test_figures_of_any_result_are_shown_with_who_stood_behind_them(made, page):
-    told = {"figure": "win rate", "model": "new", "value": 0.625, "low": 0.5, "high": 0.75, "count": 805, "judge": "big"}
-    made("one", {"figures-alpaca": pl.DataFrame([{"id": "a", **told}])})
+    row = {"figure": "win rate", "model": "new", "value": 0.625, "low": 0.5, "high": 0.75, "count": 805, "judge": "big"}
+    made("one", {"figures-alpaca": pl.DataFrame([{"id": "a", **row}])})
     shown = page("one")
     assert "alpaca" in shown.text
     assert "judge: big" in shown.text

@@ -21,7 +21,7 @@ def test_a_table_of_figures_is_a_drawing_for_each_figure_with_a_line_for_each_gr
     found = figures.figures("figures", table)
     assert [(figure.name, [(row["group"], row["value"]) for row in figure.lines]) for figure in found.figures] == [
         ("win rate", [("new", 0.6), ("old", 0.4)]),
-        ("length", [("new", 512.0)]),  # one that could not be had is not shown as a point
+        ("length", [("new", 512.0)]),  # a figure without a value is not shown as a point
     ]
     assert found.provenance == {"judge": ["big"], "date": ["2026-01-02"]}
 
@@ -41,13 +41,13 @@ def test_groups_are_named_by_what_differs():
     assert [(row["series"], row["group"]) for row in found.lines] == [("", "math"), ("", "code")]
 
 
-def test_of_two_names_the_one_with_fewer_values_is_told_by_colour():
+def test_of_two_names_the_one_with_fewer_values_is_shown_by_colour():
     cells = [(model, category) for model in ("new", "old", "base") for category in ("math", "code")]
     names = {"model": [model for model, _ in cells], "category": [category for _, category in cells]}
     table = pl.DataFrame({"id": [f"{i}" for i in range(6)], **names, "value": [0.5] * 6, "low": [0.4] * 6, "high": [0.6] * 6})
     (found,) = figures.figures("x", table).figures
     assert [(row["group"], row["series"]) for row in found.lines] == cells
-    colours = found.drawing["layer"][0]["encoding"]["color"]["scale"]
+    colours = found.chart["layer"][0]["encoding"]["color"]["scale"]
     assert colours["domain"] == ["math", "code"]
     assert len(set(colours["range"])) == 2
 
@@ -68,7 +68,7 @@ def test_a_group_without_a_name_is_all_of_them():
         pl.DataFrame({"id": ["a"], "value": [None], "low": [None], "high": [None]}, schema_overrides={"value": pl.Float64}),
     ],
 )
-def test_what_is_no_table_of_figures_is_not_shown(table):
+def test_a_table_that_has_no_figures_is_not_shown(table):
     assert figures.figures("x", table) is None
 
 
