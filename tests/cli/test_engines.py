@@ -9,6 +9,9 @@ import pytest
 from aiohttp import web
 from servers.threaded import serving
 
+from attar.engines.base import Reply
+from attar.engines.journal import Journal
+
 ATTAR = Path(sys.executable).parent / "attar"
 KEY = "sk-secret-of-the-tests"
 MINE = """
@@ -78,7 +81,7 @@ def one_line(code, said):
 def test_a_wrong_key_is_one_line_that_does_not_tell_the_key(run):
     with serving(app()) as url:
         told = one_line(*run(engine(url), key=KEY + "-old"))
-    assert "does not let this key do that (401: wrong key: Bearer ***" in told
+    assert "refuses this API key (401: wrong key: Bearer ***" in told
     assert "-old" not in told
 
 
@@ -115,7 +118,7 @@ def test_an_expired_certificate_is_said_to_be_expired(run, tmp_path):
     context.load_cert_chain(tmp_path / "leaf.pem", tmp_path / "leaf.key")
     with serving(app(), context) as url:
         told = one_line(*run(engine(url, ca=str(tmp_path / "ca.pem"))))
-    assert "the server's certificate is not to be trusted (certificate has expired)" in told
+    assert "the server's certificate cannot be verified (certificate has expired)" in told
 
 
 def test_a_mistake_loses_nothing_and_once_mended_the_run_goes_on(run):
@@ -186,3 +189,18 @@ def test_both_recipes_run_whole_against_a_real_server(gguf, tmp_path, text, firs
     assert "arXiv" in (Path(places["dataset"]) / "README.md").read_text()
     assert Path(places["report"]).exists()
     assert {"model-selected", "model-preferred", "model-random"} <= set(places)
+
+
+def test_a_damaged_journal_is_repaired_by_the_command_that_its_error_names(attar, tmp_path):
+    path = tmp_path / "home" / "journal.sqlite"
+    opened = Journal(path)
+    opened.keep(b"k" * 16, Reply(0, "text"))
+    opened.close()
+    size = path.stat().st_size
+    path.write_bytes(b"")
+    assert "attar journal --repair --home" in attar("journal", "--home", path.parent, code=1)
+    printed = attar("journal", "--repair", "--home", path.parent)
+    assert "kept 0 replies" in printed
+    assert f"{path}.damaged-1" in printed.replace("\n", "")
+    assert attar("journal", "--home", path.parent, "--json")["replies"] == 0
+    assert path.stat().st_size <= size

@@ -86,13 +86,15 @@ def test_a_server_of_one_s_own_authority_is_trusted_with_ca_and_not_without(serv
     ca, context = authority
     served = server(echo, ssl=context(2))
     assert answer(http(served.url, ca=ca)).text == "say 0"
-    with pytest.raises(EngineError, match=r"certificate is not to be trusted \(.*; name your own authority with `ca`$"):
+    with pytest.raises(
+        EngineError, match=r"certificate cannot be verified \(.*; name your own certificate authority with `ca`$"
+    ):
         answer(http(served.url))
 
 
 def test_an_expired_certificate_is_one_line_that_says_so(server, authority):
     ca, context = authority
-    with pytest.raises(EngineError, match=r"certificate is not to be trusted \(certificate has expired\)") as told:
+    with pytest.raises(EngineError, match=r"certificate cannot be verified \(certificate has expired\)") as told:
         answer(http(server(echo, ssl=context(-1)).url, ca=ca))
     assert "\n" not in str(told.value)
 
@@ -164,7 +166,7 @@ def test_a_server_that_takes_too_long_is_not_waited_for(server):
         await asyncio.sleep(30)
 
     began = time.monotonic()
-    assert answer(http(server(speak).url, tries=1, timeout=0.2)).error == "no whole reply in time"
+    assert answer(http(server(speak).url, tries=1, timeout=0.2)).error == "no complete reply within the time-out"
     assert time.monotonic() - began < 5
 
 

@@ -70,7 +70,7 @@ def test_a_key_that_is_refused_stops_the_run_at_the_first_look(server, monkeypat
 
     monkeypatch.setenv("MY_KEY", SECRET)
     served = server(echo, models=refuses)
-    with pytest.raises(EngineError, match=r"does not let this key do that \(401: Incorrect API key: Bearer \*\*\*\)"):
+    with pytest.raises(EngineError, match=r"refuses this API key \(401: Incorrect API key: Bearer \*\*\*\)"):
         answer(http(served.url, key_env="MY_KEY"))
     assert served.posted == []
 

@@ -33,26 +33,26 @@ def status(code, body=SAID, **headers):
 @pytest.mark.parametrize("code", [400, 413, 422])
 def test_a_row_s_own_fault_is_not_tried_again(code):
     mishap = status(code)
-    assert (mishap.reason, mishap.again, mishap.crowded) == (f"{code}: because", False, False)
+    assert (mishap.reason, mishap.retry, mishap.overloaded) == (f"{code}: because", False, False)
 
 
 @pytest.mark.parametrize("code", [408, 500, 502, 504, 520, 524])
 def test_a_server_s_fault_is_tried_again(code):
     mishap = status(code)
-    assert (mishap.kind, mishap.again, mishap.crowded, mishap.after) == ("server error", True, False, None)
+    assert (mishap.kind, mishap.retry, mishap.overloaded, mishap.retry_after) == ("server error", True, False, None)
 
 
 @pytest.mark.parametrize(("code", "kind"), [(429, "rate limit"), (503, "overload"), (529, "overload")])
 def test_too_much_asked_is_tried_again_with_fewer_at_once(code, kind):
     mishap = status(code)
-    assert (mishap.kind, mishap.again, mishap.crowded) == (kind, True, True)
+    assert (mishap.kind, mishap.retry, mishap.overloaded) == (kind, True, True)
 
 
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (401, "does not let this key do that"),
-        (403, "does not let this key do that"),
+        (401, "refuses this API key"),
+        (403, "refuses this API key"),
         (402, "no money left"),
         (404, "no such model or endpoint"),
         (405, "no such model or endpoint"),
@@ -75,7 +75,7 @@ def test_an_empty_purse_is_no_rate_limit(sign):
     body = json.dumps({"error": {"message": "You exceeded your current quota", "code": sign}}).encode()
     with pytest.raises(EngineError, match=r"no money left .*429: You exceeded your current quota"):
         status(429, body)
-    assert status(500, body).again
+    assert status(500, body).retry
 
 
 @pytest.mark.parametrize(
@@ -195,12 +195,12 @@ def test_a_date_is_so_many_seconds_from_now_and_never_before_it():
 )
 def test_the_wait_is_what_the_headers_ask_for(headers, found):
     assert retry_after(CIMultiDict(headers)) == pytest.approx(found)
-    assert status(429, **headers).after == pytest.approx(found)
+    assert status(429, **headers).retry_after == pytest.approx(found)
 
 
 @given(st.integers(0, 30), st.none() | st.floats(0, 1e4), st.booleans(), st.integers())
 def test_a_pause_is_never_shorter_than_asked_nor_a_minute_longer(attempt, after, crowded, seed):
-    found = retry_delay(attempt, FailedTry("x", "x", crowded=crowded, after=after), Random(seed))
+    found = retry_delay(attempt, FailedTry("x", "x", overloaded=crowded, retry_after=after), Random(seed))
     assert (after or 0) <= found <= (after or 0) + 60
 
 
@@ -216,7 +216,7 @@ WHERE = SimpleNamespace(host="h", port=9, ssl=True, is_ssl=True)
 
 def test_a_time_out_is_too_much_asked_and_a_lost_connection_is_not():
     late, lost = from_exception(TimeoutError(), "e"), from_exception(aiohttp.ServerDisconnectedError(), "e")
-    assert (late.again, late.crowded, lost.again, lost.crowded, lost.lost) == (True, True, True, False, False)
+    assert (late.retry, late.overloaded, lost.retry, lost.overloaded, lost.unreachable) == (True, True, True, False, False)
     assert from_exception(aiohttp.ClientPayloadError(), "e").reason == "the reply's body broke off"
 
 
@@ -225,5 +225,5 @@ def test_nobody_listening_costs_no_try():
     unknown = aiohttp.ClientConnectorDNSError(WHERE, socket.gaierror(-2, "unknown"))
     assert from_exception(refused, "e").reason == "nothing answers on h:9 (connection refused)"
     assert from_exception(unknown, "e").reason == "the name h cannot be resolved"
-    assert from_exception(refused, "e").lost
-    assert from_exception(unknown, "e").lost
+    assert from_exception(refused, "e").unreachable
+    assert from_exception(unknown, "e").unreachable

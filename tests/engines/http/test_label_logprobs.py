@@ -128,7 +128,7 @@ def test_an_answer_that_lacks_one_of_its_prompts_is_a_mishap_and_no_weight(diale
     request = Request(3, messages=({"role": "user", "content": "hi"},), labels=("1", "10", "3"))
     with pytest.raises(FailedTry) as mishap:
         asyncio.run(weigh(request, post, world.tokens, dialect, 20))
-    assert (mishap.value.kind, mishap.value.again) == (kind, True)
+    assert (mishap.value.kind, mishap.value.retry) == (kind, True)
 
 
 def test_a_label_that_begins_another_is_refused_where_single_tokens_are_told():

@@ -60,7 +60,7 @@ def test_a_chat_a_raw_text_and_one_of_ollama_s_give_the_same_reply():
 def test_of_ollama_s_replies_the_misshapen_are_asked_again(own):
     [mishap] = payloads.read_ollama(own, rows(1))
     assert isinstance(mishap, FailedTry)
-    assert mishap.again
+    assert mishap.retry
 
 
 @pytest.mark.parametrize("reason", [["stop"], {}])
@@ -179,8 +179,8 @@ def test_what_the_model_will_not_say_is_the_row_s_error_and_is_paid_for(choice, 
 def test_an_answer_without_text_or_end_is_asked_again(choice):
     [mishap] = read(choice)
     assert isinstance(mishap, FailedTry)
-    assert mishap.again
-    assert not mishap.crowded
+    assert mishap.retry
+    assert not mishap.overloaded
 
 
 @given(st.integers(1, 9), st.integers(0, 1000), st.integers(0, 1000))

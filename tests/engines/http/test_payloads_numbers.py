@@ -41,7 +41,7 @@ def test_an_embedding_of_noughts_is_the_row_s_error():
 def test_an_embedding_that_is_no_list_of_numbers_is_asked_again(values):
     mishap = only(payloads.read_vectors({"data": [{"embedding": values}]}, rows(1)))
     assert isinstance(mishap, FailedTry)
-    assert mishap.again
+    assert mishap.retry
 
 
 def test_fewer_embeddings_than_texts_leave_the_rest_to_be_asked_again():
@@ -92,7 +92,7 @@ def test_a_reward_is_read_in_vllm_s_forms_and_sglang_s(body):
 def test_a_classifier_is_no_reward_model():
     mishap = only(payloads.read_rewards({"data": [{"index": 0, "label": "POSITIVE", "probs": [0.1, 0.9]}]}, rows(1)))
     assert isinstance(mishap, FailedTry)
-    assert not mishap.again
+    assert not mishap.retry
     assert str(mishap) == "2 numbers where a reward model gives one: it is a classifier"
 
 

@@ -124,7 +124,7 @@ def test_asks_that_wait_for_their_next_try_do_not_let_ever_more_in(monkeypatch):
         if len(waiting) == most and not seen:
             seen.append(most)
             passing.append(on.create_task(let_time_pass()))
-        raise FailedTry("server error", "500", crowded=False)
+        raise FailedTry("server error", "500", overloaded=False)
 
     passing = []
     reading, ahead = Reading(4, 8, 300, fails_once), []

@@ -227,7 +227,7 @@ class BatchEngine:
                 found = wire.failure(status, (body, headers))
             except FailedTry as mishap:
                 found = mishap
-            if not found.again or time.monotonic() > until:
+            if not found.retry or time.monotonic() > until:
                 raise EngineError(f"{wire.asked}: /{path}: {found.reason}")
             self._closed.wait(min(self._poll, 5.0))
 

@@ -212,7 +212,7 @@ def _retry_singly(attempt: Attempt) -> Attempt:
         try:
             return await attempt(ask)
         except FailedTry as mishap:
-            if mishap.again or len(ask) == 1:
+            if mishap.retry or len(ask) == 1:
                 raise
         found: list[Reply | FailedTry] = []
         for request in ask:  # in turn: together they hold one place

@@ -1,7 +1,8 @@
-"""What goes wrong with a server, and what follows: ask again, give the row up, or stop the run.
+"""Failures of a server and what they lead to: retry, fail the row, or stop the run.
 
-A row's own fault (400) fails that row at once. What any row would meet (a wrong key, a missing model, an empty purse) is raised
-as an EngineError. All else is worth another try, later: full jitter, and never before the server says.
+An error caused by the row itself (400) fails that row at once. An error that every row would meet (a wrong key, a missing
+model, no credit) is raised as an EngineError. Anything else is retried later: exponential backoff with full jitter, never
+before Retry-After.
 """
 
 import asyncio
@@ -29,67 +30,69 @@ _NO_CREDIT = (
     "organization_usage_limit_exceeded",
 )
 _LIMIT_HEADERS = [(f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}") for what in ("requests", "tokens")]
-"""The limits that a server tells with each reply: what is left, and when all is there again."""
+"""Rate-limit headers that come with each reply: what remains, and the time until it is reset."""
 _UNITS = {"us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(eq=False)
-class FailedTry(Exception):  # noqa: N818 (an outcome, told of far from where it is raised)
+class FailedTry(Exception):  # noqa: N818 (an outcome, handled far from where it is raised)
     """One failed try: its kind for the tally, its reason for the row, and whether another try may help."""
 
     kind: str
     reason: str
-    again: bool = True
-    crowded: bool = False
-    """The server has too much to do: fewer at once."""
-    after: float | None = None
-    """Seconds that the server asks to be left alone."""
-    lost: bool = False
-    """Nobody listens there any more."""
+    retry: bool = True
+    overloaded: bool = False
+    """The server is overloaded: lower the concurrency."""
+    retry_after: float | None = None
+    """Seconds to wait before the next request, from the server's headers."""
+    unreachable: bool = False
+    """The server cannot be reached at all: no try of this request is used up."""
 
     def __str__(self) -> str:
         return self.reason
 
 
 def from_status(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> FailedTry:
-    """What a status that is not 200 means; raises where it would be the same for every row."""
-    said = error_message(body)
-    if status == 402 or (status == 429 and any(sign in body.decode(errors="replace").lower() for sign in _NO_CREDIT)):
-        raise EngineError(f"{asked}: the account has no money left ({status}: {said})")
+    """The failure that a status other than 200 means; raises if every row would fail alike."""
+    message = error_message(body)
+    if status == 402 or (status == 429 and any(code in body.decode(errors="replace").lower() for code in _NO_CREDIT)):
+        raise EngineError(f"{asked}: the account has no money left ({status}: {message})")
     if status in (401, 403):
-        raise EngineError(f"{asked}: the server does not let this key do that ({status}: {said})")
+        raise EngineError(f"{asked}: the server refuses this API key ({status}: {message})")
     if status in (404, 405, 501):
-        raise EngineError(f"{asked}: the server has no such model or endpoint ({status}: {said})")
+        raise EngineError(f"{asked}: the server has no such model or endpoint ({status}: {message})")
     if 300 <= status < 400:
         raise EngineError(f"{asked}: the server redirects to {headers.get('Location', 'nowhere')}; use that url")
     if status in _RETRIED:
         kind = "rate limit" if status == 429 else "overload" if status in _OVERLOAD else "server error"
-        return FailedTry(kind, f"{status}: {said}", crowded=status in _OVERLOAD, after=retry_after(headers))
-    return FailedTry("refused", f"{status}: {said}", again=False)
+        return FailedTry(kind, f"{status}: {message}", overloaded=status in _OVERLOAD, retry_after=retry_after(headers))
+    return FailedTry("refused", f"{status}: {message}", retry=False)
 
 
 def from_exception(error: Exception, asked: str) -> FailedTry:
-    """What a broken connection means; raises where no later try can mend it."""
+    """The failure that a broken connection means; raises if no retry can help."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         inner = error.certificate_error
         why = getattr(inner, "verify_message", "") or inner
-        raise EngineError(f"{asked}: the server's certificate is not to be trusted ({why}); name your own authority with `ca`")
+        raise EngineError(
+            f"{asked}: the server's certificate cannot be verified ({why}); name your own certificate authority with `ca`"
+        )
     if isinstance(error, aiohttp.ClientSSLError):
         raise EngineError(f"{asked}: no secure connection ({error.os_error.strerror or error}); is it http, not https?")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return FailedTry("unreachable", f"the name {error.host} cannot be resolved", lost=True)
+        return FailedTry("unreachable", f"the name {error.host} cannot be resolved", unreachable=True)
     if isinstance(error, aiohttp.ClientConnectorError):
         why = os.strerror(error.os_error.errno) if error.os_error.errno else "no connection"
-        return FailedTry("unreachable", f"nothing answers on {error.host}:{error.port} ({why.lower()})", lost=True)
+        return FailedTry("unreachable", f"nothing answers on {error.host}:{error.port} ({why.lower()})", unreachable=True)
     if isinstance(error, asyncio.TimeoutError):
-        return FailedTry("time-out", "no whole reply in time", crowded=True)
+        return FailedTry("time-out", "no complete reply within the time-out", overloaded=True)
     if isinstance(error, aiohttp.ClientPayloadError):
         return FailedTry("cut-off body", "the reply's body broke off")
     return FailedTry("connection lost", f"the connection was lost ({type(error).__name__})")
 
 
 def error_message(body: bytes) -> str:
-    """The words of an error body, whatever its form, at most a line."""
+    """The message in an error body of any form, shortened to one line."""
     text = body[:4000].decode(errors="replace")
     try:
         value = json.loads(body)
@@ -104,7 +107,7 @@ def error_message(body: bytes) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """How long the server asks to be left alone: Retry-After, or a limit of its own that is used up."""
+    """Seconds to wait from a reply's headers: Retry-After, or the reset of a used-up rate limit."""
     if (after := parse_seconds(headers.get("retry-after-ms", ""), unit="ms")) is not None:
         return after
     if (after := parse_seconds(headers.get("Retry-After", ""))) is not None:
@@ -113,13 +116,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def limit_reset(headers: Mapping[str, str]) -> float | None:
-    """How long until a limit that the server keeps, and that is used up, is there again."""
+    """Seconds until a used-up rate limit is reset; None if none is used up."""
     waits = [parse_seconds(headers.get(reset, "")) for left, reset in _LIMIT_HEADERS if headers.get(left) == "0"]
     return max((wait for wait in waits if wait is not None), default=None) if waits else None
 
 
 def parse_seconds(text: str, unit: str = "s") -> float | None:
-    """`20`, `1.5s`, `6m0s`, `120ms` or a date of HTTP's as seconds; None for anything else."""
+    """`20`, `1.5s`, `6m0s`, `120ms` or an HTTP date as seconds; None for anything else."""
     if text.endswith("GMT"):
         try:
             return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
@@ -132,7 +135,7 @@ def parse_seconds(text: str, unit: str = "s") -> float | None:
     return sum(float(number) * _UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)(us|ms|s|m|h|d)", text))
 
 
-def retry_delay(attempt: int, mishap: FailedTry, dice: Random) -> float:
-    """Seconds before the next try: anything up to twice as long as before, but never sooner than the server asks."""
-    first, most = (0.5, 60.0) if mishap.crowded else (0.1, 10.0)
-    return (mishap.after or 0.0) + dice.uniform(0, min(most, first * 2**attempt))
+def retry_delay(attempt: int, failure: FailedTry, dice: Random) -> float:
+    """Seconds before the next try: random up to an exponentially growing bound, on top of what the server asks for."""
+    first, most = (0.5, 60.0) if failure.overloaded else (0.1, 10.0)
+    return (failure.retry_after or 0.0) + dice.uniform(0, min(most, first * 2**attempt))

@@ -20,6 +20,8 @@ NEUTRAL_SAMPLING = {
     "llamacpp": {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
 }
 """What turns off the sampling that servers add by themselves, so that a temperature means the same everywhere."""
+_MOST_TOKENS = 2**31
+"""Tokens that one reply can count; a larger number is the server's mistake, and nothing is known."""
 _FINISH_REASONS = {
     "stop": "stop",
     "eos": "stop",
@@ -174,7 +176,7 @@ def _reward(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Fai
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, list):
-        return FailedTry("refused", f"{len(value)} numbers where a reward model gives one: it is a classifier", again=False)
+        return FailedTry("refused", f"{len(value)} numbers where a reward model gives one: it is a classifier", retry=False)
     if not _is_finite(value):
         return FailedTry("malformed reply", "the reward is no number")
     return Reply(index, reward=float(value), tokens_in=tokens)
@@ -263,4 +265,4 @@ def _is_finite(value: Any) -> TypeGuard[float]:
 
 
 def _to_count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_TOKENS else 0

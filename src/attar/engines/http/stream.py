@@ -185,7 +185,7 @@ class Stream:
                 return
             _log.debug("%s: %s; trying again", self.lane.base, worst.reason)
             pauses += 1
-            tries += not worst.lost  # nobody was there to try it on
+            tries += not worst.unreachable  # nobody was there to try it on
             self._leave()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), retry_delay(pauses, worst, self._dice))
@@ -199,7 +199,7 @@ class Stream:
         for request, result in zip(ask, found, strict=True):
             if isinstance(result, Reply):
                 self._held.append(result)
-            elif result.again and (result.lost or not last):
+            elif result.retry and (result.unreachable or not last):
                 rest.append(request)
                 worst = result
             else:
@@ -209,14 +209,16 @@ class Stream:
     def _heed(self, mishap: FailedTry, began: float) -> None:
         """Let the lane learn from what went wrong."""
         self._tally[mishap.kind] += 1
-        if mishap.crowded:
+        if mishap.overloaded:
             self.lane.concurrency.count_pushback(began)
-            self.lane.hush(min(60.0, mishap.after or 0.0))
-        if (mishap.after or 0.0) > self._patience:
-            self._stop(EngineError(f"the server asks to be let be for {mishap.after:,.0f} s ({mishap.reason}): run again then"))
-        if mishap.lost:
+            self.lane.hush(min(60.0, mishap.retry_after or 0.0))
+        if (mishap.retry_after or 0.0) > self._patience:
+            self._stop(
+                EngineError(f"the server asks to be let be for {mishap.retry_after:,.0f} s ({mishap.reason}): run again then")
+            )
+        if mishap.unreachable:
             self.lane.hush(1.0)
-        if mishap.lost and self.lane.miss() > self._patience:
+        if mishap.unreachable and self.lane.miss() > self._patience:
             self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
 
 
