@@ -192,27 +192,20 @@ def test_a_reply_out_of_place_is_a_fault_not_an_answer():
         in_order(replies[:1], 2)
 
 
-def test_a_journal_that_cannot_be_opened_says_so(tmp_path):
-    (tmp_path / "j.sqlite").write_bytes(b"not a database, but long enough to look like a file" * 100)
-    with pytest.raises(EngineError, match=r"j.sqlite cannot be opened .*not a database"):
-        Journal(tmp_path / "j.sqlite")
-
-
-def test_a_journal_that_can_no_longer_be_written_stops_the_run(journal):
+def test_a_journal_that_can_no_longer_be_written_stops_the_run_and_loses_no_reply(journal):
+    """The replies under way are kept in memory, nothing more is asked for, and what waited is written once it can be."""
     engine = journaled(journal)
     list(engine.generate(asks(1)))
     journal.commit()
-    journal._base.execute("DROP TABLE replies")  # stands for a full disk
-    journal._base.execute("CREATE VIEW replies AS SELECT 1 AS key, 2 AS reply")
-    list(engine.generate(asks(3)))
-    time.sleep(1.2)
-    later = Request(0, text="later")
-    with pytest.raises(EngineError, match="cannot be written, so replies would be lost"):
-        list(engine.generate([later]))
-    journal._base.execute("DROP VIEW replies")  # there is room again
-    journal._base.execute("CREATE TABLE replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID")
-    journal.commit()
-    assert journal.size() == 3
+    journal._base.execute("CREATE TRIGGER full BEFORE INSERT ON replies BEGIN SELECT RAISE(ABORT, 'database is full'); END")
+    assert len(list(engine.generate(asks(4)))) == 4
+    assert soon(lambda: journal.trouble == "database is full")
+    with pytest.raises(EngineError, match=r"cannot be written \(database is full\), so nothing more was asked for"):
+        list(engine.generate([Request(0, text="later")]))
+    assert engine.asked == 4
+    journal._base.execute("DROP TRIGGER full")  # there is room again
+    journal._try_commit()
+    assert (journal.size(), journal.trouble) == (4, "")
 
 
 @pytest.fixture

@@ -47,17 +47,25 @@ def engine_of_role(given: str) -> Any:
 def journal(
     home: HomeOption = HOME,
     vacuum: Annotated[bool, typer.Option("--vacuum", help="forget recorded failures and give space back")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="keep what can be read of a damaged journal")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how many replies are kept, how often they spared a call, what failed."""
-    from attar.cli.render import print_journal
+    from dataclasses import asdict
+
+    from attar.cli.render import print_journal, print_repair
     from attar.core.errors import AttarError
     from attar.engines.journal import Journal
+    from attar.engines.journal_file import repair as repair_journal
     from attar.runtime.home import Home
 
     path = Home(home).journal
     if not path.exists():
         raise AttarError(f"{home} has no journal yet: it is made by the first run")
+    if repair:
+        result = asdict(repair_journal(path))
+        print_value({**result, "aside": str(result["aside"])}, as_json, print_repair)
+        return
     opened = Journal(path)
     if vacuum:
         opened.vacuum()

@@ -234,6 +234,12 @@ def print_journal(told: dict[str, Any]) -> None:
         _console.print(f"  {count:>7,} failed: {escape(reason)}", soft_wrap=True)
 
 
+def print_repair(result: dict[str, Any]) -> None:
+    """What a repair of the journal kept."""
+    _console.print(f"kept {result['kept']:,} replies, dropped {result['dropped']:,} rows or ranges of rows", soft_wrap=True)
+    _console.print(f"the damaged file is {result['aside']}", soft_wrap=True)
+
+
 def print_batches(lines: list[dict[str, Any]]) -> None:
     """The batches at an API."""
     table = make_grid("batch", "status", "done", "failed", "of", right=("done", "failed", "of"))

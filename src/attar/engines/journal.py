@@ -6,13 +6,16 @@ SQLite in WAL mode, shared by all runs and processes of a home; a group is commi
 after its first reply. Failures are kept for the report, never replayed.
 """
 
-import fcntl
 import json
+import logging
+import os
 import sqlite3
 import threading
 import time
 from array import array
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, fields
 from itertools import chain, islice
 from pathlib import Path
@@ -21,49 +24,21 @@ from typing import Any
 from attar.core.errors import EngineError
 from attar.core.replies import replace_surrogates
 from attar.engines.base import Reply
+from attar.engines.journal_file import USAGE_FIELDS, checksum, connect, damaged, holding, is_whole
 from attar.engines.meter import Usage
 
-FORMAT = 1
-"""Of the journal's tables; SQLite's `user_version`, 0 in those from before it was written down, which are the same."""
+_log = logging.getLogger(__name__)
 GROUP_SECONDS = 0.5
 _MAX_WAITING = 8_000
 _ROWS_PER_INSERT = 500
 """Rows in one statement: sqlite gives the interpreter's lock away at each, and has to wait for it while the driver is busy."""
-_USAGE_FIELDS = [field.name for field in fields(Usage)]
+_RESERVE_BYTES = 4 * 2**20
+"""Disk space that is given back when the disk is full, so that the replies under way, which are paid for, can be kept."""
+_LARGEST = 2.0**53
 _REPLY_FIELDS = [field.name for field in fields(Reply) if field.name not in ("index", "error", "vector")]
 StoredReply = str | bytes
-_USAGE_COLUMNS = ", ".join(f"{name} REAL NOT NULL" for name in _USAGE_FIELDS)
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS failures (key BLOB, reason TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS batches (key BLOB PRIMARY KEY, batch TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS spent (
-    run TEXT, step TEXT, engine TEXT, {_USAGE_COLUMNS}, PRIMARY KEY (run, step, engine)
-) WITHOUT ROWID;
-"""
-_ADD_USAGE = f"""
-INSERT INTO spent VALUES (?, ?, ?, {", ".join("?" * len(_USAGE_FIELDS))})
-ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in _USAGE_FIELDS)}
-"""
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open the database; one process at a time, since turning WAL on does not wait for others."""
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        base = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-        base.execute("PRAGMA journal_mode=WAL")
-        base.execute("PRAGMA synchronous=FULL")
-        found = base.execute("PRAGMA user_version").fetchone()[0]
-        if found > FORMAT:
-            base.close()
-            raise EngineError(
-                f"the journal {path} was written by a newer Attar (format {found}, this one reads up to {FORMAT}): "
-                "upgrade Attar, or name another home"
-            )
-        base.executescript(_SCHEMA)
-        base.execute(f"PRAGMA user_version = {FORMAT}")
-    return base
+_SELECT_USAGE = f"SELECT {', '.join(USAGE_FIELDS)}, sum FROM spent WHERE (run, step, engine) = (?, ?, ?)"
+_SET_USAGE = f"INSERT OR REPLACE INTO spent VALUES (?, ?, ?, {', '.join('?' * len(USAGE_FIELDS))}, ?)"
 
 
 class Journal:
@@ -71,11 +46,18 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._base, self._reader = _connect(path), _connect(path)
-        except sqlite3.Error as error:
-            raise EngineError(f"the journal {path} cannot be opened ({error}): if it is damaged, move it away") from error
-        self.path, self._broken = path, ""
+        self.path = path
+        self.trouble = ""
+        """Why nothing can be written; then nothing more is to be asked for."""
+        with ExitStack() as opening:
+            opening.enter_context(holding(path))
+            try:
+                self._base, self._reader = connect(path), connect(path)
+            except sqlite3.Error as error:
+                raise damaged(path, error) from error
+            self._hold = opening.pop_all()
+        self._reserve = path.with_suffix(".reserve")
+        self._full = not _reserve_space(self._reserve)
         self._adding, self._reading, self._writing = threading.Lock(), threading.Lock(), threading.Lock()
         self._waiting: dict[bytes, tuple[StoredReply, float]] = {}
         self._leaving: dict[bytes, tuple[StoredReply, float]] = {}
@@ -90,14 +72,16 @@ class Journal:
         waiting = self._waiting.get(key) or self._leaving.get(key)
         if waiting:
             return waiting[0]
-        with self._reading:
-            row = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+        rows = self._read("SELECT reply, sum FROM replies WHERE key = ?", key)
+        if not rows:
+            return None
+        reply, total = rows[0]
+        if not is_whole(total, key, reply):
+            raise damaged(self.path, "a reply does not match its checksum")
+        return reply
 
     def keep(self, key: bytes, reply: Reply) -> None:
-        """Keep a reply; durable within a second."""
-        if self._broken:
-            raise EngineError(f"the journal {self.path} cannot be written, so replies would be lost: {self._broken}")
+        """Keep a reply; durable within a second. What cannot be written waits in memory: see `trouble`."""
         now, text = time.time(), _dump(reply) if reply.error is None else ""
         with self._adding:
             if reply.error is None:
@@ -106,8 +90,8 @@ class Journal:
                 self._failed.append((key, replace_surrogates(reply.error), now))
         if not self._wake.is_set():
             self._wake.set()
-        if len(self._waiting) > _MAX_WAITING:  # the disk is slower than the server
-            self.commit()
+        if len(self._waiting) > _MAX_WAITING and not self.trouble:  # the disk is slower than the server
+            self._try_commit()
 
     def note(self, run: str, step: str, engine: str, spent: Usage) -> None:
         """Add to what a run has spent."""
@@ -121,10 +105,25 @@ class Journal:
             self._wake.wait()
             self._wake.clear()
             self._closed.wait(GROUP_SECONDS)
-            try:
-                self.commit()
-            except sqlite3.Error as error:  # told by the next `keep`, in the thread of the run
-                self._broken = str(error)
+            self._try_commit()
+
+    def _try_commit(self) -> None:
+        """Commit; whatever goes wrong is `trouble`, which the thread that asks looks at before each request."""
+        try:
+            self.commit()
+        except Exception as error:  # noqa: BLE001 (the writer must survive anything: later replies hang on it)
+            if not self.trouble:
+                _log.error("the journal %s cannot be written: %s", self.path, error)
+            self.trouble = str(error)
+            if _is_full(error):  # what is under way still comes, and is paid for: it gets the reserve
+                self._full = True
+                self._reserve.unlink(missing_ok=True)
+                with suppress(sqlite3.Error):
+                    self.commit()
+        else:
+            if self.trouble and (not self._full or _reserve_space(self._reserve)):
+                self.trouble = ""
+                self._full = False
 
     def commit(self) -> None:
         """Write what waits, now."""
@@ -136,19 +135,37 @@ class Journal:
                 spent, self._spent = self._spent, {}
             if not self._leaving and not failed and not spent:
                 return
-            rows = ((key, text, at) for key, (text, at) in self._leaving.items())
+            rows = ((key, text, at, checksum(key, text)) for key, (text, at) in self._leaving.items())
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 while some := list(islice(rows, _ROWS_PER_INSERT)):
-                    added = "INSERT OR IGNORE INTO replies VALUES " + ", ".join(["(?, ?, ?)"] * len(some))
+                    added = "INSERT OR IGNORE INTO replies VALUES " + ", ".join(["(?, ?, ?, ?)"] * len(some))
                     self._base.execute(added, list(chain.from_iterable(some)))
                 self._base.executemany("INSERT INTO failures VALUES (?, ?, ?)", failed)
-                self._base.executemany(_ADD_USAGE, [(*account, *astuple(counts)) for account, counts in spent.items()])
+                for account, counts in spent.items():
+                    self._add_usage(account, counts)
                 self._base.execute("COMMIT")
-            except sqlite3.Error:
-                self._base.execute("ROLLBACK")
+            except BaseException:
+                self._roll_back(failed, spent)
                 raise
             self._leaving = {}
+
+    def _add_usage(self, account: tuple[str, str, str], counts: Usage) -> None:
+        before = self._base.execute(_SELECT_USAGE, account).fetchone()
+        if before and not is_whole(before[-1], *account, *before[:-1]):
+            raise damaged(self.path, "what a run has spent does not match its checksum")
+        added = [float(min(count, _LARGEST)) for count in astuple(counts)]
+        total = [old + new for old, new in zip(before[:-1] if before else [0.0] * len(added), added, strict=True)]
+        self._base.execute(_SET_USAGE, (*account, *total, checksum(*account, *total)))
+
+    def _roll_back(self, failed: list[tuple[bytes, str, float]], spent: dict[tuple[str, str, str], Usage]) -> None:
+        """Nothing of the group is written: all of it waits for the next one."""
+        with suppress(sqlite3.Error):  # a full disk may have rolled it back already
+            self._base.execute("ROLLBACK")
+        with self._adding:
+            self._failed = failed + self._failed
+            for account, counts in spent.items():
+                self._spent.setdefault(account, Usage()).add(counts)
 
     def close(self) -> None:
         """Write what waits, and stop."""
@@ -156,13 +173,13 @@ class Journal:
             self._closed.set()
             self._wake.set()
             self._thread.join()
-            try:
-                self.commit()
-            except sqlite3.Error as error:
-                raise EngineError(f"the journal {self.path} cannot be written: its last replies are lost: {error}") from error
-            finally:
-                self._reader.close()
-                self._base.close()
+            self._try_commit()
+            lost = len(self._waiting) + len(self._leaving)
+            self._reader.close()
+            self._base.close()
+            self._hold.close()
+            if lost:
+                raise EngineError(f"the journal {self.path} cannot be written: {lost} replies are lost ({self.trouble})")
 
     def size(self) -> int:
         """How many replies it holds."""
@@ -170,45 +187,80 @@ class Journal:
 
     def spent(self, run: str) -> dict[tuple[str, str], Usage]:
         """What a run has spent so far, by step and engine."""
-        rows = self._read(f"SELECT step, engine, {', '.join(_USAGE_FIELDS)} FROM spent WHERE run = ?", run)
-        return {(step, engine): Usage(*map(int, counts[:5]), *counts[5:]) for step, engine, *counts in rows}
+        rows = [row for row in self._accounts() if row[0] == run]
+        return {(step, engine): Usage(*map(int, counts[:5]), *counts[5:]) for _, step, engine, *counts in rows}
+
+    def _accounts(self) -> list[tuple[Any, ...]]:
+        """(run, step, engine, counts...) of every account."""
+        rows = self._read(f"SELECT run, step, engine, {', '.join(USAGE_FIELDS)}, sum FROM spent")
+        if not all(is_whole(row[-1], *row[:-1]) for row in rows):
+            raise damaged(self.path, "what a run has spent does not match its checksum")
+        return [row[:-1] for row in rows]
 
     def told(self) -> dict[str, Any]:
         """Its size, its hits, and the commonest failures."""
         files = [self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))]
-        asked, recalled = self._read("SELECT total(asked), total(recalled) FROM spent")[0]
+        counts = [dict(zip(USAGE_FIELDS, row[3:], strict=True)) for row in self._accounts()]
         failures = self._read("SELECT reason, count(*) AS n FROM failures GROUP BY reason ORDER BY n DESC, reason LIMIT 10")
         return {
             "path": str(self.path),
             "replies": self.size(),
             "bytes": sum(file.stat().st_size for file in files if file.exists()),
-            "asked": int(asked),
-            "recalled": int(recalled),
+            "asked": int(sum(each["asked"] for each in counts)),
+            "recalled": int(sum(each["recalled"] for each in counts)),
             "failures": dict(Counter(dict(failures))),
         }
 
     def vacuum(self) -> None:
         """Forget failures, and give freed space back to the disk."""
-        with self._writing:
+        with self._writing, self._naming_trouble():
             self._base.execute("DELETE FROM failures")
             self._base.execute("VACUUM")
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def batch_of(self, key: bytes) -> str | None:
         """The batch that a request was sent in."""
-        rows = self._read("SELECT batch FROM batches WHERE key = ?", key)
+        rows = self._read("SELECT batch, sum FROM batches WHERE key = ?", key)
+        if rows and not is_whole(rows[0][1], key, rows[0][0]):
+            raise damaged(self.path, "a batch's name does not match its checksum")
         return rows[0][0] if rows else None
 
     def batched(self, keys: list[bytes], batch: str) -> None:
         """Remember at once which batch requests were sent in; an empty name forgets it."""
-        with self._writing:
+        rows = [(key, batch, time.time(), checksum(key, batch)) for key in keys]
+        with self._writing, self._naming_trouble():
             self._base.executemany("DELETE FROM batches WHERE key = ?", [(key,) for key in keys])
             if batch:
-                self._base.executemany("INSERT INTO batches VALUES (?, ?, ?)", [(key, batch, time.time()) for key in keys])
+                self._base.executemany("INSERT INTO batches VALUES (?, ?, ?, ?)", rows)
+
+    @contextmanager
+    def _naming_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise EngineError(f"the journal {self.path} cannot be written: {error}") from error
 
     def _read(self, query: str, *values: Any) -> list[Any]:
         with self._reading:
-            return self._reader.execute(query, values).fetchall()
+            try:
+                return self._reader.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise damaged(self.path, error) from error
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def _reserve_space(file: Path) -> bool:
+    """Hold some of the disk back; False where there is none to hold."""
+    try:
+        with file.open("ab") as stream:
+            os.posix_fallocate(stream.fileno(), 0, _RESERVE_BYTES)
+    except OSError:
+        file.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _dump(reply: Reply) -> StoredReply:

@@ -139,7 +139,9 @@ class _Call:
         self._owner, self._verb, self._ask = owner, verb, ask
         self._answers: _Answers = SimpleQueue()
         self._keys: dict[int, bytes] = {}
-        self._waiting, self._stopped = 0, ""
+        self._waiting = 0
+        self._stopped = ""
+        self._trouble = ""
         self._orphans: list[Request] = []
 
     def replies(self, requests: Iterable[Request]) -> Iterator[Reply]:
@@ -163,6 +165,11 @@ class _Call:
             yield from self._taken()
         if self._orphans:
             yield from _Call(self._owner, self._verb, self._ask).replies(self._orphans)
+        if self._trouble:
+            raise EngineError(
+                f"the journal {self._owner.journal.path} cannot be written ({self._trouble}), so nothing more was asked for: "
+                "make room or put it right, and run the same command again"
+            )
         if self._stopped:
             raise LimitError(f"{self._stopped}; what was answered is kept, and the same command goes on from here")
 
@@ -177,6 +184,9 @@ class _Call:
                 self._answers.put(reply := load_reply(text, request.index))
                 self._waiting += 1
                 owner.release(key, reply)
+            elif trouble := owner.journal.trouble:
+                owner.release(key, None)
+                self._trouble = trouble
             elif reason := owner.meter.full():
                 owner.release(key, None)
                 self._stopped = reason

@@ -1,0 +1,208 @@
+"""The journal's file: how it is opened, its checksums, and how a damaged one is salvaged.
+
+Every row of replies, spent and batches carries a 64-bit checksum of what it holds; a row of an older journal has none. A new
+file appears complete, so an empty one is damage and not a start. Whoever has the journal open holds a shared lock on
+`journal.use`; salvage replaces the file and needs it alone.
+"""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from attar.core.atomic import move_into_place
+from attar.core.errors import EngineError
+from attar.engines.meter import Usage
+
+FORMAT = 2
+"""SQLite's `user_version`. 2: rows have checksums. 1 and 0: the same without."""
+USAGE_FIELDS = [field.name for field in fields(Usage)]
+_USAGE_COLUMNS = ", ".join(f"{name} REAL NOT NULL" for name in USAGE_FIELDS)
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL, sum INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failures (key BLOB, reason TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (key BLOB PRIMARY KEY, batch TEXT NOT NULL, at REAL NOT NULL, sum INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spent (
+    run TEXT, step TEXT, engine TEXT, {_USAGE_COLUMNS}, sum INTEGER, PRIMARY KEY (run, step, engine)
+) WITHOUT ROWID;
+"""
+_SMALLEST = 512
+"""Bytes: SQLite takes anything shorter for a new file."""
+_PAGE = 4096
+_SUMMED = {"replies": (0, 1), "batches": (0, 1), "spent": tuple(range(3 + len(USAGE_FIELDS)))}
+"""The columns that each table's checksum covers."""
+
+
+def checksum(*values: Any) -> int:
+    """64 bits of the values of a row."""
+    hashed = blake2b(digest_size=8)
+    for value in values:
+        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+        hashed.update(b"%d:" % len(data))
+        hashed.update(data)
+    return int.from_bytes(hashed.digest(), "little", signed=True)
+
+
+def is_whole(kept: int | None, *values: Any) -> bool:
+    """True if a row holds what was written; of an older journal's row nothing is known."""
+    return kept is None or kept == checksum(*values)
+
+
+def damaged(path: Path, reason: object) -> EngineError:
+    """The one line for a damaged journal."""
+    home = "" if path.parent.name == ".attar" else f" --home {path.parent}"
+    return EngineError(
+        f"the journal {path} is damaged ({reason}): run  attar journal --repair{home}  "
+        "(what can be read is kept; only what is lost is asked for again)"
+    )
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the database; one process at a time, since turning WAL on does not wait for others."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            _create(path)
+        elif (size := path.stat().st_size) < _SMALLEST:
+            raise damaged(path, f"it has {size} bytes")
+        base = _open(path)
+        try:
+            base.execute("PRAGMA journal_mode=WAL")
+            base.execute("PRAGMA synchronous=FULL")
+            found = base.execute("PRAGMA user_version").fetchone()[0]
+            if found > FORMAT:
+                raise EngineError(
+                    f"the journal {path} was written by a newer Attar (format {found}, this one reads up to {FORMAT}): "
+                    "upgrade Attar, or name another home"
+                )
+            if found < FORMAT:
+                _upgrade(base)
+        except BaseException:
+            base.close()
+            raise
+    return base
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+
+
+def _create(path: Path) -> None:
+    """A new journal, whole before it has its name."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with closing(_open(partial)) as base:
+        base.executescript(_SCHEMA)
+        base.execute(f"PRAGMA user_version = {FORMAT}")
+    move_into_place(partial, path)
+
+
+def _upgrade(base: sqlite3.Connection) -> None:
+    """A column for checksums; the rows that are there stay without."""
+    base.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA.split(";"):
+        base.execute(statement)
+    for table in _SUMMED:
+        if "sum" not in {row[1] for row in base.execute(f"PRAGMA table_info({table})")}:
+            base.execute(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
+    base.execute(f"PRAGMA user_version = {FORMAT}")
+    base.execute("COMMIT")
+
+
+@contextmanager
+def holding(path: Path, *, alone: bool = False) -> Iterator[None]:
+    """Hold the journal: with others, or `alone` for a repair."""
+    with path.with_suffix(".use").open("a") as lock:
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = "a run has it open: repair it when that has ended" if alone else "it is being repaired: try again then"
+            raise EngineError(f"the journal {path}: {what}") from None
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair found."""
+
+    kept: int
+    dropped: int
+    aside: Path
+
+
+def repair(path: Path) -> Repair:
+    """Copy every row that can be read and is whole into a new journal; the damaged file stays beside it."""
+    with holding(path, alone=True):
+        aside = next(
+            name for number in range(1, 10_000) if not (name := path.with_name(f"{path.name}.damaged-{number}")).exists()
+        )
+        fresh = path.with_name(f"{path.name}.repaired")
+        kept, dropped = _salvage(path, fresh)
+        if not kept and path.stat().st_size > _PAGE:  # the first page says where the tables are: put a new one in its place
+            patched = path.with_name(f"{path.name}.patched")
+            patched.write_bytes(_with_first_page_of(fresh, path.read_bytes()))
+            kept, dropped = _salvage(patched, fresh)
+            patched.unlink()
+        path.rename(aside)
+        for end in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+        fresh.rename(path)
+        fresh.with_suffix(".lock").unlink(missing_ok=True)
+    return Repair(kept, dropped, aside)
+
+
+def _salvage(path: Path, fresh: Path) -> tuple[int, int]:
+    """(replies copied, rows dropped): what can be read of a journal, into a new one."""
+    for end in ("", "-wal", "-shm"):
+        fresh.with_name(fresh.name + end).unlink(missing_ok=True)
+    kept = dropped = 0
+    with closing(connect(fresh)) as new, closing(_open(path)) as old:
+        old.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # so that a bad letter is a bad sum
+        for table in _SUMMED if path.stat().st_size >= _SMALLEST else ():
+            whole, lost = _copy(table, old, new)
+            kept += whole if table == "replies" else 0
+            dropped += lost
+    return kept, dropped
+
+
+def _with_first_page_of(fresh: Path, data: bytes) -> bytes:
+    """The pages of a journal behind the first page of a new one, whose tables begin at the same pages."""
+    page = bytearray(fresh.read_bytes()[:_PAGE])
+    page[28:32] = (len(data) // _PAGE).to_bytes(4, "big")  # how many pages there are
+    return bytes(page) + data[_PAGE:]
+
+
+def _copy(table: str, old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, int]:
+    """(rows copied, rows dropped): of one table, in ranges of its key, so that a lost page costs its range alone."""
+    kept = dropped = 0
+    width = len(new.execute(f"SELECT * FROM {table}").description)
+    put = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * width)})"
+    new.execute("BEGIN")
+    for where, values in _ranges(table):
+        try:
+            for row in old.execute(f"SELECT * FROM {table} {where}", values):
+                row = (*row, None)[:width]
+                if is_whole(row[-1], *(row[i] for i in _SUMMED[table])):
+                    new.execute(put, row)
+                    kept += 1
+                else:
+                    dropped += 1
+        except sqlite3.Error:
+            dropped += 1
+    new.execute("COMMIT")
+    return kept, dropped
+
+
+def _ranges(table: str) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+    if table == "spent":
+        yield "", ()
+        return
+    for start in range(0, 65536, 16):
+        low, high = start.to_bytes(2, "big"), (start + 16).to_bytes(3, "big")
+        end = (low, high[1:]) if start + 16 < 65536 else (low,)
+        yield f"WHERE key >= ?{' AND key < ?' if len(end) == 2 else ''}", end
