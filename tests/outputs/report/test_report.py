@@ -215,7 +215,7 @@ def test_trainings_of_a_kind_share_a_drawing_and_long_ones_are_thinned(home, mad
     assert drawn[0] == {"training": "train-b", "step": 3, "loss": 1.5}
 
 
-def test_costs_are_sums_over_all_tries_and_an_unknown_price_is_not_nought(home, made):
+def test_costs_are_sums_over_all_attempts_and_an_unknown_price_is_not_zero(home, made):
     def asked(name, engine, cost, seconds, **spent):
         card = {"cost": cost, "seconds": seconds, "failed": 1, "spent": {"asked": 0, "recalled": 0, "tokens_in": 0} | spent}
         return {"name": name, "stage": "x.ask", "engine": engine, "role": "teacher", "card": card}
@@ -240,8 +240,8 @@ def test_costs_are_sums_over_all_tries_and_an_unknown_price_is_not_nought(home, 
         2,
     )
     assert mine.cost is None
-    assert found.whole.cost is None
-    assert (found.whole.tokens_out, found.whole.seconds, found.whole.steps) == (58, 10.0, 4)
+    assert found.total.cost is None
+    assert (found.total.tokens_out, found.total.seconds, found.total.steps) == (58, 10.0, 4)
     assert [(line["step"], line["seconds"]) for line in costs.by_time(found.steps)] == [
         ("ask-n (2 steps)", 4.0),
         ("sort", 4.0),

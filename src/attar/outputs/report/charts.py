@@ -1,7 +1,7 @@
-"""How every chart of a report looks, and Altair's charts as plain data.
+"""The common style of all charts of a report, and Altair charts as plain data.
 
-Colours are the page's own (CSS variables), so that a chart follows light, dark and print as the text around it does. Charts get
-few rows, already counted or sampled: the page holds what is drawn and no more.
+Colours are CSS variables of the page, so that a chart follows the light, dark and print styles like the text around it. Charts
+get few rows, already counted or sampled, because the page contains their data.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     import altair as alt
 
 Drawing = dict[str, Any]
-"""A chart as Vega-Lite has it."""
+"""A chart as a Vega-Lite specification."""
 
 ROSE, BAR, INK, SOFT, LINE, PAPER = (f"var(--{name})" for name in ("rose", "bar", "ink", "soft", "line", "paper"))
 HUES = (ROSE, *(f"var(--hue-{number})" for number in range(2, 7)))
-"""Told apart by the colour-blind too; more series than these are drawn in one colour."""
+"""Distinguishable for colour-blind readers too; if there are more series than colours, all have one colour."""
 WIDE = 560
-"""Of a chart that has its column to itself; names stand left of it and figures right."""
+"""Width of a chart that fills its column; names are left of it and values right."""
 
 _AXIS = {
     "domain": False,
@@ -47,7 +47,7 @@ LOOKS: Mapping[str, Any] = {
     "line": {"color": ROSE, "strokeJoin": "round"},
     "point": {"color": ROSE, "filled": True},
 }
-"""The configuration of all charts, handed to the page once."""
+"""The Vega-Lite configuration of all charts; the page has it once."""
 
 
 def of(rows: Iterable[Mapping[str, Any]]) -> "alt.Chart":
@@ -58,13 +58,13 @@ def of(rows: Iterable[Mapping[str, Any]]) -> "alt.Chart":
 
 
 def drawing(chart: Any, about: str, **size: float) -> Drawing:
-    """A chart as plain data; `about` tells those who cannot see it what it shows."""
-    found = chart.properties(description=about, **size).to_dict()
+    """A chart as plain data; `about` describes it for screen readers."""
+    spec = chart.properties(description=about, **size).to_dict()
     for key in ("config", "$schema"):
-        found.pop(key, None)
-    return found
+        spec.pop(key, None)
+    return spec
 
 
 def height_of(lines: int, each: float = 30) -> float:
-    """How high a chart with so many lines is."""
+    """The height of a chart with this number of lines."""
     return each * max(1, lines)

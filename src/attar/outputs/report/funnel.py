@@ -1,4 +1,4 @@
-"""From drawn to kept: how many rows there were at each level that changed their number, and why rows were dropped."""
+"""The funnel: how many rows were left after each step that changed their number, and why rows were dropped."""
 
 import re
 from collections import Counter
@@ -12,13 +12,13 @@ from attar.core.table import Table
 from attar.outputs.report import charts
 from attar.outputs.report.lineage import Line, Step
 
-_MOST = 4
-"""Reasons told of one step."""
+_MAX_REASONS = 4
+"""Reasons shown for one step."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """How many rows there are after a step, and how many it dropped for what."""
+    """The rows left after a step, the number it dropped, and its most common reasons."""
 
     name: str
     rows: int
@@ -27,66 +27,67 @@ class FunnelStep:
 
 
 def stands(line: Line) -> list[FunnelStep]:
-    """The first level, the last, and all in between that changed the number of rows."""
+    """The first level and all later ones that changed the number of rows."""
     out: list[FunnelStep] = []
     for level in line.levels:
         reasons = sum((count_drop_reasons(step) for step in line.verdicts[level.name]), Counter[str]())
         dropped = reasons.total()
         if not out or level.rows != out[-1].rows or dropped:
-            out.append(FunnelStep(level.name, level.rows, dropped, reasons.most_common(_MOST)))
+            out.append(FunnelStep(level.name, level.rows, dropped, reasons.most_common(_MAX_REASONS)))
     return out
 
 
 def of_ledger(ledger: Table) -> list[FunnelStep]:
-    """step, reason, kept of a pool's rows -> what was left after each step."""
+    """step, reason, kept of a pool's rows -> the rows left after each step."""
     out = [FunnelStep("pool", left := len(ledger), 0, [])]
     for step in ledger["step"].drop_nulls().unique(maintain_order=True) if "step" in ledger.columns else ():
-        reasons = Counter(map(_plain, ledger.filter(pl.col("step") == step)["reason"].fill_null("no reason")))
+        reasons = Counter(map(_without_row_details, ledger.filter(pl.col("step") == step)["reason"].fill_null("no reason")))
         left -= reasons.total()
-        out.append(FunnelStep(step, left, reasons.total(), reasons.most_common(_MOST)))
+        out.append(FunnelStep(step, left, reasons.total(), reasons.most_common(_MAX_REASONS)))
     return out
 
 
 def count_drop_reasons(step: Step) -> Counter[str]:
-    """How many rows a step's verdicts dropped for each reason; what differs by a number alone is one reason."""
+    """How many rows a step's verdicts dropped for each reason; reasons that differ only by a number are counted as one."""
     if not {"kept", "reason"} <= set(step.columns):
         return Counter()
     dropped = step.scan().filter(~pl.col("kept")).group_by("reason").len().collect()
     counted: Counter[str] = Counter()
     for reason, count in dropped.iter_rows():
-        counted[_plain(reason or "no reason")] += count
+        counted[_without_row_details(reason or "no reason")] += count
     return counted
 
 
-def chart(stands: Sequence[FunnelStep]) -> charts.Drawing:
-    """A bar a stand: its rows, and behind them those that were dropped there."""
+def chart(steps: Sequence[FunnelStep]) -> charts.Drawing:
+    """One bar per step: the rows left, and behind them the rows that it dropped."""
     import altair as alt
 
-    rows = bars(stands)
-    whole = charts.of(rows).encode(y=alt.Y("name:N", sort=None, title=None))
-    before = whole.mark_bar(color=charts.LINE, height=18).encode(x=alt.X("before:Q", title=None, axis=None))
-    after = whole.mark_bar(color=charts.BAR, height=18).encode(x="rows:Q")
-    text = whole.mark_text(align="left", dx=8).encode(x="before:Q", text="told:N")
+    rows = bars(steps)
+    base = charts.of(rows).encode(y=alt.Y("name:N", sort=None, title=None))
+    before = base.mark_bar(color=charts.LINE, height=18).encode(x=alt.X("before:Q", title=None, axis=None))
+    after = base.mark_bar(color=charts.BAR, height=18).encode(x="rows:Q")
+    text = base.mark_text(align="left", dx=8).encode(x="before:Q", text="label:N")
     about = "Rows left after each step; " + "; ".join(f"{row['name']} {row['rows']}" for row in rows)
     return charts.drawing(alt.layer(before, after, text), about, width=charts.WIDE, height=charts.height_of(len(rows)))
 
 
-def bars(stands: Sequence[FunnelStep]) -> list[dict[str, Any]]:
-    """name, rows, before, told of each: how many rows there were before a step dropped some.
+def bars(steps: Sequence[FunnelStep]) -> list[dict[str, Any]]:
+    """name, rows, before, label of each step: `before` is the number of rows before it dropped some.
 
-    A pool that every round picks from anew drops a row many times: that is told in words, not drawn.
+    If every round picks from the same pool, a row is dropped many times. Such a step has no pale part of the bar.
     """
-    out, most = [], 0
-    for stand in stands:
-        once = 0 < stand.dropped <= most - stand.rows
-        told = f"{stand.rows:,}" + (f"  (dropped {stand.dropped:,})" if once else "")
-        out.append({"name": stand.name, "rows": stand.rows, "before": stand.rows + once * stand.dropped, "told": told})
-        most = stand.rows
+    out = []
+    previous = 0
+    for step in steps:
+        once = 0 < step.dropped <= previous - step.rows
+        label = f"{step.rows:,}" + (f"  (dropped {step.dropped:,})" if once else "")
+        out.append({"name": step.name, "rows": step.rows, "before": step.rows + once * step.dropped, "label": label})
+        previous = step.rows
     return out
 
 
-def _plain(reason: str) -> str:
-    """A reason without what is one row's alone."""
+def _without_row_details(reason: str) -> str:
+    """A reason without the numbers and items of a single row."""
     reason = re.sub(r"^rank \d+", "rank", reason)
     reason = re.sub(r"(overlaps \S+) item .*", r"\1", reason)
     return re.sub(r"cosine -?\d+\.\d+", "cosine", reason)

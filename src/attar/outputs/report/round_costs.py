@@ -1,7 +1,7 @@
-"""What each round took: answers drawn, tokens written, and seconds of writing, judging and training, from its steps' cards.
+"""The cost of each round: answers, tokens, and seconds of generation, judging and training, from its steps' cards.
 
-A round's steps are those whose names begin with round-N-. Answers are the rows that were drawn and tokens those of all tries of
-the run, so that a run that was stopped and resumed counts nothing twice; seconds are those of each step's last try.
+A round's steps are those whose names begin with round-N-. Answers are the sampled rows. Tokens are those of all attempts of the
+run, so that a run that was stopped and resumed counts nothing twice. Seconds are those of each step's last attempt.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Round:
-    """A round's sums; `whole` is whether all of its steps are done."""
+    """A round's sums; `whole` says whether all of its steps are finished."""
 
     number: int
     answers: int = 0
@@ -25,26 +25,27 @@ class Round:
 
 
 def by_round(steps: Sequence[Mapping[str, Any]], cards: Mapping[str, Mapping[str, Any]]) -> list[Round]:
-    """The rounds of a run's steps, in order; `cards` are those of the steps that are done, by name."""
+    """The rounds of a run's steps, in order; `cards` are those of the finished steps, by name."""
     rounds: dict[int, Round] = {}
     for step in steps:
-        if not (named := re.match(r"round-(\d+)-", step["name"])):
+        if not (match := re.match(r"round-(\d+)-", step["name"])):
             continue
-        own = rounds.setdefault(int(named[1]), Round(int(named[1])))
+        number = int(match[1])
+        costs = rounds.setdefault(number, Round(number))
         if step["name"] not in cards:
-            own.whole = False
+            costs.whole = False
             continue
-        _add(own, step["marks"], cards[step["name"]])
+        _add(costs, step["marks"], cards[step["name"]])
     return [rounds[number] for number in sorted(rounds)]
 
 
-def _add(own: Round, marks: Mapping[str, Any], card: Mapping[str, Any]) -> None:
-    own.seconds += card["seconds"]
+def _add(costs: Round, marks: Mapping[str, Any], card: Mapping[str, Any]) -> None:
+    costs.seconds += card["seconds"]
     if marks["role"] == "answers":
-        own.answers += card["rows"]
-        own.tokens += card["spent"]["tokens_out"]
-        own.writing += card["seconds"]
+        costs.answers += card["rows"]
+        costs.tokens += card["spent"]["tokens_out"]
+        costs.writing += card["seconds"]
     elif marks["role"] == "scores":
-        own.judging += card["seconds"]
+        costs.judging += card["seconds"]
     elif marks["trains"]:
-        own.training += card["seconds"]
+        costs.training += card["seconds"]
