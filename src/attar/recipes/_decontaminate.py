@@ -1,4 +1,4 @@
-"""What recipes do before they choose: drop the rows that ask what a benchmark asks."""
+"""Decontamination, as recipes do it before they select: drop the rows that overlap with a benchmark's prompts."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ BENCHMARKS = ("alpaca_eval", "arena_hard", "mt_bench")
 
 
 def drop_benchmark_overlap(flow: Flow, rows: Handle, against: Sequence[str], column: str = "prompt") -> Handle:
-    """The rows that overlap no benchmark; with none to be apart from, all rows."""
+    """The rows that overlap with none of these benchmarks; all rows if `against` is empty."""
     if not against:
         return rows
     judged = flow(decontaminate.by_words, rows, column=column, **decontaminate.pin(against), name="decontaminate")

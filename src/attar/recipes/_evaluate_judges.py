@@ -1,4 +1,4 @@
-"""How recipes have answers judged: by one judge or several, by their chances or their verdicts; or by a reward model."""
+"""How recipes have answers judged: by one judge or a jury, by label probabilities or written verdicts; or by a reward model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ By = Literal["chances", "verdict"]
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """Who judges, and how they are asked."""
+    """Who judges, and how the judges are prompted."""
 
     judges: Mapping[str, Spec]
     rewarder: Spec | None
@@ -28,14 +28,14 @@ class Judging:
 
     @property
     def asking(self) -> dict[str, Any]:
-        """The knobs of every stage that asks a judge."""
+        """The knobs of every stage that calls a judge."""
         own = {"least_mass": self.least_mass} if self.by == "chances" else {"max_tokens": self.tokens, "seed": self.seed}
         return {"wording": self.wording, **own}
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeResult:
-    """What the judges said together, and each for itself; in `score`."""
+    """The rows with the joint score, and with each judge's own; `score` names the column."""
 
     rows: Handle
     each: Mapping[str, Handle]
@@ -43,7 +43,7 @@ class JudgeResult:
 
 
 def judge_pairs(flow: Flow, battles: Handle, how: Judging, name: str) -> JudgeResult:
-    """Battles with a preference: by the judges, or by how much more reward the one answer gets."""
+    """Battles with a preference: by the judges, or by the difference in reward."""
     if how.rewarder:
         return JudgeResult(flow(reward_judge.prefer, battles, engine=how.rewarder, name=name), {}, "preference")
     stage = pairwise.weigh if how.by == "chances" else pairwise.ask
@@ -51,7 +51,7 @@ def judge_pairs(flow: Flow, battles: Handle, how: Judging, name: str) -> JudgeRe
 
 
 def judge_pairs_in_five_grades(flow: Flow, battles: Handle, how: Judging, name: str) -> JudgeResult:
-    """Battles with a preference by five grades, which judges write, however else they are asked."""
+    """Battles with a preference by five grades, always as written verdicts."""
     own = replace(how, by="verdict")
     return _judge(flow, battles, own, pairwise.ask, {"order": how.order, "grades": "five", **own.asking}, name)
 
@@ -71,7 +71,7 @@ def grade_answers(flow: Flow, answers: Handle, how: Judging, name: str) -> Judge
 
 
 def measure_jury(flow: Flow, judged: JudgeResult, how: Judging, models: Sequence[Spec | None]) -> dict[str, Handle]:
-    """How far a jury's judges agree, and whether one of them favours answers of its own model, where it is among `models`."""
+    """How far a jury's judges agree; and the self-preference of each judge whose model is among `models`."""
     if len(judged.each) < 2:
         return {}
     names, middle = list(judged.each), 0.5 if judged.score == "preference" else None
@@ -88,7 +88,7 @@ def measure_jury(flow: Flow, judged: JudgeResult, how: Judging, models: Sequence
 
 
 def measure_bias(flow: Flow, judged: JudgeResult, how: Judging, bootstrap: int) -> dict[str, Handle]:
-    """How far the judges are swayed by length, and each of them by place, if they were shown both."""
+    """The length bias of the judges together; and the position bias of each, if both orders were judged."""
     knobs: dict[str, Any] = {"bootstrap": bootstrap, "seed": how.seed}
     out = {"figures-length": flow(bias.length, judged.rows, **knobs, name="length-bias")}
     if how.order == "both":
@@ -107,9 +107,9 @@ def _judge(
 ) -> JudgeResult:
     """The rows as one judge has them, or as a jury does."""
     score = "score" if stage in (pointwise.weigh, pointwise.ask) else "preference"
-    said = {who: flow(stage, rows, engine=judge, **knobs, name=f"{name}-{who}") for who, judge in how.judges.items()}
-    if len(said) == 1:
-        return JudgeResult(next(iter(said.values())), said, score)
+    by_judge = {who: flow(stage, rows, engine=judge, **knobs, name=f"{name}-{who}") for who, judge in how.judges.items()}
+    if len(by_judge) == 1:
+        return JudgeResult(next(iter(by_judge.values())), by_judge, score)
     votes = how.votes if score == "preference" else "mean"
-    verdict = flow(jury.verdict, *said.values(), names=list(said), score=score, how=votes, name=name)
-    return JudgeResult(verdict, said, score)
+    verdict = flow(jury.verdict, *by_judge.values(), names=list(by_judge), score=score, how=votes, name=name)
+    return JudgeResult(verdict, by_judge, score)

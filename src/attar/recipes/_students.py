@@ -1,4 +1,4 @@
-"""What recipes have in common at their end: a guard, students trained on what was made, an exam that all of them sit."""
+"""What recipes have in common at their end: a guard, students trained on the rows, an exam for all students."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ Exam = Literal["none", "pocket"]
 
 
 class TrainingKnobs(TypedDict, total=False):
-    """What can be said of any training; what is not said is as the stage has it."""
+    """The knobs of any training; one that is not given has the stage's default."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
     epochs: Annotated[float, Gt(0)]
@@ -49,7 +49,7 @@ class Preference(TrainingKnobs, total=False):
 
 
 def keep_safe(flow: Flow, rows: Handle, guard: Spec | None, guarding: safety.Guard) -> Handle:
-    """With a guard: only the rows that it finds rather safe than not."""
+    """With a guard: only the rows that it rates as safe with probability 0.5 or more."""
     if guard is None:
         return rows
     judged = flow(safety.score, rows, engine=guard, guard=guarding, name="safety")
@@ -57,14 +57,14 @@ def keep_safe(flow: Flow, rows: Handle, guard: Spec | None, guarding: safety.Gua
 
 
 def train_students(flow: Flow, base: Spec, arms: Mapping[str, Handle], fit: Fit, seed: int) -> dict[str, Handle]:
-    """A student for each set of rows, all from the same base by the same settings."""
+    """A student for each set of rows, all from the same base with the same settings."""
     return {
         arm: flow(sft.train, rows, engine=base, **_knobs(fit), seed=seed, name=f"train-{arm}") for arm, rows in arms.items()
     }
 
 
 def train_on_pairs(flow: Flow, student: Handle, pairs: Handle, how: Preference, seed: int) -> Handle:
-    """A student that goes on with preference pairs."""
+    """The student, trained further on preference pairs."""
     return flow(preference.train, pairs, engine=student, **_knobs(how), seed=seed, name="train-preferred")
 
 
@@ -75,7 +75,7 @@ def _knobs(settings: Fit | Preference) -> dict[str, Any]:
 def evaluate_students(
     flow: Flow, models: Mapping[str, Handle], base: Spec, exam: Exam, size: int, max_tokens: int, seed: int
 ) -> dict[str, Handle]:
-    """The models by name; with an exam the marked answers of all and of the base, and their scores: the first one's lead."""
+    """The models by name; with an exam also the marked answers of all models and the base, and the first model's lead."""
     results = {f"model-{arm}": model for arm, model in models.items()}
     if exam == "none":
         return results

@@ -1,18 +1,18 @@
 """ALMA (arXiv 2412.04305): from a base model and a few thousand labels, rounds of self-made data and a judge of its own.
 
 The base writes prompts from a few examples; two students and the latest one answer them; the base, fine-tuned on ratings,
-judges; the best answers join the seeds, and each round trains the base anew on all so far.
+judges; the best answers join the seeds, and each round trains the base from scratch on all rows so far.
 
 Differs from the paper:
 - knobs' defaults are a hundredth of the paper's sizes; the paper's are in docs/stages.md
-- a picked prompt's cluster is one of those that have been picked from least; near repeats among prompts are dropped too
-- what a benchmark asks is dropped before anything is answered
+- prompts are picked from the clusters that have been used least; near-duplicate prompts are dropped too
+- prompts that overlap with a benchmark are dropped before anything is answered
 - the rating is the mean of 0 to 10 under the judge's probabilities of them as whole answers; too little of it is no rating
-- self-distillation trains on the nearest number (`drawn`: one drawn from its probabilities)
-- `align: dpo` sets the best answer against another drawn by lot, and trains the first student on the pairs of all rounds
+- self-distillation trains on the nearest number (`drawn`: one sampled from its probabilities)
+- `align: dpo` pairs the best answer with a random other one, and trains the first student on the pairs of all rounds
 - a `rewarder` may judge the rounds (`by`); `kept` is the share of a round's best answers, best rated, that are trained on
-- `patience` ends the rounds when the latest models' answers stop getting better by the judge; a round that ends adds nothing
-- `arms` goes all rounds again with one thing changed
+- `patience` ends the rounds when the latest models' answers stop improving by the judge; a round after that adds nothing
+- `arms` runs all rounds again with one thing changed
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ Arm = Literal[
     "random-prompts", "latest-only", "one-student", "integer", "undistilled", "judge", "rewarder", "other-alignment", "oracle"
 ]
 ASKS = 3
-"""So many prompts are drawn at most for each that is wanted."""
+"""The most prompts that are sampled for each one that is wanted."""
 
 
 @recipe(paper="arXiv:2412.04305")
@@ -89,14 +89,14 @@ def alma(
     seed: int = 0,
 ) -> Mapping[str, Handle]:
     """The model after the last round, and the rows that it was trained on."""
-    told = _seed_rows(flow, seeds, seed)
+    seed_rows = _load_seed_rows(flow, seeds, seed)
     fit: dict[str, Any] = dict(train or {})
     students = tuple(
-        flow(sft.train, told, engine=base, **fit, seed=seed + place, name=f"student-{letter}")
+        flow(sft.train, seed_rows, engine=base, **fit, seed=seed + place, name=f"student-{letter}")
         for place, letter in enumerate("ab")
     )
     drawing = {"temperature": temperature, "top_p": top_p, "max_tokens": answer_tokens, "seed": seed}
-    fresh, yielded = _write_prompts(flow, base, told, prompts, form, prompt_temperature, prompt_tokens, alike, seed)
+    fresh, yielded = _write_prompts(flow, base, seed_rows, prompts, form, prompt_temperature, prompt_tokens, alike, seed)
     if exam == "pocket":
         fresh = flow(keep.rows, fresh, flow(pocket_exam.drop_held_out, fresh), name="unseen")
     fresh = drop_benchmark_overlap(flow, fresh, against)
@@ -110,7 +110,7 @@ def alma(
     unlabelled = None
     if distil != "none" and labelled and judge is None:
         unlabelled = _alma_judge.sample_answers_to_rate(flow, grouped, students[0], distilled, drawing, seed)
-    found = _alma_judge.train_judges(
+    judges = _alma_judge.train_judges(
         flow,
         given=judge or (rewarder if labelled is None else None),
         base=base if judge_from == "base" else students[0],
@@ -125,11 +125,11 @@ def alma(
     results = {"prompts": yielded}
     if gold:
         rated = _alma_judge.load_rated_answers(flow, gold, students[0], drawing, 4, seed + 2, "gold")
-        results |= _alma_judge.measure_agreement(flow, found, rewarder, rated, asking)
+        results |= _alma_judge.measure_agreement(flow, judges, rewarder, rated, asking)
 
-    setting = RoundsConfig(
+    config = RoundsConfig(
         base=base,
-        seeds=told,
+        seeds=seed_rows,
         students=(students[0], students[1]),
         prompts=grouped,
         rounds=rounds,
@@ -144,22 +144,25 @@ def alma(
         least=least,
         seed=seed,
     )
-    way = _main_variant(found, rewarder, by, rounded=rounded, align=align)
-    main = _alma_rounds.run_rounds(flow, setting, way)
+    variant = _main_variant(judges, rewarder, by, rounded=rounded, align=align)
+    main = _alma_rounds.run_rounds(flow, config, variant)
     models = {f"round-{number}": model for number, model in enumerate(main.models, 1)}
     last = models.pop(f"round-{rounds}")
     models = {f"round-{rounds}": last, **models}
     for arm in arms:
-        models[arm] = _train_arm(flow, setting, way, found, rewarder, main, arm)
+        models[arm] = _train_arm(flow, config, variant, judges, rewarder, main, arm)
     used = flow(keep.concat, *main.picked, name="used")
-    results |= {"sft": flow(keep.concat, told, *main.added, name="rows"), "coverage": flow(cluster.coverage, grouped, used)}
+    results |= {
+        "sft": flow(keep.concat, seed_rows, *main.added, name="rows"),
+        "coverage": flow(cluster.coverage, grouped, used),
+    }
     if main.pairs:
         results["pairs"] = flow(keep.concat, *main.pairs, name="pairs")
     return results | evaluate_students(flow, models, base, exam, exam_size, answer_tokens, seed)
 
 
-def _seed_rows(flow: Flow, source: str, seed: int) -> Handle:
-    """The seed rows: conversations that somebody has, their last answer told."""
+def _load_seed_rows(flow: Flow, source: str, seed: int) -> Handle:
+    """The seed rows: existing conversations, ending with an answer."""
     if count := pocket_data.rows_asked(source):
         return flow(pocket_data.answers, flow(pocket_data.questions, count=count, seed=seed, name="seed-prompts"), name="seeds")
     read = flow(pools.read, **sources.pin_source(source), name="seed-file")
@@ -172,7 +175,7 @@ def _seed_rows(flow: Flow, source: str, seed: int) -> Handle:
 def _write_prompts(
     flow: Flow,
     base: Spec,
-    told: Handle,
+    seed_rows: Handle,
     wanted: int,
     form: fewshot.Form,
     temperature: float,
@@ -185,12 +188,12 @@ def _write_prompts(
     drawn: list[Handle] = []
     for number in range(2 * ASKS):
         where_ = f"prompts-{number + 1}"
-        plan = flow(fewshot.draws, told, count=batch, form=form, start=number * batch, seed=seed, name=f"{where_}-draws")
+        plan = flow(fewshot.draws, seed_rows, count=batch, form=form, start=number * batch, seed=seed, name=f"{where_}-draws")
         still = flow(until_enough.next_draws, plan, *drawn, wanted=wanted, name=f"{where_}-needed")
         asked = flow(
             fewshot.ask, still, engine=base, temperature=temperature, max_tokens=tokens, seed=seed, name=f"{where_}-asked"
         )
-        new = flow(dedup_against.keep_new, asked, told, *drawn[1::2], threshold=alike, name=f"{where_}-new")
+        new = flow(dedup_against.keep_new, asked, seed_rows, *drawn[1::2], threshold=alike, name=f"{where_}-new")
         drawn += [asked, flow(keep.rows, asked, new, name=where_)]
     yielded = flow(until_enough.summarise, *drawn, wanted=wanted, name="yielded")
     return flow(keep.concat, *drawn[1::2], name="prompts"), yielded
@@ -204,11 +207,11 @@ def _cluster_prompts(flow: Flow, prompts: Handle, embedder: Spec | None, cluster
 
 
 def _main_variant(
-    found: _alma_judge.Judges, rewarder: Spec | None, by: str, *, rounded: bool = False, align: Literal["sft", "dpo"]
+    judges: _alma_judge.Judges, rewarder: Spec | None, by: str, *, rounded: bool = False, align: Literal["sft", "dpo"]
 ) -> Variant:
     """How the rounds are judged, and what is trained on."""
     if by == "judge":
-        return Variant(judge=found.last, rewards=found.last is rewarder, rounded=rounded, align=align)
+        return Variant(judge=judges.last, rewards=judges.last is rewarder, rounded=rounded, align=align)
     if rewarder is None:
         raise RecipeError("the rounds are to be judged by a reward model: name an engine for 'rewarder'")
     return Variant(judge=rewarder, rewards=True, align=align)
@@ -216,9 +219,9 @@ def _main_variant(
 
 def _train_arm(
     flow: Flow,
-    setting: RoundsConfig,
-    way: Variant,
-    found: _alma_judge.Judges,
+    config: RoundsConfig,
+    variant: Variant,
+    judges: _alma_judge.Judges,
     rewarder: Spec | None,
     main: _alma_rounds.RoundsResult,
     arm: Arm,
@@ -230,19 +233,19 @@ def _train_arm(
             flow(keep.rows, rows, flow(where.holds, rows, rule="response IS NOT NULL", name="has-answer"), name="right")
             for rows in right
         ]
-        rows = flow(keep.concat, setting.seeds, *usable, name="oracle-rows")
-        return flow(sft.train, rows, engine=setting.base, **setting.fit, seed=setting.seed, name="oracle-train")
-    own = replace(way, judge=found.last, rewards=found.last is rewarder, rounded=False)
+        rows = flow(keep.concat, config.seeds, *usable, name="oracle-rows")
+        return flow(sft.train, rows, engine=config.base, **config.fit, seed=config.seed, name="oracle-train")
+    own = replace(variant, judge=judges.last, rewards=judges.last is rewarder, rounded=False)
     changed = {
-        "random-prompts": replace(way, clustered=False),
-        "latest-only": replace(way, writers="latest"),
-        "one-student": replace(way, writers="one"),
+        "random-prompts": replace(variant, clustered=False),
+        "latest-only": replace(variant, writers="latest"),
+        "one-student": replace(variant, writers="one"),
         "integer": replace(own, rounded=True),
-        "undistilled": replace(own, judge=found.first),
+        "undistilled": replace(own, judge=judges.first),
         "judge": own,
-        "rewarder": replace(way, judge=rewarder, rewards=True) if rewarder else None,
-        "other-alignment": replace(way, align="dpo" if way.align == "sft" else "sft"),
+        "rewarder": replace(variant, judge=rewarder, rewards=True) if rewarder else None,
+        "other-alignment": replace(variant, align="dpo" if variant.align == "sft" else "sft"),
     }
-    if (changed_way := changed[arm]) is None:
+    if (arm_variant := changed[arm]) is None:
         raise RecipeError("arm 'rewarder' is judged by a reward model: name an engine for 'rewarder'")
-    return _alma_rounds.run_rounds(flow, setting, changed_way, f"{arm}-").models[-1]
+    return _alma_rounds.run_rounds(flow, config, arm_variant, f"{arm}-").models[-1]

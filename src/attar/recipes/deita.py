@@ -1,15 +1,15 @@
-"""Deita (arXiv 2312.15685): score a pool by complexity and quality, keep the best that differ, train on those, then on pairs.
+"""Deita (arXiv 2312.15685): score a pool by complexity and quality, keep the best distinct rows, train on them, then on pairs.
 
-The scorers are engines if named; else they are trained, on `labels`; without labels those are made: seeds are evolved, and all
-variants of each are ranked and scored in one prompt.
+The scorers are named engines, or they are trained on `labels`. Without labels, labels are made: seeds are evolved, and all
+variants of a seed are ranked and scored in one prompt.
 
 Differs from the paper:
-- a scorer's score is the mean of its numbers; how much probability these hold is kept, and too little is no score
-- equal texts, and what a benchmark asks, are dropped before anything is scored
-- without an embedder, rows differ by their letters, not by their meaning
-- the walk is exact, decided in 64 bits; of two duplicates the better one stays; a dropped row names what crowded it out
-- `rule` is what a row must fulfil besides, such as  reward > 0  with a `rewarder`
-- `arms` trains students on the paper's ablations, each of as many rows from the same pool; `top` is the choice without the walk
+- a scorer's score is the expected value of its numbers; if they hold too little probability, there is no score
+- exact duplicates, and rows that overlap with a benchmark, are dropped before anything is scored
+- without an embedder, similarity is that of character n-grams, not of meaning
+- the greedy pass is exact, in 64 bits; the better of two duplicates stays; a dropped row names the row it is too similar to
+- `rule` is a further condition on rows, such as  reward > 0  with a `rewarder`
+- `arms` trains students on the paper's ablations, each on as many rows from the same pool; `top` omits the greedy pass
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class Labels(TypedDict, total=False):
 
 
 class Evolution(TypedDict, total=False):
-    """How labels are made: from which seeds, of how many, in how many rounds."""
+    """How labels are made: the seeds, how many of them, how many rounds of evolving, and the sampling."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
     seeds: str
@@ -142,7 +142,7 @@ def deita(
 
 
 def _pool_rows(flow: Flow, source: str, form: str | None, seed: int) -> Handle:
-    """The pool's rows that can be read and have an answer, with all that is said in each as `conversation`."""
+    """The pool's rows that can be read and have an answer, with each row's whole text as `conversation`."""
     if count := pocket_data.rows_asked(source):
         read = flow(pocket_data.pool, count=count, seed=seed, name="pool")
     else:
@@ -157,14 +157,14 @@ def _pool_rows(flow: Flow, source: str, form: str | None, seed: int) -> Handle:
 def _label_rows(
     flow: Flow,
     what: str,
-    given: Labels,
+    labels: Labels,
     how: Evolution,
     teacher: Spec | None,
     judge: Spec | None,
     seed: int,
 ) -> Handle:
     """Rows with scores: from a file, from the pocket world, or made of seeds by evolving and ranking."""
-    if source := given.get(what):
+    if source := labels.get(what):
         if count := pocket_data.rows_asked(source):
             return flow(pocket_data.labels, what=what, count=count, seed=seed, name=f"labels-{what}")
         return flow(pools.read, **sources.pin_source(source), name=f"labels-{what}")
@@ -196,7 +196,7 @@ def _train_scorer(
 ) -> Handle:
     """A scorer trained on labels."""
     if base is None:
-        raise RecipeError(f"a scorer of {what} is to be trained: name an engine for 'scorer_base' or 'base'")
+        raise RecipeError(f"training a scorer of {what} needs a base: name an engine for 'scorer_base' or 'base'")
     knobs: dict[str, Any] = dict(how)
     return flow(
         train_scorer.train, labels, engine=base, what=what, question=question, **knobs, seed=seed, name=f"scorer-{what}"
@@ -204,7 +204,7 @@ def _train_scorer(
 
 
 def _ablation_rows(flow: Flow, rows: Handle, chosen: Handle, arm: Arm, size: int, seed: int) -> Handle:
-    """What the pool gives by a simpler rule."""
+    """Rows of the pool chosen by a simpler rule."""
     if arm == "random":
         verdicts = flow(rank.chance, rows, chosen, seed=seed, name="by-chance")
     else:
@@ -214,7 +214,7 @@ def _ablation_rows(flow: Flow, rows: Handle, chosen: Handle, arm: Arm, size: int
 
 
 def _preference_pairs(flow: Flow, source: str, seed: int) -> Handle:
-    """Pairs of a better and a worse answer that somebody has."""
+    """Existing preference pairs, from a file or from the pocket world."""
     if count := pocket_data.rows_asked(source):
         return flow(pocket_data.preferences, count=count, seed=seed, name="pairs")
     read = flow(pools.read, **sources.pin_source(source), form="preference", name="pair-file")

@@ -1,7 +1,7 @@
-"""Evaluate a model: ask it what a benchmark asks, have the answers judged or checked, and tell figures with their intervals.
+"""Evaluate a model: answer a benchmark's questions, judge or check the answers, compute figures with their intervals.
 
-    alpaca_eval     win rate against a baseline, and with length held even
-    arena_hard      two games a question, five grades, with style held even
+    alpaca_eval     win rate against a baseline, and length-controlled win rate
+    arena_hard      two games per question, five grades, with style control
     mt_bench        two turns, each graded from 1 to 10
     wildbench       scores by a checklist, rewards against a baseline
     judge_accuracy  how often a judge, or a reward model, prefers the right answer (RewardBench)
@@ -10,10 +10,10 @@
     pocket          the pocket world's held-out tasks
 
 Differs from the benchmarks' own scripts:
-- any judge, in both orders unless `order` says otherwise, by its chances of the verdicts (`by: verdict`: by what it writes)
+- any judge, in both orders unless `order` is set, by its probabilities of the verdicts (`by: verdict`: by what it writes)
 - second and third judges make a jury; a reward model may judge in their place
-- answers of nothing, of the longest and of any model are judged beside the model's (`controls`)
-- intervals draw whole questions; what is published beside them stands beside them
+- control answers (empty, the longest, a random one) are judged beside the model's (`controls`)
+- intervals resample whole questions; the published intervals are reported beside them
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,13 +79,13 @@ def evaluate(
     bootstrap: Positive = 1000,
     seed: int = 0,
 ) -> Mapping[str, Handle]:
-    """The model's answers with what was said of them, and figures; of judges also how far they are swayed."""
+    """The model's judged answers, the figures, and the biases of the judges."""
     judges = {"judge": judge, "second-judge": second_judge, "third-judge": third_judge}
     known = {name: spec for name, spec in judges.items() if spec}
     how = Judging(known, rewarder, by, wording_text(wording), order, votes, judge_tokens, least_mass, seed)
     _check_engines(benchmark, how, model)
     drawing = {"temperature": temperature, "top_p": top_p, "max_tokens": answer_tokens, "whole": False}
-    setting = BenchmarkConfig(
+    config = BenchmarkConfig(
         source=questions,
         split=split,
         count=count,
@@ -105,12 +105,12 @@ def evaluate(
         seed=seed,
     )
     if benchmark in JUDGED_BENCHMARKS:
-        return JUDGED_BENCHMARKS[benchmark](flow, setting)
-    return benchmarks.run_checked_tasks(flow, setting, benchmark)
+        return JUDGED_BENCHMARKS[benchmark](flow, config)
+    return benchmarks.run_checked_tasks(flow, config, benchmark)
 
 
 def _check_engines(benchmark: str, how: Judging, model: Spec | None) -> None:
-    """Whether there is everybody whom a benchmark needs."""
+    """Raise unless every engine that a benchmark needs is there."""
     if benchmark != "judge_accuracy" and model is None:
         raise RecipeError(f"benchmark {benchmark!r} needs an engine for the role 'model'; it is not under 'engines'")
     if benchmark in JUDGED_BENCHMARKS and not how.judges and not how.rewarder:

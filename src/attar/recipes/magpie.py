@@ -3,11 +3,11 @@
 Differs from the paper:
 - prefixes come from the chat template itself, so that any chat model serves
 - truncated instructions and answers are dropped, not trimmed
-- one judge's form asks for all tags at once; only what the filter reads is asked for at all
-- without an embedder, neighbours are found by letters, not by meaning
-- `filter` is one of the paper's, `rule` and `by` take its place; "longest" is what it ranks by, and a known length confound
+- one judge prompt asks for all tags at once, and only for those that the filter reads
+- without an embedder, neighbours are found by character n-grams, not by meaning
+- `filter` is one of the paper's, `rule` and `by` take its place; "longest" ranks by length, a known confound
 - preference pairs can be of the student's own answers (`pairs: {by: student}`) in place of the writer's
-- a control is trained beside it: as many rows at random, from the same draws, on the same settings
+- a control student is trained too: as many random rows from the same samples, with the same settings
 """
 
 from collections.abc import Mapping, Sequence
@@ -167,7 +167,7 @@ def _sample_answers(
 
 
 def _choose_pairs(flow: Flow, scored: Handle, how: Pairs, seed: int) -> dict[str, Handle]:
-    """Of each prompt's answers the best against a worse one."""
+    """Preference pairs: each prompt's best answer and a worse one."""
     rejected, margin = how.get("rejected", "worst"), how.get("margin", 0.0)
     drawn = flow(pair.choose, scored, rejected=rejected, margin=margin, seed=seed, name="pairs")
     return {"pairs": flow(keep.rows, drawn, flow(pair.keep_usable, drawn), name="pairs-kept"), "audit": flow(pair.audit, drawn)}

@@ -3,8 +3,8 @@
 Differs from the paper:
 - `personas` come from the built-in taxonomy unless a file or a dataset is named; `none` asks without them
 - five answers at temperature 0.8 (the paper does not say), a second writer may add some of its own
-- the reward alone chooses, as in the paper; `by` is any expression over the columns, a second rewarder's among them
-- `within` keeps an answer for SFT only if it is about as long as its prompt's other answers (is it the length?)
+- the reward alone ranks, as in the paper; `by` may be any expression over the columns, a second reward included
+- `within` keeps an answer for SFT only if it is about as long as its prompt's other answers (to test for length bias)
 - training as Magpie's, since the paper's settings are not known
 """
 
@@ -141,7 +141,7 @@ def _sample_personas(flow: Flow, personas: str, column: str | None, count: int, 
 
 
 def _match_lengths(flow: Flow, rows: Handle, within: float | None) -> Handle:
-    """The answers that are at most so many times longer or shorter than the median of their prompt's."""
+    """The answers whose length is within a factor of `within` of the median length of their prompt's answers."""
     if within is None:
         return rows
     rated = flow(keep.columns, rows, flow(lengths.compare_to_group, rows), name="rated")
