@@ -59,7 +59,7 @@ def test_answers_of_several_models_are_picked_from_and_never_mixed(tmp_path):
     source = file(tmp_path, {"uid": "q", "output": "A", "model": "one"}, {"uid": "q", "output": "B", "model": "two"})
     questions = asked(("q", "Why?"))
     assert responses.read(questions, source=source, model="two")["response"].to_list() == ["B"]
-    with pytest.raises(DataError, match="answers of one, two: pick one"):
+    with pytest.raises(DataError, match="answers of one, two: choose one"):
         responses.read(questions, source=source)
     with pytest.raises(DataError, match="no answers of 'three', but of one, two"):
         responses.read(questions, source=source, model="three")
@@ -84,7 +84,7 @@ def test_a_battle_has_both_answers_and_an_unanswered_side_is_an_error():
     other = asked(("q", "Why?")).with_columns(response=pl.lit("B"))
     (battle,) = responses.battles(one, other, opponent="base").to_dicts()
     assert (battle["response"], battle["against"], battle["model"], battle["opponent"]) == ("A", "B", "m", "base")
-    with pytest.raises(DataError, match="'q' has nothing to be held against"):
+    with pytest.raises(DataError, match="'q' has no answer in `against`"):
         responses.battles(one, other.clear())
     with pytest.raises(DataError, match="'q' has two answers"):
         responses.battles(one, pl.concat([other, other]))

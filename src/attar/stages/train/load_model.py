@@ -10,6 +10,7 @@ from typing import Any
 from attar.core.errors import EngineError, RecipeError
 from attar.engines.base import Spec
 from attar.engines.local.engine import OPTIONS, Local
+from attar.engines.local.pretrained import load_weights
 from attar.engines.registry import kind_of
 
 DISTRIBUTION_OPTIONS = ("gpus", "accelerate")
@@ -62,7 +63,7 @@ def _precision(engine: Spec, lora: int | None) -> str | None:
 
 def _open_four_bit(engine: Spec, lora: int | None, rank: int) -> Any:
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import BitsAndBytesConfig
 
     if lora is None:
         raise RecipeError("knob 'qlora' trains an adapter on a 4-bit base: set the adapter's rank too, such as lora: 16")
@@ -71,8 +72,10 @@ def _open_four_bit(engine: Spec, lora: int | None, rank: int) -> Any:
     if find_spec("bitsandbytes") is None:
         raise EngineError(f"{engine.model} cannot be opened in 4 bits: run  pip install bitsandbytes")
     base = base_of(engine)
-    return AutoModelForCausalLM.from_pretrained(
-        str(base.folder or engine.model),
+    return load_weights(
+        "CausalLM",
+        engine.model,
+        base.folder,
         revision=engine.options.get("revision"),
         quantization_config=BitsAndBytesConfig(
             load_in_4bit=True,
@@ -82,6 +85,4 @@ def _open_four_bit(engine: Spec, lora: int | None, rank: int) -> Any:
         ),
         dtype=torch.bfloat16,
         device_map={"": rank},
-        use_safetensors=True,
-        trust_remote_code=False,
     )

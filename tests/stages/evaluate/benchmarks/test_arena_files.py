@@ -56,11 +56,11 @@ def test_files_that_are_no_judgments_are_kept_apart(tmp_path):
     cases = [
         ([record(games=[])], "no two games"),
         ([{"model": "m"}], "no 'uid' or 'question_id'"),
-        ([record(), record()], "'j/m/u1' is there twice"),
+        ([record(), record()], "'j/m/u1' occurs twice"),
         ([[1]], "is no record"),
     ]
     for rows, match in cases:
         with pytest.raises(DataError, match=match):
             arena_files.battles([lines(tmp_path / "x.jsonl", *rows)])
-    with pytest.raises(DataError, match="none of 'base' to question 'u1'"):
+    with pytest.raises(DataError, match="no answer by 'base' to question 'u1'"):
         arena_files.battles([lines(tmp_path / "x.jsonl", record())], answers=[lines(tmp_path / "a.jsonl", answer("m", "ours"))])

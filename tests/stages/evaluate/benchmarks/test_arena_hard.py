@@ -49,7 +49,7 @@ def test_grades_become_votes_as_worked_out_by_hand(first, second, votes, prefere
 def test_how_many_votes_much_better_counts_is_a_knob():
     row = asked("[[B>>A]]", "[[B>A]]", strong=2)
     assert (row["votes"], row["preference"]) == ([1, 1, 0], pytest.approx(2 / 3))
-    with pytest.raises(RecipeError, match="one vote or more"):
+    with pytest.raises(RecipeError, match="strong must be >= 1, got 0"):
         asked("[[B>>A]]", "[[B>A]]", strong=0)
 
 

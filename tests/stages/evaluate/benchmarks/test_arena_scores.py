@@ -63,7 +63,7 @@ def test_the_lead_over_a_model_is_of_the_questions_that_both_have():
     )
     row = line(arena_scores.figures(rows, over="n"), "all/m/lead")
     assert (row["value"], row["count"]) == (pytest.approx(100 * (3 / 5 - 1 / 3)), 2)
-    with pytest.raises(RecipeError, match="no such model"):
+    with pytest.raises(RecipeError, match="there is no model 'base'"):
         arena_scores.figures(rows, over="base")
 
 
@@ -91,7 +91,7 @@ def test_who_wins_by_length_alone_is_even_with_style_held_even():
 
 def test_style_needs_texts_and_one_opponent():
     rows = votes(("m", "a", [1]), ("n", "b", [0]), response=["x", None], against=["y", "z"])
-    with pytest.raises(DataError, match="'n/b' has no response"):
+    with pytest.raises(DataError, match="'n/b' lacks"):
         arena_scores.figures(rows, style=["length"])
     with pytest.raises(DataError, match="one opponent"):
         arena_scores.figures(rows.with_columns(opponent="model"), style=["length"])

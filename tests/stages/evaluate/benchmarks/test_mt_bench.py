@@ -44,10 +44,10 @@ def test_right_answers_are_shown_only_where_they_are_asked_for_and_can_be_put_ri
         assert better["references"].to_list() == [["2", "4"], None, None]
         assert better["reference"].to_list() == ["2", None, None]
     file.write_text(json.dumps({"question_id": 9, "reference": ["2", "4"]}))
-    with pytest.raises(DataError, match="right answers to '9', which is no question here"):
+    with pytest.raises(DataError, match="reference answers to '9', which is not one of the questions"):
         mt_bench.questions(source=source, references=str(file))
     file.write_text(json.dumps({"question_id": 1, "reference": "2"}))
-    with pytest.raises(DataError, match="row 1: no right answers"):
+    with pytest.raises(DataError, match="row 1: no reference answers"):
         mt_bench.questions(source=source, references=str(file))
 
 

@@ -1,7 +1,7 @@
 """Judgments in Arena-Hard's own files, in both its forms, as battles: any number of files or folders, models and judges.
 
-A row of them is a model's two games on one question. What a file does not say (the older form names no baseline) must be told.
-The answers are in files of their own, and are needed only where style is held even.
+Each row holds a model's two games on one question. What a file does not contain (the older form names no baseline) must be
+given as a knob. Answers are in separate files; only style control needs them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +31,12 @@ def battles(
     With files of answers also prompt, response and against. A verdict that is missing or unknown is the row's failure.
     """
     texts = _read_answers(answers)
-    lines, told = [], []
+    lines, games = [], []
     for where, value in _records(judgments):
         question, model = _text_field(value, ("uid", "question_id"), where), _text_field(value, ("model",), where)
         opponent = value.get("baseline") or baseline
         if opponent is None:
-            raise DataError(f"{where} names no baseline: say against whom the games were played")
+            raise DataError(f"{where} names no baseline: give the opponent as `baseline`")
         line = {"question": question, "model": model, "opponent": opponent, "category": value.get("category"), "order": "both"}
         line["judge"] = value.get("judge")
         line["id"] = "/".join(str(line[name]) for name in ("judge", "model", "question") if line[name] is not None)
@@ -44,23 +44,23 @@ def battles(
             line["prompt"], line["response"] = _answer(texts, model, question)
             line["against"] = _answer(texts, opponent, question)[1]
         lines.append(line)
-        told.append(_parse_games(value, where, strong))
+        games.append(_parse_games(value, where, strong))
     if not lines:
         raise DataError(f"{', '.join(map(str, judgments))}: there are no judgments")
     out = pl.DataFrame(lines, schema={name: _KINDS[name] for name in _KINDS if texts or name not in _TEXTS})
     if len(again := out.filter(pl.col("id").is_duplicated())):
-        raise DataError(f"the judgment {again['id'][0]!r} is there twice: name each file once")
-    return with_preferences(out, told, [None] * len(out))
+        raise DataError(f"the judgment {again['id'][0]!r} occurs twice: name each file once")
+    return with_preferences(out, games, [None] * len(out))
 
 
 def _records(paths: Sequence[str | Path]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every row of the files, and where it stands."""
+    """Every row of the files, with its file and line."""
     for path in map(Path, paths):
-        for found in readers.raw_rows(path):
-            where = f"{found.file}, line {found.line},"
-            if not isinstance(found.value, Mapping):
-                raise DataError(f"{where} is no record: {found.value}")
-            yield where, found.value
+        for row in readers.raw_rows(path):
+            where = f"{row.file}, line {row.line},"
+            if not isinstance(row.value, Mapping):
+                raise DataError(f"{where} is no record: {row.value}")
+            yield where, row.value
 
 
 def _text_field(value: Mapping[str, Any], names: Sequence[str], where: str) -> str:
@@ -83,22 +83,22 @@ def _parse_games(value: Mapping[str, Any], where: str, strong: int) -> dict[int,
 
 
 def _read_answers(paths: Sequence[str | Path]) -> dict[tuple[str, str], tuple[str, str]]:
-    """Of each model and question the prompt and the answer."""
-    found = {}
+    """The prompt and the answer for each (model, question)."""
+    texts = {}
     for where, value in _records(paths):
         key = _text_field(value, ("model", "model_id"), where), _text_field(value, ("uid", "question_id"), where)
         try:
             if "messages" in value:
-                asked, said = value["messages"][-2]["content"], value["messages"][-1]["content"]
-                found[key] = asked, said["answer"] if isinstance(said, Mapping) else said
+                prompt, answer = value["messages"][-2]["content"], value["messages"][-1]["content"]
+                texts[key] = prompt, answer["answer"] if isinstance(answer, Mapping) else answer
             else:
-                found[key] = "", value["choices"][0]["turns"][-1]["content"]
+                texts[key] = "", value["choices"][0]["turns"][-1]["content"]
         except (KeyError, IndexError, TypeError) as error:
             raise DataError(f"{where} is no answer of Arena-Hard's: it has neither messages nor choices with turns") from error
-    return found
+    return texts
 
 
 def _answer(texts: Mapping[tuple[str, str], tuple[str, str]], model: str, question: str) -> tuple[str, str]:
     if (model, question) not in texts:
-        raise DataError(f"the files of answers have none of {model!r} to question {question!r}: name that model's file too")
+        raise DataError(f"the answer files have no answer by {model!r} to question {question!r}: add that model's file")
     return texts[model, question]

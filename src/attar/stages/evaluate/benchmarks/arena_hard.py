@@ -1,8 +1,8 @@
 """Arena-Hard's judging: each battle is two games with the answers in swapped places, and each game ends in one of five grades.
 
-A grade of much better counts as `strong` votes (three), any other as one; the preference is the mean of a battle's votes and
-`weight` their number. Game 1 shows `against` first, game 2 `response`. The grade is a reply's last. A battle of which one game
-has none has no preference, as in the published code. What is asked is in our own words unless a file is named.
+A "much better" counts as `strong` votes (three), any other grade as one. The preference is the mean of a battle's votes and
+`weight` is their number. Game 1 shows `against` first, game 2 `response`. The last grade in a reply counts. If either game has
+no grade, the battle has no preference, as in the published code. Prompts are our own unless a file is named.
 """
 
 import re
@@ -60,7 +60,7 @@ _PLACES = {"{QUESTION}": "{prompt}", "{ANSWER_A}": "{first}", "{ANSWER_B}": "{se
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """How a game ended for `response`: the judge's grade, the votes that it won of its votes, or why there are none."""
+    """A game's result for `response`: the judge's grade, the votes won, the votes in all, or why there are none."""
 
     verdict: str | None = None
     won: float = 0.0
@@ -70,7 +70,7 @@ class Game:
 
 @role("exam")
 @rowwise
-def ask(  # noqa: PLR0913 (what is asked, in which order, what it counts, and how the verdict is drawn)
+def ask(  # noqa: PLR0913 (the prompt, the order, the weight of a grade, and sampling)
     battles: Table,
     *,
     engine: Generator,
@@ -85,12 +85,12 @@ def ask(  # noqa: PLR0913 (what is asked, in which order, what it counts, and ho
     """prompt, response, against -> preference (_first, _second, _error), weight, votes, verdict_1, verdict_2, texts, ...
 
     `by_category` names the wording for rows of a `category`; of ours, creative_writing has its own. `order` is the place of
-    `response`: both, or one game only. A game without a grade is asked once more, with some temperature.
+    `response`: both, or one game only. A game without a grade is judged once more, at temperature 0.7.
     """
     own = {"creative_writing": CREATIVE} if wording == wordings.OURS else {}
     words = _wording_by_category(wording, WRITTEN, by_category or {}, own)
     rows, games = _rows(battles), _games(order, strong)
-    said: dict[tuple[int, int], RowAnswer] = {}
+    replies: dict[tuple[int, int], RowAnswer] = {}
     todo = [(i, game) for i in range(len(rows)) for game in games]
     for attempt in range(_ATTEMPTS):
         sampling = Sampling(0.7 if attempt else 0.0, max_tokens=max_tokens)
@@ -99,19 +99,19 @@ def ask(  # noqa: PLR0913 (what is asked, in which order, what it counts, and ho
             talk, one = _conversation(words, rows[i], game), seed_of("arena_hard.ask", seed, attempt, game, rows[i]["id"])
             asks.append(Request(0, messages=talk, sampling=sampling, seed=one) if talk else None)
         for key, answer in zip(todo, generate_answers(engine, asks, absent="nothing to judge"), strict=True):
-            said[key] = answer
-        todo = [key for key in todo if not rows[key[0]]["lacks"] and isinstance(parse_grade(said[key]), Failure)]
-    told = [{game: game_result(parse_grade(said[i, game]), game, strong) for game in games} for i in range(len(rows))]
-    out = with_preferences(battles, told, [row["lacks"] for row in rows])
+            replies[key] = answer
+        todo = [key for key in todo if not rows[key[0]]["lacks"] and isinstance(parse_grade(replies[key]), Failure)]
+    results = [{game: game_result(parse_grade(replies[i, game]), game, strong) for game in games} for i in range(len(rows))]
+    out = with_preferences(battles, results, [row["lacks"] for row in rows])
     for game in (1, 2):
-        texts = [said[i, game].text if (i, game) in said else None for i in range(len(rows))]
+        texts = [replies[i, game].text if (i, game) in replies else None for i in range(len(rows))]
         out = out.with_columns(pl.Series(f"text_{game}", texts, dtype=pl.String))
     return add_provenance(out, engine.spec, asked=words.words_hash, order=order, date=date)
 
 
 @role("exam")
 @rowwise
-def weigh(  # noqa: PLR0913 (what is asked, in which order, what it counts, and what counts as an answer)
+def weigh(  # noqa: PLR0913 (the prompt, the order, the weight of a grade, and the least probability)
     battles: Table,
     *,
     engine: Grader,
@@ -122,23 +122,23 @@ def weigh(  # noqa: PLR0913 (what is asked, in which order, what it counts, and 
     least_mass: float = LEAST_MASS,
     date: str | None = None,
 ) -> Table:
-    """prompt, response, against -> what `ask` gives but its texts, and mass: by the judge's own chances of the five grades.
+    """prompt, response, against -> the columns of `ask` but the texts, and mass: from the judge's grade probabilities.
 
-    Each grade has the votes that it would count, by its chance; `verdict_1` and `verdict_2` are the likeliest.
+    A grade's votes are weighted by its probability; `verdict_1` and `verdict_2` are the most probable grades.
     """
     words = _wording_by_category(wording, WEIGHED, by_category or {}, {})
     rows, games = _rows(battles), _games(order, strong)
     talks = [_conversation(words, row, game) for row in rows for game in games]
-    found = iter(weigh_rows(engine, talks, GRADES))
-    told, masses = [], []
+    weights_in_order = iter(weigh_rows(engine, talks, GRADES))
+    results, masses = [], []
     for _ in rows:
-        weights = {game: next(found) for game in games}
-        held = [
+        weights = {game: next(weights_in_order) for game in games}
+        known = [
             mass for one in weights.values() if (mass := expected_score(one, range(len(GRADES)), least_mass)[1]) is not None
         ]
-        masses.append(min(held, default=None))
-        told.append({game: _expected_game(one, game, (strong, least_mass)) for game, one in weights.items()})
-    out = with_preferences(battles, told, [row["lacks"] for row in rows]).with_columns(
+        masses.append(min(known, default=None))
+        results.append({game: _expected_game(one, game, (strong, least_mass)) for game, one in weights.items()})
+    out = with_preferences(battles, results, [row["lacks"] for row in rows]).with_columns(
         pl.Series("mass", masses, dtype=pl.Float64)
     )
     out = out.with_columns(votes=pl.lit(None, dtype=pl.List(pl.Float64)))
@@ -150,8 +150,8 @@ def parse_grade(answer: RowAnswer) -> str | Failure:
     if answer.text is None:
         return Failure(answer.error or "no reply")
     for pattern in _VERDICTS:
-        if found := pattern.findall(answer.text.upper()):
-            return canonical_grade(found[-1])
+        if grades := pattern.findall(answer.text.upper()):
+            return canonical_grade(grades[-1])
     return Failure("no verdict")
 
 
@@ -162,7 +162,7 @@ def canonical_grade(verdict: str) -> str | Failure:
 
 
 def game_result(verdict: str | Failure, game: int, strong: float = STRONG) -> Game:
-    """What a grade gives to `response`, which game 1 shows second and game 2 first."""
+    """The votes that a grade gives to `response`, which game 1 shows second and game 2 first."""
     if isinstance(verdict, Failure):
         return Game(error=verdict.reason)
     votes = strong if ">>" in verdict else 1
@@ -170,14 +170,14 @@ def game_result(verdict: str | Failure, game: int, strong: float = STRONG) -> Ga
 
 
 def _expected_game(weights: Weights, game: int, how: tuple[float, float]) -> Game:
-    """What the chances of all grades give to `response`."""
+    """The expected votes for `response`: sum over the grades of probability x votes."""
     strong, least_mass = how
     verdict, _, error = expected_score(weights, range(len(GRADES)), least_mass, rounded=True)
-    chances = label_probabilities(weights)
-    if verdict is None or chances is None:
+    probabilities = label_probabilities(weights)
+    if verdict is None or probabilities is None:
         return Game(error=error)
     each = [game_result(grade, game, strong) for grade in GRADES]
-    won, weight = (sum(chance * votes for chance, votes in zip(chances, of, strict=True)) for of in _votes_and_weights(each))
+    won, weight = (sum(p * v for p, v in zip(probabilities, votes, strict=True)) for votes in _votes_and_weights(each))
     return Game(GRADES[int(verdict)], won, weight)
 
 
@@ -186,13 +186,13 @@ def _votes_and_weights(games: Sequence[Game]) -> tuple[list[float], list[float]]
 
 
 def _response_share(verdict: str, game: int) -> float:
-    """What a grade is worth to `response`, who is A in game 2."""
+    """The share of a grade's votes that `response` wins; it is A in game 2."""
     return _GRADE_VALUES[verdict] if game == 2 else 1 - _GRADE_VALUES[verdict]
 
 
-def with_preferences(battles: Table, told: Sequence[Mapping[int, Game]], lacks: Sequence[str | None]) -> Table:
-    """The battles with what came of their games."""
-    lines = [_preference_row(games, lack) for games, lack in zip(told, lacks, strict=True)]
+def with_preferences(battles: Table, results: Sequence[Mapping[int, Game]], lacks: Sequence[str | None]) -> Table:
+    """The battles with the columns that their games give."""
+    lines = [_preference_row(games, lack) for games, lack in zip(results, lacks, strict=True)]
     return battles.with_columns(pl.DataFrame(lines, schema=_OUTPUT_SCHEMA).get_columns())
 
 
@@ -231,7 +231,7 @@ def _preference_row(games: Mapping[int, Game], lack: str | None) -> dict[str, An
 
 
 def _rows(battles: Table) -> list[dict[str, Any]]:
-    """What the judge is shown of each battle, and what of it is missing."""
+    """The columns that the judge sees, and in `lacks` the first of them that is missing."""
     need(battles, "id", "prompt", "response", "against")
     shown = ("id", "prompt", "response", "against", "messages", "category")
     rows = battles.select(name for name in shown if name in battles.columns).to_dicts()
@@ -242,14 +242,14 @@ def _rows(battles: Table) -> list[dict[str, Any]]:
 
 def _games(order: str, strong: float) -> tuple[int, ...]:
     if strong < 1:
-        raise RecipeError(f"strong {strong}: much better counts as one vote or more")
+        raise RecipeError(f"strong must be >= 1, got {strong}: it is the number of votes of a 'much better'")
     if order not in _GAMES:
-        raise RecipeError(f"order {order!r}: it is {', '.join(_GAMES)} (the place of `response`)")
+        raise RecipeError(f"order must be one of {', '.join(_GAMES)} (the place of `response`), got {order!r}")
     return _GAMES[order]
 
 
 def _wording_by_category(wording: str, own: Wording, by_category: Mapping[str, str], known: Mapping[str, Wording]) -> Wording:
-    """How the judge is asked, and how of each category that has words of its own."""
+    """The judge's prompt, with those of the categories that have their own."""
     kinds = dict(known) | {category: _read_wording(named, own) for category, named in by_category.items()}
     return replace(_read_wording(wording, own), by_kind=tuple(sorted(kinds.items(), key=lambda kind: kind[0])))
 

@@ -1,10 +1,10 @@
-"""Arena-Hard's scores: the mean of all votes, in percent, of each model in each category; and the same with style held even.
+"""Arena-Hard's scores: the mean of all votes, in percent, for each model and category; and the same with style control.
 
-With style held even, the votes of all models are told at once by Bradley-Terry with leads in style as covariates; the score is
-what is expected of two answers alike in style. (The published code takes it at the lead that its models have on average:
-`centred` does so. Its options for length alone or markdown alone cut off columns of models, and are not copied.) Intervals
-(95%) draw whole questions anew. Beside the score stands the interval as published: the middle 90% of draws of single votes, as
-if each were a question of its own. It is far narrower than it should be.
+Style control fits one Bradley-Terry model to the votes of all models, with differences in style as covariates. The score is the
+win probability of two answers of equal style. (The published code evaluates at the mean difference of its models: `centred`
+does so. Its options for length alone or markdown alone drop columns of models, and are not copied.) Intervals (95%) resample
+whole questions. The published interval is given too: the middle 90% over resamples of single votes, as if each vote were a
+question. It is far too narrow.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ _OPTIONAL_COLUMNS |= {"weight": pl.Float64, "votes": pl.List(pl.Float64)}
 
 
 @role("exam")
-def figures(  # noqa: PLR0913 (what is held even, how, against whom, and how far it is drawn)
+def figures(  # noqa: PLR0913 (style control is three knobs, the bootstrap two)
     battles: Table,
     *,
     style: Sequence[str] = (),
@@ -40,7 +40,7 @@ def figures(  # noqa: PLR0913 (what is held even, how, against whom, and how far
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> Table:
-    """question, preference, and what there is of model, opponent, category, weight, votes -> each model's scores, by category.
+    """question, preference, and optional model, opponent, category, weight, votes -> each model's scores, by category.
 
     id, category, model, figure, value, low, high, count, unjudged, published_low, published_high, judge, asked, order, date:
     `score`, with `over` (a model) each other's `lead` on the questions that both have, with `style` (any of length, headers,
@@ -50,14 +50,14 @@ def figures(  # noqa: PLR0913 (what is held even, how, against whom, and how far
     need(battles, "question", "preference", *(("response", "against") if style else ()))
     battles = _with_defaults(battles)
     if over is not None and over not in (models := battles["model"].drop_nulls().unique().to_list()):
-        raise RecipeError(f"over {over!r}: there is no such model; {did_you_mean(over, models)}")
+        raise RecipeError(f"over: there is no model {over!r}; {did_you_mean(over, models)}")
     parts = []
     for (category,), rows in battles.sort("model", "question", "id").group_by("category", maintain_order=True):
         lines = [*_scores(rows, bootstrap, seed), *(_leads_over(rows, over, bootstrap, seed) if over is not None else ())]
         if style:
             lines += _style_scores(rows, style, (length, centred, bootstrap, seed))
-        told = pl.DataFrame([{"category": category or ALL, **line} for line in lines], schema=_SCHEMA, strict=False)
-        parts.append(copy_provenance(told, rows))
+        scores = pl.DataFrame([{"category": category or ALL, **line} for line in lines], schema=_SCHEMA, strict=False)
+        parts.append(copy_provenance(scores, rows))
     out = pl.concat(parts) if parts else pl.DataFrame(schema=_SCHEMA)
     name = pl.format("{}/{}/{}", "category", pl.col("model").fill_null(ALL), "figure")
     return out.select(name.alias("id"), *out.columns).sort("category", maintain_order=True)
@@ -74,7 +74,7 @@ _SCHEMA = {
 
 
 def _with_defaults(battles: Table) -> Table:
-    """Battles with all that they may lack; of a jury's the weight and the votes are one judge's, and count for nothing."""
+    """Battles with the optional columns filled in. A jury's weight and votes are one judge's, and are ignored."""
     stale = ("weight", "votes") if "preference_judges" in battles.columns else ()
     lacks = [name for name in _OPTIONAL_COLUMNS if name in stale or name not in battles.columns]
     out = battles.with_columns(pl.lit(None, dtype=_OPTIONAL_COLUMNS[name]).alias(name) for name in lacks)
@@ -88,15 +88,15 @@ def _scores(rows: Table, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
         line = {"model": model, "figure": "score", "count": len(judged), "unjudged": len(own) - len(judged)}
         if len(judged):
             weights = judged["weight"].to_numpy()
-            found = mean(
+            interval = mean(
                 judged["preference"].to_numpy(), judged["question"], weights=weights, share=True, draws=bootstrap, seed=seed
             )
-            line |= _percent(found) | _published_interval(judged["votes"], bootstrap, seed)
+            line |= _percent(interval) | _published_interval(judged["votes"], bootstrap, seed)
         yield line
 
 
 def _leads_over(rows: Table, over: str, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
-    """By how much the score of every other model is more than that of one."""
+    """The score of every other model minus the score of `over`."""
     worth = {"won": (pl.col("preference") * pl.col("weight")).sum(), "weight": pl.col("weight").sum()}
     judged = rows.drop_nulls("preference").group_by("model", "question", maintain_order=True).agg(**worth)
     first = judged.filter(pl.col("model") == over)
@@ -111,7 +111,7 @@ def _leads_over(rows: Table, over: str, bootstrap: int, seed: int) -> Iterator[d
 
 
 def _published_interval(votes: pl.Series, bootstrap: int, seed: int) -> dict[str, float]:
-    """The middle 90% of the means of as many votes, each drawn by itself."""
+    """The middle 90% of the means of resampled votes, each vote resampled independently."""
     if votes.null_count() or not bootstrap:
         return {}
     values, counts = np.unique(votes.explode().to_numpy(), return_counts=True)
@@ -121,30 +121,30 @@ def _published_interval(votes: pl.Series, bootstrap: int, seed: int) -> dict[str
 
 
 def _style_scores(rows: Table, style: Sequence[str], how: tuple[Length, bool, int, int]) -> Iterator[dict[str, Any]]:
-    """The score of every model with style held even, and what a spread of each lead is worth in log-odds."""
+    """Each model's score under style control, and the log-odds for one standard deviation of each style feature."""
     length, centred, bootstrap, seed = how
     judged = rows.drop_nulls("preference")
     if judged["opponent"].n_unique() != 1:
-        raise DataError(f"style is held even against one opponent, and here are {judged['opponent'].unique().to_list()}")
-    told = leads(judged, length=length).select(lead_columns(style))
-    if len(odd := judged.filter(told.to_series().is_null())):
-        raise DataError(f"battle {odd['id'][0]!r} has no response, or nothing against it: style needs both texts")
+        raise DataError(f"style control needs one opponent, got {judged['opponent'].unique().to_list()}")
+    differences = leads(judged, length=length).select(lead_columns(style))
+    if len(odd := judged.filter(differences.to_series().is_null())):
+        raise DataError(f"battle {odd['id'][0]!r} lacks `response` or `against`: style control needs both texts")
     weights = judged["weight"].to_numpy()
     names = judged["model"].unique(maintain_order=True).to_list()
     numbers = {name: place for place, name in enumerate(names)}
     sides = np.array([numbers[name] for name in judged["model"]]), np.full(len(judged), len(names))
-    spread = scale_leads(told.to_numpy(), weights, centred=centred)
+    covariates = scale_leads(differences.to_numpy(), weights, centred=centred)  # (battles, style features)
     code, clusters = cluster_codes(judged["question"])
-    played = sort_games(sides, judged["preference"].to_numpy(), spread, weights, code)
+    played = sort_games(sides, judged["preference"].to_numpy(), covariates, weights, code)
     whole, draws = fit_with_bootstrap(played, anchor=len(names), ridge=RIDGE, bootstrap=bootstrap, seed=seed)
     for place, name in enumerate(names):
         own = sides[0] == place
-        found = _to_probabilities(whole[place], *bootstrap_interval(draws[:, place], clusters))
+        interval = _to_probabilities(whole[place], *bootstrap_interval(draws[:, place], clusters))
         raw = float(np.average(judged["preference"].to_numpy()[own], weights=weights[own]))
-        if raw in (0.0, 1.0):  # all lost or won: by how much, no style can say
+        if raw in (0.0, 1.0):  # all lost or all won: the fit would diverge
             questions = len(np.unique(code[own]))
-            found = raw, *wilson(round(raw) * questions, questions)
-        yield {"model": name, "figure": "score_even", "count": int(own.sum())} | _percent(found)
+            interval = raw, *wilson(round(raw) * questions, questions)
+        yield {"model": name, "figure": "score_even", "count": int(own.sum())} | _percent(interval)
     for place, mark in enumerate(style, start=len(names) + 1):
         low, high = bootstrap_interval(draws[:, place], clusters)
         line = {"model": None, "figure": f"style_{mark}", "value": float(whole[place]), "low": low, "high": high}
@@ -152,13 +152,15 @@ def _style_scores(rows: Table, style: Sequence[str], how: tuple[Length, bool, in
 
 
 def _to_probabilities(value: float, low: float | None, high: float | None) -> Interval:
-    """Log-odds and their interval as chances."""
+    """Log-odds and their interval as probabilities."""
 
-    def chance(odds: float) -> float:
+    def sigmoid(odds: float) -> float:
         return float(1 / (1 + np.exp(-odds)))
 
-    return chance(value), None if low is None else chance(low), None if high is None else chance(high)
+    return sigmoid(value), None if low is None else sigmoid(low), None if high is None else sigmoid(high)
 
 
-def _percent(found: Interval) -> dict[str, float | None]:
-    return {name: None if value is None else 100 * value for name, value in zip(("value", "low", "high"), found, strict=True)}
+def _percent(interval: Interval) -> dict[str, float | None]:
+    return {
+        name: None if value is None else 100 * value for name, value in zip(("value", "low", "high"), interval, strict=True)
+    }

@@ -145,7 +145,7 @@ def _case(text: str, fits: bool, wrong: str, code: str | None) -> str | None:
 
 
 def first_word(text: str, *, paragraphs: int, paragraph: int, word: str) -> str | None:
-    """So many paragraphs, parted by empty lines, and one of them begins with a word."""
+    """It has `paragraphs` paragraphs, separated by empty lines, and paragraph number `paragraph` begins with `word`."""
     parts = [part.strip() for part in text.split("\n\n") if part.strip()]
     if len(parts) != paragraphs:
         return f"{len(parts)} paragraphs, {paragraphs} wanted"
@@ -184,12 +184,12 @@ def one_of(text: str, *, options: Sequence[str]) -> str | None:
 def two_answers(text: str, *, between: str = "******") -> str | None:
     """It is two different answers with a line of signs between them."""
     parts = [part.strip() for part in text.split(between)]
-    told = [part for part in parts if part]
+    answers = [part for part in parts if part]
     if not all(parts[1:-1]):
         return "an empty answer"
-    if len(told) != 2:
-        return f"{len(told)} answers parted by {between!r}, 2 wanted"
-    return "the two answers are the same" if told[0] == told[1] else None
+    if len(answers) != 2:
+        return f"{len(answers)} answers parted by {between!r}, 2 wanted"
+    return "the two answers are the same" if answers[0] == answers[1] else None
 
 
 def repeats(text: str, *, request: str) -> str | None:

@@ -195,11 +195,11 @@ def tasks(*, count: int = 300, seed: int = 0) -> Table:
     )
 
 
-def _task(rng: Random, many: int) -> tuple[str, list[dict[str, Any]]]:
-    """A request with so many constraints."""
+def _task(rng: Random, count: int) -> tuple[str, list[dict[str, Any]]]:
+    """A request with `count` constraints."""
     asked = rng.choice(_REQUESTS).format(rng.choice(_SUBJECTS))
     while True:
-        drawn = [rng.choice(group)(rng) for group in rng.sample(_GROUPS, many)]
+        drawn = [rng.choice(group)(rng) for group in rng.sample(_GROUPS, count)]
         kinds = {demand["kind"] for _, demand in drawn}
         if not any(kind in kinds and kinds & others for kind, others in _EXCLUSIONS.items()):
             return " ".join([asked, *(said for said, _ in drawn)]), [demand for _, demand in drawn]

@@ -1,8 +1,8 @@
 """MT-Bench: eighty questions in two turns, each answer graded from 1 to 10.
 
-`second` is the stage between the two: the first answers become the conversation that the second turn goes on from. Of the
-thirty right answers that are published for mathematics, reasoning and coding thirteen are wrong (FastChat, pull request 3158):
-name a file of better ones as `references`. Figures are means over questions, which intervals draw whole, with both turns.
+`second` is the stage between the two: the first answers become the conversation that the second turn continues. Of the thirty
+reference answers published for mathematics, reasoning and coding, thirteen are wrong (FastChat, pull request 3158): give a file
+of better ones as `references`. Figures are means over questions; intervals resample whole questions, with both turns.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from attar.stages.evaluate.responses import next_turn
 
 REFERENCED = ("math", "reasoning", "coding", "arena-hard-200")
 TEMPERATURES = {"writing": 0.7, "roleplay": 0.7, "stem": 0.1, "humanities": 0.1}
-"""At which temperature the published answers were drawn; all other categories at 0."""
+"""The sampling temperature of the published answers; 0 for all other categories."""
 
 
 @role("exam")
@@ -75,23 +75,23 @@ def figures(table: Table, *, score: str = "score", bootstrap: int = 1000, seed: 
 
 
 def _replace_references(table: Table, source: str, content: str | None) -> Table:
-    """The questions with the right answers of a file, which must be of questions that are there."""
-    found: dict[str, list[str | None]] = {}
+    """The questions with the reference answers of a file; each must belong to one of the questions."""
+    by_question: dict[str, list[str | None]] = {}
     for row in exam.read_rows(source, content):
-        said: Any = row.value.get("reference")
-        if said is None and row.value.get("choices"):
-            said = row.value["choices"][0].get("turns")
-        if not isinstance(said, list) or not all(isinstance(text, str | None) for text in said):
+        texts: Any = row.value.get("reference")
+        if texts is None and row.value.get("choices"):
+            texts = row.value["choices"][0].get("turns")
+        if not isinstance(texts, list) or not all(isinstance(text, str | None) for text in texts):
             raise DataError(
-                f"{row.where}: no right answers; it needs question_id and reference, a list with a text for each turn"
+                f"{row.where}: no reference answers; a row needs question_id and reference, a list with one text per turn"
             )
-        found[exam.name_of(row)] = [text or None for text in said]
-    if lost := sorted(set(found) - set(table["question"])):
-        raise DataError(f"{source} has right answers to {lost[0]!r}, which is no question here")
-    told = [found.get(name) for name in table["question"]]
+        by_question[exam.name_of(row)] = [text or None for text in texts]
+    if lost := sorted(set(by_question) - set(table["question"])):
+        raise DataError(f"{source} has reference answers to {lost[0]!r}, which is not one of the questions")
+    replacements = [by_question.get(name) for name in table["question"]]
     known = table["references"].to_list() if "references" in table.columns else [None] * len(table)
-    rights = [new if new is not None else old for new, old in zip(told, known, strict=True)]
+    references = [new if new is not None else old for new, old in zip(replacements, known, strict=True)]
     return table.with_columns(
-        pl.Series("references", rights, dtype=pl.List(pl.String)),
-        pl.Series("reference", [right[0] if right else None for right in rights], dtype=pl.String),
+        pl.Series("references", references, dtype=pl.List(pl.String)),
+        pl.Series("reference", [texts[0] if texts else None for texts in references], dtype=pl.String),
     )

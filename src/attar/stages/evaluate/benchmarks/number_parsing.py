@@ -1,7 +1,7 @@
 """Numbers as people write them, read exactly: 1,234.50 and 1.234,50, -$3, 45%, 1 1/2, LaTeX fractions, 2.5 million, 6.02e23.
 
-A separator that could group thousands or begin decimals (`1,234`, `1.234`) is what `decimal` says; any other is told by its
-groups. What is no one number (`1.2.3`, a date) is several. Words for numbers are not read.
+If a separator could group thousands or begin decimals (`1,234`, `1.234`), `decimal` decides; otherwise its groups decide.
+What is not a single number (`1.2.3`, a date) is read as several. Number words are not read.
 """
 
 import re

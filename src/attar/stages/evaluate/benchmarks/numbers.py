@@ -1,8 +1,8 @@
-"""Tasks whose answer is a number, as in GSM8K: what a response answers, and whether that is the reference, exactly.
+"""Tasks whose answer is a number, as in GSM8K: extract the answer from a response and compare it exactly with the reference.
 
-A response's answer is the first of these that is there: the last `\\boxed{...}`; what stands behind the last `####`; what is
-said behind the last "answer is" or "answer:" (of a sum its result); the last number of all. A box or a `####` without a number
-in it is an answer, and a wrong one: no other number is taken in its place.
+The answer is the first of these that exists: the last `\\boxed{...}`; the text after the last `####`; the text after the last
+"answer is" or "answer:" (for a sum, its result); the last number in the response. A box or a `####` without a number is a wrong
+answer: no other number replaces it.
 """
 
 import re
@@ -24,12 +24,12 @@ _LINK = re.compile(r"\b(?:is|are|was|be|equals|ist|est|es)\b|[:=]", re.IGNORECAS
 _SUM = re.compile(r"^(?:[\s\d.,$%+*/()x\u00d7÷-]*=)+|^(?:(?:(?!,\s)[^=;:(])*\s[-+*/\u00d7÷]\s(?:(?!,\s)[^=;:(])*=)+")
 _SENTENCE = re.compile(r"[.!?;](?=\s|$)")
 _MAX_LETTERS = 300
-"""Letters behind the word that announces an answer that are looked at."""
+"""Characters searched after the word that announces an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractedAnswer:
-    """What a response answers and by which rule that was found; or why there is none."""
+    """The answer of a response and the rule that found it, or why there is none."""
 
     number: Number | None
     by: str | None
@@ -51,29 +51,29 @@ def check(
 ) -> Table:
     """response, reference -> answer, answer_by, answer_error, correct, correct_error: whether the answer is the reference.
 
-    They may be `tolerance` apart, or `relative` of the reference; `word` announces an answer. A response without a number
-    is wrong; where there is no response, or the reference is no number, `correct` is null.
+    They may differ by `tolerance`, or by `relative` times the reference; `word` announces an answer. A response without a
+    number is wrong. `correct` is null if there is no response or the reference is not a number.
     """
     need(table, "response", "reference")
     if min(tolerance, relative) < 0 or not isfinite(tolerance + relative):
-        raise RecipeError(f"tolerance {tolerance}, relative {relative}: both must be numbers, nought or more")
+        raise RecipeError(f"tolerance and relative must be finite and >= 0, got {tolerance} and {relative}")
     if decimal not in (".", ","):
-        raise RecipeError(f"decimal {decimal!r} is neither '.' nor ','")
+        raise RecipeError(f"decimal must be '.' or ',', got {decimal!r}")
     near = Fraction(str(tolerance)), Fraction(str(relative))
     pairs = list(zip(table["response"], table["reference"], strict=True))
-    told = [extract_answer(said, decimal=decimal, word=word) if said is not None else _NO_RESPONSE for said, _ in pairs]
+    answers = [extract_answer(text, decimal=decimal, word=word) if text is not None else _NO_RESPONSE for text, _ in pairs]
     wanted = [parse_reference(reference, decimal=decimal) for _, reference in pairs]
-    right = [_compare(*both, *near) for both in zip(told, wanted, strict=True)]
-    shown = [str(answer.number) if answer.number else None for answer in told]
-    out = put(table, "answer", shown, [answer.error for answer in told], dtype=pl.String)
-    out = out.with_columns(pl.Series("answer_by", [answer.by for answer in told], dtype=pl.String))
-    return put(out, "correct", [found for found, _ in right], [why for _, why in right], dtype=pl.Boolean)
+    results = [_compare(*both, *near) for both in zip(answers, wanted, strict=True)]
+    shown = [str(answer.number) if answer.number else None for answer in answers]
+    out = put(table, "answer", shown, [answer.error for answer in answers], dtype=pl.String)
+    out = out.with_columns(pl.Series("answer_by", [answer.by for answer in answers], dtype=pl.String))
+    return put(out, "correct", [correct for correct, _ in results], [error for _, error in results], dtype=pl.Boolean)
 
 
 def _compare(
     answer: ExtractedAnswer, wanted: Number | Failure, tolerance: Fraction, relative: Fraction
 ) -> tuple[bool | None, str | None]:
-    """Whether an answer is right, and why that cannot be said."""
+    """Whether an answer is correct, or why that cannot be decided."""
     if answer is _NO_RESPONSE:
         return None, answer.error
     if isinstance(wanted, Failure):
@@ -96,7 +96,7 @@ def extract_answer(response: str, *, decimal: Decimal = ".", word: str = "answer
 
 
 def parse_reference(reference: object, *, decimal: Decimal = ".") -> Number | Failure:
-    """A reference: a number, a text that is one, or worked steps with a box or a `####` before the answer."""
+    """Parse a reference: a number, a number as text, or a worked solution with a box or a `####` before the answer."""
     if reference is None:
         return Failure("no reference")
     if not isinstance(reference, str):
@@ -111,7 +111,7 @@ def _explicit_answer(found: Number | Failure, by: str) -> ExtractedAnswer:
 
 
 def _last_box(text: str) -> str | None:
-    """What the last box holds that is closed."""
+    """The content of the last closed box."""
     opened: list[int] = []
     closed: dict[int, int] = {}
     for brace in re.finditer("[{}]", text):
@@ -124,7 +124,7 @@ def _last_box(text: str) -> str | None:
 
 
 def _announced_texts(text: str, word: str) -> Iterator[str]:
-    """What is said behind a word that announces an answer, the last first: as one sentence, or to the end of its line."""
+    """The texts after a word that announces an answer, last first: one sentence, then the whole line."""
     for match in reversed(list(re.finditer(rf"\b{re.escape(word)}s?\b", text, re.IGNORECASE))):
         line, _, below = text[match.end() :].replace("**", "").partition("\n")
         if (link := _LINK.search(line)) is None:

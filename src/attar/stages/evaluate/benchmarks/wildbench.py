@@ -1,8 +1,8 @@
 """WildBench: scores from 1 to 10 guided by a checklist, and rewards against baselines with a length margin.
 
-A score is told as (mean - 5) x 2, the leaderboard's tenth; a reward is 100 for much better, 50 for a little, 0 for a tie. A
-slight win of an answer that is longer than the other by more than `margin` characters is a tie. `by_task` weighs the five
-groups of tasks as the leaderboard does; one without rows does not count (there it counts as nought, and bends a part's mean).
+A score is reported as (mean - 5) x 2, a tenth of the leaderboard's. A reward is 100 for much better, 50 for slightly better, 0
+for a tie. A slight win by an answer that is longer by more than `margin` characters counts as a tie. `by_task` weights the five
+task groups as the leaderboard does; a group without rows is left out (the leaderboard counts it as zero, a bias).
 """
 
 import polars as pl
@@ -25,7 +25,7 @@ WEIGHTS = {
     "Information/Advice seeking": 0.75,
     "Coding & Debugging": 1.25,
 }
-"""What the leaderboard's mean counts each group of tasks for."""
+"""The weight of each task group in the leaderboard's mean."""
 _SLIGHT = 0.25
 
 
@@ -41,7 +41,7 @@ def scores(table: Table, *, score: str = "score", bootstrap: int = 1000, seed: i
 def rewards(battles: Table, *, margin: int | None = 500, bootstrap: int = 1000, seed: int = 0) -> Table:
     """battles judged in five grades -> id, (model,) opponent, category, figure (reward, by_task), value, low, high, count.
 
-    Of several baselines each has its lines, and `mix` is of all of them. Without a `margin` length is no matter.
+    Each baseline has its own lines; with several, `mix` covers all of them. Without a `margin` length does not count.
     """
     need(battles, "question", "response", "against", "preference", "preference_first", "preference_second")
     out = battles.with_columns(_reward=_reward(margin))
@@ -50,20 +50,20 @@ def rewards(battles: Table, *, margin: int | None = 500, bootstrap: int = 1000, 
     sides: list[tuple[str | None, Table]] = [(name, out.filter(pl.col("opponent") == name)) for name in against]
     if len(sides) != 1:
         sides.append(("mix" if sides else None, out))
-    found = [
+    tables = [
         figures_of(side, _parts(side, "reward"), draws, _mixes(side, "reward")).with_columns(
             pl.lit(name, dtype=pl.String).alias("opponent")
         )
         for name, side in sides
     ]
-    told = pl.concat(found)
-    called = pl.concat_str(pl.col("opponent"), pl.col("id"), separator="/", ignore_nulls=True)
-    first = ["id", *(["model"] if "model" in told.columns else []), "opponent"]
-    return told.with_columns(id=called).select(*first, pl.exclude(first))
+    figures = pl.concat(tables)
+    names = pl.concat_str(pl.col("opponent"), pl.col("id"), separator="/", ignore_nulls=True)
+    first = ["id", *(["model"] if "model" in figures.columns else []), "opponent"]
+    return figures.with_columns(id=names).select(*first, pl.exclude(first))
 
 
 def _reward(margin: int | None) -> pl.Expr:
-    """From -100 to 100: the mean of the orders that were asked, each with its slight win by length taken for a tie."""
+    """From -100 to 100: the mean over the orders judged, where a slight win by length counts as a tie."""
     orders = [_margin_edge(f"preference_{side}", margin) for side in ("first", "second")]
     return pl.when(pl.col("preference").is_not_null()).then(200 * pl.mean_horizontal(*orders))
 
@@ -78,7 +78,7 @@ def _margin_edge(column: str, margin: int | None) -> pl.Expr:
 
 
 def _groups(table: Table) -> pl.Expr:
-    """The groups of tasks that a row is of: by all its tags, else by its category."""
+    """The task groups of a row: by all its tags, else by its category."""
     known = {tag: group for group, tags in _GROUPS.items() for tag in tags}
     if "tags" in table.columns:
         return pl.col("tags").list.eval(pl.element().replace_strict(known, default=None)).list.drop_nulls()
