@@ -1,6 +1,6 @@
-"""Fingerprints: the same input gives the same one on any machine (of one Python version), and a change that matters another.
+"""Fingerprints: equal inputs give equal ones on any machine (with the same Python version); a change that matters changes them.
 
-A stage's covers its function and all code that this names, however deep (see `source`).
+A stage's fingerprint covers its function and all code that it depends on (see `source`).
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def fingerprint(*values: Any) -> str:
 
 
 def to_plain(value: Any) -> Any:
-    """A value as JSON can hold it; a value that has no such form is a TypeError."""
+    """A value as plain JSON data; TypeError if it has no such form."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -38,7 +38,7 @@ def to_plain(value: Any) -> Any:
 
 
 def stage_fingerprint(stage: Callable[..., Any]) -> str:
-    """The fingerprint of a stage: its name, and the code of its function and of all that this names."""
+    """The fingerprint of a stage: its name, and the code of its function and of all that it depends on."""
     file = getattr(inspect.getmodule(stage), "__file__", None)
     if file is None:
         raise TypeError(f"stage {stage!r} has no source file")
@@ -46,7 +46,7 @@ def stage_fingerprint(stage: Callable[..., Any]) -> str:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """The fingerprint of a model folder: names, sizes, and contents (of large files the two ends)."""
+    """The fingerprint of a model folder: file names, sizes and contents (of large files, only the first and last bytes)."""
     digest = hashlib.blake2b(digest_size=LENGTH // 2)
     for file in sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _MODEL_FILES):
         size = file.stat().st_size
@@ -64,6 +64,6 @@ _END_BYTES = 8 << 20
 
 
 def seed_of(*values: Any) -> int:
-    """A seed for one thing among many, so that its draws hang on nothing but its name."""
+    """A seed that depends only on these values, so that the random choices of one row do not depend on other rows."""
     text = json.dumps([to_plain(value) for value in values])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

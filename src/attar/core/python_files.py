@@ -1,4 +1,4 @@
-"""A Python file of the user's, imported by its path: a recipe, or a kind of engine."""
+"""Import a user's Python file by its path: a recipe, or an engine kind."""
 
 import importlib.util
 import sys
@@ -9,7 +9,7 @@ from attar.core.errors import RecipeError
 
 
 def import_file(path: Path, what: str) -> ModuleType:
-    """The module in a file of a recipe or an engine; what is wrong with it is one error that names the file."""
+    """The module in a file (`what`: recipe or engine); if it cannot be imported, a RecipeError that names the file."""
     name = f"attar_{what}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -24,6 +24,6 @@ def import_file(path: Path, what: str) -> ModuleType:
 
 
 def split_name(given: str) -> tuple[str, str]:
-    """`file.py` or `file.py:NAME` as the file and the name, which may be empty."""
+    """Split `file.py` or `file.py:NAME` into the file and the name; the name is empty if not given."""
     file, colon, name = given.rpartition(":")
     return (file, name) if colon and file.endswith(".py") else (given, "")

@@ -1,7 +1,7 @@
-"""Model replies to values: one of a set, a number, JSON, a ranking. Each gives it or a named Failure, never a default.
+"""Parse model replies: one option of a set, a number, JSON, a ranking. A parser returns a value or a Failure, never a default.
 
-Labels that were weighed give the mean of their numbers. How much probability they hold together is kept beside it; where that
-is little, the model would have said something else, and there is no value.
+Label probabilities give an expected score. The total probability of the labels (the mass) is reported beside it; if it is too
+small, the model would have replied with something else, and there is no score.
 """
 
 import json
@@ -13,9 +13,9 @@ from typing import Any
 
 LEAST_MASS = 0.1
 Weights = tuple[float, ...] | str
-"""Log-probabilities of labels, or why there are none."""
+"""Log-probabilities of labels, or the reason why there are none."""
 Scored = tuple[float | None, float | None, str | None]
-"""A score, the probability that all labels hold together, and why there is no score."""
+"""A score, the total probability of all labels, and the reason if there is no score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%]|\.\d)")
 
 
 def parse_choice(text: str, options: Iterable[str]) -> str | Failure:
-    """The one option that a reply names, whatever its case; two different ones are a failure."""
+    """The one option that a reply names, ignoring case; two different options are a failure."""
     known = {option.casefold(): option for option in options}
     flat = text.casefold()
     if (exact := flat.strip(" \t\r\n.\"'`*")) in known:
@@ -44,26 +44,25 @@ def parse_choice(text: str, options: Iterable[str]) -> str | Failure:
 
 def parse_number(text: str, least: float, most: float) -> float | Failure:
     """The one number of a reply, within bounds."""
-    found = {float(match) for match in _NUMBER.findall(text)}
-    if len(found) != 1:
-        return Failure("no number" if not found else f"{len(found)} numbers")
-    value = found.pop()
+    values = {float(match) for match in _NUMBER.findall(text)}
+    if len(values) != 1:
+        return Failure("no number" if not values else f"{len(values)} numbers")
+    value = values.pop()
     return value if least <= value <= most else Failure(f"number outside {least:g} to {most:g}")
 
 
 def parse_json_object(text: str) -> dict[str, Any] | Failure:
-    """The first JSON object of a reply, fenced or bare; one that is cut off is a failure, whatever it holds."""
+    """The first JSON object of a reply, fenced or bare; a truncated object is a failure."""
     start, reason = text.find("{"), "no JSON object"
     while start >= 0:
         try:
             value, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text, start)
         except (ValueError, RecursionError) as error:
-            told = error.args[0]
-            if getattr(error, "pos", 0) >= len(text.rstrip()) or told.startswith(
-                "Unterminated"
-            ):  # what is within is not the reply
-                return Failure("JSON cut off")
-            reason = f"broken JSON: {told.split(':')[0]}"
+            message = error.args[0]
+            truncated = getattr(error, "pos", 0) >= len(text.rstrip()) or message.startswith("Unterminated")
+            if truncated:  # an object nested in it is not the reply
+                return Failure("truncated JSON")
+            reason = f"broken JSON: {message.split(':')[0]}"
             start = text.find("{", start + 1)
             continue
         return value
@@ -83,28 +82,28 @@ def parse_ranking(text: str, count: int) -> list[int] | Failure:
 
 
 def replace_surrogates(text: str) -> str:
-    """Text that can be kept: a half of a surrogate pair, as a cut can leave, becomes the sign for it."""
+    """Text that can be encoded: half a surrogate pair, as truncation can leave, becomes U+FFFD."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def expected_score(weights: Weights, values: Sequence[float], least_mass: float, *, rounded: bool = False) -> Scored:
-    """The mean of the values by their labels' weights; `rounded`: the likeliest value."""
+    """The expected value under the labels' probabilities; with `rounded` the most probable value."""
     if isinstance(weights, str):
         return None, None, weights
-    chances = _probabilities(weights)
-    mass = sum(chances)
+    probabilities = _probabilities(weights)
+    mass = sum(probabilities)
     if mass < least_mass or mass == 0:
         return None, mass, f"the judge gives the answers that may be {mass:.2g} of its probability"
     if rounded:
-        return float(values[max(range(len(values)), key=chances.__getitem__)]), mass, None
-    return sum(value * chance for value, chance in zip(values, chances, strict=True)) / mass, mass, None
+        return float(values[max(range(len(values)), key=probabilities.__getitem__)]), mass, None
+    return sum(value * p for value, p in zip(values, probabilities, strict=True)) / mass, mass, None
 
 
 def label_probabilities(weights: Weights) -> list[float] | None:
-    """How likely each label is among all of them; None where nothing is known of them."""
-    chances = [] if isinstance(weights, str) else _probabilities(weights)
-    mass = sum(chances)
-    return [chance / mass for chance in chances] if mass > 0 else None
+    """The probability of each label among the labels (normalised to sum to 1); None if unknown."""
+    probabilities = [] if isinstance(weights, str) else _probabilities(weights)
+    mass = sum(probabilities)
+    return [p / mass for p in probabilities] if mass > 0 else None
 
 
 def _probabilities(weights: Sequence[float]) -> list[float]:

@@ -1,8 +1,8 @@
-"""The code that a function stands on: its own definition and, however deep, the definitions that it names.
+"""The code that a function depends on: its own definition and, recursively, the definitions that it names.
 
-Definitions are followed through names, through attributes of imported modules, and into modules that are Attar's or that are
-beside the file. A module that is used whole (handed on, or looked into by `getattr`) counts whole. Comments and docstrings do
-not count. How an answer was fetched is not part of what was asked, so the engines are outside.
+Definitions are followed through names, through attributes of imported modules, and into Attar's modules and modules beside the
+file. A module that is used as a value (passed on, or read by `getattr`) counts whole. Comments and docstrings do not count. How
+a reply was fetched is not part of the request, so the engines are excluded.
 """
 
 import ast
@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OUTSIDE = ("attar.engines", "attar.core.errors", "attar.core.fingerprint", "attar.core.source")
-"""Modules (and all below them) whose code no fingerprint covers."""
+"""Modules (with their submodules) whose code is in no fingerprint."""
 
 WHOLE = "*"
 Definition = tuple[Path, str]
-"""A name that a file defines at its top."""
+"""A file and a name that it defines at its top level."""
 Imported = tuple[Path, str | None]
 """Where an imported name comes from: a file and its name there; WHOLE for all of the file, None for its module as a value."""
 
@@ -30,11 +30,11 @@ class _Module:
     statements: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, Imported] = field(default_factory=dict)
     unused: list[Path] = field(default_factory=list)
-    """Files imported under a name that nothing here uses: for what their import does."""
+    """Files imported under a name that nothing here uses: imported for their side effects."""
 
 
 def code_of(file: Path, name: str) -> list[str]:
-    """Hashes of a definition and of all that it stands on, sorted; changed code changes at least one."""
+    """Sorted hashes of a definition and of all that it depends on; changed code changes at least one of them."""
     seen: dict[Definition, str] = {}
     queue = [(file, name)]
     while queue:
@@ -46,19 +46,19 @@ def code_of(file: Path, name: str) -> list[str]:
 
 
 def code_of_module(file: Path) -> list[str]:
-    """Hashes of everything in a file and of all that it stands on."""
+    """Hashes of everything in a file and of all that it depends on."""
     return sorted({code for name in _read_module(file).statements for code in code_of(file, name)})
 
 
 def clear_caches() -> None:
-    """Read files again: of a process that lives on while its code is edited."""
+    """Read files again, in a process whose code is edited while it runs."""
     _hash_and_uses.cache_clear()
     _read_module.cache_clear()
 
 
 @lru_cache
 def _hash_and_uses(file: Path, name: str) -> tuple[str, tuple[Definition, ...]]:
-    """The hash of a definition, and what it names."""
+    """The hash of a definition, and the definitions that it names."""
     statements = _read_module(file).statements.get(name, [])
     needs = tuple(dict.fromkeys(need for statement in statements for need in _used_definitions(statement, file)))
     text = name + "\n".join(ast.dump(_without_docstrings(statement)) for statement in statements)
@@ -74,13 +74,16 @@ def _read_module(file: Path) -> _Module:
         nested = ast.walk(statement) if isinstance(statement, ast.If | ast.Try) else (statement,)
         module.imports |= {name: found for node in nested for name, found in _imports(node, file)}
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue  # a docstring, of the module or of a value
+            continue  # a docstring of the module or of a value
         for name in _bound_names(statement):
             module.statements.setdefault(name, []).append(statement)
-    for statement in tree.body:  # a decorator of this file may keep what it is given, in itself or in what it names
+    for statement in tree.body:  # a decorator of this file may register the function, in itself or in a name that it uses
         marks = [name for mark in getattr(statement, "decorator_list", ()) for name in _names(mark)]
-        keepers = {name: module.statements[name][0] for name in marks if name in module.statements}
-        for name in {*keepers, *(inner for keeper in keepers.values() for inner in _names(keeper))} & module.statements.keys():
+        registries = {name: module.statements[name][0] for name in marks if name in module.statements}
+        for name in {
+            *registries,
+            *(inner for registry in registries.values() for inner in _names(registry)),
+        } & module.statements.keys():
             module.statements[name].append(statement)
     used = _names(tree)
     module.unused = [there for name, (there, _) in module.imports.items() if name not in used]
@@ -92,7 +95,7 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _bound_names(statement: ast.stmt) -> set[str]:
-    """The names that a top-level statement defines or may change: all that are in it, unless it only defines."""
+    """The names that a top-level statement defines or may change; of a compound statement, all names in it."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -105,7 +108,7 @@ def _bound_names(statement: ast.stmt) -> set[str]:
 
 
 def _targets(target: ast.expr) -> Iterator[str]:
-    """The names that an assignment binds, or whose value it changes."""
+    """The names that an assignment binds or changes in place."""
     while isinstance(target, ast.Subscript | ast.Attribute | ast.Starred):
         target = target.value
     if isinstance(target, ast.Name):
@@ -115,7 +118,7 @@ def _targets(target: ast.expr) -> Iterator[str]:
 
 
 def _used_definitions(statement: ast.stmt, file: Path) -> Iterator[Definition]:
-    """The definitions that a statement names: of its own file, and of the modules that it knows."""
+    """The definitions that a statement names: in its own file, and in imported modules that count."""
     module = _read_module(file)
     known = dict(module.imports)
     for node in ast.walk(statement):
@@ -140,7 +143,7 @@ def _defined_here(module: _Module, file: Path, name: str) -> Iterator[Definition
 
 
 def _definition(file: Path, name: str | None) -> Iterator[Definition]:
-    """A name of a file: defined there, or imported there from elsewhere; or all of the file."""
+    """Where a name of a file is defined: there, or in a module it is imported from; for WHOLE, all that the file defines."""
     module = _read_module(file)
     if name is None or name == WHOLE:
         yield from _all_definitions(file)
@@ -157,7 +160,7 @@ def _all_definitions(file: Path) -> Iterator[Definition]:
 
 
 def _imports(node: ast.AST, file: Path) -> Iterator[tuple[str, Imported]]:
-    """What an import statement binds, of the modules that count."""
+    """The names that an import statement binds to modules that count."""
     if isinstance(node, ast.ImportFrom):
         above = "." * node.level + (node.module or "")
         for alias in node.names:
@@ -169,12 +172,12 @@ def _imports(node: ast.AST, file: Path) -> Iterator[tuple[str, Imported]]:
     elif isinstance(node, ast.Import):
         for alias in node.names:
             if (there := _module_file(alias.name, file)) is not None:
-                root = alias.name.partition(".")[0]  # `import a.b` binds `a`: what is used of it is not told apart
+                root = alias.name.partition(".")[0]  # `import a.b` binds `a`: which of its names are used is not known
                 yield alias.asname or root, (there, None if alias.asname or root == alias.name else WHOLE)
 
 
 def _module_file(name: str, beside: Path) -> Path | None:
-    """The file of a module that counts: one of Attar's that is not outside, or one beside (or below) the file that names it."""
+    """The file of a module that counts: Attar's own unless excluded, or one beside (or below) the importing file."""
     if name.startswith("attar."):
         inside = not any(name == outer or name.startswith(outer + ".") for outer in OUTSIDE)
         return _installed_file(name) if inside else None
