@@ -1,3 +1,5 @@
+import random
+
 import polars as pl
 import pytest
 
@@ -8,11 +10,15 @@ from attar.core.table import (
     need,
     origin,
     part_name,
+    part_schema,
     part_span,
     parts,
     put,
     read,
+    read_part,
     read_rows,
+    scan,
+    table_schema,
     turns,
     verdicts,
     write_part,
@@ -85,11 +91,12 @@ def test_turns_without_content_are_left_out_and_empty_ones_are_kept():
 
 
 def test_a_part_is_named_by_its_rows_in_an_order_that_sorts():
-    assert part_name(20, 3_000_000_000) == "000000000020-003000000000.parquet"
-    assert part_name(9, 10) < part_name(10, 100) < part_name(100, 1000)
+    assert part_name(20, 3_000_000_000, 7, "00ff") == "000000000020-003000000000.7.00ff.parquet"
+    assert part_name(9, 10, 9, "a") < part_name(10, 100, 1, "b") < part_name(100, 1000, 5, "0")
 
 
 def test_a_span_is_read_back_from_a_name(tmp_path):
+    assert part_span(tmp_path / part_name(20, 3_000_000_000, 7, "00ff")) == (20, 3_000_000_000)
     assert part_span(tmp_path / "000000000020-003000000000.parquet") == (20, 3_000_000_000)
 
 
@@ -164,7 +171,89 @@ def test_a_failed_write_leaves_the_part_that_was_there(folder, monkeypatch):
 
 def test_writing_a_part_leaves_nothing_but_the_part(tmp_path):
     write_part(rows(0, 1), tmp_path / "deep" / "er", 0, 1)
-    assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["000000000000-000000000001.parquet"]
+    assert list((tmp_path / "deep" / "er").iterdir()) == parts(tmp_path / "deep" / "er")
+    assert len(parts(tmp_path / "deep" / "er")) == 1
+
+
+def test_a_part_takes_the_place_of_the_one_of_its_span(folder):
+    (folder / "000000000008-000000000010.parquet").write_bytes(parts(folder)[2].read_bytes())  # of an earlier version
+    write_part(rows(90, 93), folder, 8, 10)
+    assert read(folder)["n"].to_list() == [0, 1, 2, 3, 4, 5, 90, 91, 92]
+
+
+READERS = {
+    "read": read,
+    "read_rows": lambda folder: read_rows(index_parts(folder), 0, index_parts(folder).count),
+    "read_part": lambda folder: pl.concat([read_part(path) for path in parts(folder)]),
+    "scan": lambda folder: scan(folder).collect(),
+    "table_schema": table_schema,
+    "part_schema": lambda folder: part_schema(parts(folder)[0]),
+}
+
+
+def flip(content, bit):
+    damaged = bytearray(content)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
+@pytest.fixture
+def part(tmp_path):
+    """A part of fifty rows, as a table of its own."""
+    write_part(rows(0, 50), tmp_path / "one", 0, 50)
+    return parts(tmp_path / "one")[0]
+
+
+def refuse_all(part):
+    for reader in READERS.values():
+        with pytest.raises(DataError, match=rf"^{part} is damaged [^\n]*: remove this file and run again[^\n]*$"):
+            reader(part.parent)
+
+
+def test_a_flipped_bit_anywhere_in_a_part_is_damage_and_never_another_value(part):
+    whole = part.read_bytes()
+    ends = [*range(64), *range(8 * len(whole) - 64, 8 * len(whole))]  # both magic numbers, and the length of the footer
+    for bit in ends + random.Random(0).sample(range(8 * len(whole)), 200):
+        part.write_bytes(flip(whole, bit))
+        refuse_all(part)
+    part.write_bytes(whole)
+    assert read(part.parent).equals(rows(0, 50))
+
+
+def test_a_part_that_is_cut_short_or_empty_or_longer_is_damaged(part):
+    whole = part.read_bytes()
+    for length in [0, 1, 4, 8, len(whole) // 2, len(whole) - 8, len(whole) - 1]:
+        part.write_bytes(whole[:length])
+        refuse_all(part)
+    part.write_bytes(whole + b"\0")
+    refuse_all(part)
+
+
+def test_parts_that_took_each_others_place_are_damaged(folder):
+    first, _, last = parts(folder)
+    first.write_bytes(last.read_bytes())
+    with pytest.raises(DataError, match=f"{first} is damaged"):
+        read(folder)
+
+
+def test_a_part_that_was_read_before_is_checked_again_once_it_has_changed(part):
+    assert len(read(part.parent)) == 50
+    part.write_bytes(flip(part.read_bytes(), 99))
+    refuse_all(part)
+
+
+def test_a_part_of_an_earlier_version_has_no_checksum_and_is_read(part):
+    old = part.rename(part.with_name("000000000000-000000000050.parquet"))
+    assert all(len(READERS[name](old.parent)) == 50 for name in ("read", "read_rows", "read_part", "scan"))
+    assert list(table_schema(old.parent)) == ["id", "n"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 and then rubbish PAR1"])
+def test_a_damaged_part_of_an_earlier_version_is_named_with_its_steps_folder_to_remove(tmp_path, content):
+    (tmp_path / "000000000000-000000000050.parquet").write_bytes(content)
+    for reader in (READERS["read_rows"], READERS["read_part"], table_schema):
+        with pytest.raises(DataError, match=r"00050\.parquet is damaged [^\n]*: remove that step's folder and run again$"):
+            reader(tmp_path)
 
 
 def test_a_folder_without_parts_is_no_table(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attar.core.errors import EngineError, RecipeError
-from attar.core.table import read
+from attar.core.table import part_span, parts, read
 from attar.engines.base import Request, Spec, in_order
 from attar.engines.doctor.engine import examine
 from attar.engines.journal import Journal
@@ -80,8 +80,8 @@ def test_a_kind_in_one_file_of_the_users_runs_like_any_other(place):
     done = attar(place, "run", "try.yaml", "--home", "home")
     assert done.returncode == 0, done.stderr
     assert answers(place) == [f"parrot: say {n}" for n in range(7)]
-    parts = sorted(path.stem for path in next((place / "home" / "steps").glob("respond.sample-*")).glob("*.parquet"))
-    assert [part[-1] for part in parts] == ["3", "6", "7"]  # its own shard: three rows
+    made = parts(next((place / "home" / "steps").glob("respond.sample-*")))
+    assert [part_span(path) for path in made] == [(0, 3), (3, 6), (6, 7)]  # its own shard: three rows
 
 
 def test_replies_of_changed_code_are_not_replayed_and_those_of_the_same_version_are(place):

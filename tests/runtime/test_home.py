@@ -1,19 +1,22 @@
 import json
+import random
 import sqlite3
 
+import polars as pl
 import pytest
 
 from attar.core.errors import DataError, EngineError
-from attar.engines.journal import FORMAT as JOURNAL_FORMAT
+from attar.core.table import parts, write_part
 from attar.engines.journal import Journal
-from attar.runtime.home import FORMAT, Home, read_card, record_with_marks, run_record, write_json
+from attar.engines.journal_file import FORMAT as JOURNAL_FORMAT
+from attar.runtime.home import FORMAT, Home, read_card, read_json, record_with_marks, run_record, write_card, write_json
 
 
 def test_a_home_says_its_format_once_it_is_written(home, do):
     from stages_for_tests import doubled
 
     do(doubled, count=3)
-    assert json.loads((home.root / "home.json").read_text()) == {"format": FORMAT}
+    assert read_json(home.root / "home.json") == {"format": FORMAT}
 
 
 def test_a_home_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path):
@@ -62,3 +65,70 @@ def test_a_step_is_complete_when_its_card_is_there(tmp_path):
     assert read_card(tmp_path) is None
     write_json(tmp_path / "card.json", {"rows": 3})
     assert read_card(tmp_path) == {"rows": 3}
+
+
+CARD = {
+    "stage": "synth.respond.sample",
+    "rows": 1000,
+    "errors": {"cut off": 2, "kühl \x1f": 1},
+    "cost": 1e-05,
+    "knobs": {"names": ["a", "b"], "more": {}},
+    "engine": None,
+    "made": "2025-01-01T00:00:00Z",
+}
+
+
+def test_a_flipped_bit_anywhere_in_a_card_is_damage_and_never_another_value(tmp_path):
+    write_json(file := tmp_path / "card.json", CARD)
+    whole = file.read_bytes()
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(damaged)
+        with pytest.raises(DataError, match=rf"^{file} is damaged [^\n]*: remove it and run again[^\n]*$"):
+            read_card(tmp_path)
+    file.write_bytes(whole)
+    assert read_card(tmp_path) == CARD
+
+
+def test_several_faults_in_a_record_are_damage_too(tmp_path):
+    home, dice = Home(tmp_path), random.Random(0)
+    write_json(file := home.runs / "a.json", {"name": "a", "steps": [], "results": {}})
+    whole = file.read_bytes()
+    for _ in range(100):
+        damaged = bytearray(whole)
+        start = dice.randrange(len(whole) - 4)
+        damaged[start : start + 4] = bytes(byte ^ dice.randrange(1, 256) for byte in damaged[start : start + 4])
+        file.write_bytes(damaged)
+        with pytest.raises(DataError, match=rf"{file} is damaged"):
+            run_record(home, "a")
+
+
+def test_a_record_that_is_cut_short_or_empty_or_longer_is_damaged(tmp_path):
+    home = Home(tmp_path)
+    write_json(file := home.runs / "a.json", {"name": "a", "steps": [], "results": {}})
+    whole = file.read_bytes()
+    for content in [*(whole[:length] for length in range(len(whole))), whole + b"\n", whole + whole]:
+        file.write_bytes(content)
+        with pytest.raises(DataError, match=rf"{file} is damaged"):
+            run_record(home, "a")
+
+
+def test_a_card_of_an_earlier_version_has_no_checksum_and_is_read(tmp_path):
+    (tmp_path / "card.json").write_text(json.dumps(CARD, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert read_card(tmp_path) == CARD
+
+
+@pytest.mark.parametrize("value", [{}, {"a": {}}, {"a": []}, {"a": {"b": "}"}}, {"checksum": "of something else", "a": 1}])
+def test_any_object_is_read_back_as_it_was_written(tmp_path, value):
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+
+
+def test_a_step_that_lost_a_part_is_not_complete(tmp_path):
+    for start in (0, 2):
+        write_part(pl.DataFrame({"id": ["a", "b"]}), tmp_path, start, start + 2)
+    card = write_card(tmp_path, {"rows": 4})
+    assert read_card(tmp_path) == card == {"rows": 4, "parts": 2}
+    parts(tmp_path)[1].unlink()
+    assert read_card(tmp_path) is None

@@ -12,7 +12,7 @@ import pytest
 from stages_for_tests import double, doubled, even, learn, most, needs_absent, nothing, numbers, smaller, spoken, total
 
 from attar.core.errors import DataError, RecipeError, ReplyError
-from attar.core.table import parts, read
+from attar.core.table import part_span, parts, read
 from attar.engines.base import Spec
 from attar.runtime.flow import recipe, trace
 from attar.runtime.home import collect_garbage, lock_step, read_card
@@ -79,13 +79,7 @@ def test_only_the_missing_rows_are_done_whatever_the_shard_size_was(do):
         part.unlink()
     do(doubled, settings=Settings(bulk=4))
     assert read(out).equals(before)
-    assert [path.stem for path in parts(out)][3:8] == [
-        "000000000030-000000000034",
-        "000000000034-000000000038",
-        "000000000038-000000000042",
-        "000000000042-000000000046",
-        "000000000046-000000000050",
-    ]
+    assert [part_span(path) for path in parts(out)][3:8] == [(30, 34), (34, 38), (38, 42), (42, 46), (46, 50)]
 
 
 def test_a_table_without_rows_goes_all_the_way_through(do):
@@ -146,7 +140,7 @@ def test_a_row_that_is_asked_n_things_counts_as_n_rows_of_a_part(do, home):
         return {"out": flow(sample, flow(asked, count=10), engine=FAKE, n=5)}
 
     folder = do(often, settings=Settings(shard=10))["out"]
-    assert [path.name for path in parts(folder)] == [f"{i:012d}-{i + 2:012d}.parquet" for i in range(0, 10, 2)]
+    assert [part_span(path) for path in parts(folder)] == [(i, i + 2) for i in range(0, 10, 2)]
     assert len(read(folder)) == 50
 
 
@@ -274,14 +268,44 @@ def test_run_returns_where_the_results_are(home):
     assert read(found["out"])["twice"].to_list() == [0, 2, 4]
 
 
-def test_a_damaged_part_is_named_with_what_to_do(do, home):
+def test_a_damaged_part_is_named_and_once_removed_only_its_rows_are_made_again(do, home):
+    out = do(spoken, settings=Settings(shard=10), engine=FAKE)["out"]
+    before, times = read(out), {path.name: path.stat().st_mtime_ns for path in parts(out)}
+    damaged = parts(out)[3]
+    damaged.write_bytes(b"PAR1 and then rubbish PAR1")
+    with pytest.raises(DataError, match=rf"{damaged.name} is damaged .*: remove this file and run again"):
+        read(out)
+    damaged.unlink()
+    assert read_card(out) is None
+    again = Recorder()
+    do(spoken, again, Settings(shard=10), engine=FAKE)
+    assert (again.cards["say"]["asked"], again.cards["say"]["recalled"]) == (0, 10)
+    assert read(out).equals(before)
+    after = {path.name: path.stat().st_mtime_ns for path in parts(out)}
+    assert {name for name in times if after[name] != times[name]} == {damaged.name}
+
+
+def test_a_damaged_part_of_an_unfinished_step_is_named_before_the_step_goes_on(do, home):
+    out = do(doubled, settings=Settings(bulk=10))["out"]
+    before = read(out)
+    (out / "card.json").unlink()
+    parts(out)[2].write_bytes(parts(out)[2].read_bytes()[:-1])
+    with pytest.raises(DataError, match=rf"{parts(out)[2].name} is damaged"):
+        do(doubled, settings=Settings(bulk=10))
+    parts(out)[2].unlink()
+    do(doubled, settings=Settings(bulk=10))
+    assert read(out).equals(before)
+
+
+def test_a_damaged_input_is_named_and_no_row_is_made_of_it(do, home):
     out = do(doubled)["out"]
     source = next(path for path in home.steps.iterdir() if "numbers" in path.name)
     (out / "card.json").unlink()
     parts(out)[0].unlink()
-    parts(source)[0].write_bytes(b"PAR1 and then rubbish PAR1")
-    with pytest.raises(DataError, match=r"is damaged .*run again"):
+    parts(source)[0].write_bytes(b"")
+    with pytest.raises(DataError, match=rf"{parts(source)[0].name} is damaged .*run again"):
         do(doubled)
+    assert parts(out) == []
 
 
 def test_what_a_training_step_left_behind_is_cleared_before_it_starts_again(do, home):

@@ -1,8 +1,10 @@
 """The Table: a polars frame whose rows have ids, the words for its columns, and its life on disk.
 
-On disk a table is a folder of parquet parts, each named by the rows it was made of. A part appears whole or not at all.
+On disk a table is a folder of parquet parts. A part's name has the input rows it was made from, the number of its own rows and
+its checksum, which is verified before the part is read. A part appears complete or not at all.
 """
 
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,14 +12,16 @@ from hashlib import blake2b
 from io import BytesIO
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
-from attar.core.atomic import replace_file
+from attar.core.atomic import move_into_place, partial_path
+from attar.core.checksum import file_checksum
 from attar.core.errors import DataError
 
 Table = pl.DataFrame
+_Loaded = TypeVar("_Loaded")
 
 TURN = pl.Struct({"role": pl.String, "content": pl.String})
 ORIGIN = pl.Struct({"stage": pl.String, "engine": pl.String, "seed": pl.Int64, "parents": pl.List(pl.String)})
@@ -75,15 +79,28 @@ def table_hash(table: Table) -> str:
     return hashed.hexdigest()
 
 
-def part_name(start: int, stop: int) -> str:
-    """The file name of the part that was made from input rows start to stop."""
-    return f"{start:012d}-{stop:012d}.parquet"
+def _span_name(start: int, stop: int) -> str:
+    return f"{start:012d}-{stop:012d}"
+
+
+def part_name(start: int, stop: int, rows: int, checksum: str) -> str:
+    """The file name of a part with `rows` rows that was made from input rows start to stop."""
+    return f"{_span_name(start, stop)}.{rows}.{checksum}.parquet"
 
 
 def part_span(path: Path) -> tuple[int, int]:
     """The input rows that a part was made from."""
-    start, stop = path.stem.split("-")
+    start, stop = path.name.partition(".")[0].split("-")
     return int(start), int(stop)
+
+
+def _rows_and_checksum(path: Path) -> tuple[int, str] | None:
+    """What a part's name says of its content; None for a part of an earlier version, whose name has only the span."""
+    match path.name.split("."):
+        case [_, rows, checksum, _]:
+            return int(rows), checksum
+        case _:
+            return None
 
 
 def parts(folder: Path) -> list[Path]:
@@ -92,27 +109,75 @@ def parts(folder: Path) -> list[Path]:
 
 
 def write_part(table: Table, folder: Path, start: int, stop: int) -> None:
-    """Write one part; it appears complete or not at all, whatever happens meanwhile."""
-    with replace_file(folder / part_name(start, stop)) as partial:
+    """Write one part, in place of an earlier one of the same span; it appears complete or not at all, whatever happens."""
+    span = _span_name(start, stop)
+    partial = partial_path(folder / f"{span}.{os.getpid()}")
+    try:
         table.write_parquet(partial, compression="zstd", statistics=False)
+        target = folder / part_name(start, stop, len(table), file_checksum(partial))
+        for earlier in folder.glob(f"{span}.*parquet"):  # before the rename: a crash may lose a part, but never double it
+            if earlier != target:
+                earlier.unlink()
+        move_into_place(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def verify_part(path: Path) -> Path:
+    """The path of a part, if its content has the checksum in its name; DataError if not."""
+    known = _rows_and_checksum(path)
+    if known and _load(path, lambda: file_checksum(path)) != known[1]:
+        raise DataError(f"{path} is damaged (its checksum does not match): {_remedy(path)}")
+    return path
+
+
+def _remedy(where: Path) -> str:
+    """What to do about damage; a step that an earlier version finished does not miss a part that is removed."""
+    part = where.suffix == ".parquet" and _rows_and_checksum(where)
+    return (
+        "remove this file and run again: only what it held is made again" if part else "remove that step's folder and run again"
+    )
 
 
 def read(folder: Path, columns: Sequence[str] | None = None) -> Table:
     """A whole table from disk, or only these of its columns."""
-    found = parts(folder)
-    if not found:
-        raise DataError(f"{folder} holds no table")
+    found = [verify_part(path) for path in _some_parts(folder)]
     return _load(folder, lambda: pl.read_parquet(found, columns=list(columns) if columns is not None else None))
 
 
-def _load(where: Path, load: Callable[[], Table]) -> Table:
+def scan(folder: Path) -> pl.LazyFrame:
+    """A table on disk, to be read lazily; a column that a part lacks is null there."""
+    found = [verify_part(path) for path in _some_parts(folder)]
+    return pl.scan_parquet(found, missing_columns="insert", extra_columns="ignore")
+
+
+def read_part(path: Path, columns: Sequence[str] | None = None) -> Table:
+    """One part, or only these of its columns."""
+    return _load(verify_part(path), lambda: pl.read_parquet(path, columns=list(columns) if columns is not None else None))
+
+
+def part_schema(path: Path) -> dict[str, pl.DataType]:
+    """The columns of a part and their types."""
+    return _load(verify_part(path), lambda: dict(pl.read_parquet_schema(path)))
+
+
+def table_schema(folder: Path) -> dict[str, pl.DataType]:
+    """The columns of a table on disk and their types, from its first part."""
+    return part_schema(_some_parts(folder)[0])
+
+
+def _some_parts(folder: Path) -> list[Path]:
+    if found := parts(folder):
+        return found
+    raise DataError(f"{folder} holds no table")
+
+
+def _load(where: Path, load: Callable[[], _Loaded]) -> _Loaded:
     """What was loaded; a file that cannot be read is the user's to remove."""
     try:
         return load()
     except (pl.exceptions.ComputeError, OSError) as error:
-        raise DataError(
-            f"{where} is damaged ({str(error).splitlines()[0]}): remove that step's folder and run again"
-        ) from error
+        raise DataError(f"{where} is damaged ({str(error).splitlines()[0]}): {_remedy(where)}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +194,22 @@ class TableParts:
 
 
 def index_parts(folder: Path) -> TableParts:
-    """Where the rows of a table on disk lie, from the parts' footers alone."""
+    """Where the rows of a table on disk are, from the parts' names; no part is read."""
+    found = _some_parts(folder)
+    return TableParts(tuple(found), tuple(accumulate(map(_count_rows, found), initial=0)))
+
+
+def _count_rows(path: Path) -> int:
+    """The rows of a part: by its name, or by its footer if an earlier version wrote it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    found = parts(folder)
-    if not found:
-        raise DataError(f"{folder} holds no table")
+    if known := _rows_and_checksum(path):
+        return known[0]
     try:
-        return TableParts(tuple(found), tuple(accumulate((pq.read_metadata(path).num_rows for path in found), initial=0)))
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{folder} is damaged ({error}): remove that folder and run again") from error
+        return pq.read_metadata(path).num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is damaged ({error}): {_remedy(path)}") from error
 
 
 def read_rows(rows: TableParts, start: int, stop: int, columns: Sequence[str] | None = None) -> Table:
@@ -149,7 +219,8 @@ def read_rows(rows: TableParts, start: int, stop: int, columns: Sequence[str] | 
         first, last = rows.starts[i], rows.starts[i + 1]
         if first >= stop and pieces:
             break
-        part = pl.scan_parquet(rows.paths[i]).slice(max(0, start - first), max(0, min(last, stop) - max(first, start)))
+        path = verify_part(rows.paths[i])
+        part = pl.scan_parquet(path).slice(max(0, start - first), max(0, min(last, stop) - max(first, start)))
         wanted = part if columns is None else part.select(columns)
-        pieces.append(_load(rows.paths[i], wanted.collect))
+        pieces.append(_load(path, wanted.collect))
     return pl.concat(pieces)

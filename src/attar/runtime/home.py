@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.core.atomic import replace_file
+from attar.core.checksum import add_checksum, remove_checksum
 from attar.core.errors import DataError, did_you_mean
 from attar.core.table import part_span, parts
 from attar.runtime.flow import Step
@@ -65,23 +66,33 @@ class Home:
 
 
 def read_card(folder: Path) -> dict[str, Any] | None:
-    """The card of a complete step; None while it is not complete."""
+    """The card of a complete step; None while it is not complete, or no longer, because a part was removed."""
     file = folder / "card.json"
-    return read_json(file) if file.exists() else None
+    card = read_json(file) if file.exists() else None
+    if card and "parts" in card and card["parts"] != len(parts(folder)):
+        return None
+    return card
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> dict[str, Any]:
+    """Write a step's card, with the number of its parts; this makes the step complete."""
+    card = card | {"parts": len(parts(folder))}
+    write_json(folder / "card.json", card)
+    return card
 
 
 def read_json(file: Path) -> dict[str, Any]:
     """A card or a record; one that is damaged is named."""
     try:
-        return json.loads(file.read_text())
+        return json.loads(remove_checksum(file.read_bytes()))
     except ValueError as error:
         raise DataError(f"{file} is damaged ({error}): remove it and run again") from error
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all, with a checksum."""
     with replace_file(file) as partial:
-        partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+        partial.write_bytes(add_checksum((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()))
 
 
 @contextmanager

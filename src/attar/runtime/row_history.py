@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.errors import DataError
-from attar.core.table import parts
+from attar.core.table import parts, scan
 from attar.runtime.home import Home, read_card, run_record
 
 
@@ -62,8 +62,7 @@ def _ancestors(home: Home, steps: list[dict[str, Any]], row: str) -> list[str]:
 
 
 def _find(home: Home, folder: str, row: str) -> dict[str, Any] | None:
-    found = parts(home.steps / folder)
-    if not found:
+    if not parts(home.steps / folder):
         return None
-    hit = pl.scan_parquet(found, missing_columns="insert", extra_columns="ignore").filter(pl.col("id") == row).head(1).collect()
+    hit = scan(home.steps / folder).filter(pl.col("id") == row).head(1).collect()
     return hit.to_dicts()[0] if len(hit) else None

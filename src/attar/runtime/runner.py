@@ -11,11 +11,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-import polars as pl
-
 from attar.core.errors import AttarError, DataError, LimitError, RecipeError, ReplyError
 from attar.core.stage import columns_read
-from attar.core.table import Table, index_parts, part_name, part_span, parts, read, read_rows, write_part
+from attar.core.table import (
+    Table,
+    index_parts,
+    part_schema,
+    part_span,
+    parts,
+    read,
+    read_part,
+    read_rows,
+    table_schema,
+    write_part,
+)
 from attar.engines.base import Spec
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
@@ -24,7 +33,7 @@ from attar.engines.prices import price_of
 from attar.engines.registry import open_engine
 from attar.runtime.executor import SpanResult, StageJob, check_output, count_failures, run_in_process
 from attar.runtime.flow import Step, Trace
-from attar.runtime.home import Home, lock_step, read_card, write_json
+from attar.runtime.home import Home, lock_step, read_card, write_card
 from attar.runtime.trained_models import train_or_reuse
 
 _log = logging.getLogger(__name__)
@@ -144,8 +153,7 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Reporter, settin
             else _run_whole(step, home, engine, spec, watch)
         )
         spent = engines.spent(step, spec if engine else None)
-        found = _card(step, spec, tally, engines.meter.now, spent, time.time() - started)
-        write_json(folder / "card.json", found)
+        found = write_card(folder, _card(step, spec, tally, engines.meter.now, spent, time.time() - started))
         _log.debug("step %s ends: %d rows, %d failed, %.1f s", step.name, tally.rows, tally.failed, found["seconds"])
         watch.end(step, found, fresh=True)
 
@@ -193,21 +201,16 @@ def _run_rowwise(step: Step, home: Home, engine: Journaled | None, watch: Report
     folder = home.folder(step)
     inputs = tuple(index_parts(home.folder(before)) for before in step.inputs)
     total, tally = inputs[0].count, _Tally(settings.max_failures)
-    ready = [part_span(path) for path in parts(folder)]
-    for start, stop in ready:
-        made = _read_part(folder, start, stop)
-        tally.accept(count_failures(made, pl.read_parquet_schema(inputs[0].paths[0]), start, stop))
+    made = parts(folder)
+    ready = [part_span(path) for path in made]
+    for path, (start, stop) in zip(made, ready, strict=True):
+        tally.accept(count_failures(read_part(path), part_schema(inputs[0].paths[0]), start, stop))
     watch.begin(step, total, sum(stop - start for start, stop in ready), engine)
     job = StageJob(step.stage, inputs, step.knobs, folder)
     size = max(1, (settings.shard or engine.kind.shard) // step.knobs.get("n", 1)) if engine else settings.bulk
     for done in run_in_process(job, engine, _missing_spans(ready, total, size), tally.accept):
         watch.advance(done.stop - done.start)
     return tally
-
-
-def _read_part(folder: Path, start: int, stop: int) -> Table:
-    """One part of a table on disk."""
-    return pl.read_parquet(folder / part_name(start, stop))
 
 
 def _missing_spans(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tuple[int, int]]:
@@ -262,7 +265,7 @@ def _needed_columns(folder: Path, step: Step) -> list[str] | None:
     wanted = columns_read(step.stage, step.knobs)
     if wanted is None:
         return None
-    there = list(pl.read_parquet_schema(parts(folder)[0]))
+    there = list(table_schema(folder))
     if missing := [name for name in wanted if name not in there]:
         raise DataError(f"column {missing[0]!r} is missing; the table has: {', '.join(there)}")
     return [name for name in there if name == "id" or name in wanted]

@@ -1,11 +1,10 @@
-import json
-
 import polars as pl
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from attar.outputs.compare import costs
 from attar.outputs.compare.compare import compare
+from attar.runtime.home import read_json, write_json
 
 GPT = {"kind": "http", "model": "gpt"}
 
@@ -103,9 +102,9 @@ def test_a_judge_that_the_run_trained_is_no_model_that_sat_the_exam(made, marked
     judging = {"stage": "evaluate.judging.pointwise.weigh", "engine": "prefer", "inputs": ["sit-x"]}
     made("a", {arm: marked([1.0, 2.0], "score") for arm in ("x", "y")}, steps=[*STEPS, {"name": "judged-x", **judging}])
     record = home.runs / "a.json"
-    lines = json.loads(record.read_text())
+    lines = read_json(record)
     next(step for step in lines["steps"] if step["name"] == "mark-x")["inputs"] = ["judged-x"]
-    record.write_text(json.dumps(lines))
+    write_json(record, lines)
     assert compare(home, "a:x", "a:y").trained.filter(side="a:x")["step"].to_list() == ["train"]
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from attar.core.atomic import replace_file
 from attar.core.errors import DataError, did_you_mean
-from attar.core.table import Table, TableParts, index_parts, read_rows
+from attar.core.table import Table, TableParts, index_parts, part_schema, read_rows
 from attar.data.formats import FORMATS
 from attar.data.writers import open_sink
 
@@ -84,7 +84,7 @@ def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) 
     sink, aside = open_sink(out, to), out.with_name(out.name + ".rejected.jsonl")
     refused: list[dict[str, str]] = []
     rows, more = index_parts(pool), index_parts(added) if added else None
-    own, new = (set(pl.read_parquet_schema(table.paths[0])) if table else set() for table in (rows, more))
+    own, new = (set(part_schema(table.paths[0])) if table else set() for table in (rows, more))
     for table in _iter_kept(rows, kept, more):
         said = zip(table["id"], sink.write(table), strict=True)
         refused += [{"id": row, "reason": f"cannot be written as {to}: {reason}"} for row, reason in said if reason]

@@ -14,13 +14,13 @@ from attar.api.pool import output
 from attar.api.run import start
 from attar.core.errors import DataError, did_you_mean
 from attar.core.fingerprint import fingerprint
-from attar.core.table import parts, read, write_part
+from attar.core.table import part_schema, part_span, parts, read, read_part, table_schema, write_part
 from attar.data import sources
 from attar.engines.base import Spec
 from attar.engines.journaling import Journaled
 from attar.engines.meter import NO_LIMITS
 from attar.runtime.flow import Recipe, Step, trace
-from attar.runtime.home import Home, lock_step, read_card, write_json
+from attar.runtime.home import Home, lock_step, read_card, write_card
 from attar.runtime.progress import Live
 from attar.runtime.run_file import RunFile
 from attar.runtime.runner import Reporter, Settings
@@ -118,8 +118,7 @@ def _read_pool(step: Step, home: Home, watch: Reporter) -> None:
             raise DataError(f"{step.knobs['source']}: no row could be read; the first reason: {why}")
         for path in parts(folder):
             _add_missing_columns(path, columns)
-        made = _card(step, count, time.time() - began)
-        write_json(folder / "card.json", made)
+        made = write_card(folder, _card(step, count, time.time() - began))
         watch.end(step, made, fresh=True)
 
 
@@ -143,16 +142,15 @@ def _card(step: Step, rows: int, seconds: float) -> dict[str, Any]:
 
 def _add_missing_columns(path: Path, columns: Mapping[str, Any]) -> None:
     """A part as all parts have it: with the columns that came up only after it."""
-    if list(pl.read_parquet_schema(path).items()) != list(columns.items()):
-        table = pl.read_parquet(path)
+    if list(part_schema(path).items()) != list(columns.items()):
+        table = read_part(path)
         late = [pl.lit(None, dtype=kind).alias(name) for name, kind in columns.items() if name not in table.columns]
-        start, _, stop = path.stem.partition("-")
-        write_part(table.with_columns(late).select(*columns), path.parent, int(start), int(stop))
+        write_part(table.with_columns(late).select(*columns), path.parent, *part_span(path))
 
 
 def _check_columns(choice: PoolCommand, folder: Path) -> None:
     """Every expression reads columns that the pool has; told before anything is done."""
-    known = [*pl.read_parquet_schema(parts(folder)[0]), choice.knobs.get("on", "conversation"), pool.CHARS]
+    known = [*table_schema(folder), choice.knobs.get("on", "conversation"), pool.CHARS]
     for option, rule in choice.rules.items():
         for column in columns_of(rule) if rule else ():
             if column not in known:

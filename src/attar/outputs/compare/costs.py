@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from attar.core.table import Table, parts
+from attar.core.table import Table, scan
 from attar.outputs.compare.align import Side
 from attar.outputs.dataset.lineage import ancestry, trainer_of
 from attar.runtime.home import Home, read_card
@@ -128,7 +128,7 @@ def _training(home: Home, side: Side, step: Mapping[str, Any]) -> dict[str, Any]
 
 def _read(folder: Path, tokenizer: Path) -> tuple[int, int, int | None]:
     """Rows that can be trained on, how many of them were looked at, and those ones' tokens."""
-    table = pl.scan_parquet(parts(folder), missing_columns="insert", extra_columns="ignore")
+    table = scan(folder)
     there = table.collect_schema().names()
     texts = [name for name in ("response", "chosen", "rejected") if name in there]
     usable = table.filter(pl.all_horizontal(pl.lit(True), *((pl.col(name).fill_null("") != "") for name in texts)))

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.errors import DataError
-from attar.core.table import parts
+from attar.core.table import scan, table_schema
 from attar.outputs.dataset import redact
 from attar.runtime.home import Home, read_card, record_with_marks
 
@@ -67,7 +67,7 @@ def _adds_texts(home: Home, step: Mapping[str, Any], steps: Mapping[str, Any]) -
 
 
 def _columns_of(home: Home, step: Mapping[str, Any]) -> list[str]:
-    return list(pl.read_parquet_schema(parts(home.steps / step["folder"])[0]))
+    return list(table_schema(home.steps / step["folder"]))
 
 
 def trainer_of(step: Mapping[str, Any], steps: Mapping[str, Any]) -> list[str]:
@@ -119,11 +119,11 @@ def _public_engine_name(step: Mapping[str, Any], steps: Mapping[str, Any]) -> st
 
 def _drop_reasons(folder: Path) -> Counter[str] | None:
     """Reasons of a verdict table, those that differ only by a number or an item taken together; None of any other table."""
-    if not {"kept", "reason"} <= set(pl.read_parquet_schema(parts(folder)[0])):
+    if not {"kept", "reason"} <= set(table_schema(folder)):
         return None
     reason = pl.col("reason").str.replace(r"^rank \d+", "rank").str.replace(r"(cosine|Jaccard) [\d.]+", "$1")
     reason = reason.str.replace(r"^(overlaps .+) item .+$", "$1").fill_null("no reason given")
-    counted = pl.scan_parquet(parts(folder)).filter(~pl.col("kept")).select(reason).group_by("reason").len().collect()
+    counted = scan(folder).filter(~pl.col("kept")).select(reason).group_by("reason").len().collect()
     return Counter(dict(counted.iter_rows()))
 
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from attar.core.atomic import move_into_place, partial_path
 from attar.core.errors import DataError
-from attar.core.table import Table, parts
+from attar.core.table import Table, part_schema, parts, read_part, table_schema
 from attar.outputs.dataset import lineage
 from attar.outputs.dataset.card import card_text, check_license
 from attar.outputs.dataset.row_format import fault, form_of, left_out, names, shaped
@@ -46,8 +46,7 @@ class Source:
         """Its rows, some at a time, with the same columns everywhere."""
         wanted = self.blank.columns if columns is None else [name for name in columns if name in self.blank.columns]
         for path in self.parts:
-            there = [name for name in pl.read_parquet_schema(path) if name in wanted]
-            found = pl.scan_parquet(path).select(there).collect()
+            found = read_part(path, [name for name in part_schema(path) if name in wanted])
             whole = pl.concat([self.blank.select(wanted), found], how="diagonal_relaxed")
             yield from whole.iter_slices(_SLICE) if len(whole) else (whole,)
 
@@ -94,7 +93,7 @@ def write_dataset(
 def has_data(home: Home, record: Mapping[str, Any]) -> bool:
     """Whether any result of a run could go out as data."""
     found = [parts(home.steps / folder) for folder in _told(record).values()]
-    return any(form_of(list(pl.read_parquet_schema(paths[0]))) for paths in found if paths)
+    return any(form_of(list(part_schema(paths[0]))) for paths in found if paths)
 
 
 def _told(record: Mapping[str, Any]) -> dict[str, str]:
@@ -128,7 +127,7 @@ def _sources(home: Home, record: Mapping[str, Any]) -> dict[str, Source]:
         found, step = parts(home.steps / folder), stages[folder]
         if not found:
             continue
-        blank = pl.concat([pl.scan_parquet(path).head(0).collect() for path in found], how="diagonal_relaxed")
+        blank = pl.concat([pl.DataFrame(schema=part_schema(path)) for path in found], how="diagonal_relaxed")
         if (form := form_of(blank.columns)) is None:
             continue
         if set(name) & set("<>:/\\|?* "):
@@ -204,7 +203,7 @@ def _columns(home: Home, steps: list[dict[str, Any]], source: Source, file: Path
     kinds = pl.read_parquet_schema(file)
     firsts: dict[str, str] = {}
     for step in steps:
-        for column in pl.read_parquet_schema(parts(home.steps / step["folder"])[0]):
+        for column in table_schema(home.steps / step["folder"]):
             firsts.setdefault(column, step["name"])
     out = names(source.form, [column for column in source.blank.columns if column not in source.dropped])
     return [{"column": told, "kind": str(kinds[told]), "was": name, "step": firsts[name]} for name, told in out.items()]

@@ -4,16 +4,14 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-import polars as pl
-
-from attar.core.table import parts
+from attar.core.table import parts, read_part
 from attar.outputs.export.trainings import Training
 
 
 def _rows(training: Training) -> Iterator[dict[str, Any]]:
     columns = ["messages", "response"] if training.method == "sft" else ["messages", "chosen", "rejected"]
     for part in parts(training.rows):
-        yield from pl.read_parquet(part, columns=columns).drop_nulls().iter_rows(named=True)
+        yield from read_part(part, columns).drop_nulls().iter_rows(named=True)
 
 
 def shape(form: str, training: Training) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from attar.core.table import Table, parts
+from attar.core.table import Table, parts, scan, table_schema
 from attar.runtime.home import Home, read_card
 
 
@@ -41,7 +41,7 @@ class Step:
 
     def scan(self) -> pl.LazyFrame:
         """Its table, of which only what is asked for is read."""
-        return pl.scan_parquet(parts(self.folder))
+        return scan(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,7 @@ def done(home: Home, run: Mapping[str, Any]) -> dict[str, Step]:
     for step in run["steps"]:
         folder = home.steps / step["folder"]
         if found := read_card(folder):
-            first = next(iter(parts(folder)), None)
-            columns = pl.read_parquet_schema(first) if first else {}
+            columns = table_schema(folder) if parts(folder) else {}
             out[step["name"]] = Step(step["name"], step["stage"], step["marks"], folder, tuple(step["inputs"]), found, columns)
     return out
 

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from attar.core.table import Table, parts, read
+from attar.core.table import Table, parts, read, table_schema
 from attar.outputs.report import (
     accuracy_curve,
     costs,
@@ -107,8 +106,7 @@ def _found(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _are_figures(folder: Path) -> bool:
     """Whether a result is there and holds figures; others may be long, and are not read."""
-    found = parts(folder) if read_card(folder) else []
-    return bool(found) and figures.are_figures(pl.read_parquet_schema(found[0]))
+    return bool(read_card(folder) and parts(folder)) and figures.are_figures(table_schema(folder))
 
 
 def _result(home: Home, run: Mapping[str, Any], name: str) -> Table | None:
