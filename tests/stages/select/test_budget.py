@@ -97,7 +97,7 @@ def test_what_a_row_costs_is_an_expression_that_must_be_an_amount():
         budget.fill(TABLE, by="score", tokens=9, cost="cost / (5 - score)")
     with pytest.raises(RecipeError, match="must be a number"):
         budget.fill(TABLE, by="score", tokens=9, cost="id")
-    with pytest.raises(RecipeError, match="either a number of tokens or a table"):
+    with pytest.raises(RecipeError, match="takes either tokens or a table"):
         budget.chance(TABLE, cost="cost")
 
 

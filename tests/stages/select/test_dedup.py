@@ -75,7 +75,7 @@ def test_case_and_punctuation_make_no_difference_and_a_few_words_little():
 
 
 def test_what_is_no_jaccard_no_worth_or_no_column_is_refused():
-    with pytest.raises(RecipeError, match="above 0 and up to 1"):
+    with pytest.raises(RecipeError, match=r"Jaccard similarity in .0, 1."):
         crowded(["a"], threshold=0)
     with pytest.raises(RecipeError, match="'prompt - 1' does not work on these columns"):
         crowded(["a"], best="prompt - 1")

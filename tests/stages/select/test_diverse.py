@@ -11,9 +11,9 @@ from attar.stages.select import diverse
     [
         (np.ones(3), {}, "must be a matrix of floats"),
         (np.ones((3, 2), dtype=np.int64), {}, "must be a matrix of floats"),
-        (np.ones((3, 2)), {"threshold": 1.5}, "threshold 1.5 is no cosine"),
-        (np.ones((3, 2)), {"keep": -1}, "keep -1 is no number of rows"),
-        (np.ones((3, 2)), {"block": 0}, "block 0 is no number of rows"),
+        (np.ones((3, 2)), {"threshold": 1.5}, "threshold must be a cosine in"),
+        (np.ones((3, 2)), {"keep": -1}, "keep must be >= 0, got -1"),
+        (np.ones((3, 2)), {"block": 0}, "block must be >= 1, got 0"),
     ],
 )
 def test_what_cannot_be_filtered_is_refused_by_name(rows, knobs, message):

@@ -49,7 +49,7 @@ def test_a_row_without_length_is_not_drawn_and_none_can_stand_for_one():
     table = pl.DataFrame({"id": ["a", "b"], "chars": [None, 5]})
     out = length_matched.draw(table, table[1:], by="chars")
     assert out.to_dicts()[0] == {"id": "a", "kept": False, "reason": "no chars", "because": None}
-    with pytest.raises(DataError, match="row 'a' of the table to be like has no chars"):
+    with pytest.raises(DataError, match="row 'a' of `like` has no chars"):
         length_matched.draw(table, table, by="chars")
 
 

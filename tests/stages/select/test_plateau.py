@@ -42,5 +42,5 @@ def test_rows_pass_until_a_plateau_is_reached():
 
 
 def test_a_patience_of_none_is_refused():
-    with pytest.raises(RecipeError, match="patience 0"):
+    with pytest.raises(RecipeError, match="patience must be >= 1"):
         plateau.check(scored(1.0), score="rating", patience=0)

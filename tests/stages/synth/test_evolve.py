@@ -119,7 +119,7 @@ def test_every_request_has_a_seed_of_its_own_and_the_words_of_the_way_that_is_no
         ({"ways": ("constrain",)}, "no way 'constrain' evolves a prompt; did you mean 'constraint'"),
         ({"ways": ("detail",)}, "no way 'detail' evolves a prompt; known: concrete, constraint, deepen, input, rarer, steps"),
         ({"ways": ()}, "5 rounds of 0 ways"),
-        ({"rounds": 0}, "0 rounds of 4 ways: rounds are 1 to 25"),
+        ({"rounds": 0}, "rounds must be 1 to 25 and ways not empty, got 0 rounds of 4 ways"),
         ({"rounds": 26}, "26 rounds"),
     ],
 )

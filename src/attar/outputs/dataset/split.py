@@ -10,6 +10,7 @@ import polars as pl
 
 from attar.core.fingerprint import seed_of
 from attar.core.table import Table
+from attar.core.text import normalise_column
 
 _INNER = 1 << 63
 
@@ -17,13 +18,13 @@ _INNER = 1 << 63
 def keys(table: Table) -> Table:
     """messages -> own, above, opening, root: hashes of what ties a row to others, and a number for where it comes from."""
     asked = pl.col("messages").list.eval(pl.element().filter(pl.element().struct.field("role") == "user")).list.first()
-    said = asked.struct.field("content").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+    opening = normalise_column(asked.struct.field("content"))
     own = table["id"].cast(pl.String)
     above = table["parent"].cast(pl.String).fill_null(own) if "parent" in table.columns else own
     return table.select(
         own.hash(seed=3).alias("own"),
         above.hash(seed=3).alias("above"),
-        pl.coalesce(said, own).hash(seed=11).alias("opening"),
+        pl.coalesce(opening, own).hash(seed=11).alias("opening"),
         pl.Series("root", [seed_of("dataset.root", name) for name in above], dtype=pl.UInt64),
     )
 

@@ -13,6 +13,7 @@ import polars as pl
 from attar.core.errors import RecipeError
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need
+from attar.core.text import normalise_column
 from attar.engines.base import Embedder, Request, in_order
 from attar.similarity.shingles import run_starts
 
@@ -54,7 +55,7 @@ def letters(table: Table, *, column: str = "prompt", into: str = "embedding", wi
     need(table, column)
     if width < 1:
         raise RecipeError(f"width must be >= 1, got {width}")
-    flat = table[column].str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars(" ").fill_null("")
+    flat = normalise_column(table[column]).fill_null("")
     texts = flat.filter(flat != "")
     texts = " " + texts + " "
     lengths = texts.str.len_chars().to_numpy().astype(np.int64)

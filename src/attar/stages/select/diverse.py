@@ -1,7 +1,7 @@
-"""Keep rows that differ: walk them best first and drop each that is too like one that was kept (Deita's "repr filter").
+"""Keep rows that differ: visit them best first and drop each row that is too similar to a kept row (Deita's "repr filter").
 
-Exactly the sequential rule, whatever the block or the machine: a row is kept if its cosine with every row kept before it is at
-most the threshold, decided in 64 bits on the vectors as they came. Of two duplicates exactly one stays.
+The result equals the sequential rule for any block size and machine: a row is kept if its cosine with every row kept before it
+is <= the threshold, decided in float64 on the input vectors. Exactly one of two duplicates stays.
 """
 
 import numpy as np
@@ -21,17 +21,15 @@ from attar.stages.select.where import columns
 def repr_filter(
     embeddings: Matrix, *, threshold: float = 0.9, keep: int | None = None, backend: Backend = "auto", block: int | None = None
 ) -> FilterResult:
-    """Rows in the order of their worth, in memory or a memory map; stops when `keep` are kept."""
+    """Filter rows sorted best first, in memory or a memory map; stops when `keep` are kept."""
     if embeddings.ndim != 2 or not np.issubdtype(embeddings.dtype, np.floating):
-        raise RecipeError(
-            f"embeddings must be a matrix of floats, one row each; these are {embeddings.dtype} {embeddings.shape}"
-        )
+        raise RecipeError(f"embeddings must be a matrix of floats, one row per text; got {embeddings.dtype} {embeddings.shape}")
     if not -1 <= threshold <= 1:
-        raise RecipeError(f"threshold {threshold} is no cosine: it lies between -1 and 1, and 0.9 is usual")
+        raise RecipeError(f"threshold must be a cosine in [-1, 1], got {threshold}; 0.9 is usual")
     if keep is not None and keep < 0:
-        raise RecipeError(f"keep {keep} is no number of rows")
+        raise RecipeError(f"keep must be >= 0, got {keep}")
     if block is not None and block < 1:
-        raise RecipeError(f"block {block} is no number of rows")
+        raise RecipeError(f"block must be >= 1, got {block}")
     return filter_rows(embeddings, threshold, keep, choose_arithmetic(backend), block)
 
 
@@ -40,31 +38,31 @@ def repr_filter(
 def keep(
     table: Table, *, column: str = "embedding", by: str | None = None, threshold: float = 0.9, keep: int | None = None
 ) -> Table:
-    """{column}, the columns of `by` -> verdicts: the highest `keep` rows of which no two are alike, ties by id.
+    """{column}, the columns of `by` -> verdicts: the `keep` highest rows, no two too similar, ties by id.
 
-    Without `by` the rows are walked in their order. A row without a vector, or without a worth, is not kept.
+    Without `by` the rows are visited in table order. A row without a vector, or without a value of `by`, is not kept.
     """
     need(table, column, *(columns(by) if by else ()))
-    asked = sort_best_first(table, by, vector=pl.col(column))
-    able = asked.filter(pl.col("vector").is_not_null() & pl.col("by").is_not_null())
-    found = repr_filter(matrix(able.select("id", pl.col("vector").alias(column)), column), threshold=threshold, keep=keep)
-    told = able.select("index").with_columns(_filter_columns(able["id"], found, keep))
-    judged = asked.join(told, on="index", how="left").sort("index")
+    rows = sort_best_first(table, by, vector=pl.col(column))
+    able = rows.filter(pl.col("vector").is_not_null() & pl.col("by").is_not_null())
+    result = repr_filter(matrix(able.select("id", pl.col("vector").alias(column)), column), threshold=threshold, keep=keep)
+    filtered = able.select("index").with_columns(_filter_columns(able["id"], result, keep))
+    judged = rows.join(filtered, on="index", how="left").sort("index")
     lacking = (
         pl.when(pl.col("vector").is_null()).then(pl.lit(f"no {column}")).when(pl.col("by").is_null()).then(pl.lit(f"no {by}"))
     )
     return judged.select("id", pl.col("kept").fill_null(False), lacking.otherwise("reason").alias("reason"), "because")
 
 
-def _filter_columns(ids: pl.Series, found: FilterResult, keep: int | None) -> list[pl.Series]:
-    """What the filter says of each row, as verdicts have it."""
+def _filter_columns(ids: pl.Series, result: FilterResult, keep: int | None) -> list[pl.Series]:
+    """The filter's result as the columns kept, reason and because."""
     kept = np.zeros(len(ids), dtype=bool)
-    kept[found.kept] = True
-    crowded = found.by >= 0
+    kept[result.kept] = True
+    similar = result.by >= 0
     names = ids.to_numpy()
     reason, because = np.full(len(ids), None, dtype=object), np.full(len(ids), None, dtype=object)
-    reason[found.seen :] = f"behind the {keep} that are kept"
-    reason[crowded] = [f"cosine {cosine:.3f} with a kept row" for cosine in found.cosine[crowded]]
-    because[crowded] = names[found.by[crowded]]
+    reason[result.seen :] = f"behind the {keep} that are kept"
+    reason[similar] = [f"cosine {cosine:.3f} with a kept row" for cosine in result.cosine[similar]]
+    because[similar] = names[result.by[similar]]
     texts = {"reason": reason.tolist(), "because": because.tolist()}
     return [pl.Series("kept", kept), *(pl.Series(name, values, dtype=pl.String) for name, values in texts.items())]

@@ -1,7 +1,7 @@
-"""Random rows that are as long as those of a selection: the control that shows whether it chose more than length.
+"""Random rows with the lengths of a selection: a control that shows whether the selection chose more than length.
 
-Each drawn row stands for one of the other table whose length is its own to within a share, `within`, for as long as there are
-such; then to within twice that, and so on. Which rows are drawn hangs on their ids, the seed and the lengths alone.
+Each sampled row matches one row of the other table whose length differs by at most the share `within`; when no such pair is
+left, the tolerance doubles, and so on. The sample depends only on the ids, the seed and the lengths.
 """
 
 from math import log1p
@@ -22,13 +22,13 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 @as_many_as(1)
 @reads(lambda knobs: columns(knobs["by"]))
 def draw(table: Table, like: Table, *, by: str, within: float = 0.05, seed: int = 0) -> Table:
-    """the columns of `by`, a length -> verdicts: as many random rows as `like` has, as long as its are."""
+    """the columns of `by`, a length -> verdicts: random rows with the number and the lengths of those of `like`."""
     if not 0 < within < float("inf"):
-        raise RecipeError(f"within {within} is no share of a length: 0.05 lets lengths differ by a twentieth")
+        raise RecipeError(f"within must be > 0 and finite, got {within}; 0.05 lets lengths differ by 5%")
     wanted = _lengths(like, by).with_columns(pl.col("length").log1p())
     if wanted["length"].null_count():
         row = wanted.filter(pl.col("length").is_null())["id"][0]
-        raise DataError(f"row {row!r} of the table to be like has no {by}: take such rows out of it with where.holds")
+        raise DataError(f"row {row!r} of `like` has no {by}: drop such rows with where.holds")
     all_rows = _lengths(table, by).with_columns(lots(table, "matched.draw", seed)).with_row_index()
     free = all_rows.drop_nulls("length").sort("lot", "id").with_columns(pl.col("length").log1p())
     drawn = [free["index"].clear()]
@@ -49,15 +49,15 @@ def draw(table: Table, like: Table, *, by: str, within: float = 0.05, seed: int 
 
 @reads(lambda knobs: columns(knobs["by"]))
 def compare(table: Table, like: Table, *, by: str) -> Table:
-    """the columns of `by`, of both tables -> id (rows, shared, mean, quantiles), here, there: how alike their lengths are."""
+    """the columns of `by`, of both tables -> id (rows, shared, mean, quantiles), here, there: compares their lengths."""
     here, there = _lengths(table, by), _lengths(like, by)
     shared = here["id"].is_in(there["id"].implode()).sum()
-    told: dict[str, list[Any]] = {"rows": [len(here), len(there)], "shared": [shared, shared]}
-    told["mean"] = [side["length"].mean() for side in (here, there)]
+    figures: dict[str, list[Any]] = {"rows": [len(here), len(there)], "shared": [shared, shared]}
+    figures["mean"] = [side["length"].mean() for side in (here, there)]
     for share in QUANTILES:
-        told[f"{share:.0%} are below"] = [side["length"].quantile(share, "linear") for side in (here, there)]
+        figures[f"{share:.0%} are below"] = [side["length"].quantile(share, "linear") for side in (here, there)]
     schema = {"id": pl.String, "here": pl.Float64, "there": pl.Float64}
-    return pl.DataFrame([(name, *pair) for name, pair in told.items()], schema=schema, orient="row", strict=False)
+    return pl.DataFrame([(name, *pair) for name, pair in figures.items()], schema=schema, orient="row", strict=False)
 
 
 def _lengths(table: Table, by: str) -> Table:
@@ -65,6 +65,6 @@ def _lengths(table: Table, by: str) -> Table:
 
 
 def _number_in_bins(rows: Table, width: float) -> Table:
-    """Rows in bins of this width, numbered in their order in each."""
+    """Assign rows to bins of this width (in log length) and number them within each bin."""
     binned = rows.with_columns(bin=(pl.col("length") / width).floor().cast(pl.Int64))
     return binned.with_columns(number=pl.int_range(pl.len()).over("bin"))

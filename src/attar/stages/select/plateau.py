@@ -1,7 +1,7 @@
-"""Has a run of rounds stopped getting better? One line says so, and why; `unless` lets rows through as long as it does not.
+"""Early stopping for rounds: `check` detects a plateau and `gate` passes rows on until there is one.
 
-A round's worth is the mean of its answers' scores. What counts as better is more than the best so far by `least`; after
-`patience` rounds in a row without that, it is a plateau.
+A round's value is the mean score of its answers. A round is better if it exceeds the best so far by more than `least`; after
+`patience` rounds in a row that are not better, it is a plateau.
 """
 
 from collections.abc import Iterable
@@ -18,24 +18,25 @@ from attar.core.table import Table, need
 def check(*rounds: Iterable[Table], score: str, patience: int = 2, least: float = 0.0) -> Table:
     """{score} of each round's answers -> id, stop, worths, reason: whether the last `patience` rounds were no better."""
     if patience < 1 or least < 0:
-        raise RecipeError(f"patience {patience}, least {least}: patience is 1 or more, least is nought or more")
+        raise RecipeError(f"patience must be >= 1 and least >= 0, got {patience} and {least}")
     worths = [_mean(parts, score) for parts in rounds]
-    best, since = None, 0
+    best: float | None = None
+    since = 0
     for worth in worths:
         better = worth is not None and (best is None or worth > best + least)
         best, since = (worth, 0) if better else (best, since + 1)
-    told = (
+    reason = (
         f"no better than {best:.3f} by {least:g} for {since} rounds" if best is not None else f"{since} rounds without a score"
     )
     stop = since >= patience
     return pl.DataFrame(
-        {"id": ["plateau"], "stop": [stop], "worths": [worths], "reason": [told if stop else None]},
+        {"id": ["plateau"], "stop": [stop], "worths": [worths], "reason": [reason if stop else None]},
         schema={"id": pl.String, "stop": pl.Boolean, "worths": pl.List(pl.Float64), "reason": pl.String},
     )
 
 
 def _mean(parts: Iterable[Table], score: str) -> float | None:
-    """The mean over all parts; a round without a scored answer (as after a plateau) has none."""
+    """The mean over all parts; None for a round without a scored answer (as after a plateau)."""
     total, count = 0.0, 0
     for part in parts:
         need(part, score)
@@ -46,6 +47,6 @@ def _mean(parts: Iterable[Table], score: str) -> float | None:
 
 @rowwise
 def gate(table: Table, plateau: Table) -> Table:
-    """any, and what `reached` says -> the rows, or none of them once a plateau is reached."""
+    """any, the result of `check` -> the rows, or none after a plateau."""
     need(plateau, "stop")
     return table.clear() if plateau["stop"].any() else table

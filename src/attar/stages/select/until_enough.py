@@ -1,6 +1,6 @@
 """Draw in batches until there is enough, or until a batch brings too little that is new.
 
-A batch is told by two tables: what was asked, and what was kept of it.
+A batch is two tables: its requests, and the rows kept from them.
 """
 
 from collections.abc import Sequence

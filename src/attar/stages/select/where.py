@@ -14,7 +14,7 @@ _COUNT = re.compile(
     r"""('(?:[^']|'')*'|"[^"]*")|\b(?:char_length|character_length|octet_length|bit_length|length|len|array_length|strpos)\s*\(""",
     re.IGNORECASE,
 )
-"""A quoted text, or a function whose numbers have no sign in polars: below nought  length(a) - length(b)  would wrap."""
+"""A quoted text, or a function that returns unsigned integers in polars, where  length(a) - length(b) < 0  would wrap."""
 
 
 def expression(rule: str) -> pl.Expr:

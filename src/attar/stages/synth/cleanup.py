@@ -1,7 +1,7 @@
-"""Mend what a model wrote in a user's place: signs of another turn, broken characters, a label or quotes around the whole.
+"""Clean a user message that a model generated: markers of another turn, broken characters, a label or surrounding quotes.
 
-Only what cannot be a user's own words is taken away. Questions, line breaks, code, lists and the words "user" and "assistant"
-within a text stay as they are.
+Only what cannot be part of a user's message is removed. Questions, line breaks, code, lists and the words "user" and
+"assistant" within a text stay as they are.
 """
 
 import re
@@ -14,7 +14,7 @@ _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
 
 def repair(text: str, marks: Sequence[str] = ()) -> str:
-    """A user's text as it was meant; whatever stands behind one of the template's own marks is another turn's."""
+    """Remove broken characters and everything after one of the chat template's markers, which belongs to another turn."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for mark in marks:
         if mark.strip():
@@ -23,7 +23,7 @@ def repair(text: str, marks: Sequence[str] = ()) -> str:
 
 
 def unwrap(text: str) -> str:
-    """A text that a model was told to write and nothing else: without a label before it or quotes around the whole of it."""
+    """The text without a label before it or quotes around all of it, for replies that should be the text alone."""
     text = _LABEL.sub("", repair(text), count=1)
     closing = _QUOTES.get(text[:1])
     if closing and len(text) > 1 and text.endswith(closing) and closing not in text[1:-1] and text[0] not in text[1:-1]:

@@ -1,8 +1,8 @@
-"""Evolve prompts into harder ones, and responses into better ones: each round from the last good text of its row.
+"""Evolve prompts into harder ones and responses into better ones: each round starts from the row's last valid text.
 
 For a scorer's training data (`prompts`, `responses`), or as Evol-Instruct (`prompts` with the ways `DEPTH + BREADTH`). A row
-carries its whole chain in `variants`, so that one prompt can rank it and a run can resume by rows; `flat` gives a row a
-variant. A try that failed stays in its place, without a text, its reason in `eliminated`.
+keeps its whole chain in `variants`, so that one prompt can rank it and a run can resume by rows; `flat` turns variants into
+rows. A failed attempt keeps its place, without a text, and `eliminated` has the reason.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ Chain = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is evolved, by which ways, how often, and how it is drawn."""
+    """What to evolve, in which ways, for how many rounds, and the sampling settings."""
 
     kind: Kind
     ways: tuple[str, ...]
@@ -41,7 +41,9 @@ class _Plan:
         if unknown := [name for name in self.ways if name not in known]:
             raise RecipeError(f"no way {unknown[0]!r} evolves a {self.kind}; {did_you_mean(unknown[0], known)}")
         if not self.ways or not 1 <= self.rounds <= _MOST_ROUNDS:
-            raise RecipeError(f"{self.rounds} rounds of {len(self.ways)} ways: rounds are 1 to {_MOST_ROUNDS}, ways 1 or more")
+            raise RecipeError(
+                f"rounds must be 1 to {_MOST_ROUNDS} and ways not empty, got {self.rounds} rounds of {len(self.ways)} ways"
+            )
 
 
 @role("samples")
@@ -79,7 +81,7 @@ def responses(  # noqa: PLR0913 (sampling is two knobs)
 
 
 def _evolve(table: Table, engine: Generator, plan: _Plan) -> Table:
-    """Every row's chain, grown by a round at a time over all rows."""
+    """Extend every row's chain, one round at a time over all rows."""
     rows = table.select("id", *{"prompt", plan.kind}).to_dicts()
     chains: list[Chain] = [[_variant(plan.kind, 0, None, _root(row, plan.kind))] for row in rows]
     able = [(row, chain) for row, chain in zip(rows, chains, strict=True) if chain[0][plan.kind]]
@@ -111,7 +113,7 @@ def _variant(kind: Kind, turn: int, way: str | None, found: str | Failure) -> di
 
 
 def _root(row: dict[str, str | None], kind: Kind) -> str | Failure:
-    """What a row's chain begins with; a response without its prompt is of no use."""
+    """The start of a row's chain; a response needs its prompt too."""
     absent = [name for name in ("prompt", kind) if not (row[name] or "").strip()]
     return Failure(f"no {absent[0]}") if absent else row[kind] or ""
 
@@ -121,7 +123,7 @@ def _question(way: Way, prompt: str, text: str) -> tuple[dict[str, str], ...]:
         shown = f"The request, between the lines:\n-----\n{prompt}\n-----\nIts answer, between the lines:\n-----\n{text}\n-----"
         return _talk(way, f"{shown}\nWrite the better answer.")
     shown = f"The request, between the lines:\n-----\n{text}\n-----"
-    return _talk(way, f"{shown}\nWrite the {'other' if way.anew else 'harder'} one.")
+    return _talk(way, f"{shown}\nWrite the {'other' if way.replaces else 'harder'} one.")
 
 
 def _talk(way: Way, user: str) -> tuple[dict[str, str], ...]:
@@ -129,7 +131,7 @@ def _talk(way: Way, user: str) -> tuple[dict[str, str], ...]:
 
 
 def _failure_reason(chain: Chain) -> str | None:
-    """Why a row has nothing but its own text, or not even that."""
+    """Why a row has no variant but its own text, or none at all."""
     reasons = [one["eliminated"] for one in chain[1:]]
     if not reasons:
         return chain[0]["eliminated"]

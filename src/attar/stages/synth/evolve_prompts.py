@@ -1,7 +1,7 @@
-"""Ways to evolve a prompt or a response, in our own words, and what makes one try at it fail.
+"""Ways to evolve a prompt or a response, with our own prompts, and the checks that eliminate a failed attempt.
 
-A try that failed has a reason, in few and constant words, so that reasons can be counted. Lengths are in words; in scripts
-that put no spaces between them, in characters. Refusals and talk about the task are known in English only.
+A failed attempt has a short constant reason, so that reasons can be counted. Lengths are in words, or in characters for scripts
+without spaces between words. Refusals and mentions of the task are detected in English only.
 """
 
 import re
@@ -48,17 +48,17 @@ Write that answer and nothing else: no heading of your own, no quotes, no word a
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to evolve: of what kind, by which change, by how many words at most; `anew` asks for another in place of it."""
+    """A way to evolve: the kind, the change, the most words to add; with `replaces` a new request replaces the old one."""
 
     kind: Kind
     change: str
     adds: int = 20
-    anew: bool = False
+    replaces: bool = False
 
     @property
     def system(self) -> str:
-        """What the writer is told."""
-        frame = _BETTER if self.kind == "response" else _ANOTHER if self.anew else _HARDER
+        """The system prompt."""
+        frame = _BETTER if self.kind == "response" else _ANOTHER if self.replaces else _HARDER
         return frame.replace("{change}", self.change).replace("{adds}", str(self.adds))
 
 
@@ -83,7 +83,7 @@ WAYS: dict[str, Way] = {
         "formula, a log, or a talk between people.",
         adds=80,
     ),
-    "rarer": Way("prompt", "of the same field, but about something in it that people seldom ask.", anew=True),
+    "rarer": Way("prompt", "of the same field, but about something in it that people seldom ask.", replaces=True),
     "helpfulness": Way(
         "response",
         "it does more for this person: it says what to do next, or clears away an obstacle that they are going to meet.",
@@ -103,11 +103,11 @@ BREADTH = ("rarer",)
 QUALITY = ("helpfulness", "relevance", "depth", "creativity", "detail")
 
 _LEAST_NEW = 3
-"""Fewer new words than this are no evolution."""
+"""The minimum number of new words in an evolved text."""
 _STRETCH, _TIMES = 1.5, 4
-"""A text may become so many times as long, and grow by so many times what was asked for besides."""
+"""Length limit in words: `_STRETCH` times the old length + `_TIMES` times the words to add."""
 _RUN = 6
-"""So many words in a row that are the instruction's own have been copied from it."""
+"""A run of this many words that also occurs in the instruction counts as copied from it."""
 _REFUSAL_WORDS = 80
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+")
@@ -134,7 +134,7 @@ _TASK_WORDS = re.compile(
 
 
 def check_evolution(answer: RowAnswer, way: Way, earlier: Sequence[str]) -> str | Failure:
-    """The text that a try gave, or why it is eliminated; `earlier` are the texts of its chain, the one evolved last."""
+    """The evolved text, or why it is eliminated; `earlier` has the texts of the chain, the one that was evolved last."""
     if answer.text is None:
         return Failure(answer.error or "no reply")
     before = earlier[-1]
@@ -152,11 +152,11 @@ def check_evolution(answer: RowAnswer, way: Way, earlier: Sequence[str]) -> str 
         return Failure("hardly changed")
     if len(words) > _STRETCH * len(known) + _TIMES * way.adds:
         return Failure("too long")
-    return Failure("most of it lost") if not way.anew and 2 * len(words) < len(known) else text
+    return Failure("most of it lost") if not way.replaces and 2 * len(words) < len(known) else text
 
 
 def _clean_reply(reply: str, way: Way, before: str) -> str:
-    """A reply without the line that announces it, and for a prompt without a label or quotes."""
+    """The reply without an announcing line; for prompts also without a label or quotes."""
     text = repair(reply)
     if not _ANNOUNCED.match(before):
         text = _ANNOUNCED.sub("", text, count=1)
@@ -172,7 +172,7 @@ def _refuses(text: str, words: list[str]) -> bool:
 
 
 def _mentions_task(text: str, before: str) -> bool:
-    """Whether it names what only somebody who was told to rewrite would name."""
+    """True if the text mentions the rewriting task, which the earlier text did not."""
     return any(found.casefold() not in before.casefold() for found in _TASK_WORDS.findall(text))
 
 

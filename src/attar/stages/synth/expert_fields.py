@@ -38,20 +38,20 @@ class Domain:
 
 
 def domains() -> list[Domain]:
-    """All domains, in the order in which they are written down."""
+    """All domains, in file order."""
     return [_domain(block) for text in (NATURE, SOCIETY) for block in text.strip().split("\n\n")]
 
 
 def _domain(block: str) -> Domain:
     name_line, roles, places, *fields = block.replace("\n  ", " ").splitlines()
     name, _, newcomers = name_line.removeprefix("# ").partition(": ")
-    told = (line.partition(": ") for line in fields)
-    topics = {field: tuple(text.split("; ")) for field, _, text in told}
+    parts = (line.partition(": ") for line in fields)
+    topics = {field: tuple(text.split("; ")) for field, _, text in parts}
     return Domain(name, newcomers, tuple(roles.split()[1:]), tuple(places.removeprefix("@ ").split("; ")), topics)
 
 
 def sentences() -> Iterator[tuple[str, str, str]]:
-    """Every persona there is, with its domain and its field."""
+    """Every possible persona, with its domain and its field."""
     for domain in domains():
         for field, topics in domain.fields.items():
             one = f"{'An' if field[0] in 'aeiou' else 'A'} {field}"

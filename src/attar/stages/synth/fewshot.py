@@ -1,7 +1,7 @@
 """Have a base model write new prompts: it is shown a sheet of a few that people wrote, and goes on with the next.
 
-The plan says which prompts each sheet shows, and hangs on nothing but seeds and numbers. What comes back is one prompt, or a
-named refusal: cut off, more than one, an answer in it, a copy of what was shown. Rows that repeat are for `select.anew`.
+The plan lists the prompts that each sheet shows; it depends only on seeds and numbers. A reply gives one prompt, or a named
+refusal: truncated, more than one, contains an answer, copies a shown prompt. Duplicates are dropped by `select.dedup_against`.
 """
 
 import re
@@ -15,6 +15,7 @@ from attar.core.errors import DataError, RecipeError
 from attar.core.fingerprint import seed_of
 from attar.core.stage import reads, role, rowwise
 from attar.core.table import COLUMNS, ORIGIN, Table, need, origin, put, turns
+from attar.core.text import normalise
 from attar.engines.ask_rows import generate_answers
 from attar.engines.base import Generator, Request, Sampling
 from attar.stages.synth.cleanup import repair
@@ -64,7 +65,7 @@ def draws(
 
 
 def _distinct_seeds(seeds: Table, form: Form) -> list[tuple[str, str]]:
-    """Id and text of the first seed of each text, by id: what is drawn does not hang on the order of rows."""
+    """Id and text of the first seed of each text, by id: the sample does not depend on the order of rows."""
     known: dict[str, tuple[str, str]] = {}
     for name, prompt in seeds.select("id", "prompt").sort("id").iter_rows():
         if text := repair(prompt or ""):
@@ -72,7 +73,7 @@ def _distinct_seeds(seeds: Table, form: Form) -> list[tuple[str, str]]:
                 raise DataError(
                     f"row {name!r}: its prompt has several lines, and form 'pocket' shows one a line; use form 'plain'"
                 )
-            known.setdefault(_flat(text), (name, text))
+            known.setdefault(normalise(text), (name, text))
     return list(known.values())
 
 
@@ -128,7 +129,7 @@ def _null_where_failed(errors: Sequence[str | None], texts: Sequence[str]) -> li
 
 def refusal(text: str, opening: str, stop: str) -> str | None:
     """Why what a base wrote behind a sheet is not one new prompt; None where it is."""
-    flat = _flat(text)
+    flat = normalise(text)
     if not text:
         return "nothing written"
     if (stop.strip() or stop) in text or _MARK.search(text):
@@ -139,8 +140,4 @@ def refusal(text: str, opening: str, stop: str) -> str | None:
         return "goes on with the sheet's own words"
     if not any(sign.isalnum() for sign in text):
         return "no word in it"
-    return "a copy of a shown prompt" if flat in map(_flat, opening.split(stop)) else None
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.lower().split())
+    return "a copy of a shown prompt" if flat in map(normalise, opening.split(stop)) else None

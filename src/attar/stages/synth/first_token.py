@@ -1,7 +1,7 @@
-"""Draw the first token of a text otherwise than the rest: flatter, and none of some forbidden ones; then go on from it.
+"""Sample the first token of a text differently: at a higher temperature and without forbidden tokens; then continue from it.
 
-A forbidden token is drawn anew, which is the same as drawing from all others. Any engine can do this: a first token is a text
-of one token, drawn at the temperature times `flatten`.
+A forbidden token is sampled again (rejection sampling), which equals sampling from the other tokens. Any engine can do this:
+the first token is a text of one token, sampled at `flatten` times the temperature.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _REDRAWS = 16
 
 
 def generate(engine: Generator, asks: Sequence[Request], flatten: float, ban: Sequence[str]) -> list[RowAnswer]:
-    """Whole texts, each from its own first token on."""
+    """Generate whole texts, each from its own first token."""
     firsts = _draw_first_tokens(engine, asks, flatten, frozenset(ban))
     rest = generate_answers(engine, [_rest_request(ask, first) for ask, first in zip(asks, firsts, strict=True)], absent="")
     return [_join(first, answer) for first, answer in zip(firsts, rest, strict=True)]
@@ -31,7 +31,7 @@ def _join(first: RowAnswer, rest: RowAnswer) -> RowAnswer:
 
 
 def _draw_first_tokens(engine: Generator, asks: Sequence[Request], flatten: float, ban: frozenset[str]) -> list[RowAnswer]:
-    found: list[RowAnswer] = [RowAnswer(None, "begins with a forbidden token")] * len(asks)
+    answers: list[RowAnswer] = [RowAnswer(None, "begins with a forbidden token")] * len(asks)
     todo = list(range(len(asks)))
     for attempt in range(_REDRAWS):
         drawn = generate_answers(engine, [_first_token_request(asks[i], flatten, attempt) for i in todo], whole=False)
@@ -41,9 +41,9 @@ def _draw_first_tokens(engine: Generator, asks: Sequence[Request], flatten: floa
             if answer.error is None and text.strip() in ban:
                 again.append(i)
             else:
-                found[i] = replace(answer, text=text)
+                answers[i] = replace(answer, text=text)
         todo = again
-    return found
+    return answers
 
 
 def _first_token_request(ask: Request, flatten: float, attempt: int) -> Request:
@@ -53,7 +53,7 @@ def _first_token_request(ask: Request, flatten: float, attempt: int) -> Request:
 
 
 def _rest_request(ask: Request, first: RowAnswer) -> Request | None:
-    """The rest of a text, from behind its first token; None where that token ended it, or there is none."""
+    """The request for the rest of a text; None if the first token ended it or failed."""
     drawn = ask.sampling or Sampling()
     if first.error or not first.text or drawn.max_tokens == 1:
         return None

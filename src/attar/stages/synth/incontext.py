@@ -1,6 +1,6 @@
-"""Answer with a base model, by showing it how: a few answered questions before the one asked, no template, no training.
+"""Answer with a base model by few-shot prompting: answered questions before the new one, no template, no training.
 
-That answer's reward is what a base model can do by itself; how far a teacher's lies above it is what the row can teach.
+That answer's reward shows what the base model can do by itself; the teacher's reward minus it is what the row can teach.
 """
 
 import polars as pl
@@ -33,7 +33,7 @@ _STOPS = ("\n# Question", "\n\n\n")
 
 @rowwise
 def answer(table: Table, *, engine: Generator, max_tokens: int = 2048, into: str = "base_response", seed: int = 0) -> Table:
-    """prompt -> {into}, {into}_error: greedy, and what is cut off is kept, since a base model seldom ends by itself."""
+    """prompt -> {into}, {into}_error: greedy; a truncated answer is kept, since a base model seldom stops by itself."""
     need(table, "id", "prompt")
     drawn = Sampling(max_tokens=max_tokens, stop=_STOPS)
     asks = [
@@ -47,7 +47,7 @@ def answer(table: Table, *, engine: Generator, max_tokens: int = 2048, into: str
 
 
 def few_shot_text(prompt: str) -> str:
-    """The text that a base model goes on from."""
-    shots = "".join(f"# Question\n{question}\n\n# Answer\n{told}\n\n" for question, told in SHOTS)
+    """The few-shot text that a base model continues."""
+    shots = "".join(f"# Question\n{question}\n\n# Answer\n{reply}\n\n" for question, reply in SHOTS)
     opening = "Questions, each with the answer of a knowledgeable and friendly assistant.\n\n"
     return f"{opening}{shots}# Question\n{prompt}\n\n# Answer\n"

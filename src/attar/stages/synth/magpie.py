@@ -55,7 +55,7 @@ def draws(*, count: int, mix: Sequence[Draw] = ({},), seed: int = 0) -> Table:
     """() -> id, temperature, top_p, system: how each of `count` instructions is to be drawn, the mix by its shares."""
     shares = [way.get("share", 1.0) for way in mix]
     if count < 0 or not shares or min(shares) < 0 or sum(shares) <= 0:
-        raise RecipeError(f"cannot share {count} draws out by the shares {shares}: a count and shares above nought are needed")
+        raise RecipeError(f"count and shares must be >= 0 and the shares' sum > 0, got count {count} and shares {shares}")
     ends = [round(count * sum(shares[: i + 1]) / sum(shares)) for i in range(len(mix))]
     chosen = [way for way, start, end in zip(mix, [0, *ends], ends, strict=False) for _ in range(end - start)]
     return pl.DataFrame(

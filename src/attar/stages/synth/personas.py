@@ -174,13 +174,13 @@ def _asks(table: Table, system: str, shown: list[str | None], drawn: Sampling, s
     ]
 
 
-def _add_personas(table: Table, found: list[RowAnswer]) -> Table:
-    told = [persona_of(answer) for answer in found]
-    return put(table, "persona", [text for text, _ in told], [error for _, error in told], dtype=pl.String)
+def _add_personas(table: Table, answers: list[RowAnswer]) -> Table:
+    personas = [persona_of(answer) for answer in answers]
+    return put(table, "persona", [text for text, _ in personas], [error for _, error in personas], dtype=pl.String)
 
 
 def persona_of(answer: RowAnswer) -> tuple[str | None, str | None]:
-    """The persona of a reply, without a label, a bullet or quotes; or why it has none."""
+    """The persona in a reply, without a label, a bullet or quotes, and the error if there is none."""
     if answer.text is None:
         return None, answer.error
     lines = [line.strip() for line in repair(answer.text).splitlines() if line.strip()]

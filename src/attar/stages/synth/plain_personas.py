@@ -1,4 +1,4 @@
-"""Personas that need no source: nobody in particular (to see what personas are worth), and the people of the pocket world."""
+"""Personas without a source: none at all (a control), and the people of the pocket world."""
 
 from collections.abc import Sequence
 from random import Random
@@ -10,12 +10,12 @@ from attar.pocket.voices import Persona
 
 
 def nobody(*, count: int, seed: int = 0) -> Table:
-    """() -> id, persona (null): rows to draw for without a persona."""
+    """() -> id, persona (null): rows without a persona."""
     return _people("n", count, seed, [None] * count)
 
 
 def pocket(*, count: int, seed: int = 0) -> Table:
-    """() -> id, persona: people of the pocket world; there are 384 different ones, so many come more than once."""
+    """() -> id, persona: people of the pocket world; only 384 differ, so they repeat."""
     dice = Random(seed)
     return _people("v", count, seed, [Persona.draw(dice).text for _ in range(count)])
 

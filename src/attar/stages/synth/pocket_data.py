@@ -1,6 +1,6 @@
-"""Data of the pocket world such as people have, in which the truth is known: a pool of mixed worth, labels, preferences.
+"""Data of the pocket world with known truth: a pool of mixed quality, labels, preferences.
 
-All of it states tasks of the training side only; nothing here is in the exam.
+All tasks are from the training split; none is in the exam.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from attar.pocket.tasks import FAMILIES, Task, held_out, level, make_task
 from attar.pocket.verify import corrupt, grade
 
 _EASY_MOST = (6, 3, 1)
-"""Of ten tasks in a pool so many are easy, medium and hard."""
+"""How many of ten tasks in a pool are easy, medium and hard."""
 
 What = Literal["complexity", "quality"]
 
@@ -34,14 +34,14 @@ def answers(table: Table) -> Table:
     """prompt -> messages, response, response_error: the true answer; null where there is no task."""
     need(table, "prompt")
     tasks = [parse(prompt or "") for prompt in table["prompt"]]
-    told = put(
+    out = put(
         table,
         "response",
         [respond(task) if task else None for task in tasks],
         [None if task else "states no task" for task in tasks],
     )
-    talks = [turns(("user", ask), ("assistant", answer)) for ask, answer in told.select("prompt", "response").iter_rows()]
-    return told.with_columns(pl.Series("messages", talks, dtype=COLUMNS["messages"]))
+    talks = [turns(("user", ask), ("assistant", answer)) for ask, answer in out.select("prompt", "response").iter_rows()]
+    return out.with_columns(pl.Series("messages", talks, dtype=COLUMNS["messages"]))
 
 
 @role("pool")

@@ -25,8 +25,8 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
 ) -> Table:
     """messages -> response, response_error, response_tokens, reasoning, writer, messages; n > 1: each row n times, `parent`.
 
-    An answer cut off at `max_tokens` is no answer, unless `whole` is off (as for an exam, where it is merely a wrong one).
-    Several writers share a prompt's answers by numbering them: the second writer's `start` is the first one's `n`.
+    An answer truncated at `max_tokens` fails, unless `whole` is off (as for an exam, where it is just wrong). Several writers
+    can share a prompt's answers by numbering them: the second writer's `start` is the first writer's `n`.
     """
     need(table, "id", "messages")
     drawn = Sampling(temperature, top_p, max_tokens)
@@ -39,12 +39,12 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
     ]
     found = generate_answers(engine, asks, whole=whole)
     out = put(table, "response", (answer.text for answer in found), (answer.error for answer in found))
-    told = [
+    conversations = [
         [*talk, {"role": "assistant", "content": answer.text}] if answer.text is not None else talk
         for talk, answer in zip(talks, found, strict=True)
     ]
     return out.with_columns(
-        pl.Series("messages", told, dtype=COLUMNS["messages"]),
+        pl.Series("messages", conversations, dtype=COLUMNS["messages"]),
         pl.Series("response_tokens", [answer.reply.tokens_out if answer.reply else None for answer in found], dtype=pl.Int64),
         pl.Series("reasoning", [answer.reply.reasoning if answer.reply else None for answer in found], dtype=pl.String),
         pl.lit(engine.spec.name).alias("writer"),
@@ -52,7 +52,7 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
 
 
 def _repeat(table: Table, start: int, n: int) -> Table:
-    """Every row n times, under ids of their own."""
+    """Repeat every row n times, with new ids."""
     numbers = pl.Series([list(range(start, start + n))] * len(table), dtype=pl.List(pl.Int64))
     many = table.with_columns(pl.col("id").alias("parent"), numbers.alias("_number")).explode("_number")
     return many.with_columns(pl.format("{}.{}", "id", "_number").alias("id")).drop("_number")

@@ -1,4 +1,4 @@
-"""Go on with a conversation: the model writes the user's next turn, from its own template up to that turn's text."""
+"""Continue a conversation: the model generates the user's next turn from its chat template's prefix for that turn."""
 
 import polars as pl
 
@@ -31,7 +31,7 @@ def extend(  # noqa: PLR0913 (sampling is three knobs)
     max_tokens: int = 1024,
     seed: int = 0,
 ) -> Table:
-    """messages -> prompt, prompt_error, messages with that user turn; the system turn steers the asking, and is not kept."""
+    """messages -> prompt, prompt_error, messages with that user turn; the system turn steers generation and is not kept."""
     need(table, "id", "messages")
     talks = [list(talk or ()) for talk in table["messages"].to_list()]
     opening = [{"role": "system", "content": system}] if system else []
@@ -48,18 +48,18 @@ def extend(  # noqa: PLR0913 (sampling is three knobs)
     texts = [repair(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
     errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
     out = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)
-    told = [
+    conversations = [
         [] if error else [*talk, {"role": "user", "content": text}]
         for talk, text, error in zip(talks, texts, errors, strict=True)
     ]
-    return out.with_columns(pl.Series("messages", told, dtype=COLUMNS["messages"]))
+    return out.with_columns(pl.Series("messages", conversations, dtype=COLUMNS["messages"]))
 
 
 @rowwise
 def reopen(table: Table) -> Table:
-    """messages -> messages up to the last user turn, so that it can be answered anew; what belonged to its answer goes."""
+    """messages -> messages up to the last user turn, for a new answer; drops the columns of the old answer."""
     need(table, "id", "messages")
     talks = [list(talk or ()) for talk in table["messages"].to_list()]
     asked = [talk[:-1] if talk and talk[-1]["role"] == "assistant" else talk for talk in talks]
-    gone = [name for name in table.columns if name.startswith(_OF_ANSWER)]
-    return table.drop(gone).with_columns(pl.Series("messages", asked, dtype=COLUMNS["messages"]))
+    dropped = [name for name in table.columns if name.startswith(_OF_ANSWER)]
+    return table.drop(dropped).with_columns(pl.Series("messages", asked, dtype=COLUMNS["messages"]))
