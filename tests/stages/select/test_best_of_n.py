@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.core.errors import RecipeError
+from attar.runtime.flow import Trace
 from attar.stages.select import best_of_n
+from attar.stages.synth import plain_personas
 
 
 def answers(scores: dict[str, list[float | None]], start: int = 0) -> pl.DataFrame:
@@ -77,3 +79,9 @@ def test_the_parts_in_which_answers_come_change_nothing(scores, others, data):
 def test_what_is_no_number_of_others_is_refused():
     with pytest.raises(RecipeError, match="others must be >= 0, got -1"):
         taken(answers({"p": [1.0]}), others=-1)
+
+
+def test_the_old_knob_of_is_refused_while_tracing_and_the_error_names_group_by():
+    flow = Trace()
+    with pytest.raises(RecipeError, match=r"best_of_n\.of_each has no knob 'of'; known: by, group_by"):
+        flow(best_of_n.of_each, flow(plain_personas.nobody, count=1), by="score", of="parent")
