@@ -6,11 +6,11 @@ import pytest
 
 
 def test_scores_become_columns_that_a_selection_reads(attar, pool):
-    told = attar(
+    summary = attar(
         "score", pool, "--with", "g", "--kind", "fake", "--what", "helpfulness,quality", "-o", "scored.parquet", "--json"
     )
     scored = pl.read_parquet("scored.parquet")
-    assert told["written"] == len(scored) == 10
+    assert summary["written"] == len(scored) == 10
     assert scored["helpfulness"].is_between(0, 10).all()
     assert scored["quality"].is_between(1, 5).all()
     attar("select", "scored.parquet", "--by", "helpfulness * quality", "--keep", "1", "-o", "best.jsonl", "-q")
@@ -45,20 +45,20 @@ def test_a_new_score_takes_the_place_of_one_of_that_name_and_it_is_said(attar, t
     asked = ("score", "p.jsonl", "--with", "g", "--kind", "fake", "--what", "quality", "-o", "s.jsonl")
     assert attar(*asked, "--json")["replaced"] == ["quality"]
     assert json.loads(Path("s.jsonl").read_text())["quality"] >= 1
-    assert "in place of POOL's own: quality" in attar(*asked)
+    assert "replaces POOL's own column: quality" in attar(*asked)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--with", "a", "--with", "b", "--what", "quality"], "2 models for 1 scores (quality)"),
         (["--with", "a", "--what", "complexity"], "there is no rubric 'complexity' for a judge"),
         (["--with", "a", "--what", "complexity", "--question", "nowhere.txt"], "question 'nowhere.txt' is no file"),
     ],
 )
-def test_a_score_that_nobody_can_give_is_refused_before_anything_is_asked(attar, pool, words, told):
+def test_a_score_that_nobody_can_give_is_refused_before_anything_is_asked(attar, pool, words, message):
     err = attar("score", pool, *words, "--kind", "fake", "-o", "out.jsonl", "-q", code=2)
-    assert told in err
+    assert message in err
     assert err.count("\n") == 1
     assert not Path("out.jsonl").exists()
 
@@ -68,9 +68,11 @@ def test_the_summary_shows_how_many_groups_of_repeats_there_were(attar, tmp_path
     Path("pool.jsonl").write_text("".join(json.dumps({"prompt": text, "response": "Yes."}) + "\n" for text in said))
     found = attar("dedup", "pool.jsonl", "--how", "exact", "-o", "out.jsonl", "--json")["dropped"]["exact"]
     assert (found["rows"], found["groups"]) == (3, 2)
-    assert "repeats a conversation; 2 groups of the like" in attar("dedup", "pool.jsonl", "--how", "exact", "-o", "out.jsonl")
+    assert "repeats a conversation; 2 groups of similar rows" in attar(
+        "dedup", "pool.jsonl", "--how", "exact", "-o", "out.jsonl"
+    )
 
 
 def test_vectors_that_the_pool_has_are_not_embedded_again(attar, pool):
-    assert "those vectors are there already" in attar("embed", pool, "--with", "column:mini", "-o", "x.jsonl", "-q", code=2)
+    assert "the pool has these vectors already" in attar("embed", pool, "--with", "column:mini", "-o", "x.jsonl", "-q", code=2)
     assert not Path("x.jsonl").exists()

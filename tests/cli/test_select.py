@@ -7,7 +7,7 @@ from pools_for_tests import verdicts
 
 
 def test_the_best_are_kept_and_every_row_has_a_reason(attar, pool):
-    told = attar(
+    summary = attar(
         *("select", pool, "--by", "score", "--where", "lang = 'en' OR score <> 8", "--dedup", "exact,near", "--keep", "3"),
         *("-o", "out.jsonl", "--verdicts", "v.parquet", "--json"),
     )
@@ -30,15 +30,15 @@ def test_the_best_are_kept_and_every_row_has_a_reason(attar, pool):
     rows = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
     assert [(row["id"], row["score"], row["lang"]) for row in rows] == [("r6", 6.0, "de"), ("r7", 7.0, "en"), ("r9", 9.0, "en")]
     assert rows[2]["messages"][0] == {"role": "user", "content": "Question 9"}
-    assert (told["rows"], told["kept"], told["written"]) == (11, 3, 3)
-    assert {step: dropped["rows"] for step, dropped in told["dropped"].items()} == {
+    assert (summary["rows"], summary["kept"], summary["written"]) == (11, 3, 3)
+    assert {step: dropped["rows"] for step, dropped in summary["dropped"].items()} == {
         "read": 1,
         "where": 2,
         "exact": 1,
         "near": 1,
         "budget": 3,
     }
-    assert told["characters"] == sum(len(row["messages"][0]["content"] + row["messages"][1]["content"]) + 1 for row in rows)
+    assert summary["characters"] == sum(len(row["messages"][0]["content"] + row["messages"][1]["content"]) + 1 for row in rows)
 
 
 def test_without_an_expression_the_first_rows_stay_and_it_is_said(attar, pool):
@@ -47,7 +47,7 @@ def test_without_an_expression_the_first_rows_stay_and_it_is_said(attar, pool):
     assert [name for name, row in found.items() if row["kept"]] == ["r0", "r1", "r2", "r3", "r4"]
     assert (found["r6"]["step"], found["r6"]["because"]) == ("exact", "r3")
     assert found["r5"]["reason"] == "after the first 5"
-    assert "no --by: the pool's own order counts" in out
+    assert "no --by: earlier rows of the pool are preferred" in out
     assert "-1  exact     repeats a conversation" in out
 
 
@@ -66,10 +66,10 @@ def test_a_home_that_was_moved_is_chosen_from_again(attar, pool):
 
 
 def test_a_budget_of_tokens_says_how_they_are_counted(attar, pool):
-    told = attar("select", pool, "--by", "score", "--tokens", "50", "--verdicts", "v.parquet", "--json")
-    assert told["notes"] == ["tokens counted as conversation_chars / 4"]
-    assert 0 < told["kept"] < 9
-    assert told["characters"] <= 200
+    summary = attar("select", pool, "--by", "score", "--tokens", "50", "--verdicts", "v.parquet", "--json")
+    assert summary["notes"] == ["tokens counted as conversation_chars / 4"]
+    assert 0 < summary["kept"] < 9
+    assert summary["characters"] <= 200
     assert attar("select", pool, "--by", "score", "--tokens", "4", "--cost", "2", "--json")["kept"] == 2
 
 
@@ -90,8 +90,8 @@ def test_a_kept_row_that_the_format_cannot_say_is_counted_and_named(attar, tmp_p
     turns = [{"role": role, "content": role[0] * 3} for role in ("user", "assistant", "user", "assistant")]
     lines = [{"id": "long", "messages": turns}, {"id": "short", "messages": turns[:2]}]
     (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    told = attar("select", "p.jsonl", "--keep", "2", "-o", "out.jsonl", "--to", "alpaca", "--json")
-    assert (told["kept"], told["written"], told["refused"]["rows"]) == (2, 1, 1)
+    summary = attar("select", "p.jsonl", "--keep", "2", "-o", "out.jsonl", "--to", "alpaca", "--json")
+    assert (summary["kept"], summary["written"], summary["refused"]["rows"]) == (2, 1, 1)
     assert json.loads(Path("out.jsonl.rejected.jsonl").read_text())["id"] == "long"
 
 
@@ -100,8 +100,8 @@ def test_a_column_that_comes_up_late_is_there_from_the_first_row(attar, tmp_path
         {"prompt": f"p{number}", "response": "r", **({"late": "yes"} if number == 20_500 else {})} for number in range(20_600)
     ]
     (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    told = attar("select", "p.jsonl", "--where", "late = 'yes' OR prompt = 'p3'", "-o", "out.parquet", "--json")
-    assert told["kept"] == 2
+    summary = attar("select", "p.jsonl", "--where", "late = 'yes' OR prompt = 'p3'", "-o", "out.parquet", "--json")
+    assert summary["kept"] == 2
     assert pl.read_parquet("out.parquet").select("id", "late").rows() == [("p:4", None), ("p:20501", "yes")]
 
 
@@ -115,8 +115,8 @@ def test_reading_that_was_stopped_begins_again_and_no_row_comes_twice(attar, poo
     with monkeypatch.context() as patched:
         patched.setattr("attar.stages.pool.read_parts", stopped)
         assert "the same command goes on from here" in attar("select", pool, "--keep", "4", "-q", code=130)
-    told = attar("select", pool, "--keep", "4", "--json")
-    assert (told["rows"], told["kept"]) == (11, 4)
+    summary = attar("select", pool, "--keep", "4", "--json")
+    assert (summary["rows"], summary["kept"]) == (11, 4)
 
 
 def test_what_is_kept_is_written_once_and_the_pool_not_again(attar, pool):
@@ -129,14 +129,14 @@ def test_what_is_kept_is_written_once_and_the_pool_not_again(attar, pool):
 
 
 def test_a_rows_story_tells_where_it_was_dropped(attar, pool):
-    told = attar("select", pool, "--dedup", "exact", "--keep", "5", "--json")
-    story = attar("why", told["run"], "r6", "--json")
+    summary = attar("select", pool, "--dedup", "exact", "--keep", "5", "--json")
+    story = attar("why", summary["run"], "r6", "--json")
     assert ("exact", "r3") in [(chapter["step"], chapter["values"].get("because")) for chapter in story]
-    assert {line["state"] for line in attar("status", told["run"], "--json")} == {"done"}
+    assert {line["state"] for line in attar("status", summary["run"], "--json")} == {"done"}
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (
             ["pool.jsonl", "--by", "scor * 2", "--keep", "2"],
@@ -144,15 +144,15 @@ def test_a_rows_story_tells_where_it_was_dropped(attar, pool):
         ),
         (["pool.jsonl", "--where", "long > 2"], "--where 'long > 2': pool.jsonl has no column 'long'; "),
         (["pool.jsonl", "--by", "score *", "--keep", "2"], "rule 'score *' is no expression"),
-        (["pool.jsonl", "--keep", "2", "--tokens", "9"], "--keep is a number of rows, --tokens a number of tokens"),
-        (["pool.jsonl", "--per", "lang", "--diverse"], "--per shares what is kept"),
-        (["pool.jsonl", "--cost", "1", "--keep", "2"], "--cost says what a row takes of --tokens"),
-        (["pool.jsonl"], "nothing to select by"),
+        (["pool.jsonl", "--keep", "2", "--tokens", "9"], "--keep (rows) and --tokens (tokens) exclude each other"),
+        (["pool.jsonl", "--per", "lang", "--diverse"], "--per needs --keep or --tokens"),
+        (["pool.jsonl", "--cost", "1", "--keep", "2"], "--cost needs --tokens"),
+        (["pool.jsonl"], "no criterion to select by"),
         (["pool.jsonl", "--dedup", "exct"], "--dedup 'exct': did you mean 'exact'?"),
-        (["pool.jsonl", "--dedup", "near=much"], "--dedup 'near=much': a limit is a number"),
-        (["pool.jsonl", "--dedup", "near=7"], "--dedup 7.0: how alike two rows may be"),
-        (["pool.jsonl", "--alike", "0"], "--alike 0.0: how alike two rows may be"),
-        (["pool.jsonl", "--keep", "2", "--embed", "x"], "--embed is for --diverse and --dedup semantic"),
+        (["pool.jsonl", "--dedup", "near=much"], "--dedup 'near=much': the limit must be a number"),
+        (["pool.jsonl", "--dedup", "near=7"], "--dedup must be > 0 and <= 1, got 7.0"),
+        (["pool.jsonl", "--alike", "0"], "--alike must be > 0 and <= 1, got 0.0"),
+        (["pool.jsonl", "--keep", "2", "--embed", "x"], "--embed needs --diverse or --dedup semantic"),
         (["pool.jsonl", "--keep", "2", "--on", "prompts"], "--on 'prompts': did you mean 'prompt'?"),
         (["pol.jsonl", "--keep", "2"], "pol.jsonl does not exist; did you mean 'pool.jsonl'?"),
         (["pool.jsonl", "--keep", "2", "-o", "pool.jsonl"], "pool.jsonl is (or lies in) what is read"),
@@ -170,14 +170,14 @@ def test_a_rows_story_tells_where_it_was_dropped(attar, pool):
         (["nobody/nothing", "--keep", "2"], "nobody/nothing is not a local file and could not be read from the Hub"),
     ],
 )
-def test_a_mistake_is_one_line_that_says_what_to_do_and_nothing_is_written(attar, pool, monkeypatch, words, told):
+def test_a_mistake_is_one_line_that_says_what_to_do_and_nothing_is_written(attar, pool, monkeypatch, words, message):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     Path("taken").mkdir()
     before = pool.read_bytes()
     err = attar("select", *words, "-q", code=2)
     assert err.startswith("attar: ")
     assert err.count("\n") == 1
-    assert told in err
+    assert message in err
     assert pool.read_bytes() == before
     assert sorted(path.name for path in Path().iterdir() if not path.name.startswith(".")) == ["pool.jsonl", "taken"]
 

@@ -11,19 +11,19 @@ def test_however_many_rows_have_no_letters_the_others_are_compared(attar):
         {"id": str(i), "prompt": "?" if i > 4 else f"Question {i}", "response": " " if i > 4 else WORDS[i]} for i in range(30)
     ]
     Path("blank.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    told = attar("select", "blank.jsonl", "--on", "response", "--diverse", "--json")
-    assert (told["kept"], told["dropped"]["embed"]["reasons"]) == (5, {"no response": 25})
+    summary = attar("select", "blank.jsonl", "--on", "response", "--diverse", "--json")
+    assert (summary["kept"], summary["dropped"]["embed"]["reasons"]) == (5, {"no response": 25})
 
 
 def test_rows_that_are_alike_make_room_for_others_and_letters_are_said_to_be_wording(attar, pool):
-    told = attar("select", pool, "--by", "score", "--diverse", "--keep", "6", "--verdicts", "v.parquet", "--json")
+    summary = attar("select", pool, "--by", "score", "--diverse", "--keep", "6", "--verdicts", "v.parquet", "--json")
     found = verdicts("v.parquet")
     assert [name for name, row in found.items() if row["kept"]] == ["r1", "r5", "r6", "r7", "r8", "r9"]
     assert {name: found[name]["because"] for name in ("r3", "r4")} == {"r3": "r6", "r4": "r7"}
     assert found["r4"]["reason"].startswith("cosine ")
     assert found["r2"]["reason"] == "no score"
     assert (found["r0"]["step"], found["r0"]["reason"]) == ("diverse", "behind the 6 that are kept")
-    assert told["notes"] == ["embedded by letters: alike is alike in wording, not in meaning"]
+    assert summary["notes"] == ["embedded by letters: similarity is of wording, not of meaning"]
 
 
 def test_other_knobs_hash_no_letters_again(attar, pool):
@@ -54,7 +54,7 @@ def test_other_knobs_hash_no_letters_again(attar, pool):
 def test_a_model_embeds_what_is_left_and_no_text_twice(attar, pool):
     from attar.engines.journal import Journal
 
-    def told():
+    def count_requests():
         journal = Journal(Path(".attar/journal.sqlite"))
         found = journal.told()
         journal.close()
@@ -62,9 +62,9 @@ def test_a_model_embeds_what_is_left_and_no_text_twice(attar, pool):
 
     fake = ("--kind", "fake", "--embed", "e")
     attar("select", pool, "--dedup", "exact", "--diverse", *fake, "--keep", "3", "-q")
-    assert told() == (9, 0)
+    assert count_requests() == (9, 0)
     attar("select", pool, "--where", "score > 4 AND score <> 6", "--diverse", *fake, "--keep", "3", "-q")
-    assert told() == (9, 4)
+    assert count_requests() == (9, 4)
 
 
 @pytest.fixture
@@ -85,43 +85,43 @@ def test_vectors_that_the_pool_has_are_compared_and_none_is_made(attar, brought,
     if name != brought.name:
         attar("convert", brought, name, "--to", "sharegpt")
     command, *more = words
-    told = attar(command, name, *more, "--embed", "column:mini", "--verdicts", "v.parquet", "-o", "out.parquet", "--json")
+    summary = attar(command, name, *more, "--embed", "column:mini", "--verdicts", "v.parquet", "-o", "out.parquet", "--json")
     dropped = {row: (v["step"], v["because"]) for row, v in verdicts("v.parquet").items() if not v["kept"]}
     step = "diverse" if command == "select" else "semantic"
     assert dropped == {"b": (step, "a"), "d": (step, "c"), "e": ("vectors", None)}
     assert verdicts("v.parquet")["e"]["reason"] == "no mini"
-    assert told["notes"][-1] == "alike by the vectors in POOL's column 'mini'"
+    assert summary["notes"][-1] == "compared by the vectors in POOL's column 'mini'"
     assert not [path for path in Path(".attar/steps").iterdir() if "embed" in path.name]
     assert pl.read_parquet("out.parquet")["mini"].to_list() == [[1, 0, 0], [0, 0, 1.5]]
 
 
 @pytest.mark.parametrize(
-    ("vector", "words", "told"),
+    ("vector", "words", "message"),
     [
         ([1, 2], ["column:mini"], "row 'a' has 3 numbers, row 'x' has 2"),
         ([0, 0, 0], ["column:mini"], "column 'mini': row 'x' is a zero or non-finite vector"),
         (["1"], ["column:mini"], "column 'mini' holds String, not vectors: each must be a list of numbers, or null"),
         (None, ["column:min"], "the pool has no column 'min'; did you mean 'mini'?"),
-        (None, ["column:"], "'column:' does not say which column has the vectors"),
-        (None, ["column:mini", "--url", "http://x"], "--url is a server's, and column:mini needs none"),
+        (None, ["column:"], "'column:' does not name the column of vectors"),
+        (None, ["column:mini", "--url", "http://x"], "--url names a server, but column:mini does not use one"),
     ],
 )
-def test_vectors_that_cannot_be_compared_are_one_line_that_names_the_row_or_the_column(attar, brought, vector, words, told):
+def test_vectors_that_cannot_be_compared_are_one_line_that_names_the_row_or_the_column(attar, brought, vector, words, message):
     with brought.open("a") as stream:
         stream.write("\n" + json.dumps({"id": "x", "prompt": "p", "response": "r", "mini": vector}))
     err = attar("select", brought, "--diverse", "-q", "--embed", *words, code=2)
-    assert told in err
+    assert message in err
     assert err.count("\n") == 1
 
 
 def test_vectors_that_were_embedded_before_are_used_again_and_a_story_cuts_them_short(attar, pool):
     attar("embed", pool, "-o", "v.jsonl", "-q")
-    told = attar(
+    summary = attar(
         "select", "v.jsonl", "--embed", "column:embedding", "--by", "score", "--diverse", "--verdicts", "v.parquet", "--json"
     )
     dropped = {row: v["because"] for row, v in verdicts("v.parquet").items() if v["step"] == "diverse"}
     assert dropped == {"r3": "r6", "r4": "r7"}  # as letters have it
-    story = attar("why", told["run"], "r9")
+    story = attar("why", summary["run"], "r9")
     assert "... 512 numbers]" in story
     assert len(story) < 3000
 

@@ -1,4 +1,4 @@
-"""Commands that add columns to a pool of chat data: score, embed; and what all commands on a pool share."""
+"""The commands `score` and `embed`, which add columns to a pool, and the options that all pool commands share."""
 
 import sys
 from collections.abc import Callable
@@ -23,28 +23,31 @@ FormOption = Annotated[str | None, typer.Option("--from", help="POOL's format; d
 VerdictsOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="why each row was kept or dropped: .parquet, .jsonl, .csv")
 ]
-OnOption = Annotated[str, typer.Option(help="what rows are compared by: conversation, prompt or response")]
+OnOption = Annotated[str, typer.Option(help="the text that rows are compared by: conversation, prompt or response")]
 EmbedOption = Annotated[
     str,
     typer.Option(metavar="EMBEDDER", help="letters (wording, not meaning; no model), a model, RUN.yaml:ROLE, or column:NAME"),
 ]
-ByOption = Annotated[str | None, typer.Option(metavar="EXPR", help="how good a row is; its own order in POOL if not given")]
-UrlOption = Annotated[str | None, typer.Option(help="of the server whose model it is")]
+ByOption = Annotated[str | None, typer.Option(metavar="EXPR", help="how good a row is; its position in POOL if not given")]
+UrlOption = Annotated[str | None, typer.Option(help="URL of the server that runs the model")]
 FailuresOption = Annotated[
     float, typer.Option("--max-failures", min=0, max=1, help="the share of rows that a model may fail on")
 ]
 OutNeeded = Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help=".jsonl, .json, .parquet; no suffix: a folder")]
-KindOption = Annotated[str, typer.Option(help="the kind of engine, where it is no server")]
+KindOption = Annotated[str, typer.Option(help="the kind of engine, if there is no server")]
 
 
 @app.command()
 def score(  # noqa: PLR0913 (a command's options)
     pool: PoolArgument,
-    model: Annotated[list[str], typer.Option("--with", metavar="MODEL", help="a judge or a scorer; or one for each of WHAT")],
+    model: Annotated[
+        list[str], typer.Option("--with", metavar="MODEL", help="a judge or a scorer; one for all of WHAT, or one for each")
+    ],
     out_: OutNeeded,
-    what: Annotated[str, typer.Option(metavar="WHAT", help="a rubric, or what a scorer is for; several with commas")],
+    what: Annotated[str, typer.Option(metavar="WHAT", help="a rubric, or what a scorer scores; several with commas")],
     question: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="what a scorer is asked, where its folder does not say")
+        list[str] | None,
+        typer.Option(metavar="FILE", help="the question a scorer was trained on, if its folder does not have it"),
     ] = None,
     url: UrlOption = None,
     kind: KindOption = "local",
@@ -55,7 +58,7 @@ def score(  # noqa: PLR0913 (a command's options)
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Score every row of a pool; scores become columns, null with a reason where there is none."""
+    """Score every row of a pool. Scores become columns; a missing score is null, with a reason."""
     from attar.api.pool.output import Target
     from attar.api.pool.recipes import find_graders, scoring
     from attar.api.pool.run import PoolCommand
@@ -68,7 +71,7 @@ def score(  # noqa: PLR0913 (a command's options)
         home,
         quiet or as_json,
         Target(out_, to),
-        lambda told: print_value({**told, "notes": []}, as_json, print_pool_summary),
+        lambda summary: print_value({**summary, "notes": []}, as_json, print_pool_summary),
     )
 
 
@@ -87,14 +90,14 @@ def embed(  # noqa: PLR0913 (a command's options)
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give every row of a pool a vector, as the column `embedding`."""
+    """Embed every row of a pool, as the column `embedding`."""
     from attar.api.pool.output import Target
     from attar.api.pool.recipes import embedding
     from attar.api.pool.run import PoolCommand
     from attar.core.errors import RecipeError
 
     if vector_column(model) is not None:
-        raise RecipeError(f"--with {model!r}: those vectors are there already; name a model, or letters")
+        raise RecipeError(f"--with {model!r}: the pool has these vectors already; name a model, or letters")
     choice = PoolCommand(
         embedding, pool, form, find_embedder(model, url, kind), {"on": check_compared_text(on)}, max_failures=max_failures
     )
@@ -104,99 +107,99 @@ def embed(  # noqa: PLR0913 (a command's options)
         home,
         quiet or as_json,
         Target(out_, to),
-        lambda told: print_value({**told, "notes": notes}, as_json, print_pool_summary),
+        lambda summary: print_value({**summary, "notes": notes}, as_json, print_pool_summary),
     )
 
 
 def run_and_print(
-    choice: "PoolCommand", home: Path, quiet: bool, target: "Target", tell: Callable[[dict[str, Any]], None]
+    choice: "PoolCommand", home: Path, quiet: bool, target: "Target", show: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Carry a choice out and tell what came of it."""
+    """Run a pool command and print its summary with `show`."""
     from attar.api.pool.run import PoolProgress, run_pool_command
     from attar.runtime.home import Home
 
     with report_progress(None if quiet else PoolProgress()) as watch:
-        told = run_pool_command(choice, Home(home), watch, target)
-    tell(told)
+        summary = run_pool_command(choice, Home(home), watch, target)
+    show(summary)
 
 
-def check_choice(option: str, given: str, known: tuple[str, ...]) -> str:
-    """A word, if the option knows it."""
+def check_choice(option: str, value: str, known: tuple[str, ...]) -> str:
+    """Return the value if the option accepts it, else raise."""
     from attar.core.errors import RecipeError, did_you_mean
 
-    if given not in known:
-        raise RecipeError(f"{option} {given!r}: {did_you_mean(given, known)}")
-    return given
+    if value not in known:
+        raise RecipeError(f"{option} {value!r}: {did_you_mean(value, known)}")
+    return value
 
 
-def check_compared_text(given: str) -> str:
-    """What --on says."""
-    return check_choice("--on", given, ("conversation", "prompt", "response"))
+def check_compared_text(value: str) -> str:
+    """Return the value of --on if it names one of a row's texts, else raise."""
+    return check_choice("--on", value, ("conversation", "prompt", "response"))
 
 
-def find_embedder(given: str, url: str | None, kind: str) -> "dict[str, Spec]":
-    """The engine that embeds; none for letters, or where the pool has the vectors."""
+def find_embedder(embedder: str, url: str | None, kind: str) -> "dict[str, Spec]":
+    """The engine that embeds; empty for letters and for vectors that the pool has."""
     from attar.core.errors import RecipeError
 
-    bare = given == "letters" or vector_column(given) is not None
-    if bare and url:
-        raise RecipeError(f"--url is a server's, and {given} needs none: name its model too")
-    return {} if bare else {"embedder": _engine_spec(given, url, kind)}
+    needs_no_model = embedder == "letters" or vector_column(embedder) is not None
+    if needs_no_model and url:
+        raise RecipeError(f"--url names a server, but {embedder} does not use one: name a model of the server, or drop --url")
+    return {} if needs_no_model else {"embedder": _engine_spec(embedder, url, kind)}
 
 
-def vector_column(given: str) -> str | None:
-    """The column of the pool that `column:NAME` names."""
+def vector_column(embedder: str) -> str | None:
+    """NAME of `column:NAME`; None for any other embedder."""
     from attar.core.errors import RecipeError
 
-    what, _, name = given.partition(":")
-    if what != "column":
+    prefix, _, name = embedder.partition(":")
+    if prefix != "column":
         return None
     if not name:
-        raise RecipeError(f"{given!r} does not say which column has the vectors: name one, such as column:embedding")
+        raise RecipeError(f"{embedder!r} does not name the column of vectors: write, for example, column:embedding")
     return name
 
 
-def _engine_spec(given: str, url: str | None, kind: str) -> "Spec":
+def _engine_spec(model: str, url: str | None, kind: str) -> "Spec":
     """The engine of RUN.yaml:ROLE, of a server's model, or of a model in this process."""
     from attar.cli.engines import engine_of_role
     from attar.engines.base import Spec
 
-    return engine_of_role(given) or (Spec("http", given, {"url": url}) if url else Spec(kind, given))
+    return engine_of_role(model) or (Spec("http", model, {"url": url}) if url else Spec(kind, model))
 
 
 def collect_notes(by: str | None, tokens: float | None, cost: str | None, embedder: str | None) -> list[str]:
-    """What a reader of the figures must know."""
+    """Notes that explain the figures of the summary."""
     from attar.api.pool.recipes import TOKENS
 
-    notes = ["no --by: the pool's own order counts, the earlier the better"] if by is None else []
+    notes = ["no --by: earlier rows of the pool are preferred"] if by is None else []
     notes += [f"tokens counted as {TOKENS}"] if tokens is not None and cost is None else []
     return notes + ([embedding_note(embedder)] if embedder else [])
 
 
 def embedding_note(embedder: str) -> str:
-    """What the vectors say, and whose they are."""
+    """A note about the vectors that rows are compared by."""
     if embedder == "letters":
-        return "embedded by letters: alike is alike in wording, not in meaning"
+        return "embedded by letters: similarity is of wording, not of meaning"
     column = vector_column(embedder)
-    return f"alike by the vectors in POOL's column {column!r}" if column else f"embedded by {embedder}"
+    return f"compared by the vectors in POOL's column {column!r}" if column else f"embedded by {embedder}"
 
 
-def print_pool_summary(told: dict[str, Any]) -> None:
-    """What became of a pool."""
+def print_pool_summary(summary: dict[str, Any]) -> None:
+    """Print how many rows each step dropped, how many are kept, and the files written."""
     say = sys.stdout.write
-    say(f"{told['rows']:>11,}  rows in {told['source']}\n")
-    for step, dropped in told["dropped"].items():
+    say(f"{summary['rows']:>11,}  rows in {summary['source']}\n")
+    for step, dropped in summary["dropped"].items():
         reason = next(iter(dropped["reasons"])) + (", ..." if len(dropped["reasons"]) > 1 else "")
-        groups = f"; {dropped['groups']:,} groups of the like" if dropped["groups"] and step != "budget" else ""
+        groups = f"; {dropped['groups']:,} groups of similar rows" if dropped["groups"] and step != "budget" else ""
         say(f"{-dropped['rows']:>11,}  {step:<9} {reason}{groups}\n")
-    say(f"{told['kept']:>11,}  kept, {told['characters']:,} characters, {told['seconds']} s\n")
-    for note in told["notes"]:
+    say(f"{summary['kept']:>11,}  kept, {summary['characters']:,} characters, {summary['seconds']} s\n")
+    for note in summary["notes"]:
         say(f"{'':>11}  {note}\n")
-    if refused := told.get("refused"):
+    if refused := summary.get("refused"):
         say(f"{refused['rows']:>11,}  not in OUT: {refused['reason']}; all in {refused['aside']}\n")
-    if told.get("replaced"):
-        say(f"{'':>11}  in place of POOL's own: {', '.join(told['replaced'])}\n")
+    if summary.get("replaced"):
+        say(f"{'':>11}  replaces POOL's own column: {', '.join(summary['replaced'])}\n")
     for name in ("out", "verdicts"):
-        if told.get(name):
-            say(f"{name:>11}  {told[name]}\n")
-    say(f"{'':>11}  attar why {told['run']} ID  tells a row's story\n")
+        if summary.get(name):
+            say(f"{name:>11}  {summary[name]}\n")
+    say(f"{'':>11}  attar why {summary['run']} ID  shows a row's history\n")

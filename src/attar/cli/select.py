@@ -1,4 +1,4 @@
-"""Commands that choose rows of a pool of chat data, without a recipe: select, dedup."""
+"""The commands `select` and `dedup`, which choose rows of a pool of chat data without a recipe."""
 
 from typing import Annotated
 
@@ -31,19 +31,21 @@ from attar.cli.pool import (
 def select(  # noqa: PLR0913 (a command's options)
     pool: PoolArgument,
     by: ByOption = None,
-    where: Annotated[str | None, typer.Option(metavar="RULE", help="what must hold: SQL over POOL's columns")] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="RULE", help="a condition that kept rows meet: SQL over POOL's columns")
+    ] = None,
     dedup: Annotated[
         str | None, typer.Option(metavar="KINDS", help="of exact, near, semantic; near=0.8 for another limit")
     ] = None,
-    diverse: Annotated[bool, typer.Option("--diverse", help="keep no two rows that are alike")] = False,
-    alike: Annotated[float | None, typer.Option(metavar="T", help="--diverse with another cosine than 0.9")] = None,
+    diverse: Annotated[bool, typer.Option("--diverse", help="keep no two similar rows")] = False,
+    alike: Annotated[float | None, typer.Option(metavar="T", help="--diverse with a cosine limit other than 0.9")] = None,
     keep: Annotated[int | None, typer.Option(min=1, metavar="N", help="how many rows")] = None,
-    tokens: Annotated[float | None, typer.Option(min=0, metavar="N", help="how many tokens instead")] = None,
+    tokens: Annotated[float | None, typer.Option(min=0, metavar="N", help="how many tokens, instead of rows")] = None,
     cost: Annotated[
-        str | None, typer.Option(metavar="EXPR", help="a row's tokens; conversation_chars / 4 if not given")
+        str | None, typer.Option(metavar="EXPR", help="the tokens of a row; conversation_chars / 4 if not given")
     ] = None,
-    per: Annotated[str | None, typer.Option(metavar="EXPR", help="share what is kept among its values")] = None,
-    share: Annotated[str, typer.Option(help="even, or proportional to their rows")] = "even",
+    per: Annotated[str | None, typer.Option(metavar="EXPR", help="share the kept rows among the values of EXPR")] = None,
+    share: Annotated[str, typer.Option(help="even, or proportional to the rows of each value")] = "even",
     on: OnOption = "conversation",
     embed: EmbedOption = "letters",
     url: UrlOption = None,
@@ -57,25 +59,25 @@ def select(  # noqa: PLR0913 (a command's options)
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep the best rows of a pool that are new and differ, with a reason for every row that is dropped."""
+    """Keep the best rows of a pool, without repeats and similar rows, with a reason for every dropped row."""
     from attar.api.pool.output import Target
     from attar.api.pool.recipes import DIVERSE, TOKENS, selection
     from attar.api.pool.run import PoolCommand
     from attar.core.errors import RecipeError
 
     if keep is not None and tokens is not None:
-        raise RecipeError("--keep is a number of rows, --tokens a number of tokens: give one of them")
+        raise RecipeError("--keep (rows) and --tokens (tokens) exclude each other: give one of them")
     if cost is not None and tokens is None:
-        raise RecipeError("--cost says what a row takes of --tokens: give --tokens too")
+        raise RecipeError("--cost needs --tokens: it is the number of tokens of a row")
     if per is not None and keep is None and tokens is None:
-        raise RecipeError("--per shares what is kept: give --keep or --tokens too")
+        raise RecipeError("--per needs --keep or --tokens: it shares the kept rows among the values")
     dedups = _parse_dedups(dedup)
     diverse_at = (DIVERSE if alike is None else _check_limit("--alike", alike)) if diverse or alike is not None else None
     if not (where or dedups or diverse_at is not None or keep is not None or tokens is not None):
-        raise RecipeError("nothing to select by: give --keep, --tokens, --where, --dedup or --diverse")
+        raise RecipeError("no criterion to select by: give --keep, --tokens, --where, --dedup or --diverse")
     vectors = "semantic" in dedups or diverse_at is not None
     if embed != "letters" and not vectors:
-        raise RecipeError("--embed is for --diverse and --dedup semantic: give one of them too")
+        raise RecipeError("--embed needs --diverse or --dedup semantic")
     knobs = {
         "on": check_compared_text(on),
         "rule": where,
@@ -97,7 +99,7 @@ def select(  # noqa: PLR0913 (a command's options)
         home,
         quiet or as_json,
         Target(out_, to, verdicts),
-        lambda told: print_value({**told, "notes": notes}, as_json, print_pool_summary),
+        lambda summary: print_value({**summary, "notes": notes}, as_json, print_pool_summary),
     )
 
 
@@ -120,7 +122,7 @@ def dedup(  # noqa: PLR0913 (a command's options)
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Drop repeats from a pool: of rows that are alike the best stays, or the first."""
+    """Drop repeats from a pool: of similar rows the best is kept, or the first."""
     select(
         pool,
         by,
@@ -139,27 +141,27 @@ def dedup(  # noqa: PLR0913 (a command's options)
     )
 
 
-def _parse_dedups(given: str | None) -> dict[str, float | None]:
-    """`exact,near=0.8` as kinds and limits."""
+def _parse_dedups(text: str | None) -> dict[str, float | None]:
+    """Parse `exact,near=0.8` into kinds and limits."""
     from attar.api.pool.recipes import DEDUPS
     from attar.core.errors import RecipeError
 
-    found: dict[str, float | None] = {}
-    for word in given.split(",") if given else []:
+    limits: dict[str, float | None] = {}
+    for word in text.split(",") if text else []:
         name, equals, limit = word.strip().partition("=")
         name = check_choice("--dedup", name, tuple(DEDUPS))
         if equals and name == "exact":
-            raise RecipeError("--dedup exact has no limit: texts are equal, whatever their case and spacing")
+            raise RecipeError("--dedup exact takes no limit: texts must be equal, apart from case and spacing")
         try:
-            found[name] = _check_limit("--dedup", float(limit)) if equals else DEDUPS[name]
+            limits[name] = _check_limit("--dedup", float(limit)) if equals else DEDUPS[name]
         except ValueError:
-            raise RecipeError(f"--dedup {word.strip()!r}: a limit is a number, such as near=0.8") from None
-    return found
+            raise RecipeError(f"--dedup {word.strip()!r}: the limit must be a number, such as near=0.8") from None
+    return limits
 
 
-def _check_limit(option: str, given: float) -> float:
+def _check_limit(option: str, value: float) -> float:
     from attar.core.errors import RecipeError
 
-    if not 0 < given <= 1:
-        raise RecipeError(f"{option} {given}: how alike two rows may be lies above 0 and up to 1")
-    return given
+    if not 0 < value <= 1:
+        raise RecipeError(f"{option} must be > 0 and <= 1, got {value}")
+    return value
