@@ -73,34 +73,34 @@ def test_what_is_no_number_is_left_out_of_a_spread(line):
 
 def test_the_plane_keeps_what_a_line_of_points_is_and_says_how_much_it_shows():
     along = np.array([[1.0, 2.0, 2.0]]) / 3  # a direction of length one
-    places, share = prompt_map.flat(np.arange(5.0)[:, None] * along)
+    points, share = prompt_map.project(np.arange(5.0)[:, None] * along)
     assert share == pytest.approx(1)
-    assert places[:, 0] == pytest.approx([-2, -1, 0, 1, 2])
-    assert places[:, 1] == pytest.approx([0] * 5, abs=1e-6)
+    assert points[:, 0] == pytest.approx([-2, -1, 0, 1, 2])
+    assert points[:, 1] == pytest.approx([0] * 5, abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(50, 8), (8, 50)])
 def test_the_planes_directions_are_those_along_which_rows_differ_most(shape):
     vectors = np.random.default_rng(0).normal(size=shape)
-    places, share = prompt_map.flat(vectors)
+    points, share = prompt_map.project(vectors)
     spectrum = np.linalg.svd(vectors - vectors.mean(axis=0), compute_uv=False) ** 2
-    assert (places**2).sum(axis=0) == pytest.approx(spectrum[:2])
+    assert (points**2).sum(axis=0) == pytest.approx(spectrum[:2])
     assert share == pytest.approx(spectrum[:2].sum() / spectrum.sum())
 
 
 @given(st.lists(st.text(min_size=1, max_size=4), unique=True, max_size=40), st.integers(0, 10))
-def test_a_sample_hangs_on_ids_and_not_on_their_order_and_grows_by_adding(ids, most):
+def test_a_sample_depends_on_ids_and_not_on_their_order_and_grows_by_adding(ids, most):
     mixed = random.Random(1).sample(ids, len(ids))
-    found = prompt_map.sample(ids, most)
-    assert prompt_map.sample(mixed, most) == found
-    assert prompt_map.sample(ids, most + 5)[: len(found)] == found
+    found = prompt_map.sample_by_hash(ids, most)
+    assert prompt_map.sample_by_hash(mixed, most) == found
+    assert prompt_map.sample_by_hash(ids, most + 5)[: len(found)] == found
     assert len(found) == min(most, len(ids))
 
 
-def test_the_map_of_a_run_without_vectors_is_by_letters_with_each_prompt_once(line, small_run):
+def test_the_map_of_a_run_without_vectors_is_by_ngrams_with_each_prompt_once(line, small_run):
     found = prompt_map.plane(line(small_run, "chosen"), [])
     points = {row["id"]: row for row in rows(found.drawing)}
-    assert found.by_letters
+    assert found.by_ngrams
     assert {name: row["state"] for name, row in points.items()} == {
         "a": "dropped",
         "b": "dropped",
@@ -122,7 +122,7 @@ def test_the_map_is_of_the_vectors_that_a_run_has(home, made):
     made("one", {}, steps)
     done = lineage.done(home, run_record(home, "one"))
     found = prompt_map.plane(lineage.line(done, "end-one"), list(done.values()))
-    assert (found.by_letters, found.rows, found.share) == (False, 4, pytest.approx(1))
+    assert (found.by_ngrams, found.rows, found.share) == (False, 4, pytest.approx(1))
     assert {row["id"]: (abs(row["x"]), abs(row["y"])) for row in rows(found.drawing)} == {
         "a": (3, 0),
         "b": (3, 0),
@@ -155,7 +155,7 @@ def test_rows_without_a_score_are_still_shown(line, small_run):
     assert (found.by, [row["id"] for row in found.rows]) == (None, ["c", "f"])
 
 
-def answers(*told):
+def answers(*rows_given):
     return pl.DataFrame(
         [
             {
@@ -166,21 +166,21 @@ def answers(*told):
                 "response": text,
                 "reward": score,
             }
-            for i, (p, text, score) in enumerate(told)
+            for i, (p, text, score) in enumerate(rows_given)
         ]
     )
 
 
-def test_pairs_are_told_by_their_audit_their_margins_and_why_prompts_gave_none():
+def test_pairs_are_shown_by_their_audit_their_margins_and_why_prompts_gave_none():
     drawn = pair.choose(
         answers(
             ("p", "short", 3.0), ("p", "much longer text", 1.0), ("q", "alone", 1.0), ("r", "abcdefgh", 9.0), ("r", "zz", 2.0)
         )
     )
     found = pairs.pairs(pair.audit(drawn), drawn)
-    told = dict(found.audit)
-    assert (told["prompts"], told["pairs"], told["margin: mean"]) == ("3", "2", "4.50")
-    assert told["share where the longer one is chosen"] == "50.0% of 2"
+    audit = dict(found.audit)
+    assert (audit["prompts"], audit["pairs"], audit["margin: mean"]) == ("3", "2", "4.50")
+    assert audit["share where the longer one is chosen"] == "50.0% of 2"
     assert list(found.unfit) == [("1 of 1 answers with a score", 1)]
     assert [row["id"] for row in found.read] == ["r", "p"]
     lead, margin = (rows(drawing) for drawing in found.drawings.values())
@@ -188,10 +188,10 @@ def test_pairs_are_told_by_their_audit_their_margins_and_why_prompts_gave_none()
     assert (margin[0]["low"], margin[-1]["high"]) == (2, 7)
 
 
-def test_pairs_that_nobody_scored_are_told_by_their_lengths_alone():
+def test_pairs_that_nobody_scored_are_shown_by_their_lengths_alone():
     drawn = pl.DataFrame({"id": ["a", "b"], "prompt": ["p", "q"], "chosen": ["xxx", "x"], "rejected": ["x", "xxx"]})
     found = pairs.pairs(None, drawn)
-    assert list(found.drawings) == ["how much longer the chosen one is, characters"]
+    assert list(found.drawings) == ["chosen minus rejected length, characters"]
 
 
 def curve(steps):

@@ -1,4 +1,4 @@
-// Draws the charts that the page holds as data, each in the place of its name.
+// Draws each chart of the page's data in the element of its name.
 const { charts, looks } = JSON.parse(document.getElementById("charts").textContent);
 const options = { renderer: "svg", actions: false, ast: true, config: looks, defaultStyle: false };
 for (const [name, chart] of Object.entries(charts)) {
@@ -8,8 +8,8 @@ for (const [name, chart] of Object.entries(charts)) {
     console.error(name, error);
   });
 }
-// Paper has no folds: what is folded is opened for it, and folded again after.
-const folded = () => document.querySelectorAll("details.paper:not([open])");
+// Collapsed sections are opened before printing and collapsed again afterwards.
+const collapsed = () => document.querySelectorAll("details.paper:not([open])");
 let opened = [];
-window.addEventListener("beforeprint", () => { opened = [...folded()]; opened.forEach((each) => { each.open = true; }); });
+window.addEventListener("beforeprint", () => { opened = [...collapsed()]; opened.forEach((each) => { each.open = true; }); });
 window.addEventListener("afterprint", () => opened.forEach((each) => { each.open = false; }));

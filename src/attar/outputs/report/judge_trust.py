@@ -1,4 +1,4 @@
-"""How far a judge can be trusted, as a report shows it: figures of agreement by judge, and a reliability curve."""
+"""The report's section on judges: agreement with the true ratings, a reliability diagram, coverage and prompt counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from attar.outputs.report import charts
 
 FIGURES = {
     "pairs": "pairs of answers in the right order",
-    "best": "prompts whose best answer it picks",
+    "best": "prompts where it picks the best answer",
     "lost": "rating lost by its picks",
     "spearman": "rank correlation (Spearman)",
     "pearson": "correlation (Pearson)",
-    "exact": "rows with the very same whole number",
+    "exact": "rows with exactly the same integer",
     "absolute_error": "mean distance from the true rating",
-    "bias": "mean of what it gives too much",
-    "unscored": "rows that it could not rate",
+    "bias": "bias (mean rating minus mean true rating)",
+    "unscored": "rows without a rating",
 }
-"""What figures of agreement are called, those that matter most first."""
+"""Titles of the figures of agreement, the most important first."""
 _SHARES = ("pairs", "best", "exact", "unscored")
 _LARGEST = 1000
-"""The area of the largest circle, in pixels."""
+"""The area of the largest circle, in square pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The judges' names, and a line a figure: what it is called, whether it is a share, each judge's row."""
+    """The judges' names, and one line per figure: its title, whether it is a share, and each judge's row."""
 
     judges: Sequence[str]
     lines: Sequence[tuple[str, bool, Sequence[Mapping[str, Any] | None]]]
@@ -34,7 +34,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """The bins that hold rows, the row for all (whose ends are the scale's), and the drawing."""
+    """The bins that have rows, the row over all bins (its ends are those of the scale), and the chart."""
 
     bins: Sequence[Mapping[str, Any]]
     whole: Mapping[str, Any]
@@ -42,19 +42,19 @@ class Reliability:
 
 
 def agreement(table: Table | None) -> Agreement | None:
-    """name, figure, value, low, high, over_first of each judge and figure -> a line a figure; None of any other table."""
+    """name, figure, value, low, high, over_first of each judge and figure -> one line per figure; None for any other table."""
     if table is None or not {"name", "figure", "value", "low", "high", "over_first"} <= set(table.columns):
         return None
     judges = table["name"].unique(maintain_order=True).to_list()
     rows = {(row["name"], row["figure"]): row for row in table.to_dicts()}
-    there: list[str] = table["figure"].unique(maintain_order=True).to_list()
-    figures = [*(figure for figure in FIGURES if figure in there), *(figure for figure in there if figure not in FIGURES)]
+    present: list[str] = table["figure"].unique(maintain_order=True).to_list()
+    figures = [*(name for name in FIGURES if name in present), *(name for name in present if name not in FIGURES)]
     lines = [(FIGURES.get(name, name), name in _SHARES, [rows.get((judge, name)) for judge in judges]) for name in figures]
     return Agreement(judges, lines)
 
 
 def reliability(table: Table | None) -> Reliability | None:
-    """low, high, count, score, gold of each bin, and a row `all` with the gap -> circles whose areas are as their counts."""
+    """low, high, count, score, gold of each bin, and a row `all` with the calibration error -> a reliability diagram."""
     if table is None or not {"low", "high", "count", "score", "gold", "gap", "noise"} <= set(table.columns):
         return None
     rows = {row["id"]: row for row in table.to_dicts()}
@@ -66,7 +66,7 @@ def reliability(table: Table | None) -> Reliability | None:
 
 
 def _circles(bins: Sequence[Mapping[str, Any]], whole: Mapping[str, Any]) -> charts.Drawing:
-    """A circle a bin on a square; on the diagonal ratings mean what they say."""
+    """One circle per bin, its area proportional to the count; ratings on the diagonal are calibrated."""
     import altair as alt
 
     ends = [whole["low"], whole["high"]]
@@ -83,7 +83,7 @@ def _circles(bins: Sequence[Mapping[str, Any]], whole: Mapping[str, Any]) -> cha
 
 
 def coverage(table: Table | None) -> Mapping[str, Any] | None:
-    """rows, used, clusters, touched, share: the one row of it."""
+    """rows, used, clusters, touched, share: the only row of the table."""
     if table is None or len(table) != 1 or not {"rows", "used", "clusters", "touched", "share"} <= set(table.columns):
         return None
     return table.row(0, named=True)

@@ -1,4 +1,4 @@
-"""How trainings went: the loss by step of each, those of one kind in one drawing."""
+"""Training losses by step, one chart for each kind of training."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ _KINDS = {
     "pairs": "Students, trained on pairs",
     "labels": "Judges",
 }
-_POINTS = 300
-"""Points of a line; of more, each stands for the mean of a few."""
+_MAX_POINTS = 300
+"""Maximum points per line; a longer curve is averaged over blocks of steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The trainings of a kind: how many, and their curves."""
+    """The trainings of one kind: their number and their curves."""
 
     title: str
     count: int
@@ -28,21 +28,21 @@ class Losses:
 
 
 def losses(steps: Iterable[Step]) -> list[Losses]:
-    """The curves of all trainings that are done, by kind; one with a single step has no curve."""
+    """The curves of all finished trainings, by kind; a training with a single step has no curve."""
     by_kind: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for step in steps:
-        taught = step.marks["trains"]
-        if taught and {"step", "loss"} <= set(step.columns) and len(points := loss_points(step)) > 1:
-            by_kind.setdefault(taught, {})[step.name] = points
+        kind = step.marks["trains"]
+        if kind and {"step", "loss"} <= set(step.columns) and len(points := loss_points(step)) > 1:
+            by_kind.setdefault(kind, {})[step.name] = points
     return [Losses(_KINDS[kind], len(lines), _chart(lines)) for kind, lines in by_kind.items()]
 
 
 def loss_points(step: Step) -> list[dict[str, Any]]:
-    """step, loss -> so many points at most, each the mean of the steps that it stands for."""
+    """step, loss -> at most `_MAX_POINTS` points, each the mean over a block of steps."""
     table = step.scan().select("step", "loss").drop_nulls().collect().sort("step")
-    each = -(-len(table) // _POINTS) or 1
-    if each > 1:
-        table = table.group_by(pl.int_range(pl.len()) // each, maintain_order=True).agg(
+    block = -(-len(table) // _MAX_POINTS) or 1
+    if block > 1:
+        table = table.group_by(pl.int_range(pl.len()) // block, maintain_order=True).agg(
             pl.col("step").last(), pl.col("loss").mean()
         )
     return table.select("step", pl.col("loss").round(4)).to_dicts()
@@ -55,7 +55,7 @@ def _chart(lines: dict[str, list[dict[str, Any]]]) -> charts.Drawing:
     few = len(lines) <= len(charts.HUES)
     scale = alt.Scale(domain=list(lines), range=list(charts.HUES[: len(lines)]) if few else [charts.ROSE])
     legend = None if len(lines) == 1 else alt.Legend(symbolType="stroke", columns=4)
-    drawn = (
+    lines_chart = (
         charts.of(rows)
         .mark_line(strokeWidth=1.8, opacity=0.9 if few else 0.45)
         .encode(
@@ -66,10 +66,10 @@ def _chart(lines: dict[str, list[dict[str, Any]]]) -> charts.Drawing:
             tooltip=[alt.Tooltip("training:N"), alt.Tooltip("step:Q"), alt.Tooltip("loss:Q", format=".4f")],
         )
     )
-    return charts.drawing(drawn, f"Loss by step of {', '.join(lines)}", width=760, height=240)
+    return charts.drawing(lines_chart, f"Loss by step of {', '.join(lines)}", width=760, height=240)
 
 
 def _scale_from_zero(rows: list[dict[str, Any]]) -> bool:
-    """Whether a scale from nought shows the losses: not where they hardly change, far from it."""
-    found = [row["loss"] for row in rows]
-    return min(found) < max(found) / 2
+    """Whether the axis begins at zero: not if the losses are far from zero and vary little."""
+    values = [row["loss"] for row in rows]
+    return min(values) < max(values) / 2

@@ -1,7 +1,7 @@
-"""A run's prompts as a map: those alike stand near each other, so that one sees what was kept and what was left out.
+"""A map of a run's prompts: similar prompts are near each other, which shows what was kept and what was dropped.
 
-The two directions along which the vectors differ most (principal components). A run that embedded nothing is mapped by its
-prompts' letters. Of many rows those with the lowest hash of their id are shown: the same ones every time, kept or not.
+The axes are the first two principal components of the embeddings. A run without embeddings is mapped by character n-gram
+hashes of its prompts. Of many rows, those with the lowest hash of their id are shown: the same rows every time, kept or not.
 """
 
 from collections.abc import Sequence
@@ -17,78 +17,81 @@ from attar.outputs.report import charts
 from attar.outputs.report.lineage import Level, Line, Step
 from attar.stages.annotate import embed
 
-MOST = 2000
-"""Points that are shown: more would be a heavy page and no clearer."""
-_LEAST = 3
-_TEXT = 160
+MAX_POINTS = 2000
+"""Maximum points of the map: more would make the page larger and no clearer."""
+_MIN_PROMPTS = 3
+_PROMPT_CHARS = 160
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """The map: of how many rows, how many of them shown, by what, how much of all differences it shows."""
+    """The map: all rows, rows shown, whether it is by n-grams, the share of the variance that it shows, and the chart."""
 
     rows: int
     shown: int
-    by_letters: bool
+    by_ngrams: bool
     share: float
     drawing: charts.Drawing
 
 
 def plane(line: Line, steps: Sequence[Step]) -> Plane | None:
-    """The map of what led to a result; None where there are no prompts, or too few."""
+    """The map of the prompts that led to a result; None if there are too few."""
     embedded = max((step for step in steps if _has(step, "embedding", "prompt")), key=lambda step: step.rows, default=None)
-    level = Level(embedded.name, (embedded,)) if embedded else _prompts(line)
+    level = Level(embedded.name, (embedded,)) if embedded else _prompt_level(line)
     if level is None:
         return None
     ids = level.scan("id").collect()["id"]
-    chosen = sample(ids.unique(maintain_order=True).to_list(), MOST)
+    chosen = sample_by_hash(ids.unique(maintain_order=True).to_list(), MAX_POINTS)
     table = level.scan("id", "prompt", *(["embedding"] if embedded else [])).filter(pl.col("id").is_in(chosen)).collect()
     table = table.unique("id", maintain_order=True).drop_nulls("prompt")
-    if len(table) < _LEAST:
+    if len(table) < _MIN_PROMPTS:
         return None
     table = (embed.letters(table) if embedded is None else table).drop_nulls("embedding")
-    if len(table) < _LEAST:
+    if len(table) < _MIN_PROMPTS:
         return None
-    wide = table["embedding"].list.len()
-    table = table.filter(wide == wide[0])
+    widths = table["embedding"].list.len()
+    table = table.filter(widths == widths[0])
     vectors = table["embedding"].explode().to_numpy().reshape(len(table), -1)
-    places, share = flat(vectors)
-    by_letters = embedded is None or embedded.role == "letters"
-    return Plane(len(ids), len(table), by_letters, share, chart(_points(table, places, line)))
+    points, share = project(vectors)
+    by_ngrams = embedded is None or embedded.role == "letters"
+    return Plane(len(ids), len(table), by_ngrams, share, chart(_points(table, points, line)))
 
 
-def sample(ids: Sequence[str], most: int) -> list[str]:
-    """At most so many ids, those with the lowest hashes."""
+def sample_by_hash(ids: Sequence[str], most: int) -> list[str]:
+    """The `most` ids with the lowest hashes."""
     return nsmallest(most, ids, key=lambda name: (blake2b(name.encode(), digest_size=8).digest(), name))
 
 
-def flat(vectors: np.ndarray) -> tuple[np.ndarray, float]:
-    """Each vector's place along the two leading directions, and what share of the variance these two hold.
+def project(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """Project vectors on their first two principal components; the points, and the share of the variance.
 
-    A direction's sign, which nothing decides, is such that its largest entry is positive.
+    The eigenvectors of X'X, or of XX' if there are fewer rows than dimensions. Signs are set so that each component's largest
+    entry is positive.
     """
-    middle = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    values, directions = np.linalg.eigh(middle.T @ middle if middle.shape[1] <= middle.shape[0] else middle @ middle.T)
-    leading = directions[:, :-3:-1]
-    if middle.shape[1] > middle.shape[0]:
-        leading = middle.T @ leading
+    centered = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)  # (rows, width)
+    values, directions = np.linalg.eigh(
+        centered.T @ centered if centered.shape[1] <= centered.shape[0] else centered @ centered.T
+    )
+    leading = directions[:, :-3:-1]  # (width or rows, 2), largest eigenvalue first
+    if centered.shape[1] > centered.shape[0]:
+        leading = centered.T @ leading
         leading = leading / np.maximum(np.linalg.norm(leading, axis=0), 1e-12)
     signs = np.sign(leading[np.abs(leading).argmax(axis=0), np.arange(leading.shape[1])])
-    places = middle @ (leading * np.where(signs == 0, 1, signs))
-    if places.shape[1] < 2:
-        places = np.column_stack([places, np.zeros(len(places))])
-    whole = float(values.clip(0).sum())
-    return places, float(values[-2:].clip(0).sum()) / whole if whole else 0.0
+    points = centered @ (leading * np.where(signs == 0, 1, signs))
+    if points.shape[1] < 2:
+        points = np.column_stack([points, np.zeros(len(points))])
+    variance = float(values.clip(0).sum())
+    return points, float(values[-2:].clip(0).sum()) / variance if variance else 0.0
 
 
 def chart(points: Table) -> charts.Drawing:
-    """A dot a prompt, the kept ones on top; what it says is told where it is pointed at."""
+    """One dot per prompt, kept ones on top; a tooltip shows the prompt."""
     import altair as alt
 
     scale = alt.Scale(domain=["kept", "dropped"], range=[charts.ROSE, charts.SOFT])
     bare = alt.Axis(labels=False, grid=False, title=None)
     tips = [alt.Tooltip(f"{name}:N") for name in ("prompt", "state", "why", "id")]
-    rows = points.sort("state", descending=False).to_dicts()  # dropped ones first, so that kept ones lie upon them
+    rows = points.sort("state", descending=False).to_dicts()  # dropped rows first, so that kept rows are on top
     dots = (
         charts.of(rows)
         .mark_point(size=16, aria=False)
@@ -100,28 +103,28 @@ def chart(points: Table) -> charts.Drawing:
             tooltip=tips,
         )
     )
-    return charts.drawing(dots, f"A map of {len(rows)} prompts by likeness, kept and dropped", width=760, height=460)
+    return charts.drawing(dots, f"A map of {len(rows)} prompts by similarity, kept and dropped", width=760, height=460)
 
 
-def _points(table: Table, places: np.ndarray, line: Line) -> Table:
+def _points(table: Table, points: np.ndarray, line: Line) -> Table:
     ids = table["id"].to_list()
     reasons = line.reasons([name for name in ids if name not in line.kept])
     return pl.DataFrame(
         {
-            "x": np.round(places[:, 0], 4),
-            "y": np.round(places[:, 1], 4),
+            "x": np.round(points[:, 0], 4),
+            "y": np.round(points[:, 1], 4),
             "id": ids,
-            "prompt": table["prompt"].str.slice(0, _TEXT),
+            "prompt": table["prompt"].str.slice(0, _PROMPT_CHARS),
             "state": ["kept" if name in line.kept else "dropped" for name in ids],
             "why": ["" if name in line.kept else reasons.get(name, "not chosen") for name in ids],
         }
     )
 
 
-def _prompts(line: Line) -> Level | None:
-    """Where the prompts stand once each, before they are answered; else wherever they stand."""
-    alone = line.widest(lambda level: level.has("prompt") and not level.has("response"))
-    return alone or line.widest(lambda level: level.has("prompt"))
+def _prompt_level(line: Line) -> Level | None:
+    """The widest level with prompts that have no response yet, or else the widest level with prompts."""
+    unanswered = line.widest(lambda level: level.has("prompt") and not level.has("response"))
+    return unanswered or line.widest(lambda level: level.has("prompt"))
 
 
 def _has(step: Step, *columns: str) -> bool:

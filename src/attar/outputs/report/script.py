@@ -1,7 +1,7 @@
-"""What makes a page's charts live without any other file: Vega's code and the charts' data, inside the page.
+"""Vega's code and the charts' data inside the page, so that the charts work without any other file.
 
-The page's policy names the code by its hash and lets nothing else run or load, so that no text of a row can; data is escaped
-besides, for `</script>` in a prompt must not end a script. Expressions are interpreted, never compiled: no `unsafe-eval`.
+The page's content security policy allows only this code, by its hash, so that no text of a row can run or load anything. Data
+is escaped too: `</script>` in a prompt must not end a script. Expressions are interpreted, never compiled: no `unsafe-eval`.
 """
 
 import json
@@ -22,7 +22,7 @@ _DRAW = Path(__file__).with_name("draw.js")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What stands in the page: its policy, its code and its data; a page without charts has no code."""
+    """The page's security policy, its code and its data; a page without charts has no code."""
 
     policy: str
     code: Markup
@@ -30,7 +30,7 @@ class Script:
 
 
 def script(charts: Mapping[str, Drawing]) -> Script:
-    """The code and the data of charts by the name of their place in the page."""
+    """The code and the data of charts, by the name of their place in the page."""
     code = _code() if charts else ""
     allowed = f"'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'" if code else "'none'"
     policy = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
@@ -39,7 +39,7 @@ def script(charts: Mapping[str, Drawing]) -> Script:
 
 
 def harmless(data: str) -> Markup:
-    """JSON that no HTML parser mistakes for its own."""
+    """JSON with every character escaped that HTML would interpret."""
     for letter in "<>&\u2028\u2029":
         data = data.replace(letter, f"\\u{ord(letter):04x}")
     return Markup(data)
@@ -47,10 +47,12 @@ def harmless(data: str) -> Markup:
 
 @cache
 def _code() -> str:
-    """Vega, Vega-Lite and Vega-Embed in one piece, and the few lines that draw the page's charts."""
+    """Vega, Vega-Lite and Vega-Embed as one bundle, with draw.js, which draws the page's charts."""
     import vl_convert
 
-    whole: Any = vl_convert.javascript_bundle(snippet=_DRAW.read_text())
-    if "</script" in whole.lower() or "\r" in whole:
-        raise RuntimeError("this vl-convert's bundle cannot stand in a page: it holds an end of a script")
-    return f"\n{whole}\n"
+    bundle: Any = vl_convert.javascript_bundle(snippet=_DRAW.read_text())
+    if "</script" in bundle.lower() or "\r" in bundle:
+        raise RuntimeError(
+            "vl-convert's JavaScript bundle has </script> or a carriage return and cannot be inlined: use another version"
+        )
+    return f"\n{bundle}\n"
