@@ -28,7 +28,6 @@ NO_FILE_YET = [
     "cli/dataset.py",
     "cli/export.py",
     "cli/render_results.py",
-    "core/python_files.py",
     "engines/ask_rows.py",
     "engines/base.py",
     "outputs/compare/compare.py",
@@ -41,10 +40,6 @@ NO_FILE_YET = [
     "outputs/report/funnel.py",
     "outputs/report/page.py",
     "outputs/report/round_costs.py",
-    "runtime/plan_stand_in.py",
-    "runtime/progress.py",
-    "runtime/row_history.py",
-    "runtime/trained_models.py",
 ]
 TOO_LONG_YET = ("outputs/dataset/test_dataset.py", "runtime/test_runner.py")
 

@@ -1,7 +1,7 @@
-"""What a stage says about itself. Each mark sets an attribute and returns the same function; nothing is wrapped.
+"""Marks: what a stage declares about itself. A mark sets an attribute and returns the same function; nothing is wrapped.
 
-The runner, the plan, the report and the dataset card know stages by these marks alone, never by their names; so a stage of your
-own is treated like ours.
+The runner, the plan, the report and the dataset card know stages only by these marks, never by their names; so a stage of your
+own is treated like a built-in one.
 """
 
 import inspect
@@ -14,55 +14,55 @@ from attar.core.errors import RecipeError, did_you_mean
 Stage = TypeVar("Stage", bound=Callable[..., Any])
 Reads = tuple[str, ...] | Callable[[Mapping[str, Any]], tuple[str, ...]]
 Role = Literal[
-    "pool",  # rows that somebody has: people's data, read
-    "samples",  # texts that a model wrote: prompts, personas, further turns
+    "pool",  # existing rows, read from a file or a dataset
+    "samples",  # texts that a model generated: prompts, personas, further turns
     "answers",  # a model's answers to conversations
     "scores",  # the rows, with a number for each
-    "ranking",  # verdicts by an order, which the knob `by` names
-    "decontamination",  # verdicts against what benchmarks ask
-    "kept",  # the rows of the first input that the verdicts of the second keep
+    "ranking",  # verdicts by a ranking; the knob `by` names its score
+    "decontamination",  # verdicts on overlap with benchmarks
+    "kept",  # the rows of the first input that the verdicts in the second keep
     "union",  # rows of all inputs together
-    "letters",  # the rows, with vectors of their letters
+    "letters",  # the rows, with vectors of their character n-grams
     "pairs",  # preference pairs
-    "exam",  # questions, answers, judgments or figures of an evaluation: no data to train on
-    "bookkeeping",  # nothing that a person follows
+    "exam",  # questions, answers, judgments or figures of an evaluation: not training data
+    "bookkeeping",  # not shown to people
 ]
 TrainingTarget = Literal["answers", "pairs", "labels"]
 
 
 @dataclass(frozen=True, slots=True)
 class StageMarks:
-    """A stage's marks, read back."""
+    """The marks of a stage."""
 
     rowwise: bool
     aligned: bool
     folds: bool
     trains: TrainingTarget | None
-    """What the model is trained on, of a stage that trains one."""
+    """What the stage trains a model on; None if it trains none."""
     reads: Reads | None
     role: Role | None
     as_many_as: int | None
-    """Of verdicts that keep as many rows as one of the inputs has: that input's place."""
+    """The index of the input whose number of rows the verdicts keep; None if there is no such input."""
 
     def plain(self) -> dict[str, Any]:
-        """What a run's record says of a step."""
+        """The marks as a run's record stores them."""
         return {"role": self.role, "trains": self.trains}
 
 
 def rowwise(stage: Stage) -> Stage:
-    """A row of the output depends on one row of the (first) input alone: the stage may be cut, spread and resumed."""
+    """An output row depends on only one row of the (first) input, so the stage can be sharded, distributed and resumed."""
     stage.__dict__["rowwise"] = True
     return stage
 
 
-def aligned(stage: Stage) -> Stage:
-    """A row-wise stage whose further inputs have the rows of the first, in its order: all are cut at the same rows."""
+def rowwise_aligned(stage: Stage) -> Stage:
+    """A row-wise stage whose inputs all have the same rows in the same order: all are sharded at the same rows."""
     stage.__dict__["aligned"] = True
     return rowwise(stage)
 
 
 def folds(stage: Stage) -> Stage:
-    """A whole-table stage that is given each input as its parts, one after the other, so that none is ever held whole."""
+    """A whole-table stage that gets each input as an iterator of parts, so that no input is ever whole in memory."""
     stage.__dict__["folds"] = True
     return stage
 
@@ -72,7 +72,7 @@ def trains(stage: Stage) -> Stage: ...
 @overload
 def trains(*, on: TrainingTarget) -> Callable[[Stage], Stage]: ...
 def trains(stage: Any = None, *, on: TrainingTarget = "answers") -> Any:
-    """The stage trains a model: it gets the Spec of its base, and a folder `into` which the model goes."""
+    """The stage trains a model: it gets the Spec of its base, and the folder `into` for the model."""
 
     def mark(stage: Stage) -> Stage:
         stage.__dict__["trains"] = _check_name(on, TrainingTarget, "what a stage trains on")
@@ -82,7 +82,7 @@ def trains(stage: Any = None, *, on: TrainingTarget = "answers") -> Any:
 
 
 def reads(columns: Callable[[Mapping[str, Any]], tuple[str, ...]] | str, *more: str) -> Callable[[Stage], Stage]:
-    """A whole-table stage is given only these columns (and `id`); they may depend on the knobs."""
+    """A whole-table stage gets only these columns (and `id`); they may depend on the knobs."""
 
     def mark(stage: Stage) -> Stage:
         stage.__dict__["reads"] = (columns, *more) if isinstance(columns, str) else columns
@@ -92,7 +92,7 @@ def reads(columns: Callable[[Mapping[str, Any]], tuple[str, ...]] | str, *more: 
 
 
 def role(name: Role) -> Callable[[Stage], Stage]:
-    """What the stage's rows are."""
+    """The role of the stage's rows."""
 
     def mark(stage: Stage) -> Stage:
         stage.__dict__["role"] = _check_name(name, Role, "a stage's role")
@@ -102,7 +102,7 @@ def role(name: Role) -> Callable[[Stage], Stage]:
 
 
 def as_many_as(place: int) -> Callable[[Stage], Stage]:
-    """Verdicts that keep as many rows as the input at this place has."""
+    """The verdicts keep as many rows as the input at this index has."""
 
     def mark(stage: Stage) -> Stage:
         stage.__dict__["as_many_as"] = place
@@ -118,18 +118,18 @@ def _check_name(name: str, names: Any, what: str) -> str:
 
 
 def marks(stage: Callable[..., Any]) -> StageMarks:
-    """What a stage says about itself."""
-    said = vars(stage)
-    flags = {mark: bool(said.get(mark)) for mark in ("rowwise", "aligned", "folds")}
-    values: dict[str, Any] = {mark: said.get(mark) for mark in ("trains", "reads", "role", "as_many_as")}
-    return StageMarks(**flags, **values)
+    """The marks of a stage."""
+    values = vars(stage)
+    flags = {mark: bool(values.get(mark)) for mark in ("rowwise", "aligned", "folds")}
+    others: dict[str, Any] = {mark: values.get(mark) for mark in ("trains", "reads", "role", "as_many_as")}
+    return StageMarks(**flags, **others)
 
 
 def columns_read(stage: Callable[..., Any], knobs: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The columns that a whole-table stage reads with these knobs, and its defaults for all others; None for all columns."""
-    said = marks(stage).reads
+    """The columns that a whole-table stage reads with these knobs (defaults for the rest); None for all columns."""
+    columns = marks(stage).reads
     defaults = {name: parameter.default for name, parameter in inspect.signature(stage).parameters.items()}
-    return said({**defaults, **knobs}) if callable(said) else said
+    return columns({**defaults, **knobs}) if callable(columns) else columns
 
 
 def stage_name(stage: Callable[..., Any]) -> str:

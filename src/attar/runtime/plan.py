@@ -1,6 +1,6 @@
-"""What a run will take, before it is run: rows, calls, tokens and time of each step, from a few rows sent all the way through.
+"""Estimate a run before it starts: rows, calls, tokens and time of each step, from a few rows sent through all steps.
 
-The probe's rows are rows of the run and go through the journal: what they cost is not paid again.
+The probe's rows are rows of the run and go through the journal, so the run does not pay for them again.
 """
 
 import time
@@ -19,14 +19,14 @@ from attar.runtime.home import Home, read_card
 from attar.runtime.plan_stand_in import StandInEngine
 
 _LENGTH_SAMPLE = 64
-"""Answers of the training rows that are looked at, to see how long a student will write."""
+"""How many answers of the training rows are measured, to estimate the length of a student's replies."""
 _MAX_GROWTH = 5
-"""How many times the probe's rows a step may make of them, several answers to each, before they are cut."""
+"""A step's sample is truncated to this many times the probe's rows (a step may sample several answers per row)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One step of a plan; None where it cannot be known yet."""
+    """One step of a plan; a value is None if it cannot be estimated yet."""
 
     step: Step
     done: bool
@@ -47,10 +47,10 @@ def plan(trace: Trace, home: Home, probe: int = 256) -> list[Estimate]:
     out = []
     try:
         for step in trace.steps:
-            found = read_card(home.folder(step))
-            if found and not step.marks.trains:
+            card = read_card(home.folder(step))
+            if card and not step.marks.trains:
                 samples[step.name] = read_rows(index_parts(home.folder(step)), 0, probe)
-            estimate = _from_card(step, found) if found else _estimate(step, samples, rows, (journal, asked), probe)
+            estimate = _from_card(step, card) if card else _estimate(step, samples, rows, (journal, asked), probe)
             rows[step.name] = estimate.rows
             out.append(estimate)
     finally:
@@ -58,17 +58,15 @@ def plan(trace: Trace, home: Home, probe: int = 256) -> list[Estimate]:
     return out
 
 
-def _from_card(step: Step, found: dict[str, Any]) -> Estimate:
-    calls = found["asked"] + found["recalled"]
-    return Estimate(
-        step, True, found["rows"], calls, found["tokens_in"], found["tokens_out"], found["seconds"], found.get("cost")
-    )
+def _from_card(step: Step, card: dict[str, Any]) -> Estimate:
+    calls = card["asked"] + card["recalled"]
+    return Estimate(step, True, card["rows"], calls, card["tokens_in"], card["tokens_out"], card["seconds"], card.get("cost"))
 
 
 def _estimate(
     step: Step, samples: dict[str, Table], rows: dict[str, int | None], asking: tuple[Journal, set[bytes]], probe: int
 ) -> Estimate:
-    """Run the step on the sample of its inputs, and scale what that took."""
+    """Run the step on the sample of its inputs, and scale its counts and its time to all rows."""
     ins = [rows[before.name] for before in step.inputs]
     known = all(before.name in samples for before in step.inputs)
     if step.marks.trains or not known or (probe == 0 and step.inputs):
@@ -93,7 +91,7 @@ def _estimate(
     sent = max(1, len(samples[step.inputs[0].name]))
     scale = (ins[0] or 0) / sent
     total = _estimate_rows(step, len(made) / sent, rows)
-    if len(made) or not total:  # of a sample that is used up nothing is known
+    if len(made) or not total:  # a sample without rows gives no estimate for later steps
         samples[step.name] = made.head(_MAX_GROWTH * probe)
     if engine is None:
         return Estimate(step, False, total, seconds=seconds * scale)
@@ -101,7 +99,7 @@ def _estimate(
     spent = engine.meter.now
     if not engine.asked:
         return Estimate(step, False, total, round(counts))
-    each = engine.fresh * scale / engine.asked  # what is asked for the second time, the journal knows
+    each = engine.fresh * scale / engine.asked  # a repeated request is answered from the journal
     tokens_in, tokens_out = round(spent.tokens_in * each), round(spent.tokens_out * each)
     price = price_of(engine.spec)
     cost = price.of(tokens_in, tokens_out) + price.hour * seconds * scale / 3600 if price else None
@@ -109,23 +107,26 @@ def _estimate(
 
 
 def _evenly_spaced(table: Table, count: int) -> Table:
-    """So many rows from all over a table: what is drawn first is often drawn alike."""
+    """Up to `count` rows, evenly spaced over a table; the first rows of a table are often similar."""
     return table[[i * len(table) // count for i in range(count)]] if len(table) > count else table
 
 
 class _CountingEngine:
-    """A journaled engine that notes how many requests it is given, and how many of them no step before has asked."""
+    """A journaled engine that counts its requests (`requests`), and those that no step before has made (`fresh`)."""
 
     def __init__(self, engine: Journaled, asked: set[bytes]) -> None:
-        self._engine, self._asked, self.fresh, self.requests = engine, asked, 0, 0
+        self._engine = engine
+        self._asked = asked
+        self.fresh = 0
+        self.requests = 0
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._engine, name)
+        value = getattr(self._engine, name)
         if name not in ("generate", "weigh", "embed", "reward"):
-            return found
-        return lambda requests: found(self._noted(name, requests))
+            return value
+        return lambda requests: value(self._count(name, requests))
 
-    def _noted(self, verb: str, requests: Iterable[Request]) -> Iterator[Request]:
+    def _count(self, verb: str, requests: Iterable[Request]) -> Iterator[Request]:
         for request in requests:
             key = self._engine.key(verb, request)
             self.fresh += key not in self._asked
@@ -135,7 +136,7 @@ class _CountingEngine:
 
 
 def _estimate_without_sample(step: Step, rows: dict[str, int | None]) -> Estimate:
-    """A step of whose input no sample is at hand: as many rows and calls as there are to be asked."""
+    """The estimate of a step whose input has no sample: as many rows and calls as it has requests."""
     start = rows[step.inputs[0].name] if step.inputs else None
     each = step.knobs.get("n", 1)
     if start is None or step.marks.trains or step.engine is None:
@@ -146,7 +147,7 @@ def _estimate_without_sample(step: Step, rows: dict[str, int | None]) -> Estimat
 def _estimate_untrained(
     step: Step, model: Step, samples: dict[str, Table], rows: dict[str, int | None], journal: Journal
 ) -> Estimate:
-    """A step behind a model that is not trained yet: as if it answered like the writer of the rows that it is trained on."""
+    """The estimate of a step whose model is not trained yet: as if the writer of the model's training rows answered."""
     first = model
     while isinstance(first.engine, Step):
         first = first.engine
@@ -164,22 +165,22 @@ def _estimate_untrained(
     sent = max(1, len(tables[0]))
     scale = (rows[step.inputs[0].name] or 0) / sent
     usual = [len(base.tokens(text)) for text in samples[first.inputs[0].name]["response"].drop_nulls().head(_LENGTH_SAMPLE)]
-    # it writes what the question takes, and drifts towards what it was taught where that is longer
+    # a reply is as long as the writer's; if the training answers are longer, half-way between the two
     written = max(engine.tokens_out, (engine.tokens_out + engine.asked * sum(usual) / max(1, len(usual))) / 2)
     counts = (round(count * scale) for count in (engine.asked, engine.tokens_in, written))
     return Estimate(step, False, _estimate_rows(step, len(made) / sent, rows), *counts)
 
 
 def _find_writer(step: Step) -> Spec | None:
-    """Who answered the rows of a step: the nearest engine before it that answers conversations."""
+    """The engine that answered the rows of a step: the nearest one before it that answers conversations."""
     if step.marks.role == "answers":
         return step.engine if isinstance(step.engine, Spec) else None
-    found = (_find_writer(before) for before in step.inputs)
-    return next((writer for writer in found if writer), None)
+    writers = (_find_writer(before) for before in step.inputs)
+    return next((writer for writer in writers if writer), None)
 
 
 def _estimate_rows(step: Step, share: float, rows: dict[str, int | None]) -> int | None:
-    """Rows that come out, when a share of the sample did; a step that keeps or makes a number does just that."""
+    """The rows a step returns, given the share that it returned of the sample; `count` and `keep` knobs limit them."""
     start = rows[step.inputs[0].name]
     if start is None:
         return None

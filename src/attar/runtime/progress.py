@@ -1,4 +1,4 @@
-"""How a run looks to a person: one live line for the step at work, one line for each that is done; or nothing."""
+"""Progress of a run: one live line for the running step, and one line for each completed step; or nothing (`Quiet`)."""
 
 import sys
 import time
@@ -26,7 +26,7 @@ _LINE_SECONDS = 30.0
 
 
 class Quiet:
-    """Says nothing."""
+    """Reports nothing."""
 
     def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
         """Nothing."""
@@ -42,43 +42,54 @@ class Quiet:
 
 
 def engine_status(engine: Journaled, seconds: float) -> str:
-    """How an engine is doing: tokens a second, in flight, failed tries by kind, cost so far."""
+    """An engine's status: requests, tokens per second, requests in flight, failed tries by kind, cost so far."""
     now, price = engine.meter.now, engine.meter.price
-    told = [f"{now.asked:,} asked"] if now.asked else []
+    status = [f"{now.asked:,} asked"] if now.asked else []
     if now.tokens:
-        told.append(f"{now.tokens_out / max(1e-3, seconds):,.0f} tok/s")
+        status.append(f"{now.tokens_out / max(1e-3, seconds):,.0f} tok/s")
     if engine.in_flight:
-        told.append(f"{engine.in_flight} in flight")
-    told += [f"{count} {kind}" for kind, count in engine.errors.most_common(3)]
+        status.append(f"{engine.in_flight} in flight")
+    status += [f"{count} {kind}" for kind, count in engine.errors.most_common(3)]
     if price:
-        told.append(format_dollars(engine.meter.total.cost))
-    return ", ".join(told)
+        status.append(format_dollars(engine.meter.total.cost))
+    return ", ".join(status)
 
 
 class _EngineColumn(ProgressColumn):
-    """The engine's pulse, looked up at every refresh."""
+    """The engine's status, updated at every refresh."""
 
     def render(self, task: Task) -> Text:
-        """As it is now."""
+        """The status now."""
         engine = task.fields["engine"]
         return Text(engine_status(engine, task.elapsed or 0.0) if engine else "", style="dim")
 
 
 class Live:
-    """A bar for the step at work on a terminal; plain lines elsewhere."""
+    """A progress bar for the running step on a terminal; plain lines elsewhere."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
-        self.steps, self.recalled_steps = 0, 0
+        self.steps = 0
+        self.recalled_steps = 0
         self._bar: Progress | None = None
         self._task: Any = None
-        self._step, self._done, self._total, self._engine = "", 0, None, None
-        self._since = self._told = time.monotonic()
+        self._step = ""
+        self._done = 0
+        self._total: int | None = None
+        self._engine: Journaled | None = None
+        self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._started = time.monotonic()
+        self._last_line = self._started
 
     def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
-        """Open the step's bar."""
-        self._since = self._told = time.monotonic()
-        self._step, self._done, self._total, self._engine = step.name, already, total, engine
+        """Open the step's progress bar."""
+        self._start_clock()
+        self._step = step.name
+        self._done = already
+        self._total = total
+        self._engine = engine
         if not self.console.is_terminal:
             return
         self._bar = Progress(
@@ -96,17 +107,17 @@ class Live:
         self._task = self._bar.add_task(step.name, total=total, completed=already, engine=engine)
 
     def advance(self, done: int) -> None:
-        """Move the bar; without a terminal, a line now and then."""
+        """Move the bar; without a terminal, print a line every 30 seconds."""
         self._done += done
         now = time.monotonic()
         if self._bar:
             self._bar.update(self._task, advance=done)
-        elif self._total and now - self._told > _LINE_SECONDS:
-            self._told = now
-            told = engine_status(self._engine, now - self._since) if self._engine else ""
-            left = (self._total - self._done) * (now - self._since) / max(1, self._done)
+        elif self._total and now - self._last_line > _LINE_SECONDS:
+            self._last_line = now
+            status = engine_status(self._engine, now - self._started) if self._engine else ""
+            left = (self._total - self._done) * (now - self._started) / max(1, self._done)
             self.console.print(
-                f"   {self._step:<16} {self._done:>9,} of {self._total:,} rows, {format_seconds(left)} left   {told}"
+                f"   {self._step:<16} {self._done:>9,} of {self._total:,} rows, {format_seconds(left)} left   {status}"
             )
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
@@ -125,7 +136,7 @@ class Live:
         self.console.print(f"[green]✓[/]  {step.name:<16} {card['rows']:>9,} rows{took}{asked}{recalled}{cost}{failed}")
 
     def say(self, text: str) -> None:
-        """A line beside the bar."""
+        """Print a line above the bar."""
         self.console.print(f"[yellow]{text}[/]")
 
     def _close(self) -> None:
@@ -134,6 +145,6 @@ class Live:
             self._bar = None
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Close the bar and leave the terminal as it was."""
         self._close()
         sys.stderr.flush()

@@ -1,8 +1,8 @@
-"""The models that a run's steps train: a training that was done before is taken over, and equal weights are one engine.
+"""The models that a run's steps train: an earlier training of the same rows is reused, and equal weights are one engine.
 
-A trained model is known by its step's fingerprint, which the journal's keys have. Where a step is made again (its code has
-changed, say) and its weights come out the same to the last byte, it stays known by what the earlier one is known by, so that
-no reply is asked for again.
+A trained model is identified by its step's fingerprint, which is part of the journal's keys. If a step is trained again
+(its code has changed, for example) and its weights are byte-identical, it keeps the earlier model's identity, so that no reply
+is requested again.
 """
 
 import filecmp
@@ -20,11 +20,11 @@ from attar.runtime.home import Home, read_card
 _log = logging.getLogger(__name__)
 
 _MADE_OF = "made_of"
-"""A file beside a trained model: the fingerprint of all that made it, its rows by content."""
+"""The name of a file beside a trained model: the fingerprint of its settings and of its rows' content."""
 
 
 def train_or_reuse(step: Step, home: Home, tables: list[Table], train: Callable[[Path], Table]) -> Table:
-    """The curve of a training; of one that was done before, on the same rows in the same way, the earlier one's."""
+    """Train, or reuse an earlier training with the same rows and settings; returns the training's curve."""
     folder = home.folder(step)
     made_of = fingerprint(step.manner, [table_hash(table) for table in tables])
     curve = _reuse(step, home, made_of)
@@ -38,22 +38,22 @@ def train_or_reuse(step: Step, home: Home, tables: list[Table], train: Callable[
 def _reuse(step: Step, home: Home, made_of: str) -> Table | None:
     for other in home.steps.glob(f"{step.folder.rpartition('-')[0]}-*/{_MADE_OF}"):
         if other.read_text() == made_of and read_card(other.parent):
-            _log.debug("step %s takes over the model of %s", step.name, other.parent)
+            _log.debug("step %s reuses the model of %s", step.name, other.parent)
             shutil.copytree(other.parent / MODEL, home.folder(step) / MODEL, copy_function=os.link)
             return read(other.parent)
     return None
 
 
 def _name_of_equal_weights(step: Step, home: Home) -> str:
-    """What the same weights were first known by in this home."""
+    """The identity of the first model in this home with the same weights."""
     own = home.folder(step)
     for other in sorted(home.steps.glob(f"*/{MODEL}"), key=lambda path: path.stat().st_mtime_ns):
-        if other.parent != own and (told := read_card(other.parent)) and _same_files(own / MODEL, other):
-            return journal_name(other.parent, told["fingerprint"])
+        if other.parent != own and (card := read_card(other.parent)) and _same_files(own / MODEL, other):
+            return journal_name(other.parent, card["fingerprint"])
     return step.fingerprint
 
 
 def _same_files(one: Path, other: Path) -> bool:
-    """Whether two folders hold the same files, to the last byte; a difference in size is seen without reading."""
+    """True if two folders have byte-identical files; files of different sizes are not read."""
     names = [sorted(path.name for path in folder.iterdir() if path.is_file()) for folder in (one, other)]
     return names[0] == names[1] and all(filecmp.cmp(one / name, other / name, shallow=False) for name in names[0])

@@ -62,15 +62,15 @@ def test_a_pools_own_columns_are_not_taken_for_the_ledgers():
 def test_verdicts_and_columns_of_other_rows_are_refused():
     table = pool_of([None, None])
     book = ledger.open_ledger(table)
-    with pytest.raises(DataError, match="not on the rows that the ledger keeps"):
+    with pytest.raises(DataError, match="must be on the ledger's kept rows"):
         ledger.update(book, judged(book.head(1), {}), step="exact")
-    with pytest.raises(DataError, match="rows of one pool"):
+    with pytest.raises(DataError, match="same rows in the same order"):
         ledger.remaining_rows(table, book, pl.DataFrame({"id": ["r1", "r0"]}))
 
 
 def test_what_orders_rows_is_a_number():
     table = pool_of([None], lang=["en"])
-    with pytest.raises(RecipeError, match="'lang' is String, not a number"):
+    with pytest.raises(RecipeError, match="'lang' must be a number that ranks the rows, got String"):
         ledger.remaining_rows(table, ledger.open_ledger(table), by="lang")
 
 

@@ -3,12 +3,12 @@
 import polars as pl
 
 from attar.core.errors import DataError
-from attar.core.stage import aligned, role
+from attar.core.stage import role, rowwise_aligned
 from attar.core.table import Table
 
 
 @role("kept")
-@aligned
+@rowwise_aligned
 def rows(table: Table, verdicts: Table) -> Table:
     """any, and verdicts on them in the same order -> the kept rows, unchanged."""
     if not table["id"].equals(verdicts["id"]):
@@ -16,7 +16,7 @@ def rows(table: Table, verdicts: Table) -> Table:
     return table.filter(verdicts["kept"])
 
 
-@aligned
+@rowwise_aligned
 def columns(table: Table, more: Table) -> Table:
     """any, and other columns of the same rows in the same order -> the rows with both."""
     if not table["id"].equals(more["id"]):

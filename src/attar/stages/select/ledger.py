@@ -1,9 +1,9 @@
-"""What became of every row of a pool, over many select stages: a ledger has a row for each, in the pool's order.
+"""The fate of every pool row over many select stages: a ledger has one row for each, in pool order.
 
-    place, id, kept, step, reason, because      step is the name of the step that dropped it
+    place, id, kept, step, reason, because      step is the name of the step that dropped the row
 
-Stages judge only the rows that are left. `left` takes them out of tables that have the pool's rows, with the columns that are
-wanted and no others, so that texts are not copied from step to step; `after` enters what a stage said of them.
+Stages judge only the remaining rows. `remaining_rows` takes them from tables that have the pool's rows, with only the columns
+needed, so that texts are not copied from step to step; `update` records a stage's verdicts.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from attar.core.errors import DataError, RecipeError
-from attar.core.stage import aligned, reads, role, rowwise
+from attar.core.stage import reads, role, rowwise, rowwise_aligned
 from attar.core.table import Table, need, verdicts
 from attar.stages.select.where import columns as columns_of
 from attar.stages.select.where import expression
@@ -36,16 +36,16 @@ def open_ledger(table: Table) -> Table:
 
 
 @role("bookkeeping")
-@aligned
+@rowwise_aligned
 def remaining_rows(table: Table, ledger: Table, *more: Table, columns: Sequence[str] = (), by: str | None = None) -> Table:
-    """any, a ledger, other columns of the same rows -> of the rows still kept: id, `columns`, and what orders them.
+    """any, a ledger, other columns of the same rows -> for the rows still kept: id, `columns`, and their order.
 
-    That is `by` as pool_score, the more the better; without it the pool's own order as pool_order, which falls.
+    The order is `by` as pool_score, higher is better; without `by` it is the pool's order as pool_order, descending.
     """
     whole = table
     for other in (ledger, *more):
         if not table["id"].equals(other["id"]):
-            raise DataError("these tables do not have the rows of one pool, in its order")
+            raise DataError("these tables do not have the same rows in the same order")
         if other is not ledger:
             whole = whole.with_columns(other.select(name for name in other.columns if name not in whole.columns))
     need(whole, *columns, *(columns_of(by) if by else ()))
@@ -55,14 +55,14 @@ def remaining_rows(table: Table, ledger: Table, *more: Table, columns: Sequence[
     except pl.exceptions.PolarsError as error:
         raise RecipeError(f"{by!r} does not work on these columns: {str(error).splitlines()[0]}") from error
     if by and not rest[SCORE].dtype.is_numeric():
-        raise RecipeError(f"{by!r} is {rest[SCORE].dtype}, not a number that says how good a row is")
+        raise RecipeError(f"{by!r} must be a number that ranks the rows, got {rest[SCORE].dtype}")
     return rest
 
 
 @role("bookkeeping")
 @rowwise
 def added_columns(table: Table) -> Table:
-    """any -> id, and what steps have added to what `left` gave them."""
+    """any -> id, and the columns that steps have added to those of `remaining_rows`."""
     return table.drop("messages", "prompt", "response", "conversation", SCORE, ORDER, strict=False)
 
 
@@ -70,11 +70,11 @@ def added_columns(table: Table) -> Table:
 def update(ledger: Table, judged: Table, *, step: str) -> Table:
     """a ledger, verdicts on the rows that it keeps -> the ledger after them."""
     if not ledger.filter("kept")["id"].equals(judged["id"]):
-        raise DataError(f"the verdicts of step {step!r} are not on the rows that the ledger keeps, in its order")
+        raise DataError(f"the verdicts of step {step!r} must be on the ledger's kept rows, in its order")
     dropped = judged.filter(~pl.col("kept")).select("id", "reason", "because", now=pl.lit(True))
-    told = ledger.join(dropped, on="id", how="left", maintain_order="left", suffix="_now")
+    joined = ledger.join(dropped, on="id", how="left", maintain_order="left", suffix="_now")
     now = pl.col("now").is_not_null()
-    return told.select(
+    return joined.select(
         "place",
         "id",
         (pl.col("kept") & ~now).alias("kept"),
@@ -87,7 +87,7 @@ def update(ledger: Table, judged: Table, *, step: str) -> Table:
 @role("bookkeeping")
 @reads(lambda knobs: (knobs["column"], *((f"{knobs['column']}_error",) if knobs["told"] else ())))
 def keep_with_value(table: Table, *, column: str, told: bool = False, called: str | None = None) -> Table:
-    """{column} -> verdicts: a row without a value is dropped; {column}_error says why if it is `told`."""
+    """{column} -> verdicts: a row without a value is dropped; with `told` the reason is {column}_error."""
     need(table, column, *([f"{column}_error"] if told else []))
     none = pl.col(column).is_null()
     if (kind := table[column].dtype) == pl.String:
@@ -103,7 +103,7 @@ def keep_with_value(table: Table, *, column: str, told: bool = False, called: st
 @role("bookkeeping")
 @reads("id")
 def keep_first(table: Table, *, keep: int) -> Table:
-    """id -> verdicts: the first `keep` rows, in the order in which they stand."""
+    """id -> verdicts: the first `keep` rows, in table order."""
     ids, total = table["id"].to_list(), len(table)
     last = ids[min(keep, total) - 1] if keep and ids else None
     reasons = [None if i < keep else f"after the first {keep}" for i in range(total)]
