@@ -142,3 +142,14 @@ def test_nobody_knows_a_stage_by_its_name():
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     assert not name.fullmatch(node.value), f"{path}:{node.lineno} {node.value!r}"
+
+
+def test_one_module_names_the_loaders_of_models_and_nothing_unpickles():
+    """Elsewhere a forgotten `trust_remote_code=False` would let a model folder's code run."""
+    door = SRC / "engines" / "local" / "pretrained.py"
+    named = re.compile(
+        r"\b(Auto(Tokenizer|Config|Model\w*|Processor)|torch\.load|safetensors\.torch|pickle|trust_remote_code)\b"
+    )
+    found = {path.relative_to(SRC) for path in MODULES if path != door and named.search(path.read_text())}
+    assert found == set()
+    assert "trust_remote_code=False" in door.read_text()

@@ -95,7 +95,7 @@ def test_a_port_where_nobody_listens_is_named(run):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     told = one_line(*run(engine(f"http://127.0.0.1:{port}/v1")))
-    assert f"nothing answers on 127.0.0.1:{port} (connection refused); is the server running, and is that its url?" in told
+    assert f"nothing answers on 127.0.0.1:{port} (connection refused); is the server running, and is this its url?" in told
 
 
 def test_a_model_that_the_server_does_not_have_is_answered_with_the_nearest(run):
@@ -198,7 +198,7 @@ def test_a_damaged_journal_is_repaired_by_the_command_that_its_error_names(attar
     opened.close()
     size = path.stat().st_size
     path.write_bytes(b"")
-    assert "attar journal --repair --home" in attar("journal", "--home", path.parent, code=1)
+    assert "attar journal --repair --home" in attar("journal", "--home", path.parent, code=2)
     printed = attar("journal", "--repair", "--home", path.parent)
     assert "kept 0 replies" in printed
     assert f"{path}.damaged-1" in printed.replace("\n", "")

@@ -115,7 +115,7 @@ def _json(file: Path) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(_text(file))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise EngineError(f"{file} is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise EngineError(f"{file} is not a JSON object")

@@ -29,6 +29,7 @@ from attar.engines.local.pooling import (
     token_limit,
     tokenize_truncated,
 )
+from attar.engines.local.pretrained import load_config, load_tokenizer, load_weights
 
 POCKET = Path(__file__).parents[2] / "pocket"
 OPTIONS: dict[str, tuple[type, ...]] = {
@@ -112,25 +113,14 @@ class Local:
     @cached_property
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
-        from transformers import AutoTokenizer
-
-        tokenizer = self._load(AutoTokenizer.from_pretrained, revision=self.spec.options.get("revision"))
+        tokenizer = load_tokenizer(self.spec.model, self.folder, self.spec.options.get("revision"))
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
 
-    def _load(self, loader: Callable[..., Any], **options: Any) -> Any:
-        try:
-            return loader(str(self.folder or self.spec.model), **options)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise EngineError(f"cannot load {self.spec.model}: {reason} (a local folder works without a network)") from error
-
     def architectures(self) -> list[str]:
         """What the model's config says it is."""
-        from transformers import AutoConfig
-
-        return self._load(AutoConfig.from_pretrained, revision=self.spec.options.get("revision")).architectures or []
+        return load_config(self.spec.model, self.folder, self.spec.options.get("revision")).architectures or []
 
     def causal(self) -> Any:
         """The language model itself, to train."""
@@ -154,21 +144,22 @@ class Local:
         transformers.utils.logging.disable_progress_bar()
         transformers.utils.logging.set_verbosity_error()
         device = options.get("device") or best_device()
+        model, loading = load_weights(
+            head,
+            self.spec.model,
+            self.folder,
+            f"{self.spec.model} with {dict(options)}" if options else "",
+            dtype=self._dtype(),
+            device_map=options.get("device_map"),
+            revision=options.get("revision"),
+            output_loading_info=True,
+            **({"num_labels": 1} if head == "SequenceClassification" else {}),
+        )
         try:
-            model, told = self._load(
-                getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel").from_pretrained,
-                dtype=self._dtype(),
-                device_map=options.get("device_map"),
-                revision=options.get("revision"),
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-                **({"num_labels": 1} if head == "SequenceClassification" else {}),
-            )
             model = (model if options.get("device_map") else model.to(device)).eval()
-        except (RuntimeError, AssertionError, AttributeError, TypeError) as error:  # no such device or precision
+        except (RuntimeError, AssertionError) as error:  # no such device
             raise EngineError(f"cannot load {self.spec.model} with {dict(options)}: {str(error).splitlines()[0]}") from error
-        if missing := sorted(key for key in told["missing_keys"] if head or not key.startswith("pooler.")):
+        if missing := sorted(key for key in loading["missing_keys"] if head or not key.startswith("pooler.")):
             role = {"SequenceClassification": "scores", "CausalLM": "writes"}.get(head, "embeds")
             raise EngineError(f"{self.spec.model} is no model that {role}: it has no weights for {missing[0]}")
         return model

@@ -126,7 +126,8 @@ def _pool_from_config(path: Path) -> str:
 def load_dense_layers(folders: tuple[Path, ...]) -> Callable[["Tensor"], "Tensor"]:
     """The layers behind the pooled state, as one function."""
     import torch
-    from safetensors.torch import load_file
+
+    from attar.engines.local.pretrained import load_tensors
 
     layers = []
     for folder in folders:
@@ -137,7 +138,7 @@ def load_dense_layers(folders: tuple[Path, ...]) -> Callable[["Tensor"], "Tensor
             raise EngineError(
                 f"{folder}: a dense layer needs a model.safetensors, Tanh or Identity, and no residual; use kind: http"
             )
-        weights = load_file(folder / "model.safetensors")
+        weights = load_tensors(folder / "model.safetensors")
         layers.append((weights["linear.weight"].float(), weights.get("linear.bias"), known[name]))
 
     def through(pooled: "Tensor") -> "Tensor":
