@@ -268,46 +268,6 @@ def test_run_returns_where_the_results_are(home):
     assert read(found["out"])["twice"].to_list() == [0, 2, 4]
 
 
-def test_a_damaged_part_is_named_and_once_removed_only_its_rows_are_made_again(do, home):
-    out = do(spoken, settings=Settings(shard=10), engine=FAKE)["out"]
-    before, times = read(out), {path.name: path.stat().st_mtime_ns for path in parts(out)}
-    damaged = parts(out)[3]
-    damaged.write_bytes(b"PAR1 and then rubbish PAR1")
-    with pytest.raises(DataError, match=rf"{damaged.name} is damaged .*: remove this file and run again"):
-        read(out)
-    damaged.unlink()
-    assert read_card(out) is None
-    again = Recorder()
-    do(spoken, again, Settings(shard=10), engine=FAKE)
-    assert (again.cards["say"]["asked"], again.cards["say"]["recalled"]) == (0, 10)
-    assert read(out).equals(before)
-    after = {path.name: path.stat().st_mtime_ns for path in parts(out)}
-    assert {name for name in times if after[name] != times[name]} == {damaged.name}
-
-
-def test_a_damaged_part_of_an_unfinished_step_is_named_before_the_step_goes_on(do, home):
-    out = do(doubled, settings=Settings(bulk=10))["out"]
-    before = read(out)
-    (out / "card.json").unlink()
-    parts(out)[2].write_bytes(parts(out)[2].read_bytes()[:-1])
-    with pytest.raises(DataError, match=rf"{parts(out)[2].name} is damaged"):
-        do(doubled, settings=Settings(bulk=10))
-    parts(out)[2].unlink()
-    do(doubled, settings=Settings(bulk=10))
-    assert read(out).equals(before)
-
-
-def test_a_damaged_input_is_named_and_no_row_is_made_of_it(do, home):
-    out = do(doubled)["out"]
-    source = next(path for path in home.steps.iterdir() if "numbers" in path.name)
-    (out / "card.json").unlink()
-    parts(out)[0].unlink()
-    parts(source)[0].write_bytes(b"")
-    with pytest.raises(DataError, match=rf"{parts(source)[0].name} is damaged .*run again"):
-        do(doubled)
-    assert parts(out) == []
-
-
 def test_what_a_training_step_left_behind_is_cleared_before_it_starts_again(do, home):
     @recipe()
     def teach(flow, *, base):
@@ -331,12 +291,5 @@ def test_a_stage_that_returns_no_table_is_named(do):
 
 @pytest.mark.parametrize("wrong", [{"shard": 0}, {"bulk": -1}, {"max_failures": 2.0}])
 def test_settings_that_make_no_sense_are_refused(wrong):
-    with pytest.raises(RecipeError, match="shard and bulk are 1 or more"):
+    with pytest.raises(RecipeError, match="shard and bulk must be >= 1"):
         Settings(**wrong)
-
-
-def test_a_damaged_card_is_named(do, home):
-    out = do(doubled)["out"]
-    (out / "card.json").write_text("{")
-    with pytest.raises(DataError, match=r"card.json is damaged"):
-        do(doubled)

@@ -1,4 +1,4 @@
-"""Running a traced recipe: step by step, each resumed where it stopped, nothing done twice."""
+"""Run a traced recipe step by step; each step resumes where it stopped, and nothing is done twice."""
 
 import logging
 import shutil
@@ -42,45 +42,45 @@ _PART_ROWS = 100_000
 
 
 class Reporter(Protocol):
-    """Who is told how a run goes."""
+    """Receives the events of a run."""
 
     def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
-        """A step starts, with so many input rows, some of them done before; its engine can be looked at while it works."""
+        """A step starts: its number of input rows, how many of them are already done, and its engine (for its status)."""
         ...
 
     def advance(self, done: int) -> None:
-        """More rows of the step are done."""
+        """`done` more rows of the step are complete."""
         ...
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
-        """A step is complete, by now or since before."""
+        """A step is complete; `fresh` if this run completed it."""
         ...
 
     def say(self, text: str) -> None:
-        """Something a person should know."""
+        """A message for the user."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to run; none of it changes what comes out."""
+    """How to run; no setting changes the results."""
 
     shard: int | None = None
-    """Rows of a part, where an engine is asked; 1,000 unless the engine knows better."""
+    """Rows of a part, in steps with an engine; the default depends on the engine's kind (usually 1,000)."""
     bulk: int = 20_000
-    """Rows of a part, where none is."""
+    """Rows of a part, in steps without an engine."""
     max_failures: float = 0.2
-    """The share of failed rows at which a step stops (from twenty rows on)."""
+    """A step stops when more than this share of its rows has failed (checked from 20 rows on)."""
 
     def __post_init__(self) -> None:
         if (self.shard is not None and self.shard < 1) or self.bulk < 1 or not 0 <= self.max_failures <= 1:
-            raise RecipeError(f"{self}: shard and bulk are 1 or more, max_failures is from 0 to 1")
+            raise RecipeError(f"{self}: shard and bulk must be >= 1, max_failures must be from 0 to 1")
 
 
 def run(
     trace: Trace, home: Home, watch: Reporter, settings: Settings = Settings(), limits: Limits = NO_LIMITS, name: str = ""
 ) -> dict[str, Path]:
-    """Run what is not done yet; the folders of the results."""
+    """Run the steps that are not complete; returns the folders of the results by name."""
     home.stamp()
     journal = Journal(home.journal)
     before = Usage()
@@ -106,10 +106,14 @@ def run(
 
 
 class _Engines:
-    """The engine in use; the one before is closed, so that two models never share a GPU unasked."""
+    """The engine in use; the previous one is closed first, so that two models never share a GPU by accident."""
 
     def __init__(self, journal: Journal, meter: Meter, run: str) -> None:
-        self.journal, self.meter, self.run, self.spec, self.engine = journal, meter, run, None, None
+        self.journal = journal
+        self.meter = meter
+        self.run = run
+        self.spec: Spec | None = None
+        self.engine: Journaled | None = None
 
     def get(self, spec: Spec) -> Journaled:
         if self.engine is None or spec != self.spec:
@@ -118,7 +122,7 @@ class _Engines:
         return self.engine
 
     def spent(self, step: Step, spec: Spec | None) -> Usage:
-        """What a step has taken so far, in all tries of the run."""
+        """The usage of a step so far, in all tries of the run."""
         self.journal.commit()
         return self.journal.spent(self.run).get((step.folder, spec.model if spec else ""), Usage())
 
@@ -130,19 +134,19 @@ class _Engines:
 
 def _run_step(step: Step, home: Home, engines: _Engines, watch: Reporter, settings: Settings) -> None:
     folder = home.folder(step)
-    if found := read_card(folder):
+    if card := read_card(folder):
         _log.debug("step %s is complete: %s", step.name, folder)
-        watch.end(step, found, fresh=False)
+        watch.end(step, card, fresh=False)
         return
     _log.debug("step %s begins: %s in %s", step.name, step.title, folder)
     with lock_step(folder, watch.say):
-        if found := read_card(folder):  # the other process has done it meanwhile
-            watch.end(step, found, fresh=False)
+        if card := read_card(folder):  # another process has completed it in the meantime
+            watch.end(step, card, fresh=False)
             return
         started = time.time()
         spec = step.spec(home.steps)
         if step.marks.trains:
-            engines.close()  # what it has loaded or serves holds memory that the training wants
+            engines.close()  # frees the memory of a loaded or served model for the training
         engine = engines.get(spec) if spec and not step.marks.trains else None
         engines.meter.open(step.folder, spec if engine else None)
         if reason := engines.meter.full():
@@ -153,13 +157,41 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Reporter, settin
             else _run_whole(step, home, engine, spec, watch)
         )
         spent = engines.spent(step, spec if engine else None)
-        found = write_card(folder, _card(step, spec, tally, engines.meter.now, spent, time.time() - started))
-        _log.debug("step %s ends: %d rows, %d failed, %.1f s", step.name, tally.rows, tally.failed, found["seconds"])
-        watch.end(step, found, fresh=True)
+        seconds = time.time() - started
+        card = write_card(folder, make_card(step, tally, seconds, spec=spec, now=engines.meter.now, spent=spent))
+        _log.debug("step %s ends: %d rows, %d failed, %.1f s", step.name, tally.rows, tally.failed, seconds)
+        watch.end(step, card, fresh=True)
 
 
-def _card(step: Step, spec: Spec | None, tally: "_Tally", now: Usage, spent: Usage, seconds: float) -> dict[str, Any]:
-    """A step's card: `asked` and the like are of its last try, `spent` and `cost` of all tries of this run."""
+class Tally:
+    """Rows and failures of a step so far; raises when the share of failures exceeds `most`."""
+
+    def __init__(self, most: float = 1.0, rows: int = 0) -> None:
+        self.most = most
+        self.rows = rows
+        self.failed = 0
+        self.errors: Counter[str] = Counter()
+
+    def accept(self, done: SpanResult) -> None:
+        """Add the counts of one span of rows."""
+        rows, failed = self.rows + done.rows, self.failed + done.failed
+        errors = self.errors + done.errors
+        if rows >= 20 and failed > self.most * rows:
+            worst = "; ".join(f"{reason} ({count})" for reason, count in errors.most_common(3))
+            raise ReplyError(
+                f"{failed} of {rows} rows failed, more than the {self.most:.0%} allowed: {worst}. "
+                "Replies so far are kept: fix the cause, or raise max_failures, and run again"
+            )
+        self.rows = rows
+        self.failed = failed
+        self.errors = errors
+
+
+def make_card(
+    step: Step, tally: Tally, seconds: float, *, spec: Spec | None = None, now: Usage | None = None, spent: Usage | None = None
+) -> dict[str, Any]:
+    """A step's card: `asked`, `recalled` and the tokens are of its last try (`now`); `spent` and `cost` of all tries."""
+    now = now or Usage()
     return {
         "stage": step.title,
         "fingerprint": step.fingerprint,
@@ -170,37 +202,17 @@ def _card(step: Step, spec: Spec | None, tally: "_Tally", now: Usage, spent: Usa
         "failed": tally.failed,
         "errors": dict(tally.errors.most_common(20)),
         **{name: getattr(now, name) for name in ("asked", "recalled", "tokens_in", "tokens_out")},
-        "cost": round(spent.cost, 6) if spec and price_of(spec) else None,
-        "spent": asdict(spent),
+        "cost": round(spent.cost, 6) if spent and spec and price_of(spec) else None,
+        "spent": asdict(spent) if spent else {},
         "seconds": round(seconds, 2),
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
-class _Tally:
-    """Rows and failures of a step so far; refuses to go on past the failure share."""
-
-    def __init__(self, most: float) -> None:
-        self.rows = self.failed = 0
-        self.errors: Counter[str] = Counter()
-        self.most = most
-
-    def accept(self, done: SpanResult) -> None:
-        rows, failed = self.rows + done.rows, self.failed + done.failed
-        errors = self.errors + done.errors
-        if rows >= 20 and failed > self.most * rows:
-            worst = "; ".join(f"{reason} ({count})" for reason, count in errors.most_common(3))
-            raise ReplyError(
-                f"{failed} of {rows} rows failed, more than the {self.most:.0%} allowed: {worst}. "
-                "What was answered is kept; mend the cause, or raise max_failures, and run again"
-            )
-        self.rows, self.failed, self.errors = rows, failed, errors
-
-
-def _run_rowwise(step: Step, home: Home, engine: Journaled | None, watch: Reporter, settings: Settings) -> _Tally:
+def _run_rowwise(step: Step, home: Home, engine: Journaled | None, watch: Reporter, settings: Settings) -> Tally:
     folder = home.folder(step)
     inputs = tuple(index_parts(home.folder(before)) for before in step.inputs)
-    total, tally = inputs[0].count, _Tally(settings.max_failures)
+    total, tally = inputs[0].count, Tally(settings.max_failures)
     made = parts(folder)
     ready = [part_span(path) for path in made]
     for path, (start, stop) in zip(made, ready, strict=True):
@@ -214,7 +226,7 @@ def _run_rowwise(step: Step, home: Home, engine: Journaled | None, watch: Report
 
 
 def _missing_spans(ready: list[tuple[int, int]], total: int, size: int) -> Iterator[tuple[int, int]]:
-    """The spans of rows still to do, at most `size` long, whatever the size was before. No rows at all are one empty span."""
+    """The spans of rows still to do, at most `size` rows each, whatever the earlier size. No rows give one empty span."""
     if total == 0 and not ready:
         yield 0, 0
     at = 0
@@ -224,10 +236,10 @@ def _missing_spans(ready: list[tuple[int, int]], total: int, size: int) -> Itera
         at = stop
 
 
-def _run_whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, watch: Reporter) -> _Tally:
+def _run_whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | None, watch: Reporter) -> Tally:
     folder = home.folder(step)
-    for stale in folder.iterdir():  # of a run that stopped midway: a whole-table stage starts afresh
-        if step.marks.trains and stale.name == "trainer":  # a training goes on from its checkpoints
+    for stale in folder.iterdir():  # of an interrupted run: a whole-table stage starts from scratch
+        if step.marks.trains and stale.name == "trainer":  # a training resumes from its checkpoints
             continue
         if stale.is_dir():
             shutil.rmtree(stale)
@@ -240,7 +252,7 @@ def _run_whole(step: Step, home: Home, engine: Journaled | None, spec: Spec | No
         _train(step, home, spec, tables) if step.marks.trains else step.stage(*tables, **_engine_argument(engine), **step.knobs)
     )
     out = check_output(out, step.stage)
-    tally = _Tally(most=1.0)
+    tally = Tally()
     tally.accept(count_failures(out, (), 0, len(out)))
     for start in range(0, max(1, len(out)), _PART_ROWS):
         stop = min(start + _PART_ROWS, len(out))
@@ -261,7 +273,7 @@ def _train(step: Step, home: Home, spec: Spec | None, tables: list[Table]) -> Ta
 
 
 def _needed_columns(folder: Path, step: Step) -> list[str] | None:
-    """The columns of an input that the stage says it reads; None for all."""
+    """The columns of an input that the stage declares to read; None for all."""
     wanted = columns_read(step.stage, step.knobs)
     if wanted is None:
         return None
@@ -272,12 +284,12 @@ def _needed_columns(folder: Path, step: Step) -> list[str] | None:
 
 
 def _read_needed(folder: Path, step: Step) -> Table:
-    """An input with only the columns that the stage says it reads."""
+    """An input with only the columns that the stage declares to read."""
     return read(folder, _needed_columns(folder, step))
 
 
 def _iter_parts(folder: Path, step: Step) -> Iterator[Table]:
-    """An input part by part, with only the columns that the stage says it reads."""
+    """An input part by part, with only the columns that the stage declares to read."""
     wanted, rows = _needed_columns(folder, step), index_parts(folder)
     for start, stop in pairwise(rows.starts):
         yield read_rows(rows, start, stop, wanted)

@@ -23,7 +23,7 @@ from attar.runtime.flow import Recipe, Step, trace
 from attar.runtime.home import Home, lock_step, read_card, write_card
 from attar.runtime.progress import Live
 from attar.runtime.run_file import RunFile
-from attar.runtime.runner import Reporter, Settings
+from attar.runtime.runner import Reporter, Settings, Tally, make_card
 from attar.stages import pool
 from attar.stages.select.where import columns as columns_of
 
@@ -118,26 +118,8 @@ def _read_pool(step: Step, home: Home, watch: Reporter) -> None:
             raise DataError(f"{step.knobs['source']}: no row could be read; the first reason: {why}")
         for path in parts(folder):
             _add_missing_columns(path, columns)
-        made = write_card(folder, _card(step, count, time.time() - began))
+        made = write_card(folder, make_card(step, Tally(rows=count), time.time() - began))
         watch.end(step, made, fresh=True)
-
-
-def _card(step: Step, rows: int, seconds: float) -> dict[str, Any]:
-    return {
-        "stage": step.title,
-        "fingerprint": step.fingerprint,
-        "inputs": [],
-        "engine": None,
-        "knobs": dict(step.knobs),
-        "rows": rows,
-        "failed": 0,
-        "errors": {},
-        **dict.fromkeys(("asked", "recalled", "tokens_in", "tokens_out"), 0),
-        "cost": None,
-        "spent": {},
-        "seconds": round(seconds, 2),
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
 
 
 def _add_missing_columns(path: Path, columns: Mapping[str, Any]) -> None:
