@@ -1,38 +1,24 @@
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+from collections import Counter
 
 import polars as pl
 import pytest
-from stages_for_tests import double, doubled, even, learn, most, needs_absent, nothing, numbers, smaller, spoken, total
+from stages_for_tests import Recorder, double, doubled, even, learn, most, needs_absent, nothing, numbers, spoken, total
 
 from attar.core.errors import DataError, RecipeError, ReplyError
 from attar.core.table import part_span, parts, read
 from attar.engines.base import Spec
+from attar.engines.meter import Usage
+from attar.runtime.executor import SpanResult
 from attar.runtime.flow import recipe, trace
-from attar.runtime.home import collect_garbage, lock_step, read_card
+from attar.runtime.home import read_card
 from attar.runtime.progress import Quiet
-from attar.runtime.runner import Settings, run
+from attar.runtime.runner import Settings, Tally, make_card, run
 from attar.stages.synth.pocket_data import questions as asked
 from attar.stages.synth.respond import sample
 
 FAKE = Spec("fake", "m")
-
-
-class Recorder(Quiet):
-    def __init__(self):
-        self.cards, self.fresh, self.said = {}, {}, []
-
-    def end(self, step, card, fresh):
-        self.cards[step.name], self.fresh[step.name] = card, fresh
-
-    def say(self, text):
-        self.said.append(text)
 
 
 @pytest.mark.parametrize("shard", [1, 7, 1000])
@@ -50,36 +36,6 @@ def _expected_words(count):
 
     texts = [next(iter(Fake(FAKE).generate([Request(0, text=f"say {n}")]))).text for n in range(count)]
     return hashlib.sha256("|".join(map(str, texts)).encode()).hexdigest()[:8]
-
-
-def test_a_rerun_does_nothing_and_asks_nothing(do):
-    do(spoken, engine=FAKE)
-    again = Recorder()
-    do(spoken, watch=again, engine=FAKE)
-    assert again.fresh == {"numbers": False, "say": False}
-
-
-def test_a_step_that_lost_its_output_is_made_again_from_the_journal(do, home):
-    out = do(spoken, engine=FAKE)["out"]
-    before = read(out)
-    (out / "card.json").unlink()
-    for part in parts(out):
-        part.unlink()
-    again = Recorder()
-    do(spoken, watch=again, engine=FAKE)
-    assert (again.cards["say"]["asked"], again.cards["say"]["recalled"]) == (0, 100)
-    assert read(out).equals(before)
-
-
-def test_only_the_missing_rows_are_done_whatever_the_shard_size_was(do):
-    out = do(doubled, settings=Settings(bulk=10))["out"]
-    before = read(out)
-    (out / "card.json").unlink()
-    for part in parts(out)[3:5]:
-        part.unlink()
-    do(doubled, settings=Settings(bulk=4))
-    assert read(out).equals(before)
-    assert [part_span(path) for path in parts(out)][3:8] == [(30, 34), (34, 38), (38, 42), (42, 46), (46, 50)]
 
 
 def test_a_table_without_rows_goes_all_the_way_through(do):
@@ -144,20 +100,6 @@ def test_a_row_that_is_asked_n_things_counts_as_n_rows_of_a_part(do, home):
     assert len(read(folder)) == 50
 
 
-def test_a_training_on_the_same_rows_in_the_same_way_is_not_done_again(do, home):
-    @recipe()
-    def learned(flow, *, than, mark):
-        return {"model": flow(learn, flow(smaller, flow(numbers, count=10), than=than), engine=FAKE, mark=mark)}
-
-    first = do(learned, than=10, mark="a")["model"]
-    (first / "model" / "config.json").write_text("as it was left")
-    for than, mark, again in ((11, "a", False), (9, "a", True), (12, "b", True)):
-        folder = do(learned, than=than, mark=mark)["model"]
-        assert folder != first
-        assert ((folder / "model" / "config.json").read_text() != "as it was left") is again
-        assert read(folder)["loss"].to_list() == [0.5]
-
-
 def test_a_model_that_a_step_trains_serves_the_next(do):
     @recipe()
     def train_then(flow, *, base):
@@ -166,90 +108,6 @@ def test_a_model_that_a_step_trains_serves_the_next(do):
 
     folder = do(train_then, base=FAKE)["model"]
     assert json.loads((folder / "model" / "config.json").read_text()) == {"mark": "m", "base": "m", "rows": 4}
-
-
-def test_two_runs_of_one_step_do_not_collide(home, do):
-    step = trace(doubled, {}, {}).results["out"]
-    code = f"""
-import sys, time; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from pathlib import Path
-from attar.runtime.home import lock_step
-with lock_step(Path({str(home.folder(step))!r}), print):
-    print("held", flush=True); time.sleep(1.0)
-"""
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert child.stdout
-    assert child.stdout.readline() == "held\n"
-    seen, started = Recorder(), time.monotonic()
-    do(doubled, watch=seen)
-    assert time.monotonic() - started > 0.5
-    assert seen.said == [f"another run (process {child.pid}) is on this step; waiting for it"]
-    child.wait()
-
-
-def test_a_lock_goes_with_the_process_that_held_it(home):
-    code = f"""
-import os, signal
-from pathlib import Path
-from attar.runtime.home import lock_step
-with lock_step(Path({str(home.root / "s")!r}), print):
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
-    said = []
-    with lock_step(home.root / "s", said.append):
-        pass
-    assert said == []
-
-
-def test_kill_9_at_any_moment_then_the_same_tables_byte_for_byte(tmp_path):
-    code = """
-import sys; sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from stages_for_tests import recipe, numbers, say, double, slow
-from attar.engines.base import Spec
-from attar.runtime.flow import trace
-from attar.runtime.home import Home
-from attar.runtime.runner import Settings, run
-from attar.stages.synth.pocket_data import questions as asked
-from attar.stages.synth.respond import sample
-from attar.runtime.progress import Quiet
-@recipe()
-def long(flow, *, engine):
-    said = flow(say, flow(numbers, count=800), engine=engine)
-    return {"out": flow(double, flow(slow, said, seconds=0.0003))}
-steps = trace(long, {"engine": Spec("fake", "m", {"delay": 0.001})}, {})
-out = run(steps, Home(Path(sys.argv[1])), Quiet(), Settings(shard=50, bulk=50))
-print(out["out"])
-"""
-
-    def start(place):
-        command = [sys.executable, "-c", code, str(tmp_path / place), str(Path(__file__).parents[1])]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    whole = start("whole")
-    out, _ = whole.communicate()
-    expected = read(Path(out.strip()))
-    for delay in (0.3, 0.5, 0.7, 0.9, 1.1, 1.3):
-        child = start("cut")
-        time.sleep(delay)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-    last = start("cut")
-    out, _ = last.communicate()
-    assert last.returncode == 0
-    assert read(Path(out.strip())).equals(expected)
-    assert [path.read_bytes() for path in parts(Path(out.strip()))] == [
-        path.read_bytes() for path in parts(tmp_path / "whole" / Path(out.strip()).relative_to(tmp_path / "cut"))
-    ]
-
-
-def test_garbage_is_what_no_run_refers_to(home, do):
-    do(doubled)
-    assert collect_garbage(home, really=False) == []
-    names = {name for name, _ in collect_garbage(home, really=True, grace=0)}
-    assert {name.partition("-")[0] for name in names} == {"stages_for_tests.numbers", "stages_for_tests.double"}
-    assert list(home.steps.iterdir()) == []
 
 
 def test_verdicts_are_cut_at_the_same_rows_as_their_table(do):
@@ -268,18 +126,6 @@ def test_run_returns_where_the_results_are(home):
     assert read(found["out"])["twice"].to_list() == [0, 2, 4]
 
 
-def test_what_a_training_step_left_behind_is_cleared_before_it_starts_again(do, home):
-    @recipe()
-    def teach(flow, *, base):
-        return {"model": flow(learn, flow(numbers, count=4), engine=base)}
-
-    folder = do(teach, base=FAKE)["model"]
-    (folder / "card.json").unlink()
-    (folder / "model" / "half-written").write_text("x")
-    do(teach, base=FAKE)
-    assert [path.name for path in (folder / "model").iterdir()] == ["config.json"]
-
-
 def test_a_stage_that_returns_no_table_is_named(do):
     @recipe()
     def odd(flow):
@@ -293,3 +139,27 @@ def test_a_stage_that_returns_no_table_is_named(do):
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(RecipeError, match="shard and bulk must be >= 1"):
         Settings(**wrong)
+
+
+def test_a_card_has_the_counts_of_its_step_and_its_engine_and_no_cost_without_a_price():
+    step = trace(spoken, {"engine": FAKE}, {"count": 3}).results["out"]
+    tally = Tally(most=1.0, rows=2)
+    tally.accept(SpanResult(2, 5, rows=3, failed=2, errors=Counter({"fault": 2})))
+    card = make_card(step, tally, 1.234, spec=FAKE, now=Usage(asked=4, recalled=1, tokens_in=40), spent=Usage(asked=9))
+    assert (card["rows"], card["failed"], card["errors"]) == (5, 2, {"fault": 2})
+    assert (card["asked"], card["recalled"], card["tokens_in"], card["tokens_out"]) == (4, 1, 40, 0)
+    assert card["engine"] == {"kind": "fake", "model": "m", "options": {}}
+    assert card["inputs"] == [step.inputs[0].folder]
+    assert (card["seconds"], card["cost"], card["spent"]["asked"]) == (1.23, None, 9)
+
+
+def test_a_card_of_a_step_that_asked_nothing_has_counts_of_zero():
+    card = make_card(trace(doubled, {}, {}).steps[0], Tally(rows=7), 0.0)
+    assert (card["rows"], card["failed"], card["engine"], card["asked"], card["cost"], card["spent"]) == (
+        7,
+        0,
+        None,
+        0,
+        None,
+        {},
+    )

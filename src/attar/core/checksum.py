@@ -12,7 +12,7 @@ from threading import Lock
 _BYTES = 8
 _CLOCK_TICK = 20_000_000
 """Nanoseconds: a file that changed this recently may change again and keep its time, so its checksum is not cached."""
-_hashing = Lock()
+_locks = tuple(Lock() for _ in range(64))
 
 
 def checksum(content: bytes) -> str:
@@ -23,7 +23,7 @@ def checksum(content: bytes) -> str:
 def file_checksum(path: Path) -> str:
     """The checksum of a file; it is computed once per process, unless the file changes."""
     stat = path.stat()
-    with _hashing:  # threads that want one file hash it once
+    with _locks[hash(path) % len(_locks)]:  # threads that want the same file hash it once
         if time.time_ns() - stat.st_ctime_ns < _CLOCK_TICK:
             return _hash_file(path)
         return _cached(path, stat.st_ino, stat.st_ctime_ns, stat.st_size)

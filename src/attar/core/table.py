@@ -7,6 +7,7 @@ its checksum, which is verified before the part is read. A part appears complete
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -141,13 +142,13 @@ def _remedy(where: Path) -> str:
 
 def read(folder: Path, columns: Sequence[str] | None = None) -> Table:
     """A whole table from disk, or only these of its columns."""
-    found = [verify_part(path) for path in _some_parts(folder)]
+    found = _verified_parts(folder)
     return _load(folder, lambda: pl.read_parquet(found, columns=list(columns) if columns is not None else None))
 
 
 def scan(folder: Path) -> pl.LazyFrame:
     """A table on disk, to be read lazily; a column that a part lacks is null there."""
-    found = [verify_part(path) for path in _some_parts(folder)]
+    found = _verified_parts(folder)
     return pl.scan_parquet(found, missing_columns="insert", extra_columns="ignore")
 
 
@@ -164,6 +165,11 @@ def part_schema(path: Path) -> dict[str, pl.DataType]:
 def table_schema(folder: Path) -> dict[str, pl.DataType]:
     """The columns of a table on disk and their types, from its first part."""
     return part_schema(_some_parts(folder)[0])
+
+
+def _verified_parts(folder: Path) -> list[Path]:
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
+        return list(pool.map(verify_part, _some_parts(folder)))
 
 
 def _some_parts(folder: Path) -> list[Path]:
