@@ -10,6 +10,7 @@ from attar.core.stage import folds, marks, reads, rowwise, trains
 from attar.core.table import put, verdicts
 from attar.engines.base import Request, in_order
 from attar.runtime.flow import recipe
+from attar.runtime.progress import Quiet
 
 FAKE = """
 recipe: magpie
@@ -18,6 +19,22 @@ engines:
   rewarder: {kind: fake, model: rewarder}
 knobs: {count: 60, size: 10, rule: reward > -12}
 """
+
+
+class Recorder(Quiet):
+    """Keeps what a run reports: each step's card, whether it was made now, and all messages."""
+
+    def __init__(self):
+        self.cards = {}
+        self.fresh = {}
+        self.said = []
+
+    def end(self, step, card, fresh):
+        self.cards[step.name] = card
+        self.fresh[step.name] = fresh
+
+    def say(self, text):
+        self.said.append(text)
 
 
 def numbers(*, count, wide=False):

@@ -1,20 +1,33 @@
 import json
 import random
+import signal
 import sqlite3
+import subprocess
+import sys
 
 import polars as pl
 import pytest
+from stages_for_tests import doubled
 
 from attar.core.errors import DataError, EngineError
 from attar.core.table import parts, write_part
 from attar.engines.journal import Journal
 from attar.engines.journal_file import FORMAT as JOURNAL_FORMAT
-from attar.runtime.home import FORMAT, Home, read_card, read_json, record_with_marks, run_record, write_card, write_json
+from attar.runtime.home import (
+    FORMAT,
+    Home,
+    collect_garbage,
+    lock_step,
+    read_card,
+    read_json,
+    record_with_marks,
+    run_record,
+    write_card,
+    write_json,
+)
 
 
 def test_a_home_says_its_format_once_it_is_written(home, do):
-    from stages_for_tests import doubled
-
     do(doubled, count=3)
     assert read_json(home.root / "home.json") == {"format": FORMAT}
 
@@ -132,3 +145,26 @@ def test_a_step_that_lost_a_part_is_not_complete(tmp_path):
     assert read_card(tmp_path) == card == {"rows": 4, "parts": 2}
     parts(tmp_path)[1].unlink()
     assert read_card(tmp_path) is None
+
+
+def test_a_lock_goes_with_the_process_that_held_it(home):
+    code = f"""
+import os, signal
+from pathlib import Path
+from attar.runtime.home import lock_step
+with lock_step(Path({str(home.root / "s")!r}), print):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    said = []
+    with lock_step(home.root / "s", said.append):
+        pass
+    assert said == []
+
+
+def test_garbage_is_what_no_run_refers_to(home, do):
+    do(doubled)
+    assert collect_garbage(home, really=False) == []
+    names = {name for name, _ in collect_garbage(home, really=True, grace=0)}
+    assert {name.partition("-")[0] for name in names} == {"stages_for_tests.numbers", "stages_for_tests.double"}
+    assert list(home.steps.iterdir()) == []
