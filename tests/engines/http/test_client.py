@@ -41,7 +41,7 @@ def test_a_url_that_ends_at_the_server_is_meant_with_v1(given, meant):
 
 @pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://h/v1", "http://", "http://h:99999", "http://[::1", "/v1", "h"])
 def test_what_is_no_url_is_said_to_be_none(url):
-    with pytest.raises(EngineError, match=r"^http engine m: .* is no url such as http://localhost:8000/v1$"):
+    with pytest.raises(EngineError, match=r"^http engine m: .* is not a url such as http://localhost:8000/v1$"):
         http(url)
 
 
@@ -53,7 +53,7 @@ def test_a_port_that_nobody_listens_on_is_one_line():
         answer(http(f"http://127.0.0.1:{port}"))
     assert str(told.value) == (
         f"http engine m at http://127.0.0.1:{port}/v1: nothing answers on 127.0.0.1:{port} (connection refused); "
-        "is the server running, and is that its url?"
+        "is the server running, and is this its url?"
     )
 
 

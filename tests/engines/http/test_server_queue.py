@@ -78,16 +78,16 @@ def test_who_has_a_place_keeps_it_while_nobody_waits_and_the_level_holds():
     async def work():
         way = narrow(2)
         await way.enter()
-        assert way.free
+        assert way.has_room
         await way.enter()
         waiting = asyncio.create_task(way.enter())
         await rest()
-        assert not way.free
+        assert not way.has_room
         way.leave()
         await waiting
-        assert way.free
+        assert way.has_room
         way.concurrency.limit = 1
-        assert not way.free
+        assert not way.has_room
 
     asyncio.run(work())
 
@@ -95,13 +95,13 @@ def test_who_has_a_place_keeps_it_while_nobody_waits_and_the_level_holds():
 def test_a_server_that_is_to_be_let_be_is_so_for_the_longest_that_was_asked():
     async def work():
         way = narrow(1)
-        way.hush(0.2)
-        way.hush(0.05)
+        way.pause(0.2)
+        way.pause(0.05)
         began = time.monotonic()
-        await way.clear(0.0, 0.01)
+        await way.wait_out_pause(0.0, 0.01)
         assert 0.19 <= time.monotonic() - began < 2
         began = time.monotonic()
-        await way.clear(0.0)
+        await way.wait_out_pause(0.0)
         assert time.monotonic() - began < 0.1
 
     asyncio.run(work())
@@ -111,9 +111,9 @@ def test_who_waits_already_waits_longer_when_more_is_asked():
     async def work():
         way = narrow(1)
         began = time.monotonic()
-        waiting = asyncio.create_task(way.clear(0.1))
+        waiting = asyncio.create_task(way.wait_out_pause(0.1))
         await rest()
-        way.hush(0.3)
+        way.pause(0.3)
         await waiting
         assert time.monotonic() - began >= 0.29
 

@@ -184,7 +184,7 @@ def test_a_server_that_stays_away_stops_the_run_once_patience_is_over(server, tm
     assert 0.9 <= time.monotonic() - gone < 8
     port = served.port
     assert str(error.value) == (
-        f"nothing answers on 127.0.0.1:{port} (connection refused), for 1 s now; what was answered is kept"
+        f"nothing answers on 127.0.0.1:{port} (connection refused) for 1 s; all replies so far are kept"
     )
     journal.commit()
     assert journal.size() == len([reply for reply in found if not reply.error]) >= 5
@@ -214,7 +214,7 @@ def test_closing_it_from_another_thread_ends_a_write_that_hangs(server):
     ended = []
 
     def write():
-        with pytest.raises(EngineError, match="the engine was closed while it was asked"):
+        with pytest.raises(EngineError, match="the engine was closed while requests were in flight"):
             list(engine.generate(asks(3000)))
         ended.append(True)
 

@@ -23,7 +23,7 @@ FAR = 20.0
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(stream, "_FLUSH", 0.002)
+    monkeypatch.setattr(stream, "_FLUSH_SECONDS", 0.002)
 
 
 class Reading:
@@ -60,7 +60,7 @@ class Reading:
         """Wait until all that was taken is answered, and the loop has handed over all replies."""
         with self._moved:
             assert self._moved.wait_for(lambda: self.ended == self.taken, HANGS)
-        wait_for(asyncio.sleep(3 * stream._FLUSH))  # its timers that were set before this one are due before it
+        wait_for(asyncio.sleep(3 * stream._FLUSH_SECONDS))  # its timers that were set before this one are due before it
 
 
 async def at_once(ask):
@@ -109,7 +109,7 @@ def test_asks_that_wait_for_their_next_try_do_not_let_ever_more_in(monkeypatch):
     most = 4 * 4 + 1  # four to each of four places, and the one that was just let in
 
     async def let_time_pass():
-        await asyncio.sleep(5 * stream._FLUSH)
+        await asyncio.sleep(5 * stream._FLUSH_SECONDS)
         seen.append(len(waiting))
         skipped.append(FAR)
 

@@ -135,7 +135,7 @@ def _speed(engine: Http, rows: int) -> str:
     if not answered:
         raise EngineError(f"none of {rows} requests was answered: {replies[0].error}")
     tokens_in, tokens_out = sum(reply.tokens_in for reply in answered), sum(reply.tokens_out for reply in answered)
-    level = engine.wire.lane.concurrency.limit
+    level = engine.wire.queue.concurrency.limit
     told = f"{len(answered) / seconds:,.1f} rows/s, {tokens_out / seconds:,.0f} tokens/s, best with {level} in flight"
     price = price_of(engine.spec)
     if price is None:

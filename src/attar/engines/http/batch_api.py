@@ -119,7 +119,7 @@ class BatchEngine:
         wire, lines, open_ = self._http.wire, {}, {}
         for request, path, body in asked:
             url = wire.url.path.rstrip("/") + "/" + path
-            line = {"method": "POST", "url": url, "body": wire.sent(body)}
+            line = {"method": "POST", "url": url, "body": wire.full_body(body)}
             text = json.dumps(line, ensure_ascii=False, sort_keys=True)
             mark = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
             lines[mark] = json.dumps({"custom_id": mark, **line})
@@ -187,7 +187,7 @@ class BatchEngine:
                 found = read(response.get("body"), [request])[0]
             except FailedTry as mishap:
                 found = mishap
-            found = self._http.wire.masked(found)
+            found = self._http.wire.mask_result(found)
             if isinstance(found, Reply):
                 return found
         elif response:
@@ -214,7 +214,7 @@ class BatchEngine:
         try:
             return json.loads(self._call(method, path, data))
         except ValueError as error:
-            raise EngineError(f"{self._http.wire.asked}: /{path} does not answer with JSON: is it a batch API?") from error
+            raise EngineError(f"{self._http.wire.name}: /{path} does not answer with JSON: is it a batch API?") from error
 
     def _call(self, method: str, path: str, data: Callable[[], Any] = lambda: None) -> bytes:
         """One call of the API itself, tried again for up to the engine's patience."""
@@ -224,11 +224,11 @@ class BatchEngine:
                 status, (body, headers) = wait_for(wire.call(method, path, data()))
                 if status == 200:
                     return body
-                found = wire.failure(status, (body, headers))
+                found = wire.failure(status, body, headers)
             except FailedTry as mishap:
                 found = mishap
             if not found.retry or time.monotonic() > until:
-                raise EngineError(f"{wire.asked}: /{path}: {found.reason}")
+                raise EngineError(f"{wire.name}: /{path}: {found.reason}")
             self._closed.wait(min(self._poll, 5.0))
 
 

@@ -1,4 +1,4 @@
-"""Calls to one server's API: bytes out, JSON back, and whatever goes wrong named as a Mishap."""
+"""Calls to one server's API: bytes out, JSON back, failures raised as FailedTry."""
 
 import json
 import logging
@@ -27,66 +27,67 @@ _MAX_REPLY_BYTES = 64 * 2**20
 
 
 class ApiClient:
-    """The way from one engine to its server: url, key, caps, time-out."""
+    """One engine's client of its server: url, key, rate limits, time-out."""
 
     def __init__(self, spec: Spec, options: dict[str, Any], tally: Counter[str] | None = None) -> None:
         self.spec = spec
         self.options = options
         self.tally = tally if tally is not None else Counter[str]()
-        """Failed tries by kind, and replies that held the key."""
+        """Failed tries by kind, and replies that contained the key."""
         self.url = _api_url(options["url"], title(spec))
-        self.asked = f"{title(spec)} at {self.url}"
+        self.name = f"{title(spec)} at {self.url}"
         self._urls: dict[str, URL] = {}
         self._timeout = aiohttp.ClientTimeout(total=options.get("timeout", 600.0), sock_connect=20)
-        self._requests, self._tokens = RateLimit(options.get("rpm")), RateLimit(options.get("tpm"))
+        self._requests = RateLimit(options.get("rpm"))
+        self._tokens = RateLimit(options.get("tpm"))
         self._capped = "rpm" in options or "tpm" in options
 
     @cached_property
-    def lane(self) -> ServerQueue:
-        """The way to its server, shared with other engines on it."""
-        found = queue_for(self.url, self.options.get("ca"))
+    def queue(self) -> ServerQueue:
+        """The queue of its server, shared with other engines on it."""
+        queue = queue_for(self.url, self.options.get("ca"))
         if most := self.options.get("concurrency"):
-            found.concurrency.most, found.concurrency.limit = most, min(most, max(found.concurrency.limit, 32))
-        return found
+            queue.concurrency.most = most
+            queue.concurrency.limit = min(most, max(queue.concurrency.limit, 32))
+        return queue
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
-        """One call: what came back, or a Mishap. A path from the root starts with a slash."""
-        data = _encode(self.sent(body)).encode("utf-8", "replace")
-        if self._capped or self.lane.quiet_until:
-            await self.lane.clear(self._requests.take(), self._tokens.take(len(data) / 4))
-        status, found = await self.call("POST", path, data)
+        """One call: the reply's JSON; raises a FailedTry. A path from the root starts with a slash."""
+        data = _encode(self.full_body(body)).encode("utf-8", "replace")
+        if self._capped or self.queue.paused_until:
+            await self.queue.wait_out_pause(self._requests.take(), self._tokens.take(len(data) / 4))
+        status, (reply, headers) = await self.call("POST", path, data)
         if status != 200:
-            raise self.failure(status, found)
-        if spent := failures.limit_reset(found[1]):
-            self.lane.hush(min(60.0, spent))  # the next call would be refused
-        return self._parse(found[0])
+            raise self.failure(status, reply, headers)
+        if wait := failures.limit_reset(headers):
+            self.queue.pause(min(60.0, wait))  # the next call would be refused
+        return self._parse(reply)
 
-    def sent(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A body as it is sent: with the model, and what the run file adds and leaves out."""
-        whole = {"model": self.spec.model, **body, **self.options.get("extra", {})}
+    def full_body(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body to send: with the model's name, the run file's `extra` and without its `omit`."""
+        full = {"model": self.spec.model, **body, **self.options.get("extra", {})}
         for name in self.options.get("omit", ()):
-            whole.pop(name, None)
-        return whole
+            full.pop(name, None)
+        return full
 
     async def get(self, path: str) -> tuple[int, Any]:
-        """A path from the root, once, for a first look."""
+        """The status and JSON at a path from the root, in one try; for inspecting the server."""
         try:
             status, (data, headers) = await self.call("GET", path)
-        except FailedTry as mishap:
-            raise EngineError(f"{self.asked}: {mishap.reason}; is the server running, and is that its url?") from mishap
+        except FailedTry as failure:
+            raise EngineError(f"{self.name}: {failure.reason}; is the server running, and is this its url?") from failure
         if status in (401, 403) or 300 <= status < 400:
-            raise self.failure(status, (data, headers))
+            raise self.failure(status, data, headers)
         try:
             return status, json.loads(data)
         except ValueError:
             return status, None
 
-    def failure(self, status: int, found: tuple[bytes, Any]) -> FailedTry:
-        """What a status that is not 200 means."""
-        body, headers = found
-        shown = {name: mask(value, self.key) for name, value in headers.items()}
-        said = mask(body.decode(errors="replace"), self.key).encode() if self.key else body
-        return failures.from_status(status, CIMultiDict(shown), said, self.asked)
+    def failure(self, status: int, body: bytes, headers: Any) -> FailedTry:
+        """The failure that a status other than 200 means, without the key."""
+        masked_headers = {name: mask(value, self.key) for name, value in headers.items()}
+        masked_body = mask(body.decode(errors="replace"), self.key).encode() if self.key else body
+        return failures.from_status(status, CIMultiDict(masked_headers), masked_body, self.name)
 
     def _parse(self, data: bytes) -> Any:
         try:
@@ -95,19 +96,19 @@ class ApiClient:
             start = mask(data.decode(errors="replace"), self.key)[:80]
             raise FailedTry("malformed reply", f"the reply is not JSON: {start!r}") from error
 
-    def masked_error(self, error: EngineError) -> EngineError:
-        """The error, or one of the same words without the key."""
+    def mask_error(self, error: EngineError) -> EngineError:
+        """The error, or a copy of it without the key."""
         text = str(error)
         return error if mask(text, self.key) == text else EngineError(mask(text, self.key))
 
     @overload
-    def masked(self, result: FailedTry) -> FailedTry: ...
+    def mask_result(self, result: FailedTry) -> FailedTry: ...
 
     @overload
-    def masked(self, result: Reply | FailedTry) -> Reply | FailedTry: ...
+    def mask_result(self, result: Reply | FailedTry) -> Reply | FailedTry: ...
 
-    def masked(self, result: Reply | FailedTry) -> Reply | FailedTry:
-        """A result whose error does not hold the key; nor its text, if the key is a real secret: that is counted and logged."""
+    def mask_result(self, result: Reply | FailedTry) -> Reply | FailedTry:
+        """Remove the key from a result's error; from its text only a real secret, which is counted and logged."""
         if not (key := self.key):
             return result
         if isinstance(result, FailedTry):
@@ -119,17 +120,17 @@ class ApiClient:
         if not parts or not is_secret(key):
             return result
         self.tally["key in a reply"] += 1
-        _log.warning("%s: a reply repeats the API key; it is kept as ***", self.asked)
+        _log.warning("%s: a reply repeats the API key; it is kept as ***", self.name)
         return replace(result, **{name: value.replace(key, "***") for name, value in parts.items()})
 
     async def call(self, method: str, path: str, data: bytes | aiohttp.FormData | None = None) -> tuple[int, tuple[bytes, Any]]:
-        """One request: its status, and its body and headers."""
+        """One request: the status, and the body and headers of the reply."""
         headers = self._key_header if isinstance(data, aiohttp.FormData) else self._headers
         if path not in self._urls:
             self._urls[path] = self._root.joinpath(path[1:]) if path.startswith("/") else self.url.joinpath(path)
         request_id = new_request_id()
         try:
-            async with self.lane.session.request(
+            async with self.queue.session.request(
                 method,
                 self._urls[path],
                 data=data,
@@ -138,13 +139,13 @@ class ApiClient:
                 allow_redirects=False,
             ) as response:
                 body = await _read_body(response)
-                if response.status == 200 and not self.lane.ids(path).belongs(request_id, response.headers, body):
-                    response.close()  # whatever comes next on this connection is shifted too
+                if response.status == 200 and not self.queue.ids(path).belongs(request_id, response.headers, body):
+                    response.close()  # later replies on this connection are shifted too
                     raise FailedTry("wrong reply", "the reply names another request")
-                self.lane.hear()
+                self.queue.mark_reachable()
                 return response.status, (body, response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise failures.from_exception(error, self.asked) from error
+            raise failures.from_exception(error, self.name) from error
 
     @cached_property
     def _root(self) -> URL:
@@ -152,7 +153,7 @@ class ApiClient:
 
     @cached_property
     def key(self) -> str:
-        """The API key; "" where none is named."""
+        """The API key; "" if the options name none."""
         name = self.options.get("key_env") or ("OPENAI_API_KEY" if self.url.host == "api.openai.com" else "")
         return read_key(name, title(self.spec))
 
@@ -166,18 +167,18 @@ class ApiClient:
 
 
 def _api_url(text: str, title: str) -> URL:
-    """The url of the API; one that ends at the server is meant with /v1."""
+    """The url of the API; a url without a path gets /v1."""
     try:
         url = URL(text)
     except ValueError:
         url = URL()
     if url.scheme not in ("http", "https") or not url.host:
-        raise EngineError(f"{title}: {text!r} is no url such as http://localhost:8000/v1")
+        raise EngineError(f"{title}: {text!r} is not a url such as http://localhost:8000/v1")
     return url / "v1" if url.path in ("", "/") else url.with_path(url.path.rstrip("/"))
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    """The body, but never more than fits."""
+    """The body, up to the largest size that a reply may have."""
     parts, size = [], response.content_length or 0
     if 0 < size <= _MAX_REPLY_BYTES:
         return await response.read()

@@ -89,7 +89,7 @@ class Http:
     @property
     def in_flight(self) -> int:
         """How many requests its server is at work on."""
-        return self.wire.lane.in_flight
+        return self.wire.queue.in_flight
 
     @property
     def server(self) -> ServerInfo:
@@ -100,9 +100,9 @@ class Http:
             if self._server is None:
                 host = self.wire.url.host or ""
                 try:
-                    self._server = wait_for(inspect_server(self.wire.get, self.spec.model, host, self.wire.asked))
+                    self._server = wait_for(inspect_server(self.wire.get, self.spec.model, host, self.wire.name))
                 except EngineError as error:
-                    raise self.wire.masked_error(error) from error.__cause__
+                    raise self.wire.mask_error(error) from error.__cause__
             return self._server
 
     @cached_property
@@ -141,7 +141,7 @@ class Http:
         _ = self.server  # a wrong key, port or model shows before anything is asked
         options = self.options
         stream = Stream(
-            self.wire.lane, self._masked(attempt), options.get("tries", 6), options.get("patience", 600.0), self.errors
+            self.wire.queue, self._masked(attempt), options.get("tries", 6), options.get("patience", 600.0), self.errors
         )
         stream.ready = 8 if self.careful else 256
         self._streams.add(stream)
@@ -155,11 +155,11 @@ class Http:
 
         async def go(ask: CallRequests) -> list[Reply | FailedTry]:
             try:
-                return [self.wire.masked(result) for result in await attempt(ask)]
+                return [self.wire.mask_result(result) for result in await attempt(ask)]
             except FailedTry as failed:
-                raise self.wire.masked(failed) from failed.__cause__
+                raise self.wire.mask_result(failed) from failed.__cause__
             except EngineError as error:
-                raise self.wire.masked_error(error) from error.__cause__
+                raise self.wire.mask_error(error) from error.__cause__
 
         return go
 

@@ -43,6 +43,8 @@ class FailedTry(Exception):  # noqa: N818 (an outcome, handled far from where it
     retry: bool = True
     overloaded: bool = False
     """The server is overloaded: lower the concurrency."""
+    pushback: bool = False
+    """The server says so itself (429, 503, 529): it passes, and is waited out."""
     retry_after: float | None = None
     """Seconds to wait before the next request, from the server's headers."""
     unreachable: bool = False
@@ -64,8 +66,9 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, asked: str
     if 300 <= status < 400:
         raise EngineError(f"{asked}: the server redirects to {headers.get('Location', 'nowhere')}; use that url")
     if status in _RETRIED:
-        kind = "rate limit" if status == 429 else "overload" if status in _OVERLOAD else "server error"
-        return FailedTry(kind, f"{status}: {message}", overloaded=status in _OVERLOAD, retry_after=retry_after(headers))
+        busy = status in _OVERLOAD
+        kind = "rate limit" if status == 429 else "overload" if busy else "server error"
+        return FailedTry(kind, f"{status}: {message}", overloaded=busy, pushback=busy, retry_after=retry_after(headers))
     return FailedTry("refused", f"{status}: {message}", retry=False)
 
 

@@ -1,7 +1,7 @@
-"""One server as all engines of this process see it: its connections, how many requests are under way, who is next.
+"""One server, shared by all engines of this process: its connections, its concurrency limit and the queue for it.
 
-Everything here lives on one event loop in a thread of its own. Places are given out in the order in which they were asked for;
-each stream of requests stands in the line once, so two roles on one server get a fair share each.
+Everything here runs on one event loop in a thread of its own. Places are given out first come, first served. Each stream of
+requests is in the queue once, so two roles on one server get a fair share each.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ from attar.engines.http.connections import CleanConnector, ReplyIds
 
 T = TypeVar("T")
 _OUTAGE_GAP = 60.0
-"""Seconds without a miss after which the next one is of another outage."""
+"""Seconds without a failed connection after which the next one starts a new outage."""
 
 
 @cache
 def event_loop() -> asyncio.AbstractEventLoop:
     """The event loop of all HTTP engines."""
-    made = asyncio.new_event_loop()
-    threading.Thread(target=made.run_forever, name="http", daemon=True).start()
-    return made
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="http", daemon=True).start()
+    return loop
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run something on the loop from another thread, and wait for it."""
+    """Run a coroutine on the event loop from another thread, and wait for its result."""
     if threading.current_thread().name == "http":
         work.close()
         raise RuntimeError("the event loop cannot wait for itself")
@@ -44,21 +44,23 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
 
 
 class ServerQueue:
-    """The way to one server."""
+    """The queue of requests for one server, its connections and its pauses."""
 
     def __init__(self, base: URL, ca: str | None = None) -> None:
-        self.base, self.concurrency = base, ConcurrencyLimit()
-        self.in_flight, self.quiet_until = 0, 0.0
-        self.gone_since: float | None = None
-        self._missed = 0.0
-        self._line: deque[asyncio.Future[None]] = deque()
+        self.base = base
+        self.concurrency = ConcurrencyLimit()
+        self.in_flight = 0
+        self.paused_until = 0.0
+        self.unreachable_since: float | None = None
+        self._last_failure = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._session: aiohttp.ClientSession | None = None
         self._ids: dict[str, ReplyIds] = {}
         self._ca = ca
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The connections, opened with the first use."""
+        """The connections, opened at the first use."""
         if self._session is None:
             try:
                 secure = ssl.create_default_context(cafile=self._ca) if self.base.scheme == "https" else True
@@ -69,16 +71,16 @@ class ServerQueue:
         return self._session
 
     def ids(self, path: str) -> ReplyIds:
-        """What is known of the ids in this server's replies at one path."""
+        """The check of request ids in this server's replies at one path."""
         return self._ids.setdefault(path, ReplyIds())
 
     async def enter(self) -> None:
         """Wait for a place."""
-        if self.in_flight < self.concurrency.limit and not self._line:
+        if self.in_flight < self.concurrency.limit and not self._waiting:
             self.in_flight += 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._line.append(turn)
+        self._waiting.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -87,42 +89,42 @@ class ServerQueue:
             raise
 
     def leave(self) -> None:
-        """Give the place to the next in line."""
+        """Free the place, and hand it to the next in the queue."""
         self.in_flight -= 1
-        while self._line and self.in_flight < self.concurrency.limit:
-            turn = self._line.popleft()
+        while self._waiting and self.in_flight < self.concurrency.limit:
+            turn = self._waiting.popleft()
             if not turn.done():
                 self.in_flight += 1
                 turn.set_result(None)
 
     @property
-    def free(self) -> bool:
-        """Whether who has a place may keep it."""
-        return not self._line and self.in_flight <= self.concurrency.limit
+    def has_room(self) -> bool:
+        """True if a place may be used for another request: nobody waits, and the limit was not lowered."""
+        return not self._waiting and self.in_flight <= self.concurrency.limit
 
-    async def clear(self, *waits: float) -> None:
-        """Wait so long, and as long as the server wants to be let be."""
-        rest = max(*waits, self.quiet_until - time.monotonic())
-        while rest > 0:
-            await asyncio.sleep(rest)
-            rest = self.quiet_until - time.monotonic()
-        self.quiet_until = 0.0
+    async def wait_out_pause(self, *waits: float) -> None:
+        """Wait for the longest of these times, and until any pause of the server has passed."""
+        remaining = max(*waits, self.paused_until - time.monotonic())
+        while remaining > 0:
+            await asyncio.sleep(remaining)
+            remaining = self.paused_until - time.monotonic()
+        self.paused_until = 0.0
 
-    def hear(self) -> None:
-        """The server is there."""
-        self.gone_since = None
+    def mark_reachable(self) -> None:
+        """Note that the server answered."""
+        self.unreachable_since = None
 
-    def miss(self) -> float:
-        """Nobody is there; for how many seconds now."""
+    def record_outage(self) -> float:
+        """Note that the server could not be reached; returns the seconds since this outage began."""
         now = time.monotonic()
-        if self.gone_since is None or now - self._missed > _OUTAGE_GAP:
-            self.gone_since = now
-        self._missed = now
-        return now - self.gone_since
+        if self.unreachable_since is None or now - self._last_failure > _OUTAGE_GAP:
+            self.unreachable_since = now
+        self._last_failure = now
+        return now - self.unreachable_since
 
-    def hush(self, seconds: float) -> None:
-        """Let the server be for a while."""
-        self.quiet_until = max(self.quiet_until, time.monotonic() + seconds)
+    def pause(self, seconds: float) -> None:
+        """Send nothing to the server for some seconds."""
+        self.paused_until = max(self.paused_until, time.monotonic() + seconds)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -133,9 +135,9 @@ class ServerQueue:
 
 @atexit.register
 def _close_all() -> None:
-    for found in _queues.values():
+    for queue in _queues.values():
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(found.close(), event_loop()).result(5)
+            asyncio.run_coroutine_threadsafe(queue.close(), event_loop()).result(5)
 
 
 _queues: dict[tuple[URL, str | None], ServerQueue] = {}
@@ -143,7 +145,7 @@ _opening = threading.Lock()
 
 
 def queue_for(url: URL, ca: str | None) -> ServerQueue:
-    """The lane to a server; engines with the same server share it."""
+    """The queue of a server; engines on the same server share it."""
     with _opening:
         key = (url.origin(), ca)
         if key not in _queues:

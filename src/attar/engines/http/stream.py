@@ -1,8 +1,8 @@
-"""Requests in, replies out: between the thread that asks and the event loop that speaks to the server.
+"""Requests in, replies out: between the calling thread and the event loop that talks to the server.
 
-The asking thread hands requests over well before their turn comes, so no place stays empty; replies come back many at a time.
-Every request gets exactly one reply: its answer, or its failure once no try is left. What stops one request for good stops only
-that; what would stop any is raised in the asking thread, after all that was under way is answered.
+The calling thread hands requests over well before they are sent, so no place stays empty; replies come back in groups. Every
+request gets exactly one reply: its answer, or its failure once no try is left. An error of one request ends only that request.
+An error that every request would meet is raised in the calling thread, after everything in flight has been answered.
 """
 
 import asyncio
@@ -24,60 +24,71 @@ from attar.engines.http.server_queue import ServerQueue, event_loop
 _log = logging.getLogger(__name__)
 
 CallRequests = list[Request]
-"""Requests that go in one call."""
+"""The requests of one call."""
 Attempt = Callable[[CallRequests], Awaitable[list[Reply | FailedTry]]]
-"""One call: for each request its reply or what went wrong; raises a Mishap where all fare alike."""
+"""One call: for each request its reply or its failure; raises a FailedTry if all fail alike."""
 
-_FLUSH = 0.01
+_FLUSH_SECONDS = 0.01
 _READY = 256
 _WAITING_PER_PLACE = 4
-"""How many asks may wait for their next try, to each that may be in flight."""
+"""Calls that may wait for their next try, per call that may be in flight."""
 
 
 class Stream:
-    """One engine verb at work on one iterable of requests."""
+    """One engine verb applied to one iterable of requests."""
 
-    def __init__(self, lane: ServerQueue, attempt: Attempt, tries: int, patience: float, tally: Counter[str]) -> None:
-        self.lane, self._attempt, self._tries, self._patience, self._tally = lane, attempt, tries, patience, tally
+    def __init__(self, queue: ServerQueue, attempt: Attempt, tries: int, patience: float, tally: Counter[str]) -> None:
+        self.queue = queue
+        self._attempt = attempt
+        self._tries = tries
+        self._patience = patience
+        self._tally = tally
         self.ready = _READY
-        """How many asks to hold ready, so that no place stays empty."""
+        """How many calls to hold ready, so that no place stays empty."""
         self._ready: deque[CallRequests] = deque()
-        self._more, self._ended = asyncio.Event(), False
+        self._more = asyncio.Event()
+        self._ended = False
+        """True once the calling thread has no more requests, or an error stopped the stream."""
         self._stopping = asyncio.Event()
         self._error: EngineError | None = None
         self._work: Future[None] | None = None
-        self._held: list[Reply] = []
+        self._replies: list[Reply] = []
+        """Replies that the next flush hands to the calling thread."""
         self._inbox: SimpleQueue[tuple[list[Reply], int] | None] = SimpleQueue()
         self._promised = 0
+        """Calls that the calling thread was asked for and has not handed over yet."""
         self._flushing = False
-        self._places, self._alive, self._dice = 0, 0, Random()
+        self._places = 0
+        self._workers = 0
+        self._dice = Random()
 
-    def replies(self, asks: Iterable[CallRequests]) -> Iterator[Reply]:
-        """Ask all; called in the asking thread."""
-        todo, on, room = iter(asks), event_loop(), self.ready
+    def replies(self, calls: Iterable[CallRequests]) -> Iterator[Reply]:
+        """Send all calls and yield their replies; runs in the calling thread."""
+        remaining = iter(calls)
+        loop = event_loop()
+        room = self.ready
         self._promised = room
-        self._work = work = asyncio.run_coroutine_threadsafe(self._run(), on)
+        self._work = work = asyncio.run_coroutine_threadsafe(self._run(), loop)
         work.add_done_callback(lambda _: self._inbox.put(None))
         try:
             while True:
                 if room:
-                    given = list(islice(todo, room))
-                    on.call_soon_threadsafe(self._take, given, room)
-                told = self._next()
-                if told is None:
+                    loop.call_soon_threadsafe(self._take, list(islice(remaining, room)), room)
+                message = self._next_message()
+                if message is None:
                     break
-                replies, room = told
-                # Who reads also hands over: no ask is taken for this room before these are read. So what is taken and not read,
-                # whether ready, in flight or answered, is never more than is held ready and in flight, however slow the reader.
+                replies, room = message
+                # Who reads also hands over: no call is taken for this room before these replies are read. So the calls taken
+                # but not read (ready, in flight or answered) stay within the numbers ready and in flight, at any speed.
                 yield from replies
             if work.cancelled():
-                raise EngineError("the engine was closed while it was asked")
+                raise EngineError("the engine was closed while requests were in flight")
             work.result()
         finally:
             work.cancel()
 
-    def _next(self) -> tuple[list[Reply], int] | None:
-        """What the loop tells next; a wait that ends by itself now and then lets Ctrl-C through."""
+    def _next_message(self) -> tuple[list[Reply], int] | None:
+        """The loop's next replies, and the room for more calls; the time-out lets Ctrl-C through."""
         while True:
             with suppress(Empty):
                 return self._inbox.get(timeout=0.5)
@@ -87,17 +98,18 @@ class Stream:
         if self._work:
             self._work.cancel()
 
-    def _take(self, given: list[CallRequests], room: int) -> None:
-        """Asks for the room that was told."""
+    def _take(self, calls: list[CallRequests], room: int) -> None:
+        """Take the calls that were handed over; fewer than there was room for are the last."""
         self._promised -= room
         if not self._stopping.is_set():
-            self._ready.extend(given)
-            self._ended = self._ended or len(given) < room
+            self._ready.extend(calls)
+            self._ended = self._ended or len(calls) < room
             self._more.set()
 
     def _stop(self, error: EngineError) -> None:
-        """Ask nothing more; what is in flight is paid for, and waited for."""
-        self._error, self._ended = self._error or error, True
+        """Send nothing more; what is in flight is paid for, so it is waited for."""
+        self._error = self._error or error
+        self._ended = True
         self._ready.clear()
         self._stopping.set()
         self._more.set()
@@ -105,10 +117,10 @@ class Stream:
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                while await self._any():
+                while await self._wait_for_call():
                     await self._enter()
-                    self._alive += 1
-                    group.create_task(self._work_off())  # which finds nothing to do if others were quicker
+                    self._workers += 1
+                    group.create_task(self._work_off())  # finds nothing to do if others were quicker
         finally:
             while self._places:
                 self._leave()
@@ -116,9 +128,9 @@ class Stream:
         if self._error:
             raise self._error
 
-    async def _any(self) -> bool:
-        """Wait for something to ask; false when there is no more."""
-        while not self._ready or self._alive > _WAITING_PER_PLACE * self.lane.concurrency.most:
+    async def _wait_for_call(self) -> bool:
+        """Wait for a call to send; False when there are no more."""
+        while not self._ready or self._workers > _WAITING_PER_PLACE * self.queue.concurrency.most:
             if self._ended and not self._ready:
                 return False
             self._more.clear()
@@ -126,102 +138,114 @@ class Stream:
             await self._more.wait()
         return True
 
-    def _depth(self) -> int:
-        return self.ready if self.ready < _READY else max(self.ready, 2 * self.lane.concurrency.limit)
+    def _ready_target(self) -> int:
+        return self.ready if self.ready < _READY else max(self.ready, 2 * self.queue.concurrency.limit)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_later(_FLUSH, self._flush)
+            asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flush)
 
     def _flush(self) -> None:
+        """Hand the collected replies to the calling thread, and ask it for more calls."""
         self._flushing = False
-        held, self._held = self._held, []
-        room = 0 if self._ended else max(0, self._depth() - len(self._ready) - self._promised)
+        replies, self._replies = self._replies, []
+        room = 0 if self._ended else max(0, self._ready_target() - len(self._ready) - self._promised)
         self._promised += room
-        self._inbox.put((held, room))
+        self._inbox.put((replies, room))
 
     async def _enter(self) -> None:
-        await self.lane.enter()
+        await self.queue.enter()
         self._places += 1
 
     def _leave(self) -> None:
         self._places -= 1
-        self.lane.leave()
+        self.queue.leave()
 
     async def _work_off(self) -> None:
-        """Ask one after the other, as long as the place that it holds when it starts is not another's turn."""
+        """Send one call after another, until somebody else waits for the place."""
         while self._ready:
-            await self._see_through(self._ready.popleft())
-            if not self.lane.free:
+            await self._complete(self._ready.popleft())
+            if not self.queue.has_room:
                 break
         self._leave()
-        self._alive -= 1
+        self._workers -= 1
         self._more.set()
 
-    async def _see_through(self, ask: CallRequests) -> None:
-        """Try until each request of an ask is answered or given up; its place is given back while it waits for a next try."""
+    async def _complete(self, call: CallRequests) -> None:
+        """Try until each request of a call has its reply; the place is given back during the pauses between tries."""
         tries = pauses = 0
+        overload_began: float | None = None
         while not self._stopping.is_set():
-            in_flight, began = self.lane.in_flight, time.monotonic()
+            in_flight, started = self.queue.in_flight, time.monotonic()
             try:
-                found = await self._attempt(ask)
-            except FailedTry as mishap:
-                found: list[Reply | FailedTry] = [mishap] * len(ask)
+                results = await self._attempt(call)
+            except FailedTry as failure:
+                results: list[Reply | FailedTry] = [failure] * len(call)
             except EngineError as error:
                 self._stop(error)
                 return
-            mishaps = [result for result in found if isinstance(result, FailedTry)]
-            if mishaps:
-                self._heed(mishaps[0], began)
-                ask, worst = self._settle(ask, found, last=tries + 1 >= self._tries)
+            failures = [result for result in results if isinstance(result, FailedTry)]
+            if failures:
+                self._handle_failure(failures[0], started)
+                if failures[0].pushback and overload_began is None:
+                    overload_began = started
+                waits = self._is_waited_out(failures[0], overload_began)
+                call, last_failure = self._settle(call, results, last=not waits and tries + 1 >= self._tries)
             else:
-                worst = None
-                self._held += [result for result in found if isinstance(result, Reply)]
-                self.lane.concurrency.count_reply(in_flight, sum(_work_of(result) for result in found))
-            if self._held and not self._flushing:
+                waits = False
+                last_failure = None
+                self._replies += [result for result in results if isinstance(result, Reply)]
+                self.queue.concurrency.count_reply(in_flight, sum(_work_of(result) for result in results))
+            if self._replies and not self._flushing:
                 self._flush_soon()
-            if worst is None:
+            if last_failure is None:
                 return
-            _log.debug("%s: %s; trying again", self.lane.base, worst.reason)
+            _log.debug("%s: %s; trying again", self.queue.base, last_failure.reason)
             pauses += 1
-            tries += not worst.unreachable  # nobody was there to try it on
+            tries += not waits  # a server that is down or overloaded does not use up a try
             self._leave()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), retry_delay(pauses, worst, self._dice))
+                await asyncio.wait_for(self._stopping.wait(), retry_delay(pauses, last_failure, self._dice))
             await self._enter()
 
     def _settle(
-        self, ask: CallRequests, found: list[Reply | FailedTry], *, last: bool
+        self, call: CallRequests, results: list[Reply | FailedTry], *, last: bool
     ) -> tuple[CallRequests, FailedTry | None]:
-        """Keep what is settled; the requests to try again, and why."""
-        rest, worst = [], None
-        for request, result in zip(ask, found, strict=True):
+        """Collect the final replies; returns the requests to try again, and the last failure among them."""
+        again: CallRequests = []
+        last_failure = None
+        for request, result in zip(call, results, strict=True):
             if isinstance(result, Reply):
-                self._held.append(result)
+                self._replies.append(result)
             elif result.retry and (result.unreachable or not last):
-                rest.append(request)
-                worst = result
+                again.append(request)
+                last_failure = result
             else:
-                self._held.append(Reply(request.index, error=result.reason))
-        return rest, worst
+                self._replies.append(Reply(request.index, error=result.reason))
+        return again, last_failure
 
-    def _heed(self, mishap: FailedTry, began: float) -> None:
-        """Let the lane learn from what went wrong."""
-        self._tally[mishap.kind] += 1
-        if mishap.overloaded:
-            self.lane.concurrency.count_pushback(began)
-            self.lane.hush(min(60.0, mishap.retry_after or 0.0))
-        if (mishap.retry_after or 0.0) > self._patience:
-            self._stop(
-                EngineError(f"the server asks to be let be for {mishap.retry_after:,.0f} s ({mishap.reason}): run again then")
-            )
-        if mishap.unreachable:
-            self.lane.hush(1.0)
-        if mishap.unreachable and self.lane.miss() > self._patience:
-            self._stop(EngineError(f"{mishap.reason}, for {self._patience:,.0f} s now; what was answered is kept"))
+    def _is_waited_out(self, failure: FailedTry, overload_began: float | None) -> bool:
+        """True if a failure passes by itself: the server is down, or has been overloaded for less than `patience`."""
+        if failure.unreachable:
+            return True
+        return failure.pushback and overload_began is not None and time.monotonic() - overload_began < self._patience
+
+    def _handle_failure(self, failure: FailedTry, started: float) -> None:
+        """Count a failure, slow the queue down as it asks for, and stop the stream when patience is used up."""
+        self._tally[failure.kind] += 1
+        wait = failure.retry_after or 0.0
+        if failure.overloaded:
+            self.queue.concurrency.count_pushback(started)
+            self.queue.pause(min(60.0, wait))
+        if wait > self._patience:
+            self._stop(EngineError(f"server sent Retry-After: {wait:,.0f} s ({failure.reason}): run again then"))
+        if failure.unreachable:
+            self.queue.pause(1.0)
+        if failure.unreachable and self.queue.record_outage() > self._patience:
+            self._stop(EngineError(f"{failure.reason} for {self._patience:,.0f} s; all replies so far are kept"))
 
 
 def _work_of(result: Reply | FailedTry) -> int:
-    """How much work a reply was, in tokens."""
+    """The work of a reply, in tokens."""
     return (result.tokens_out or result.tokens_in or 1) if isinstance(result, Reply) else 0
