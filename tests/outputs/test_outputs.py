@@ -11,7 +11,7 @@ from attar.outputs.export.trainings import trainings
 from attar.outputs.report import lineage
 from attar.outputs.report.examples import examples
 from attar.outputs.report.losses import losses
-from attar.outputs.report.round_costs import by_round
+from attar.outputs.report.round_costs import costs_by_round
 from attar.runtime.home import Home, read_card
 from attar.runtime.plan import plan
 from attar.runtime.progress import Quiet
@@ -111,15 +111,15 @@ def test_a_round_counts_its_answers_its_scores_and_its_training(run):
     _, home, _ = run
     record = finished_record(home, "try")
     cards = {step["name"]: read_card(home.steps / step["folder"]) for step in record["steps"]}
-    (first,) = by_round(record["steps"], cards)
+    (first,) = costs_by_round(record["steps"], cards)
     assert (first.answers, first.tokens) == (12, cards["round-1-speak"]["spent"]["tokens_out"])
     assert first.training == cards["round-1-teach"]["seconds"]
 
 
 def test_its_verdicts_and_its_order_are_found_and_its_training_has_a_curve(run):
     _, home, record = run
-    steps = lineage.done(home, finished_record(home, "try"))
-    line = lineage.line(steps, Path(record["results"]["chosen"]).name)
+    steps = lineage.finished_steps(home, finished_record(home, "try"))
+    line = lineage.build_lineage(steps, Path(record["results"]["chosen"]).name)
     (dropped,) = [step for judged in line.verdicts.values() for step in judged]
     assert dropped.name == "heaviest"
     assert {each.by for each in examples(line)} == {"weight"}

@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def scored():
-    """A table of scores: so many tasks right of so many, half of them easy, by arm."""
+    """A table of scores by arm: the number of correct tasks out of `count`, half of them easy."""
 
     def make(right, count=200):
         exams = [
@@ -107,8 +107,8 @@ def line(home, made):
 
     def go(steps, end):
         made("one", {}, steps)
-        found = lineage.done(home, run_record(home, "one"))
-        return lineage.line(found, f"{end}-one")
+        found = lineage.finished_steps(home, run_record(home, "one"))
+        return lineage.build_lineage(found, f"{end}-one")
 
     return go
 

@@ -10,7 +10,7 @@ from attar.outputs.report.formatting import (
     format_points,
     format_short_count,
 )
-from attar.outputs.report.round_costs import by_round
+from attar.outputs.report.round_costs import costs_by_round
 from attar.recipes.alma import alma
 from attar.runtime.flow import trace
 
@@ -35,7 +35,7 @@ def steps_of_rounds():
 
 def test_a_rounds_resources_are_the_sums_of_its_own_steps():
     steps = steps_of_rounds()
-    second, tenth = by_round(steps, {step["name"]: step["card"] for step in steps if not step.get("todo")})
+    second, tenth = costs_by_round(steps, {step["name"]: step["card"] for step in steps if not step.get("todo")})
     assert (second.number, second.answers, second.tokens, second.whole) == (2, 100, 1600, True)
     assert (second.writing, second.judging, second.training, second.seconds) == (22.0, 5.0, 30.0, 58.0)
     assert (tenth.number, tenth.answers, tenth.whole) == (10, 1200, False)
@@ -45,7 +45,7 @@ def test_the_rounds_of_the_recipe_that_has_them_are_found_with_all_their_parts()
     traced = trace(alma, {"base": Spec("fake", "m")}, {"seeds": "pocket:20", "labels": "pocket:20", "rounds": 3})
     card = {"rows": 1, "seconds": 1.0, "spent": {"tokens_out": 1}}
     steps = [{"name": step.name, "stage": step.title, "marks": step.marks.plain()} for step in traced.steps]
-    found = by_round(steps, {step["name"]: card for step in steps})
+    found = costs_by_round(steps, {step["name"]: card for step in steps})
     assert [(each.number, each.answers, each.writing, each.judging, each.training) for each in found] == [
         (2, 2, 2.0, 2.0, 1.0),  # the two first students answer; then those and the latest
         (3, 3, 3.0, 3.0, 1.0),

@@ -35,7 +35,7 @@ def test_three_seeds_stand_side_by_side_with_their_mean_and_its_interval(made, p
     leads = shown.tables[1]
     assert leads[1] == ["old", "+10.0", "+12.5", "+15.0", "+12.5", "+6.3 to +18.7"]  # 12.5 +- 4.303 * 2.5 / sqrt(3)
     assert "The runs differ in seed (0; 1; 2)." in shown.text
-    assert "All that follows is of the first run, seed-0." in shown.text
+    assert "Everything below is from the first run, seed-0." in shown.text
 
 
 def test_one_run_has_wilsons_interval_and_no_word_of_several(made, page, scored):

@@ -71,7 +71,7 @@ def test_a_browser_draws_every_chart_and_says_nothing(whole, home, tmp_path, sch
     dom, console = opened(place, tmp_path / "browser", scheme)
     assert console == []
     names = re.findall(r'class="chart[^"]*" id="chart-([^"]+)"', dom)
-    assert {"curve", "arms", "funnel", "map", "reliability", "loss-1", "time", "spread-reward", "pairs-1"} <= set(names)
+    assert {"curve", "arms", "funnel", "map", "reliability", "loss-1", "time", "distribution-reward", "pairs-1"} <= set(names)
     assert len(names) == len(set(names))
     assert len(re.findall(r'<svg[^>]*class="marks"', dom)) == len(names)
     assert "taken" not in re.search(r"<title>(.*?)</title>", dom, re.DOTALL)[1]
@@ -108,10 +108,10 @@ def test_a_report_is_the_same_whenever_it_is_written(whole, home, tmp_path):
 
 def test_an_unfinished_run_has_a_report_too(made, page, small_run):
     made("one", {"sft": "chosen", "scores": None}, [*small_run[:-1], small_run[-1] | {"todo": True}])
-    assert "This run has not come to its result yet." in page("one").text
+    assert "This run has no result yet." in page("one").text
 
 
-def test_a_ledger_of_a_pool_is_told_as_a_funnel(made, page):
+def test_a_ledger_of_a_pool_is_shown_as_a_funnel(made, page):
     ledger = pl.DataFrame(
         {
             "id": list("abc"),

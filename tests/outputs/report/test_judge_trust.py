@@ -20,13 +20,13 @@ def test_the_page_says_how_far_the_judge_can_be_trusted(made, page):
     sides = agreement.side_by_side(*ways.values(), names=list(ways), score="rating", gold="score", of="parent", bootstrap=50)
     made("one", {"agreement": sides})
     head, *lines = page("one").table("")
-    told = {line[0]: line[1:] for line in lines}
+    by_figure = {line[0]: line[1:] for line in lines}
     assert head == ["", "integer", "expected"]
     assert lines[0][0] == "pairs of answers in the right order"  # what matters most comes first
-    assert told["pairs of answers in the right order"][0].startswith("50.0% (")  # every tie is half right
-    assert re.match(r"100\.0% \(.* to 100\.0\)\+50\.0", told["pairs of answers in the right order"][1])
-    assert told["rank correlation (Spearman)"][0] == "-"  # of a constant there is none
-    assert told["mean distance from the true rating"][1].startswith("0.000 (")
+    assert by_figure["pairs of answers in the right order"][0].startswith("50.0% (")  # every tie is half right
+    assert re.match(r"100\.0% \(.* to 100\.0\)\+50\.0", by_figure["pairs of answers in the right order"][1])
+    assert by_figure["rank correlation (Spearman)"][0] == "-"  # of a constant there is none
+    assert by_figure["mean distance from the true rating"][1].startswith("0.000 (")
 
 
 def test_a_circle_stands_where_the_judge_and_the_truth_say_and_is_as_large_as_its_rows():
@@ -38,7 +38,7 @@ def test_a_circle_stands_where_the_judge_and_the_truth_say_and_is_as_large_as_it
     assert found.whole["gap"] == pytest.approx(3 * 3 / 8)
     circles = found.drawing["layer"][1]["encoding"]
     assert circles["size"]["scale"]["domain"] == [0, 4]
-    assert circles["size"]["scale"]["range"][0] == 0  # an area from nought on: twice the rows, twice the area
+    assert circles["size"]["scale"]["range"][0] == 0  # areas from zero: twice the rows, twice the area
     assert found.drawing["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 10]
 
 
@@ -55,7 +55,7 @@ def test_the_page_draws_reliability_with_its_error_and_tells_the_coverage(made, 
 def test_the_page_tells_how_many_prompts_were_asked_for_and_why_no_more(made, page):
     asked, kept = (pl.DataFrame({"id": [str(i) for i in range(count)]}) for count in (1200, 700))
     made("one", {"prompts": until_enough.summarise(asked, kept, asked[:300], kept[:290], wanted=1000)})
-    assert "Prompts: 990 new ones of 1,500 that were asked for; 10 short; no more was to be drawn." in page("one").text
+    assert "Prompts: 990 new, out of 1,500 requested; 10 short; no more was to be drawn." in page("one").text
 
 
 def test_results_of_these_names_that_hold_something_else_are_not_shown(made, page):
@@ -63,5 +63,6 @@ def test_results_of_these_names_that_hold_something_else_are_not_shown(made, pag
     names = ("reliability", "coverage", "agreement", "prompts", "audit", "pairs", "ledger", "figures", "sft")
     made("one", dict.fromkeys(names, odd))
     shown = page("one")
+    assert sorted(row[0] for row in shown.table("step")[1:]) == sorted(names)  # the page is there, with a line for each of them
     for word in ("trusted", "Prompts:", "Preference", "measured"):
         assert word not in shown.text

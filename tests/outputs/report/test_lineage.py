@@ -76,7 +76,7 @@ def test_a_result_that_is_not_there_yet_has_no_line(line, small_run):
 
 
 def test_the_funnel_tells_what_each_step_left_and_why_it_dropped_rows(line, small_run):
-    stands = funnel.stands(line(small_run, "chosen"))
+    stands = funnel.funnel_steps(line(small_run, "chosen"))
     assert [(stand.name, stand.rows, stand.dropped, list(stand.reasons)) for stand in stands] == [
         ("draws", 6, 0, []),
         ("fresh", 5, 1, [("repeats a prompt", 1)]),
@@ -99,7 +99,7 @@ def test_reasons_that_differ_by_one_rows_own_numbers_are_one(line):
         {"name": "judged", "stage": "x.y", "table": judged},
         step("end", "select.keep.rows", "g", "pool", "judged"),
     ]
-    assert dict(funnel.stands(line(steps, "end"))[-1].reasons) == {
+    assert dict(funnel.funnel_steps(line(steps, "end"))[-1].reasons) == {
         "cosine with a kept row": 2,
         "overlaps mt_bench": 2,
         "not: reward > 3.5": 1,
@@ -125,7 +125,7 @@ def test_a_ledger_is_a_funnel_too():
             "reason": [None, "no text", "repeats a prompt", "repeats a prompt", None],
         }
     )
-    assert [(stand.name, stand.rows, list(stand.reasons)) for stand in funnel.of_ledger(ledger)] == [
+    assert [(stand.name, stand.rows, list(stand.reasons)) for stand in funnel.ledger_steps(ledger)] == [
         ("pool", 5, []),
         ("read", 4, [("no text", 1)]),
         ("dedup", 2, [("repeats a prompt", 2)]),

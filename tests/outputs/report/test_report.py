@@ -19,7 +19,7 @@ def rows(drawing):
 
 
 def test_each_column_is_spread_over_the_widest_step_that_has_it(line, small_run):
-    found = {each.column: each for each in distributions.spreads(line(small_run, "chosen"))}
+    found = {each.column: each for each in distributions.lineage_distributions(line(small_run, "chosen"))}
     assert list(found) == ["reward"]
     reward = found["reward"]
     assert (reward.rows, reward.kept, reward.dropped) == (5, 4.5, 1.0)  # kept 5 and 4; dropped 3, 1 and -2
@@ -29,7 +29,7 @@ def test_each_column_is_spread_over_the_widest_step_that_has_it(line, small_run)
 
 def test_what_was_measured_in_characters_is_not_shown_in_tokens_too(line):
     both = pl.DataFrame({"id": ["a", "b"], "prompt_chars": [4, 9], "prompt_tokens": [1, 2], "response_tokens": [5, 6]})
-    found = distributions.spreads(line([{"name": "end", "stage": "x.y", "table": both}], "end"))
+    found = distributions.lineage_distributions(line([{"name": "end", "stage": "x.y", "table": both}], "end"))
     assert [each.column for each in found] == ["prompt_chars", "response_tokens"]
 
 
@@ -38,7 +38,7 @@ def test_what_was_measured_in_characters_is_not_shown_in_tokens_too(line):
 )
 def test_every_row_is_in_one_bin_and_kept_ones_are_among_them(pairs):
     values = pl.DataFrame({"value": [value for value, _ in pairs], "kept": [kept for _, kept in pairs]})
-    found = list(distributions.bins(values))
+    found = list(distributions.count_bins(values))
     assert sum(row["rows"] for row in found) == len(pairs)
     assert sum(row["kept"] for row in found) == sum(kept for _, kept in pairs)
     assert all(0 <= row["kept"] <= row["rows"] for row in found)
@@ -46,7 +46,7 @@ def test_every_row_is_in_one_bin_and_kept_ones_are_among_them(pairs):
 
 def test_a_few_values_far_away_do_not_press_all_others_into_one_bin():
     values = pl.DataFrame({"value": [float(i % 100) for i in range(1000)] + [1e6], "kept": [True] * 1001})
-    found = list(distributions.bins(values))
+    found = list(distributions.count_bins(values))
     assert sum(row["rows"] > 0 for row in found) == len(found)
     assert found[-1]["high"] < 200
 
@@ -54,7 +54,7 @@ def test_a_few_values_far_away_do_not_press_all_others_into_one_bin():
 def test_words_stand_in_the_order_of_their_scale_and_others_by_how_common_they_are():
     def words(*values):
         table = pl.DataFrame({"value": values, "kept": [value == values[0] for value in values]})
-        return [(line["value"], line["rows"], line["kept"]) for line in distributions.words(table)]
+        return [(line["value"], line["rows"], line["kept"]) for line in distributions.count_words(table)]
 
     assert words("hard", "hard", "very easy", "medium") == [("very easy", 1, 0), ("medium", 1, 0), ("hard", 2, 2)]
     assert words("math", "code", "code") == [("code", 2, 0), ("math", 1, 1)]
@@ -62,12 +62,15 @@ def test_words_stand_in_the_order_of_their_scale_and_others_by_how_common_they_a
 
 
 def test_a_column_of_one_value_has_nothing_to_show():
-    assert distributions.spread("reward", pl.DataFrame({"value": [1.0, 1.0, None], "kept": [True, False, True]})) is None
+    assert (
+        distributions.column_distribution("reward", pl.DataFrame({"value": [1.0, 1.0, None], "kept": [True, False, True]}))
+        is None
+    )
 
 
 def test_what_is_no_number_is_left_out_of_a_spread(line):
     odd = pl.DataFrame({"id": list("abcd"), "reward": [1.0, float("nan"), float("inf"), 2.0]})
-    (found,) = distributions.spreads(line([{"name": "end", "stage": "x.y", "table": odd}], "end"))
+    (found,) = distributions.lineage_distributions(line([{"name": "end", "stage": "x.y", "table": odd}], "end"))
     assert found.rows == 2
 
 
@@ -120,8 +123,8 @@ def test_the_map_is_of_the_vectors_that_a_run_has(home, made):
         {"name": "end", "stage": "x.y", "table": texts.head(1).drop("embedding"), "inputs": ["vectors"]},
     ]
     made("one", {}, steps)
-    done = lineage.done(home, run_record(home, "one"))
-    found = prompt_map.plane(lineage.line(done, "end-one"), list(done.values()))
+    done = lineage.finished_steps(home, run_record(home, "one"))
+    found = prompt_map.plane(lineage.build_lineage(done, "end-one"), list(done.values()))
     assert (found.by_ngrams, found.rows, found.share) == (False, 4, pytest.approx(1))
     assert {row["id"]: (abs(row["x"]), abs(row["y"])) for row in rows(found.drawing)} == {
         "a": (3, 0),
@@ -208,7 +211,7 @@ def test_trainings_of_a_kind_share_a_drawing_and_long_ones_are_thinned(home, mad
         {"name": "brief", "stage": "train.preference.train", "table": curve(1)},
     ]
     made("one", {}, steps)
-    students, judges = losses.losses(lineage.done(home, run_record(home, "one")).values())
+    students, judges = losses.losses(lineage.finished_steps(home, run_record(home, "one")).values())
     assert (students.count, judges.count) == (2, 1)
     drawn = [row for row in rows(students.drawing) if row["training"] == "train-b"]
     assert len(drawn) == 250  # every fourth step, with the mean of four
@@ -228,7 +231,7 @@ def test_costs_are_sums_over_all_attempts_and_an_unknown_price_is_not_zero(home,
     ]
     made("one", {}, steps)
     record = run_record(home, "one")
-    found = costs.costs(record, lineage.done(home, record))
+    found = costs.costs(record, lineage.finished_steps(home, record))
     big, mine = found.engines["teacher", "big"], found.engines["teacher", "mine"]
     assert (big.asked, big.recalled, big.tokens_in, big.tokens_out, big.cost, big.seconds, big.failed) == (
         15,

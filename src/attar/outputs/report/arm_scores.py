@@ -57,7 +57,7 @@ def arms(tables: Sequence[Table]) -> list[Arm]:
     return out
 
 
-def checked(runs: Sequence[Run], tables: Sequence[Table | None]) -> list[Table]:
+def comparable_scores(runs: Sequence[Run], tables: Sequence[Table | None]) -> list[Table]:
     """The scores of runs that can be compared, or an error; for one run its scores, if it has any."""
     if len(runs) == 1:
         return [table for table in tables if table is not None]

@@ -12,7 +12,7 @@ from typing import Any
 from attar.outputs.report import charts
 from attar.outputs.report.formatting import format_duration
 from attar.outputs.report.funnel import count_drop_reasons
-from attar.outputs.report.lineage import Step, numberless
+from attar.outputs.report.lineage import FinishedStep, replace_numbers
 
 _SHOWN = 10
 """Steps in the chart; the others are one line together."""
@@ -54,7 +54,7 @@ class Costs:
     drawing: charts.Drawing | None = field(default=None)
 
 
-def costs(run: Mapping[str, Any], steps: Mapping[str, Step]) -> Costs:
+def costs(run: Mapping[str, Any], steps: Mapping[str, FinishedStep]) -> Costs:
     """The cost of a run, from its record and its steps' cards."""
     total = CostTotals()
     by_engine: dict[tuple[str, str], CostTotals] = {}
@@ -81,7 +81,7 @@ def costs(run: Mapping[str, Any], steps: Mapping[str, Step]) -> Costs:
     return Costs(total, by_engine, lines, _time_chart(lines) if total.seconds >= 1 else None)
 
 
-def _common_reasons(step: Step) -> list[tuple[str, int]]:
+def _common_reasons(step: FinishedStep) -> list[tuple[str, int]]:
     """The most common reasons why rows failed or were dropped in a step."""
     return (Counter(step.card.get("errors") or {}) + count_drop_reasons(step)).most_common(4)
 
@@ -90,7 +90,7 @@ def by_time(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The steps that took longest, steps of rounds or batches summed, and the rest as one line."""
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
-        by_name.setdefault(numberless(line["name"]), []).append(line)
+        by_name.setdefault(replace_numbers(line["name"]), []).append(line)
     groups = [(same[0]["name"] if len(same) == 1 else f"{name} ({len(same)} steps)", same) for name, same in by_name.items()]
     ranked = sorted(
         ((name, sum(line["spent"].seconds for line in same), len(same)) for name, same in groups), key=lambda t: -t[1]

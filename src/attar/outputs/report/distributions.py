@@ -1,6 +1,7 @@
-"""How what was measured of rows is spread: of every column a histogram or a bar a word, the kept rows apart from the dropped.
+"""Distributions of the columns of rows: a histogram or one bar per word, with kept and dropped rows.
 
-Of each column the widest level that has it is shown, so that what was dropped for it is seen. Long tails stand in the last bin.
+Each column is shown for the widest level that has it, so that the rows dropped because of it are included. Long tails are
+counted in the last bin.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ import polars as pl
 
 from attar.core.table import Table
 from attar.outputs.report import charts
-from attar.outputs.report.lineage import Level, Line
+from attar.outputs.report.lineage import Level, Lineage
 from attar.stages.annotate.judge_prompts import DIFFICULTIES, QUALITIES
 
 TITLES = {
@@ -34,20 +35,20 @@ TITLES = {
     "response_chars": "response, characters",
     "prompt_tokens": "prompt, tokens",
     "response_tokens": "response, tokens",
-    "length_ratio": "length beside the prompt's other answers",
-    "cluster_distance": "distance to the middle of its cluster",
-    "safe": "chance that it is safe",
+    "length_ratio": "length relative to the prompt's other answers",
+    "cluster_distance": "distance to the cluster center",
+    "safe": "probability that it is safe",
 }
-"""The columns that are shown if there are any, in this order."""
+"""The columns that are shown if present, in this order."""
 _INSTEAD = {"prompt_tokens": "prompt_chars", "response_tokens": "response_chars", "cluster_distance": "neighbour_distance"}
-"""What need not be shown beside another that says the same."""
+"""A column (key) is not shown if another that measures the same (value) is present."""
 _ORDERS = (DIFFICULTIES, QUALITIES)
 _BINS, _WORDS = 24, 12
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """A column, of how many rows, the middle of the kept and of the dropped ones (numbers only), and its chart."""
+class ColumnDistribution:
+    """A column: its rows, the medians of kept and dropped rows (numbers only), and its chart."""
 
     column: str
     title: str
@@ -57,29 +58,31 @@ class Spread:
     drawing: charts.Drawing
 
 
-def spreads(line: Line) -> list[Spread]:
-    """What there is to see of the rows that led to a result."""
-    found = {column: level for column in TITLES if (level := line.widest(lambda level, c=column: _shows(level, c)))}
-    shown = [column for column in found if _INSTEAD.get(column) not in found]
-    tables = ((column, _rows(found[column], column, line.kept)) for column in shown)
-    return [made for column, table in tables if (made := spread(column, table))]
+def lineage_distributions(lineage: Lineage) -> list[ColumnDistribution]:
+    """The distributions of all columns of the rows that led to a result."""
+    widest = {column: level for column in TITLES if (level := lineage.widest(lambda level, c=column: _shows(level, c)))}
+    shown = [column for column in widest if _INSTEAD.get(column) not in widest]
+    tables = ((column, _rows(widest[column], column, lineage.kept)) for column in shown)
+    return [distribution for column, table in tables if (distribution := column_distribution(column, table))]
 
 
-def spread(column: str, table: Table) -> Spread | None:
-    """value, kept -> a column's spread; None of one without two values, of which there is nothing to see."""
+def column_distribution(column: str, table: Table) -> ColumnDistribution | None:
+    """value, kept -> a column's distribution; None if the column has fewer than two different values."""
     known = table.drop_nulls("value")
     if known["value"].n_unique() < 2:
         return None
     title = TITLES.get(column, column)
     if known["value"].dtype == pl.String:
-        lines = words(known)
-        return Spread(column, title, len(known), None, None, _bars(lines, title))
+        lines = count_words(known)
+        return ColumnDistribution(column, title, len(known), None, None, _bars(lines, title))
     kept, dropped = (known.filter(pl.col("kept") == which)["value"].median() for which in (True, False))
-    return Spread(column, title, len(known), _number(kept), _number(dropped), _histogram(list(bins(known)), title))
+    return ColumnDistribution(
+        column, title, len(known), _number(kept), _number(dropped), _histogram(list(count_bins(known)), title)
+    )
 
 
-def words(table: Table) -> list[dict[str, Any]]:
-    """value, kept -> how many rows of each word are kept and dropped: in the order of a scale, else the commonest first."""
+def count_words(table: Table) -> list[dict[str, Any]]:
+    """value, kept -> rows and kept rows of each word, in the order of its scale, or else the most common first."""
     counted = (
         table.group_by("value").agg(kept=pl.col("kept").sum(), rows=pl.len()).sort(["rows", "value"], descending=[True, False])
     )
@@ -94,23 +97,23 @@ def words(table: Table) -> list[dict[str, Any]]:
     return shown
 
 
-def bins(table: Table) -> Iterator[dict[str, Any]]:
-    """value, kept -> low, high, kept, rows of each of a few equal bins."""
+def count_bins(table: Table) -> Iterator[dict[str, Any]]:
+    """value, kept -> low, high, kept, rows of each of `_BINS` equal bins."""
     values, kept = table["value"].to_numpy().astype(float), table["kept"].to_numpy()
-    low, high = _ends(values)
+    low, high = _bin_range(values)
     edges = np.linspace(low, high, _BINS + 1)
     clipped = np.clip(values, low, high)
-    every, those = (np.histogram(some, edges)[0] for some in (clipped, clipped[kept]))
-    for start, stop, rows, some in zip(edges[:-1], edges[1:], every, those, strict=True):
-        yield {"low": float(start), "high": float(stop), "rows": int(rows), "kept": int(some)}
+    all_counts, kept_counts = (np.histogram(part, edges)[0] for part in (clipped, clipped[kept]))
+    for start, stop, rows, kept_rows in zip(edges[:-1], edges[1:], all_counts, kept_counts, strict=True):
+        yield {"low": float(start), "high": float(stop), "rows": int(rows), "kept": int(kept_rows)}
 
 
-def _ends(values: np.ndarray) -> tuple[float, float]:
-    """From where to where bins go: all values, but not the far ends of long tails."""
+def _bin_range(values: np.ndarray) -> tuple[float, float]:
+    """The range of the bins: all values, except the far ends of long tails."""
     low, high = float(values.min()), float(values.max())
-    near, far = (float(value) for value in np.quantile(values, [0.005, 0.995]))
-    if far > near and high - low > 2 * (far - near):
-        return near, far
+    low_tail, high_tail = (float(value) for value in np.quantile(values, [0.005, 0.995]))
+    if high_tail > low_tail and high - low > 2 * (high_tail - low_tail):
+        return low_tail, high_tail
     return low, high
 
 
@@ -124,8 +127,8 @@ def _rows(level: Level, column: str, kept: frozenset[str]) -> Table:
     table = level.scan("id", column).collect()
     value = table[column].fill_nan(None) if table[column].dtype.is_float() else table[column]
     finite = pl.when(pl.col("value").is_finite()).then("value") if value.dtype.is_float() else pl.col("value")
-    there = pl.Series("kept", [name in kept for name in table["id"]], dtype=pl.Boolean)
-    return pl.DataFrame({"value": value, "kept": there}).with_columns(finite.alias("value"))
+    is_kept = pl.Series("kept", [name in kept for name in table["id"]], dtype=pl.Boolean)
+    return pl.DataFrame({"value": value, "kept": is_kept}).with_columns(finite.alias("value"))
 
 
 def _number(value: Any) -> float | None:
@@ -141,22 +144,22 @@ def _histogram(lines: Sequence[Mapping[str, Any]], title: str) -> charts.Drawing
     x = alt.X(
         "low:Q", bin="binned", title=None, axis=alt.Axis(tickCount=5, grid=False), scale=alt.Scale(zero=False, nice=False)
     )
-    whole = charts.of(lines).encode(x=x, x2="high:Q", tooltip=_tips(("low", ".4~g"), ("high", ".4~g")))
-    every = whole.mark_bar(color=charts.LINE, binSpacing=1).encode(y=alt.Y("rows:Q", title=None, axis=_counts()))
-    kept = whole.mark_bar(color=charts.ROSE, binSpacing=1).encode(y="kept:Q")
-    return charts.drawing(every + kept, f"Histogram: {title}", **_SMALL)
+    base = charts.of(lines).encode(x=x, x2="high:Q", tooltip=_tips(("low", ".4~g"), ("high", ".4~g")))
+    all_rows = base.mark_bar(color=charts.LINE, binSpacing=1).encode(y=alt.Y("rows:Q", title=None, axis=_counts()))
+    kept = base.mark_bar(color=charts.ROSE, binSpacing=1).encode(y="kept:Q")
+    return charts.drawing(all_rows + kept, f"Histogram: {title}", **_SMALL)
 
 
 def _bars(lines: Sequence[Mapping[str, Any]], title: str) -> charts.Drawing:
     import altair as alt
 
-    whole = charts.of(lines).encode(
+    base = charts.of(lines).encode(
         y=alt.Y("value:N", sort=None, title=None, axis=alt.Axis(labelLimit=120)), tooltip=_tips(("value", ""))
     )
-    every = whole.mark_bar(color=charts.LINE, height=14).encode(x=alt.X("rows:Q", title=None, axis=_counts()))
-    kept = whole.mark_bar(color=charts.ROSE, height=14).encode(x="kept:Q")
+    all_rows = base.mark_bar(color=charts.LINE, height=14).encode(x=alt.X("rows:Q", title=None, axis=_counts()))
+    kept = base.mark_bar(color=charts.ROSE, height=14).encode(x="kept:Q")
     size = {"width": 170, "height": charts.height_of(len(lines), 22)}
-    return charts.drawing(every + kept, f"Rows by {title}", **size)
+    return charts.drawing(all_rows + kept, f"Rows by {title}", **size)
 
 
 def _counts() -> Any:
@@ -165,8 +168,8 @@ def _counts() -> Any:
     return alt.Axis(tickCount=3, format=",d")
 
 
-def _tips(*own: tuple[str, str]) -> list[Any]:
+def _tips(*columns: tuple[str, str]) -> list[Any]:
     import altair as alt
 
-    named = [alt.Tooltip(f"{name}:{'Q' if style else 'N'}", format=style) for name, style in own]
-    return [*named, alt.Tooltip("rows:Q", format=","), alt.Tooltip("kept:Q", format=",")]
+    tips = [alt.Tooltip(f"{name}:{'Q' if style else 'N'}", format=style) for name, style in columns]
+    return [*tips, alt.Tooltip("rows:Q", format=","), alt.Tooltip("kept:Q", format=",")]

@@ -10,7 +10,7 @@ import polars as pl
 
 from attar.core.table import Table
 from attar.outputs.report import charts
-from attar.outputs.report.lineage import Line, Step
+from attar.outputs.report.lineage import FinishedStep, Lineage
 
 _MAX_REASONS = 4
 """Reasons shown for one step."""
@@ -26,18 +26,18 @@ class FunnelStep:
     reasons: Sequence[tuple[str, int]]
 
 
-def stands(line: Line) -> list[FunnelStep]:
+def funnel_steps(lineage: Lineage) -> list[FunnelStep]:
     """The first level and all later ones that changed the number of rows."""
     out: list[FunnelStep] = []
-    for level in line.levels:
-        reasons = sum((count_drop_reasons(step) for step in line.verdicts[level.name]), Counter[str]())
+    for level in lineage.levels:
+        reasons = sum((count_drop_reasons(step) for step in lineage.verdicts[level.name]), Counter[str]())
         dropped = reasons.total()
         if not out or level.rows != out[-1].rows or dropped:
             out.append(FunnelStep(level.name, level.rows, dropped, reasons.most_common(_MAX_REASONS)))
     return out
 
 
-def of_ledger(ledger: Table) -> list[FunnelStep]:
+def ledger_steps(ledger: Table) -> list[FunnelStep]:
     """step, reason, kept of a pool's rows -> the rows left after each step."""
     out = [FunnelStep("pool", left := len(ledger), 0, [])]
     for step in ledger["step"].drop_nulls().unique(maintain_order=True) if "step" in ledger.columns else ():
@@ -47,7 +47,7 @@ def of_ledger(ledger: Table) -> list[FunnelStep]:
     return out
 
 
-def count_drop_reasons(step: Step) -> Counter[str]:
+def count_drop_reasons(step: FinishedStep) -> Counter[str]:
     """How many rows a step's verdicts dropped for each reason; reasons that differ only by a number are counted as one."""
     if not {"kept", "reason"} <= set(step.columns):
         return Counter()

@@ -89,8 +89,8 @@ def coverage(table: Table | None) -> Mapping[str, Any] | None:
     return table.row(0, named=True)
 
 
-def drawn(table: Table | None) -> Mapping[str, Any] | None:
-    """asked, new, total, end of each batch (`enough.told`) -> asked and total of all, and how it ended."""
+def prompt_counts(table: Table | None) -> Mapping[str, Any] | None:
+    """asked, new, total, end of each batch (`until_enough.summarise`) -> the sums, and why sampling ended."""
     if table is None or table.is_empty() or not {"asked", "new", "total", "end"} <= set(table.columns):
         return None
     return {"asked": table["asked"].sum(), "total": table["total"][-1], "end": table["end"][-1]}

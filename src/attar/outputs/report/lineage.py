@@ -1,7 +1,7 @@
-"""From which steps the rows of a result came, and what became of the rows on the way.
+"""The steps that the rows of a result came from, and which rows were kept and dropped on the way.
 
-Steps that do the same, round by round or batch by batch (round-2-best, round-3-best), stand together as one level. A row of an
-earlier level counts as kept if it, or an answer to it, is in the result.
+Steps that do the same in several rounds or batches (round-2-best, round-3-best) are one level. A row of an earlier level counts
+as kept if the row or an answer to it is in the result.
 """
 
 import re
@@ -18,8 +18,8 @@ from attar.runtime.home import Home, read_card
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A step that is done."""
+class FinishedStep:
+    """A finished step of a run."""
 
     name: str
     stage: str
@@ -31,119 +31,122 @@ class Step:
 
     @property
     def role(self) -> str | None:
-        """What its rows are, by its stage's mark."""
+        """The role of its rows, from its stage's marks."""
         return self.marks["role"]
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """The number of its rows."""
         return self.card["rows"]
 
     def scan(self) -> pl.LazyFrame:
-        """Its table, of which only what is asked for is read."""
+        """Its table, read lazily."""
         return scan(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Steps that do the same."""
+    """Steps that do the same in several rounds or batches."""
 
     name: str
-    steps: tuple[Step, ...]
+    steps: tuple[FinishedStep, ...]
 
     @property
     def rows(self) -> int:
-        """How many rows they have together."""
+        """The number of rows of all steps together."""
         return sum(step.rows for step in self.steps)
 
     def scan(self, *columns: str) -> pl.LazyFrame:
-        """These columns of all of their rows."""
+        """These columns of the rows of all steps."""
         return pl.concat([step.scan().select(columns) for step in self.steps], how="vertical_relaxed")
 
     def has(self, *columns: str) -> bool:
-        """Whether all of them have these columns."""
+        """Whether all steps have these columns."""
         return all(set(columns) <= set(step.columns) for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """The levels that led to a result, the ids of what was kept, and the verdicts on the way."""
+class Lineage:
+    """The levels that led to a result, the ids that were kept, and the verdict steps of each level."""
 
     levels: Sequence[Level]
     kept: frozenset[str]
-    verdicts: Mapping[str, Sequence[Step]]
+    verdicts: Mapping[str, Sequence[FinishedStep]]
 
     def widest(self, suits: Callable[[Level], bool]) -> Level | None:
-        """Of the levels that suit the one with most rows, the last of equals."""
+        """The level with most rows among those that suit; of equals the last."""
         return max((level for level in reversed(self.levels) if suits(level)), key=lambda level: level.rows, default=None)
 
     def reasons(self, ids: Sequence[str]) -> dict[str, str]:
-        """Why each of these rows was dropped, at first."""
-        found: dict[str, str] = {}
+        """The first reason why each of these rows was dropped."""
+        reasons: dict[str, str] = {}
         for step in chain.from_iterable(self.verdicts.values()):
             dropped = step.scan().filter(~pl.col("kept") & pl.col("id").is_in(list(ids))).select("id", "reason").collect()
-            found = dict(dropped.iter_rows()) | found
-        return found
+            reasons = dict(dropped.iter_rows()) | reasons
+        return reasons
 
 
-def done(home: Home, run: Mapping[str, Any]) -> dict[str, Step]:
-    """The steps of a run that are done, by name."""
-    out = {}
+def finished_steps(home: Home, run: Mapping[str, Any]) -> dict[str, FinishedStep]:
+    """The finished steps of a run, by name."""
+    finished = {}
     for step in run["steps"]:
         folder = home.steps / step["folder"]
-        if found := read_card(folder):
+        if card := read_card(folder):
             columns = table_schema(folder) if parts(folder) else {}
-            out[step["name"]] = Step(step["name"], step["stage"], step["marks"], folder, tuple(step["inputs"]), found, columns)
-    return out
+            finished[step["name"]] = FinishedStep(
+                step["name"], step["stage"], step["marks"], folder, tuple(step["inputs"]), card, columns
+            )
+    return finished
 
 
-def line(steps: Mapping[str, Step], folder: str | None) -> Line | None:
-    """What led to the result in this folder; None while it is not there."""
+def build_lineage(steps: Mapping[str, FinishedStep], folder: str | None) -> Lineage | None:
+    """The lineage of the result in this folder; None if the result is not finished."""
     end = next((step for step in steps.values() if step.folder.name == folder), None)
     if end is None:
         return None
-    behind = _behind(end, steps)
-    levels = _levels([step for name, step in steps.items() if name in behind], end, steps)
-    return Line(levels, _kept(end), {level.name: _judged(level, steps) for level in levels})
+    ancestors = _ancestors(end, steps)
+    levels = _group_levels([step for name, step in steps.items() if name in ancestors], end, steps)
+    return Lineage(levels, _kept_ids(end), {level.name: _verdict_steps(level, steps) for level in levels})
 
 
-def _levels(on: Sequence[Step], end: Step, steps: Mapping[str, Step]) -> list[Level]:
-    """The steps of a line, those that stand beside each other together; one behind another is a level of its own."""
-    named: dict[str, list[Step]] = {}
-    for step in on:
-        name = numberless(step.name) if step is not end else step.name
-        if any(other.name in _behind(step, steps) for other in named.get(name, ())):
+def _group_levels(ancestors: Sequence[FinishedStep], end: FinishedStep, steps: Mapping[str, FinishedStep]) -> list[Level]:
+    """Levels: steps of one name without its numbers, unless one of them is an ancestor of another."""
+    by_name: dict[str, list[FinishedStep]] = {}
+    for step in ancestors:
+        name = replace_numbers(step.name) if step is not end else step.name
+        if any(other.name in _ancestors(step, steps) for other in by_name.get(name, ())):
             name = step.name
-        named.setdefault(name, []).append(step)
-    return [Level(same[0].name if len(same) == 1 else name, tuple(same)) for name, same in named.items()]
+        by_name.setdefault(name, []).append(step)
+    return [Level(same[0].name if len(same) == 1 else name, tuple(same)) for name, same in by_name.items()]
 
 
-def _behind(end: Step, steps: Mapping[str, Step]) -> set[str]:
-    """The names of the steps that the rows of a step came through, its own with them."""
-    found, todo = set(), [end]
+def _ancestors(end: FinishedStep, steps: Mapping[str, FinishedStep]) -> set[str]:
+    """The names of the steps that the rows of a step came through, including the step itself."""
+    names: set[str] = set()
+    todo = [end]
     while todo:
         step = todo.pop()
-        if step.name not in found:
-            found.add(step.name)
+        if step.name not in names:
+            names.add(step.name)
             sources = step.inputs if step.role == "union" else step.inputs[:1]
             todo += [steps[name] for name in sources if name in steps]
-    return found
+    return names
 
 
-def numberless(name: str) -> str:
+def replace_numbers(name: str) -> str:
     """round-12-answers-1 as round-n-answers-n."""
     return re.sub(r"(?<=-)\d+(?=-|$)", "n", name)
 
 
-def _judged(level: Level, steps: Mapping[str, Step]) -> tuple[Step, ...]:
-    """The verdicts by which the rows of a level were kept."""
-    named = [step.inputs[1] for step in level.steps if step.role == "kept" and len(step.inputs) > 1]
-    found = [steps[name] for name in named if name in steps]
-    return tuple(step for step in found if {"id", "kept", "reason"} <= set(step.columns))
+def _verdict_steps(level: Level, steps: Mapping[str, FinishedStep]) -> tuple[FinishedStep, ...]:
+    """The verdict steps that decided which rows of a level were kept."""
+    names = [step.inputs[1] for step in level.steps if step.role == "kept" and len(step.inputs) > 1]
+    candidates = [steps[name] for name in names if name in steps]
+    return tuple(step for step in candidates if {"id", "kept", "reason"} <= set(step.columns))
 
 
-def _kept(end: Step) -> frozenset[str]:
-    """The rows of the result, and what they answer."""
+def _kept_ids(end: FinishedStep) -> frozenset[str]:
+    """The ids of the result's rows, and of the prompts that they answer."""
     columns = [name for name in ("id", "parent") if name in end.columns]
     table: Table = end.scan().select(columns).collect()
     return frozenset(chain.from_iterable(table[name].drop_nulls().cast(pl.String) for name in columns))

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from attar.outputs.report import charts
-from attar.outputs.report.lineage import Step
+from attar.outputs.report.lineage import FinishedStep
 
 _KINDS = {
     "answers": "Students, trained on answers",
@@ -27,7 +27,7 @@ class Losses:
     drawing: charts.Drawing
 
 
-def losses(steps: Iterable[Step]) -> list[Losses]:
+def losses(steps: Iterable[FinishedStep]) -> list[Losses]:
     """The curves of all finished trainings, by kind; a training with a single step has no curve."""
     by_kind: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for step in steps:
@@ -37,7 +37,7 @@ def losses(steps: Iterable[Step]) -> list[Losses]:
     return [Losses(_KINDS[kind], len(lines), _chart(lines)) for kind, lines in by_kind.items()]
 
 
-def loss_points(step: Step) -> list[dict[str, Any]]:
+def loss_points(step: FinishedStep) -> list[dict[str, Any]]:
     """step, loss -> at most `_MAX_POINTS` points, each the mean over a block of steps."""
     table = step.scan().select("step", "loss").drop_nulls().collect().sort("step")
     block = -(-len(table) // _MAX_POINTS) or 1

@@ -1,7 +1,7 @@
-"""A run, or several runs of one recipe, as one HTML page that opens offline, light or dark, and prints.
+"""The report of a run, or of several runs of one recipe: one HTML page that opens offline, light or dark, and prints.
 
-Its sections are made by the modules beside this one, each from tables to plain values and drawings; here they are put together.
-Of several runs the scores are those of all; everything else is the first one's.
+The other modules of this folder make its sections: plain values and charts from tables. This module puts them together. For
+several runs the scores are those of all runs; everything else is from the first run.
 """
 
 from collections.abc import Mapping
@@ -20,27 +20,27 @@ from attar.outputs.report import (
     figures,
     funnel,
     judge_trust,
-    lineage,
     losses,
     pairs,
     prompt_map,
 )
-from attar.outputs.report.arm_scores import arms, checked, differences
+from attar.outputs.report.arm_scores import arms, comparable_scores, differences
 from attar.outputs.report.charts import Drawing
 from attar.outputs.report.formatting import FILTERS
-from attar.outputs.report.round_costs import by_round
+from attar.outputs.report.lineage import build_lineage, finished_steps
+from attar.outputs.report.round_costs import costs_by_round
 from attar.outputs.report.script import script
 from attar.runtime.home import Home, read_card, record_with_marks
 
-_OWN = ("scores", "agreement", "reliability", "coverage", "prompts", "sft", "pairs", "audit", "ledger", "columns")
-"""Results that have a section of their own; of the others those that are figures are shown as such."""
+_OWN_SECTIONS = ("scores", "agreement", "reliability", "coverage", "prompts", "sft", "pairs", "audit", "ledger", "columns")
+"""Results with a section of their own; other results are shown if they are tables of figures."""
 
 
 class _Charts(dict[str, Drawing]):
-    """The drawings of a page by the name of their place."""
+    """The charts of a page, by the name of their place."""
 
     def put(self, name: str, drawing: Drawing | None) -> str | None:
-        """Take a drawing in; the name of its place, if there is one."""
+        """Add a chart and return the name of its place; None without a chart."""
         if drawing is None:
             return None
         self[name] = drawing
@@ -48,68 +48,68 @@ class _Charts(dict[str, Drawing]):
 
 
 def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
-    """Write the page of a run, or of several that are compared; where it lies."""
+    """Write the page of one run or of several compared runs, and return its path."""
     runs = [record_with_marks(home, name) for name in names]
-    tables = checked(runs, [_result(home, each, "scores") for each in runs])
-    place = _Charts()
-    told = _scores(tables, runs) | _made(home, runs[0]) | _found(home, runs[0])
+    tables = comparable_scores(runs, [_result(home, each, "scores") for each in runs])
+    page_charts = _Charts()
+    sections = _score_sections(tables, runs) | _rows_sections(home, runs[0]) | _evaluation_sections(home, runs[0])
     env = Environment(loader=PackageLoader("attar.outputs.report", "."), autoescape=True, undefined=StrictUndefined)
     env.filters |= FILTERS
-    env.globals["place"] = place.put
-    body = env.get_template("body.html.jinja").render(run=runs[0], runs=runs, differences=differences(runs), **told)
-    html = env.get_template("page.html.jinja").render(run=runs[0], runs=runs, body=body, script=script(place))
+    env.globals["place"] = page_charts.put
+    body = env.get_template("body.html.jinja").render(run=runs[0], runs=runs, differences=differences(runs), **sections)
+    html = env.get_template("page.html.jinja").render(run=runs[0], runs=runs, body=body, script=script(page_charts))
     target = out or home.runs / f"{'+'.join(names)}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(html)
     return target
 
 
-def _scores(tables: list[Table], runs: list[dict[str, Any]]) -> dict[str, Any]:
-    compared = arms(tables)
+def _score_sections(tables: list[Table], runs: list[dict[str, Any]]) -> dict[str, Any]:
+    all_arms = arms(tables)
     tasks = list(dict.fromkeys(table["count"][0] for table in tables))
-    drawn = accuracy_curve.curve(compared)
-    return {"arms": compared, "tasks": tasks, "curve": drawn, "bars": accuracy_curve.bars(accuracy_curve.in_bars(compared))}
+    bars = accuracy_curve.bars(accuracy_curve.in_bars(all_arms))
+    return {"arms": all_arms, "tasks": tasks, "curve": accuracy_curve.curve(all_arms), "bars": bars}
 
 
-def _made(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
-    """What was made, from the steps and the rows that led to the result."""
-    steps = lineage.done(home, run)
-    line = lineage.line(steps, run["results"].get("sft"))
+def _rows_sections(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections on steps and rows: costs, funnel, distributions, map, examples, losses."""
+    steps = finished_steps(home, run)
+    lineage = build_lineage(steps, run["results"].get("sft"))
     ledger = _result(home, run, "ledger")
-    stands = funnel.stands(line) if line else funnel.of_ledger(ledger) if ledger is not None else []
+    funnel_steps = funnel.funnel_steps(lineage) if lineage else funnel.ledger_steps(ledger) if ledger is not None else []
     return {
-        "rounds": by_round(run["steps"], {name: step.card for name, step in steps.items()}),
+        "rounds": costs_by_round(run["steps"], {name: step.card for name, step in steps.items()}),
         "costs": costs.costs(run, steps),
-        "stands": stands,
-        "funnel": funnel.chart(stands) if stands else None,
-        "spreads": distributions.spreads(line) if line else [],
-        "plane": prompt_map.plane(line, list(steps.values())) if line else None,
-        "examples": examples.examples(line) if line else [],
+        "funnel_steps": funnel_steps,
+        "funnel": funnel.chart(funnel_steps) if funnel_steps else None,
+        "distributions": distributions.lineage_distributions(lineage) if lineage else [],
+        "plane": prompt_map.plane(lineage, list(steps.values())) if lineage else None,
+        "examples": examples.examples(lineage) if lineage else [],
         "losses": losses.losses(steps.values()),
         "knobs": yaml.safe_dump(run["knobs"], sort_keys=False, allow_unicode=True),
     }
 
 
-def _found(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found out: figures, how far the judge can be trusted, what the pairs are."""
-    others = [name for name in run["results"] if name not in _OWN and _are_figures(home.steps / run["results"][name])]
+def _evaluation_sections(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections on evaluation: figures, the judge, prompt counts and pairs."""
+    others = [name for name in run["results"] if name not in _OWN_SECTIONS and _has_figures(home.steps / run["results"][name])]
     tables = ((name, _result(home, run, name)) for name in others)
     return {
-        "figures": [made for name, table in tables if table is not None and (made := figures.figures(name, table))],
+        "figures": [section for name, table in tables if table is not None and (section := figures.figures(name, table))],
         "coverage": judge_trust.coverage(_result(home, run, "coverage")),
-        "drawn": judge_trust.drawn(_result(home, run, "prompts")),
+        "prompt_counts": judge_trust.prompt_counts(_result(home, run, "prompts")),
         "agreement": judge_trust.agreement(_result(home, run, "agreement")),
         "reliability": judge_trust.reliability(_result(home, run, "reliability")),
         "pairs": pairs.pairs(_result(home, run, "audit"), _result(home, run, "pairs")),
     }
 
 
-def _are_figures(folder: Path) -> bool:
-    """Whether a result is there and holds figures; others may be long, and are not read."""
+def _has_figures(folder: Path) -> bool:
+    """Whether a finished result is a table of figures; only its schema is read, because other tables may be long."""
     return bool(read_card(folder) and parts(folder)) and figures.are_figures(table_schema(folder))
 
 
 def _result(home: Home, run: Mapping[str, Any], name: str) -> Table | None:
-    """A run's result of this name; None where it has none, or not yet."""
+    """A run's result of this name; None if it has none or the result is not finished."""
     folder = home.steps / run["results"][name] if name in run["results"] else None
     return read(folder) if folder and read_card(folder) else None

@@ -62,7 +62,7 @@ def _margin(table: Table) -> pl.Expr:
 
 def _histogram(table: Table, column: str, title: str) -> charts.Drawing | None:
     """A histogram of one column; all pairs count as kept."""
-    distribution = distributions.spread(column, table.select(value=column, kept=pl.lit(True)))
+    distribution = distributions.column_distribution(column, table.select(value=column, kept=pl.lit(True)))
     return distribution.drawing | {"description": f"Histogram: {title}"} if distribution else None
 
 

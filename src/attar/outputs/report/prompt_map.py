@@ -14,7 +14,7 @@ import polars as pl
 
 from attar.core.table import Table
 from attar.outputs.report import charts
-from attar.outputs.report.lineage import Level, Line, Step
+from attar.outputs.report.lineage import FinishedStep, Level, Lineage
 from attar.stages.annotate import embed
 
 MAX_POINTS = 2000
@@ -34,10 +34,10 @@ class Plane:
     drawing: charts.Drawing
 
 
-def plane(line: Line, steps: Sequence[Step]) -> Plane | None:
+def plane(lineage: Lineage, steps: Sequence[FinishedStep]) -> Plane | None:
     """The map of the prompts that led to a result; None if there are too few."""
     embedded = max((step for step in steps if _has(step, "embedding", "prompt")), key=lambda step: step.rows, default=None)
-    level = Level(embedded.name, (embedded,)) if embedded else _prompt_level(line)
+    level = Level(embedded.name, (embedded,)) if embedded else _prompt_level(lineage)
     if level is None:
         return None
     ids = level.scan("id").collect()["id"]
@@ -54,7 +54,7 @@ def plane(line: Line, steps: Sequence[Step]) -> Plane | None:
     vectors = table["embedding"].explode().to_numpy().reshape(len(table), -1)
     points, share = project(vectors)
     by_ngrams = embedded is None or embedded.role == "letters"
-    return Plane(len(ids), len(table), by_ngrams, share, chart(_points(table, points, line)))
+    return Plane(len(ids), len(table), by_ngrams, share, chart(_points(table, points, lineage)))
 
 
 def sample_by_hash(ids: Sequence[str], most: int) -> list[str]:
@@ -106,27 +106,27 @@ def chart(points: Table) -> charts.Drawing:
     return charts.drawing(dots, f"A map of {len(rows)} prompts by similarity, kept and dropped", width=760, height=460)
 
 
-def _points(table: Table, points: np.ndarray, line: Line) -> Table:
+def _points(table: Table, points: np.ndarray, lineage: Lineage) -> Table:
     ids = table["id"].to_list()
-    reasons = line.reasons([name for name in ids if name not in line.kept])
+    reasons = lineage.reasons([name for name in ids if name not in lineage.kept])
     return pl.DataFrame(
         {
             "x": np.round(points[:, 0], 4),
             "y": np.round(points[:, 1], 4),
             "id": ids,
             "prompt": table["prompt"].str.slice(0, _PROMPT_CHARS),
-            "state": ["kept" if name in line.kept else "dropped" for name in ids],
-            "why": ["" if name in line.kept else reasons.get(name, "not chosen") for name in ids],
+            "state": ["kept" if name in lineage.kept else "dropped" for name in ids],
+            "why": ["" if name in lineage.kept else reasons.get(name, "not chosen") for name in ids],
         }
     )
 
 
-def _prompt_level(line: Line) -> Level | None:
+def _prompt_level(lineage: Lineage) -> Level | None:
     """The widest level with prompts that have no response yet, or else the widest level with prompts."""
-    unanswered = line.widest(lambda level: level.has("prompt") and not level.has("response"))
-    return unanswered or line.widest(lambda level: level.has("prompt"))
+    unanswered = lineage.widest(lambda level: level.has("prompt") and not level.has("response"))
+    return unanswered or lineage.widest(lambda level: level.has("prompt"))
 
 
-def _has(step: Step, *columns: str) -> bool:
+def _has(step: FinishedStep, *columns: str) -> bool:
     kinds = step.columns
     return all(column in kinds for column in columns) and isinstance(kinds[columns[0]], pl.List)

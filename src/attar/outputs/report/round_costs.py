@@ -24,7 +24,7 @@ class Round:
     whole: bool = True
 
 
-def by_round(steps: Sequence[Mapping[str, Any]], cards: Mapping[str, Mapping[str, Any]]) -> list[Round]:
+def costs_by_round(steps: Sequence[Mapping[str, Any]], cards: Mapping[str, Mapping[str, Any]]) -> list[Round]:
     """The rounds of a run's steps, in order; `cards` are those of the finished steps, by name."""
     rounds: dict[int, Round] = {}
     for step in steps:
