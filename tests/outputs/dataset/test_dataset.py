@@ -170,7 +170,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from("abcdef")), max_siz
 
 
 def keys_of(rows, first=0):
-    return split.keys(
+    return split.group_keys(
         pl.DataFrame(
             {
                 "id": [f"r{first + i}" for i in range(len(rows))],
@@ -199,7 +199,7 @@ def families(rows):
 @given(ROWS, st.integers(0, 14), st.integers(0, 3))
 def test_whatever_is_linked_falls_on_one_side(rows, cut, seed):
     pieces = {"sft": [keys_of(rows[:cut])], "pairs": [keys_of(rows[cut:], len(rows[:cut]))]}
-    told = split.sides(pieces, 0.5, seed)
+    told = split.assign_test_rows(pieces, 0.5, seed)
     side = [*told["sft"], *told["pairs"]]
     assert len(side) == len(rows)
     for family in families(rows):
@@ -208,17 +208,17 @@ def test_whatever_is_linked_falls_on_one_side(rows, cut, seed):
 
 def test_rows_that_come_later_move_none_that_were_there():
     rows = [(9, f"text {i}") for i in range(400)]
-    some = split.sides({"sft": [keys_of(rows[:300])]}, 0.2, 0)["sft"]
-    every = split.sides({"sft": [keys_of(rows)]}, 0.2, 0)["sft"]
+    some = split.assign_test_rows({"sft": [keys_of(rows[:300])]}, 0.2, 0)["sft"]
+    every = split.assign_test_rows({"sft": [keys_of(rows)]}, 0.2, 0)["sft"]
     assert every[:300].to_list() == some.to_list()
     assert 50 < every.sum() < 110
-    assert split.sides({"sft": [keys_of(rows)]}, 0.2, 1)["sft"].to_list() != every.to_list()
-    assert split.sides({"sft": [keys_of(rows)]}, 0.0, 0)["sft"].sum() == 0
+    assert split.assign_test_rows({"sft": [keys_of(rows)]}, 0.2, 1)["sft"].to_list() != every.to_list()
+    assert split.assign_test_rows({"sft": [keys_of(rows)]}, 0.0, 0)["sft"].sum() == 0
 
 
 def test_case_and_spaces_make_no_other_opening():
     rows = [(9, text) for i in range(40) for text in (f"Where is {i}?", f" where  IS {i}?\n")]
-    side = split.sides({"sft": [keys_of(rows)]}, 0.5, 0)["sft"].to_list()
+    side = split.assign_test_rows({"sft": [keys_of(rows)]}, 0.5, 0)["sft"].to_list()
     assert side[::2] == side[1::2]
     assert set(side) == {True, False}
 
@@ -227,14 +227,14 @@ def test_a_grandchild_moves_nobody():
     def family(*names):
         talk = [[{"role": "user", "content": name}] for name in names]
         parents = [None, *names[:-1]]
-        return split.keys(
+        return split.group_keys(
             pl.DataFrame({"id": names, "parent": parents, "messages": talk}, schema_overrides={"parent": pl.String})
         )
 
     for i in range(60):
         names = (f"z{i}", f"a{i}", f"b{i}")
-        before = split.sides({"sft": [family(*names[:2])]}, 0.5, 0)["sft"].to_list()
-        assert split.sides({"sft": [family(*names)]}, 0.5, 0)["sft"].to_list() == [*before, before[0]]
+        before = split.assign_test_rows({"sft": [family(*names[:2])]}, 0.5, 0)["sft"].to_list()
+        assert split.assign_test_rows({"sft": [family(*names)]}, 0.5, 0)["sft"].to_list() == [*before, before[0]]
 
 
 @pytest.mark.parametrize("bulk", [3, 1000])
@@ -393,7 +393,7 @@ def test_a_side_without_rows_is_not_announced(tmp_path):
 def test_an_answer_that_the_conversation_lacks_is_added():
     talk = [{"role": "user", "content": "a"}]
     table = pl.DataFrame({"id": ["1", "2"], "messages": [talk, [*talk, {"role": "assistant", "content": "b"}]]})
-    out = row_format.shaped(table.with_columns(response=pl.Series(["c", "b"])), "sft", {})
+    out = row_format.shape_rows(table.with_columns(response=pl.Series(["c", "b"])), "sft", {})
     assert [row[-1]["content"] for row in out["messages"].to_list()] == ["c", "b"]
     assert [len(row) for row in out["messages"].to_list()] == [2, 2]
 
@@ -401,7 +401,9 @@ def test_an_answer_that_the_conversation_lacks_is_added():
 def test_a_row_names_a_model_of_the_run_by_the_step_that_trained_it():
     made = {"stage": "s", "engine": "/home/of/steps/sft.train-1/model", "seed": 1, "parents": []}
     table = pl.DataFrame({"id": ["1"], "messages": [[{"role": "assistant", "content": "b"}]], "origin": [made]})
-    out = row_format.shaped(table.with_columns(writer=pl.lit(made["engine"])), "sft", {made["engine"]: "the model of step fit"})
+    out = row_format.shape_rows(
+        table.with_columns(writer=pl.lit(made["engine"])), "sft", {made["engine"]: "the model of step fit"}
+    )
     assert out["origin"].to_list() == [made | {"engine": "the model of step fit"}]
     assert out["writer"].to_list() == ["the model of step fit"]
 
@@ -447,7 +449,7 @@ def test_the_training_of_a_model_that_wrote_the_rows_belongs_to_their_story():
 
 def test_a_run_that_has_not_ended_is_refused(run):
     write_json(run[0].runs / "half.json", run_record(run[0], "try") | {"name": "half", "finished": None})
-    with pytest.raises(DataError, match="'half' has not come to its end: attar resume half"):
+    with pytest.raises(DataError, match="'half' is not finished: run attar resume half"):
         write_dataset(run[0], "half")
 
 
@@ -482,7 +484,7 @@ def test_writing_again_replaces_and_failing_midway_leaves_what_was_there(run, tm
 
 @pytest.mark.parametrize(("knob", "value"), [("test", 1.0), ("test", -0.1), ("license_id", "Do what you want")])
 def test_a_split_or_a_licence_that_cannot_be_is_refused(run, tmp_path, knob, value):
-    with pytest.raises(DataError, match=r"test is|is no identifier"):
+    with pytest.raises(DataError, match=r"test must be|is no identifier"):
         write_dataset(run[0], "try", tmp_path / "out", **{knob: value})
 
 

@@ -30,7 +30,7 @@ class Hub:
         self.tokens.append(request.headers.get("Authorization"))
         body = await request.read()
         if self.status != 200:
-            said = f"no, and {request.headers.get('Authorization')} is told"
+            said = f"no, and {request.headers.get('Authorization')} is shown"
             return web.json_response({"error": said}, status=self.status, headers={"X-Error-Message": said})
         for end, reply in (
             ("/api/repos/create", self.create),
@@ -123,9 +123,9 @@ def test_every_file_arrives_in_one_commit_under_the_token(attar, dataset, large)
     assert sum(line.endswith("/commit/main") for line in hub.asked) == 1
     own = [token for token, line in zip(hub.tokens, hub.asked, strict=True) if "/me/data" in line or "/create" in line]
     assert set(own) == {f"Bearer {TOKEN}"}
-    told = json.loads(done.stdout)
-    assert told["url"].endswith("/datasets/me/data")
-    assert told["commit"].endswith("/commit/" + "1" * 40)
+    result = json.loads(done.stdout)
+    assert result["url"].endswith("/datasets/me/data")
+    assert result["commit"].endswith("/commit/" + "1" * 40)
 
 
 def test_a_set_that_is_to_be_private_is_not_sent_to_a_public_place(attar, dataset):
@@ -137,32 +137,33 @@ def test_a_set_that_is_to_be_private_is_not_sent_to_a_public_place(attar, datase
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(401, "does not know the token in HF_TOKEN"), (403, "may not write to me/data"), (418, "no, and")]
+    ("status", "message"),
+    [(401, "the token in HF_TOKEN is not valid"), (403, "has no write access to me/data"), (418, "no, and")],
 )
-def test_a_refusal_is_one_line_without_the_token_and_nothing_is_lost(attar, dataset, status, told):
+def test_a_refusal_is_one_line_without_the_token_and_nothing_is_lost(attar, dataset, status, message):
     before = sent(dataset)
     hub = Hub(status=status)
     with serving(hub.app) as url:
         done = attar("push", "try", "me/data", url=url.removesuffix("/v1"), code=2)
     assert done.stderr.count("\n") == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert f"(HTTP {status})" in done.stderr
-    assert f"nothing is lost: the dataset lies in {dataset}" in done.stderr
+    assert f"the dataset is still in {dataset}" in done.stderr
     assert sent(dataset) == before
 
 
-@pytest.mark.parametrize(("more", "told"), [({}, "cannot be reached"), ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE forbids")])
-def test_without_a_network_it_is_one_line(attar, dataset, more, told):
+@pytest.mark.parametrize(("more", "message"), [({}, "cannot be reached"), ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set")])
+def test_without_a_network_it_is_one_line(attar, dataset, more, message):
     done = attar("push", dataset, "me/data", code=2, **more)
-    assert told in done.stderr
+    assert message in done.stderr
     assert (done.stderr.count("\n"), done.stdout) == (1, "")
 
 
 def test_a_dry_run_tells_what_would_go_and_asks_nobody(attar, dataset):
-    told = json.loads(attar("push", "try", "me/data", "--dry-run", "--json", token="").stdout)
-    assert told["files"] == {name: len(content) for name, content in sent(dataset).items()}
-    assert told["bytes"] == sum(map(len, sent(dataset).values()))
-    assert not told["token"]
+    result = json.loads(attar("push", "try", "me/data", "--dry-run", "--json", token="").stdout)
+    assert result["files"] == {name: len(content) for name, content in sent(dataset).items()}
+    assert result["bytes"] == sum(map(len, sent(dataset).values()))
+    assert not result["token"]
     shown = attar("push", "try", "me/data", "--dry-run").stdout
     assert "data/sft/train.parquet" in shown
     assert "(public); nothing was sent" in shown
@@ -170,19 +171,19 @@ def test_a_dry_run_tells_what_would_go_and_asks_nobody(attar, dataset):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
-        (["try", "me/data"], "the environment variable HF_TOKEN holds no token"),
-        (["try", "me/data", "--token-env", "MINE"], "the environment variable MINE holds no token"),
+        (["try", "me/data"], "the environment variable HF_TOKEN is not set"),
+        (["try", "me/data", "--token-env", "MINE"], "the environment variable MINE is not set"),
         (["try", "me/da ta"], "'me/da ta' cannot name a repository"),
         (["tri", "me/data"], "no run 'tri'"),
         (["hf", "me/data"], "hf is no dataset of Attar's"),
     ],
 )
-def test_what_cannot_be_sent_is_told_before_anything_is(attar, dataset, tmp_path, words, told):
+def test_what_cannot_be_sent_is_reported_before_anything_is(attar, dataset, tmp_path, words, message):
     (tmp_path / "hf").mkdir()
     done = attar("push", *words, code=2, token="")
-    assert done.stderr.startswith(f"attar: {told}")
+    assert done.stderr.startswith(f"attar: {message}")
     assert done.stderr.count("\n") == 1
 
 
@@ -190,6 +191,6 @@ def test_a_run_is_its_dataset_but_not_one_of_an_earlier_try(dataset, tmp_path, a
     home = Home(tmp_path / "home")
     assert folder_of("try", home) == folder_of("try.yaml", home) == folder_of(str(dataset), home) == dataset
     write_json(home.runs / "try.json", {"name": "try", "finished": "later"})
-    assert "is of an earlier try of run 'try'" in attar("push", "try", "me/data", code=2).stderr
+    assert "is older than run 'try'" in attar("push", "try", "me/data", code=2).stderr
     (dataset / "attar.json").unlink()
-    assert "run 'try' has no dataset yet: attar dataset try" in attar("push", "try", "me/data", code=2).stderr
+    assert "run 'try' has no dataset yet: run attar dataset try" in attar("push", "try", "me/data", code=2).stderr

@@ -1,4 +1,4 @@
-"""The dataset card: a README with the header that the Hub reads, then what the set is and how it came to be."""
+"""The dataset card: a README with the Hub's YAML header, then the contents of the dataset and how it was made."""
 
 import re
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ _SIZE_CATEGORIES = (
     (10_000_000, "1M<n<10M"),
 )
 _COLUMN_MEANINGS = {
-    "id": "the row's name, unique in its configuration",
-    "messages": "the conversation, its last turn the answer",
-    "prompt": "the conversation that is answered",
-    "chosen": "the better answer, as one assistant's turn",
-    "rejected": "the worse answer, as one assistant's turn",
+    "id": "the row's id, unique in its configuration",
+    "messages": "the conversation; its last turn is the answer",
+    "prompt": "the conversation before the answer",
+    "chosen": "the better answer, as one assistant turn",
+    "rejected": "the worse answer, as one assistant turn",
     "instruction": "the text of the last user turn",
     "response": "the text of the answer",
-    "reasoning": "what a reasoning model thought before it answered",
-    "origin": "the stage, the model, the seed and the rows that the row was made from",
+    "reasoning": "the reasoning of the model before its answer",
+    "origin": "the stage, the model, the seed and the parent rows of the row",
     "parent": "the row that this one was made from",
-    "meta_system": "a system turn under which the row was drawn, and which is no part of the conversation",
-    "temperature": "the temperature at which the instruction was drawn",
-    "top_p": "the top_p at which the instruction was drawn",
-    "reward": "the reward model's number for the answer",
+    "meta_system": "the system turn that the row was sampled with; it is not part of the conversation",
+    "temperature": "the temperature at which the instruction was sampled",
+    "top_p": "the top_p at which the instruction was sampled",
+    "reward": "the reward model's score of the answer",
     "response_tokens": "tokens of the answer",
     "prompt_chars": "characters of the instruction",
     "response_chars": "characters of the answer",
@@ -40,19 +40,19 @@ _COLUMN_MEANINGS = {
 _SAMPLING = ("temperature", "top_p", "max_tokens", "n", "mix", "seed")
 
 
-def check_license(given: str | None) -> str | None:
-    """A licence as the Hub writes it."""
-    if given is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", given):
-        raise DataError(f"license {given!r} is no identifier: write it as the Hub does, such as apache-2.0 or cc-by-4.0")
-    return given
+def check_license(license_id: str | None) -> str | None:
+    """Return the licence if it is an identifier as the Hub writes it, else raise."""
+    if license_id is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", license_id):
+        raise DataError(f"license {license_id!r} is no identifier: write it as the Hub does, such as apache-2.0 or cc-by-4.0")
+    return license_id
 
 
 def card_text(facts: Mapping[str, Any]) -> str:
-    """The whole README."""
+    """Render the README from the facts."""
     page = Environment(
         loader=PackageLoader("attar.outputs.dataset", "."), autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
-    page.filters |= {"cell": _cell, "code": _code, "number": _number, "plain": _kind_in_words, "time": _time}
+    page.filters |= {"cell": _cell, "code": _code, "number": _number, "plain": _describe_type, "time": _time}
     number = arxiv_id(facts["paper"])
     return page.get_template("card.md.jinja").render(
         facts,
@@ -74,17 +74,17 @@ def card_text(facts: Mapping[str, Any]) -> str:
 
 
 def _header(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the Hub reads of a card."""
+    """The YAML header that the Hub reads."""
     configs = facts["configs"]
-    counted: dict[str, int] = {}
+    language_counts: dict[str, int] = {}
     for config in configs.values():
         for code, count in config["labels"].get("language", {}).items():
-            counted[code] = counted.get(code, 0) + count
+            language_counts[code] = language_counts.get(code, 0) + count
     total = sum(_row_count(config) for config in configs.values())
-    filled = {name: config for name, config in configs.items() if _row_count(config)}  # `datasets` does not open empty ones
+    filled = {name: config for name, config in configs.items() if _row_count(config)}  # `datasets` cannot open empty ones
     header = {
         "license": facts["license"],
-        "language": languages(counted) if counted else None,
+        "language": languages(language_counts) if language_counts else None,
         "pretty_name": facts["run"],
         "task_categories": ["text-generation"],
         "size_categories": [next((name for most, name in _SIZE_CATEGORIES if total < most), "10M<n<100M")],
@@ -99,8 +99,8 @@ def _header(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _header_config(name: str, config: Mapping[str, Any], *, first: bool) -> dict[str, Any]:
-    filled = {side: found for side, found in config["files"].items() if config["rows"][side]}
-    files = [{"split": side, "path": found[0] if len(found) == 1 else found} for side, found in filled.items()]
+    filled = {side: paths for side, paths in config["files"].items() if config["rows"][side]}
+    files = [{"split": side, "path": paths[0] if len(paths) == 1 else paths} for side, paths in filled.items()]
     return {"config_name": name, **({"default": True} if first else {}), "data_files": files}
 
 
@@ -109,9 +109,9 @@ def _row_count(config: Mapping[str, Any]) -> int:
 
 
 def _model_use(step: Mapping[str, Any]) -> dict[str, Any]:
-    """What a step asked its model, and how it drew."""
-    drawn = {key: value for key, value in step["knobs"].items() if key in _SAMPLING}
-    return {**step, "sampling": ", ".join(f"{key}={value}" for key, value in drawn.items()) or "the stage's own"}
+    """A step with its sampling options as text."""
+    options = {key: value for key, value in step["knobs"].items() if key in _SAMPLING}
+    return {**step, "sampling": ", ".join(f"{key}={value}" for key, value in options.items()) or "the stage's default"}
 
 
 def _describe_column(column: Mapping[str, str]) -> dict[str, str]:
@@ -120,12 +120,12 @@ def _describe_column(column: Mapping[str, str]) -> dict[str, str]:
 
 
 def _cell(value: Any) -> str:
-    """A value inside a table."""
+    """Escape a value for a cell of a Markdown table."""
     return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _code(value: Any) -> str:
-    """A value as code inside a table, whatever it holds."""
+    """Format a value as inline code in a table cell, whatever characters it has."""
     text = " ".join(str(value).split()).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     space = " " if "`" in text else ""
@@ -154,8 +154,8 @@ def _time(seconds: float) -> str:
     )
 
 
-def _kind_in_words(kind: str) -> str:
-    """A column's kind in few words."""
+def _describe_type(kind: str) -> str:
+    """A column's type in plain words."""
     words = {"String": "text", "Boolean": "true or false"}
     if kind in words:
         return words[kind]

@@ -1,4 +1,4 @@
-"""The papers whose recipes Attar knows, as facts for a citation."""
+"""BibTeX entries of the papers whose recipes Attar has."""
 
 _PAPERS = {
     "2406.08464": (
@@ -32,7 +32,7 @@ def arxiv_id(paper: str | None) -> str | None:
 
 
 def bibtex(number: str) -> str | None:
-    """A paper's entry; None for one that is not known here."""
+    """The BibTeX entry of a paper; None if it is not listed here."""
     if number not in _PAPERS:
         return None
     title, authors, year = _PAPERS[number]

@@ -1,4 +1,4 @@
-"""How a run's data came to be, as plain data without secrets or paths: each step that it stands on, in order."""
+"""The lineage of a run's data: the steps that it depends on, in order, as plain data without secrets or paths."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,17 +18,17 @@ _TEXTS = {"messages", "prompt", "response", "chosen", "rejected"}
 
 
 def finished_record(home: Home, name: str) -> dict[str, Any]:
-    """The record of a run that has come to its end."""
+    """The record of a finished run; raises if the run is not finished."""
     record = record_with_marks(home, name)
     undone = [step["name"] for step in record["steps"] if read_card(home.steps / step["folder"]) is None]
     if record["finished"] is None or undone:
         left = f" (not done: {', '.join(undone[:3])}{', ...' if len(undone) > 3 else ''})" if undone else ""
-        raise DataError(f"run {name!r} has not come to its end{left}: attar resume {name}")
+        raise DataError(f"run {name!r} is not finished{left}: run attar resume {name}")
     return record
 
 
 def ancestry(record: Mapping[str, Any], results: Iterable[str]) -> list[dict[str, Any]]:
-    """The steps that these results stand on, in the order in which they ran."""
+    """The steps that these results depend on, in the order in which they ran."""
     steps = {step["name"]: step for step in record["steps"]}
     by_folder = {step["folder"]: step["name"] for step in record["steps"]}
     wanted, queue = set(), [by_folder[record["results"][name]] for name in results]
@@ -41,7 +41,7 @@ def ancestry(record: Mapping[str, Any], results: Iterable[str]) -> list[dict[str
 
 
 def text_sources(home: Home, record: Mapping[str, Any], results: Iterable[str]) -> dict[str, list[str]]:
-    """The steps that brought the texts of these results: those that read them from a pool, and those whose model wrote some."""
+    """The steps that these results' texts come from: `read` from a pool, or `written` by a model."""
     steps = {step["name"]: step for step in record["steps"]}
     by_folder = {step["folder"]: step["name"] for step in record["steps"]}
     seen, queue = set(), [by_folder[record["results"][name]] for name in results]
@@ -51,15 +51,15 @@ def text_sources(home: Home, record: Mapping[str, Any], results: Iterable[str]) 
             seen.add(name)
             inputs = steps[name]["inputs"]
             queue += inputs if steps[name]["marks"]["role"] == "union" else inputs[:1]
-    on = [step for step in record["steps"] if step["name"] in seen]
+    path = [step for step in record["steps"] if step["name"] in seen]
     return {
-        "read": [step["name"] for step in on if step["marks"]["role"] == "pool"],
-        "written": [step["name"] for step in on if step["engine"] and _adds_texts(home, step, steps)],
+        "read": [step["name"] for step in path if step["marks"]["role"] == "pool"],
+        "written": [step["name"] for step in path if step["engine"] and _adds_texts(home, step, steps)],
     }
 
 
 def _adds_texts(home: Home, step: Mapping[str, Any], steps: Mapping[str, Any]) -> bool:
-    """Whether a step's model wrote texts of its rows: by its mark, or by the columns that are new."""
+    """True if the step's model generated texts: by the step's role, or because it added a column of texts."""
     if step["marks"]["role"] in ("samples", "answers"):
         return True
     before = [name for other in step["inputs"][:1] for name in _columns_of(home, steps[other])]
@@ -71,12 +71,12 @@ def _columns_of(home: Home, step: Mapping[str, Any]) -> list[str]:
 
 
 def trainer_of(step: Mapping[str, Any], steps: Mapping[str, Any]) -> list[str]:
-    """The step that trained the model which this one asks, if one of the run did."""
+    """The step that trained the model of this step, as a list; empty if no step of the run did."""
     return [step["engine"]] if step.get("role") is None and step["engine"] in steps else []
 
 
 def lineage(home: Home, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each step what it did, to how many rows, with which model and knobs, and what it took."""
+    """For each step: stage, model, knobs, rows in and out, dropped rows with reasons, and usage."""
     cards = {step["name"]: read_card(home.steps / step["folder"]) or {} for step in steps}
     return [_step_facts(step, cards, {other["name"]: other for other in steps}, home.steps / step["folder"]) for step in steps]
 
@@ -84,41 +84,41 @@ def lineage(home: Home, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _step_facts(
     step: dict[str, Any], cards: Mapping[str, dict[str, Any]], steps: Mapping[str, Any], folder: Path
 ) -> dict[str, Any]:
-    found = cards[step["name"]]
+    card = cards[step["name"]]
     dropped = _drop_reasons(folder)
     rows_in = cards[step["inputs"][0]].get("rows") if step["inputs"] else None
-    spent = found.get("spent") or found
+    spent = card.get("spent") or card
     return {
         "step": step["name"],
         "stage": step["stage"],
         "does": step["marks"]["role"],
         "role": step.get("role"),
         "engine": _public_engine_name(step, steps),
-        "kind": (found.get("engine") or {}).get("kind"),
+        "kind": (card.get("engine") or {}).get("kind"),
         "trained": bool(trainer_of(step, steps)),
-        "knobs": redact.redact_value(found.get("knobs") or {}),
+        "knobs": redact.redact_value(card.get("knobs") or {}),
         "rows_in": rows_in,
-        "rows_out": found["rows"] - sum(dropped.values()) if dropped is not None else found["rows"],
+        "rows_out": card["rows"] - sum(dropped.values()) if dropped is not None else card["rows"],
         "dropped": None if dropped is None else sum(dropped.values()),
         "reasons": {
             redact.redact_message(reason): count for reason, count in (dropped or Counter()).most_common(_MOST_REASONS)
         },
-        "failed": found.get("failed", 0),
-        "errors": {redact.redact_message(reason): count for reason, count in (found.get("errors") or {}).items()},
+        "failed": card.get("failed", 0),
+        "errors": {redact.redact_message(reason): count for reason, count in (card.get("errors") or {}).items()},
         **{name: spent.get(name, 0) for name in _COUNTS},
-        "cost": found.get("cost"),
+        "cost": card.get("cost"),
     }
 
 
 def _public_engine_name(step: Mapping[str, Any], steps: Mapping[str, Any]) -> str | None:
     if step["engine"] is None:
         return None
-    own = trainer_of(step, steps)
-    return f"the model of step {own[0]}" if own else redact.redact_model(step["engine"])
+    trainer = trainer_of(step, steps)
+    return f"the model of step {trainer[0]}" if trainer else redact.redact_model(step["engine"])
 
 
 def _drop_reasons(folder: Path) -> Counter[str] | None:
-    """Reasons of a verdict table, those that differ only by a number or an item taken together; None of any other table."""
+    """The reasons of a verdict table with their counts, numbers and items removed; None for any other table."""
     if not {"kept", "reason"} <= set(table_schema(folder)):
         return None
     reason = pl.col("reason").str.replace(r"^rank \d+", "rank").str.replace(r"(cosine|Jaccard) [\d.]+", "$1")
@@ -128,7 +128,7 @@ def _drop_reasons(folder: Path) -> Counter[str] | None:
 
 
 def public_model_names(home: Home, record: Mapping[str, Any]) -> dict[str, str]:
-    """Every model that a row of the run may name as its maker, and what it is called in public where that differs."""
+    """The models that rows may name as their engine, mapped to their public names where these differ."""
     steps = {step["name"]: step for step in record["steps"]}
     out = {}
     for step in record["steps"]:
@@ -139,7 +139,7 @@ def public_model_names(home: Home, record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def run_file(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The run file as it can be told."""
+    """The run file with secrets, paths and private addresses redacted."""
     engines = {
         role: {"kind": engine["kind"], "model": redact.redact_model(engine["model"])}
         | redact.redact_value({key: value for key, value in engine.items() if key not in ("kind", "model")})

@@ -1,6 +1,6 @@
-"""A written dataset to the Hub: the repository is made if there is none, and all files go up in one commit.
+"""Push a written dataset to the Hub: create the repository if needed, then upload all files in one commit.
 
-The token comes from the environment and is told nowhere. What goes wrong is one line; the dataset stays where it is.
+The token is read from the environment and never printed. Every failure is a one-line error; the local dataset is not changed.
 """
 
 import os
@@ -16,17 +16,17 @@ from attar.runtime.home import Home, read_json, run_record
 
 
 def folder_of(given: str, home: Home) -> Path:
-    """The dataset that a person means: a folder, or what was written of a run."""
+    """The dataset's folder, given the folder itself or the name of its run."""
     if (Path(given) / MARK).is_file():
         return Path(given)
     name = Path(given).name.removesuffix(".yaml").removesuffix(".yml")
     if Path(given).is_dir() and not (home.runs / f"{name}.json").exists():
-        raise DataError(f"{given} is no dataset of Attar's: it has no {MARK}; attar dataset writes one")
+        raise DataError(f"{given} is no dataset of Attar's: it has no {MARK}; write one with attar dataset")
     record, folder = run_record(home, name), home.runs / f"{name}.dataset"
     if not (folder / MARK).is_file():
-        raise DataError(f"run {name!r} has no dataset yet: attar dataset {name}")
+        raise DataError(f"run {name!r} has no dataset yet: run attar dataset {name}")
     if read_json(folder / MARK)["finished"] != record["finished"]:
-        raise DataError(f"{folder} is of an earlier try of run {name!r}: attar dataset {name} writes it anew")
+        raise DataError(f"{folder} is older than run {name!r}: write it again with attar dataset {name}")
     return folder
 
 
@@ -38,7 +38,7 @@ def push(
     variable: str = "HF_TOKEN",
     dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Send a dataset up; where it is then. Dry, only what would be sent is told."""
+    """Upload a dataset and return its URL and commit; with `dry_run` only list what would be sent."""
     try:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HFValidationError
@@ -49,10 +49,10 @@ def push(
         validate_repo_id(repo)
     except HFValidationError as error:
         raise DataError(f"{repo!r} cannot name a repository: {str(error).splitlines()[0]}") from error
-    found = {file.relative_to(folder): file for file in sorted(folder.rglob("*")) if file.is_file()}
-    files = {str(name): file.stat().st_size for name, file in found.items() if not any(map(_is_hidden, name.parts))}
+    paths = {file.relative_to(folder): file for file in sorted(folder.rglob("*")) if file.is_file()}
+    files = {str(name): file.stat().st_size for name, file in paths.items() if not any(map(_is_hidden, name.parts))}
     token = os.environ.get(variable, "").strip()
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "folder": str(folder),
         "repo": repo,
         "private": private,
@@ -60,24 +60,24 @@ def push(
         "bytes": sum(files.values()),
     }
     if dry_run:
-        return told | {"dry_run": True, "token": bool(token)}
+        return summary | {"dry_run": True, "token": bool(token)}
     if not token:
-        raise EngineError(f"the environment variable {variable} holds no token: make one that may write at the Hub, and set it")
+        raise EngineError(f"the environment variable {variable} is not set: set it to a Hub token with write access")
     api = HfApi(token=token)
-    with _one_line(api.endpoint, repo, variable, folder):
-        made = api.create_repo(repo, repo_type="dataset", private=True if private else None, exist_ok=True)
-        if private and not api.repo_info(made.repo_id, repo_type="dataset").private:
+    with _hub_errors_in_one_line(api.endpoint, repo, variable, folder):
+        created = api.create_repo(repo, repo_type="dataset", private=True if private else None, exist_ok=True)
+        if private and not api.repo_info(created.repo_id, repo_type="dataset").private:
             raise DataError(
-                f"{made.repo_id} exists and is public: make it private at the Hub, or name another; nothing was sent"
+                f"{created.repo_id} exists and is public: make it private on the Hub or choose another; nothing was sent"
             )
         sent = api.upload_folder(
-            repo_id=made.repo_id,
+            repo_id=created.repo_id,
             repo_type="dataset",
             folder_path=folder,
             allow_patterns=list(files),
             commit_message=f"Dataset of the run {read_json(folder / MARK)['run']}",
         )
-    return told | {"repo": made.repo_id, "url": str(made), "commit": sent.commit_url}
+    return summary | {"repo": created.repo_id, "url": str(created), "commit": sent.commit_url}
 
 
 def _is_hidden(name: str) -> bool:
@@ -85,29 +85,29 @@ def _is_hidden(name: str) -> bool:
 
 
 @contextmanager
-def _one_line(endpoint: str, repo: str, variable: str, folder: Path) -> Iterator[None]:
-    """Turn what the Hub's client raises into one line that says what to do."""
+def _hub_errors_in_one_line(endpoint: str, repo: str, variable: str, folder: Path) -> Iterator[None]:
+    """Turn the errors of the Hub's client into one line with a remedy."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
-        HTTPError,  # type: ignore[attr-defined] # of whichever HTTP library it stands on
+        HTTPError,  # type: ignore[attr-defined] # from the HTTP library that huggingface_hub uses
         OfflineModeIsEnabled,
     )
 
-    kept = f"nothing is lost: the dataset lies in {folder}, and the same command tries again"
+    remedy = f"the dataset is still in {folder}; run the same command to try again"
     try:
         yield
     except OfflineModeIsEnabled as error:
-        raise EngineError(f"HF_HUB_OFFLINE forbids to reach {endpoint}; {kept}") from error
+        raise EngineError(f"HF_HUB_OFFLINE is set, so {endpoint} is not contacted; {remedy}") from error
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
-        why = {401: f"it does not know the token in {variable}", 403: f"the token in {variable} may not write to {repo}"}
-        said = hide_secrets(error.server_message or str(error).splitlines()[0])
-        raise EngineError(f"{endpoint} refused (HTTP {status}): {why.get(status, said)}; {kept}") from error
-    except (OSError, ValueError, RuntimeError) as error:  # its card check, its uploads and its Rust part raise these
-        raise EngineError(f"{repo} could not be sent to {endpoint}: {_line(error)}; {kept}") from error
+        why = {401: f"the token in {variable} is not valid", 403: f"the token in {variable} has no write access to {repo}"}
+        message = hide_secrets(error.server_message or str(error).splitlines()[0])
+        raise EngineError(f"{endpoint} refused (HTTP {status}): {why.get(status, message)}; {remedy}") from error
+    except (OSError, ValueError, RuntimeError) as error:  # raised by its card check, its uploads and its Rust part
+        raise EngineError(f"{repo} could not be uploaded to {endpoint}: {_message_of(error)}; {remedy}") from error
     except HTTPError as error:
-        raise EngineError(f"{endpoint} cannot be reached: {_line(error)}; {kept}") from error
+        raise EngineError(f"{endpoint} cannot be reached: {_message_of(error)}; {remedy}") from error
 
 
-def _line(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     return hide_secrets(" ".join(str(error).split())[:300] or type(error).__name__)

@@ -1,4 +1,4 @@
-"""What may not leave the machine with a dataset: secrets, paths, private addresses. What stands in their place says so."""
+"""Redact what must not leave the machine with a dataset: secrets, paths and private addresses."""
 
 import ipaddress
 import os
@@ -10,7 +10,7 @@ from typing import Any
 from yarl import URL
 
 _SECRET = frozenset(("key", "apikey", "token", "secret", "password", "passwd", "authorization", "cookie", "credentials"))
-_LOCAL = frozenset(("env", "ca", "command"))  # of an engine: what its own machine needs to run it
+_LOCAL = frozenset(("env", "ca", "command"))  # options that only make sense on this machine
 _TOKEN = re.compile(r"\b(?:hf_|sk-|gsk_|ghp_|xai-|AKIA|AIza)[\w-]{12,}|\b[Bb]earer\s+[\w.~+/-]{8,}=*")
 _URL = re.compile(r"\b[a-z]+://[^\s'\"<>)\]]+")
 _PATH_IN_TEXT = re.compile(r"(?<![\w.:/<])(?:~|\.{1,2})?(?:/[\w.@+~-]+){2,}/?")
@@ -21,14 +21,14 @@ HIDDEN = "(hidden)"
 
 
 def redact_model(name: str) -> str:
-    """A model as the public knows it: of a folder on this machine only its name."""
+    """The public name of a model: of a local folder only the last part."""
     if name.startswith("pocket:") or not (_WHOLE_PATH.fullmatch(name) or os.path.exists(os.path.expanduser(name))):
         return _redact_text(name)
     return _redact_text(_last_part(name))
 
 
 def redact_value(value: Any) -> Any:
-    """Knobs and options that may be told: without secrets and private addresses, files and folders by their names."""
+    """Knobs and options without secrets and private addresses; of paths only the last part."""
     if isinstance(value, Mapping):
         return {
             str(key): redact_value(item) for key, item in value.items() if not _is_secret(str(key)) and str(key) not in _LOCAL
@@ -47,7 +47,7 @@ def _redact_string(text: str) -> str:
         return _last_part(text)
     for place in sorted({str(Path.home()), str(Path.cwd())}, key=len, reverse=True):
         text = text.replace(f"{place}/", "") if len(place) > 1 else text
-    return _redact_text(_ROOTED.sub(lambda found: _last_part(found[0]), text))
+    return _redact_text(_ROOTED.sub(lambda match: _last_part(match[0]), text))
 
 
 def _last_part(path: str) -> str:
@@ -59,19 +59,19 @@ def _is_secret(key: str) -> bool:
 
 
 def redact_message(text: str) -> str:
-    """A message (of an error, say) without secrets, and with paths cut down to their last names."""
+    """A message, such as an error, without secrets; of paths only the last part."""
     kept: list[str] = []
 
-    def aside(found: re.Match[str]) -> str:
-        kept.append(found[0])
+    def aside(match: re.Match[str]) -> str:
+        kept.append(match[0])
         return f"\0{len(kept) - 1}\0"
 
-    bare = _PATH_IN_TEXT.sub(lambda found: _last_part(found[0]), _URL.sub(aside, text))
-    return _redact_text(re.sub("\0(\\d+)\0", lambda found: kept[int(found[1])], bare))
+    bare = _PATH_IN_TEXT.sub(lambda match: _last_part(match[0]), _URL.sub(aside, text))
+    return _redact_text(re.sub("\0(\\d+)\0", lambda match: kept[int(match[1])], bare))
 
 
 def hide_secrets(text: str) -> str:
-    """A text without tokens and without the values of the environment's secrets."""
+    """A text without API tokens and without the values of secret environment variables."""
     for name, value in os.environ.items():
         if _is_secret(name) and len(value) >= 8:
             text = text.replace(value, HIDDEN)
@@ -80,7 +80,7 @@ def hide_secrets(text: str) -> str:
 
 def _redact_text(text: str) -> str:
     """A text without secrets and without private addresses."""
-    return _URL.sub(lambda found: _redact_url(found[0]), hide_secrets(text))
+    return _URL.sub(lambda match: _redact_url(match[0]), hide_secrets(text))
 
 
 def _redact_url(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows into numbered parquet files and one JSONL file beside them, as they come."""
+"""Write rows, as they arrive, to numbered parquet files and to one JSONL file beside them."""
 
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +13,17 @@ FILE_ROWS = 250_000
 
 
 class Spool:
-    """One side of a set: `train.parquet` (then `train-00001.parquet`, ...) and `train.jsonl`. Without a row no files, unless
-    told `always`: then an empty one says which columns there would be.
+    """One side of the split: `train.parquet` (then `train-00001.parquet`, ...) and `train.jsonl`.
+
+    Without rows no file is written. With `always` an empty file is, so that its columns can be read.
     """
 
     def __init__(self, folder: Path, side: str, *, always: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.side, self.always, self.count = folder, side, always, 0
+        self.folder = folder
+        self.side = side
+        self.always = always
+        self.count = 0
         self.files: list[Path] = []
         self._waiting: list[Table] = []
         self._blank: Table | None = None
@@ -39,7 +43,7 @@ class Spool:
             self._lines.close()
 
     def write(self, table: Table) -> None:
-        """Take rows; they are on disk when the spool is closed."""
+        """Add rows; they are all on disk once the spool is closed."""
         self._blank = table.clear()
         self.count += len(table)
         self._waiting.append(table)
@@ -63,10 +67,10 @@ class Spool:
                 self._parquet.close()
             number = f"-{len(self.files):05d}" if self.files else ""
             self.files.append(self.folder / f"{self.side}{number}.parquet")
-            # without polars' own schema the columns read as plain strings and lists everywhere
+            # without the stored Arrow schema every reader sees plain strings and lists
             self._parquet = pq.ParquetWriter(self.files[-1], arrow.schema, compression="zstd", store_schema=False)
             self._room = FILE_ROWS
-        if len(rows):  # `datasets` cannot read a group of no rows
+        if len(rows):  # `datasets` cannot read an empty row group
             self._parquet.write_table(arrow)
         self._room -= len(rows)
         self._lines = self._lines or (self.folder / f"{self.side}.jsonl").open("wb")

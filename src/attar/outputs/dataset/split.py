@@ -1,7 +1,8 @@
-"""Which rows are held back for testing: decided by the name of the row that they all come from, and by nothing else.
+"""Split rows into train and test by a hash of the row that each group descends from.
 
-Rows that share a parent, or whose conversations open with the same text, are one group and fall on one side, in all results
-alike. So more rows do not move those that are there, unless a new one joins two groups. Only hashes of texts are held.
+Rows that share a parent, or whose conversations begin with the same text, form one group (a connected component). A group is on
+one side of the split, in all results. So new rows do not move existing ones, unless they join two groups. Only hashes of texts
+are kept in memory.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,10 +16,10 @@ from attar.core.text import normalise_column
 _INNER = 1 << 63
 
 
-def keys(table: Table) -> Table:
-    """messages -> own, above, opening, root: hashes of what ties a row to others, and a number for where it comes from."""
-    asked = pl.col("messages").list.eval(pl.element().filter(pl.element().struct.field("role") == "user")).list.first()
-    opening = normalise_column(asked.struct.field("content"))
+def group_keys(table: Table) -> Table:
+    """messages -> own, above, opening, root: hashes of id, parent and first user turn, and the hash that decides the split."""
+    first_turn = pl.col("messages").list.eval(pl.element().filter(pl.element().struct.field("role") == "user")).list.first()
+    opening = normalise_column(first_turn.struct.field("content"))
     own = table["id"].cast(pl.String)
     above = table["parent"].cast(pl.String).fill_null(own) if "parent" in table.columns else own
     return table.select(
@@ -29,37 +30,39 @@ def keys(table: Table) -> Table:
     )
 
 
-def sides(results: Mapping[str, Iterable[Table]], test: float, seed: int) -> dict[str, pl.Series]:
-    """Of each result's keys, piece by piece, whether the rows are held back, in their order."""
-    pieces = {name: pl.concat(found) for name, some in results.items() if (found := list(some))}
-    if not pieces:
+def assign_test_rows(results: Mapping[str, Iterable[Table]], test: float, seed: int) -> dict[str, pl.Series]:
+    """For each result, given its keys in pieces, a mask of its rows in order: True for test rows."""
+    keys = {name: pl.concat(tables) for name, pieces in results.items() if (tables := list(pieces))}
+    if not keys:
         return {}
-    groups = _groups(pl.concat(pieces.values()))
-    names = groups.unique()
-    held = names.filter(pl.Series([seed_of("dataset.split", seed, name) < test * 2**63 for name in names], dtype=pl.Boolean))
-    told, start, out = groups.is_in(held.implode()), 0, {}
-    for name, some in pieces.items():
-        out[name] = told[start : start + len(some)]
-        start += len(some)
-    return out
+    groups = _group_codes(pl.concat(keys.values()))
+    codes = groups.unique()
+    in_test = pl.Series([seed_of("dataset.split", seed, code) < test * 2**63 for code in codes], dtype=pl.Boolean)
+    mask = groups.is_in(codes.filter(in_test).implode())
+    start = 0
+    masks = {}
+    for name, table in keys.items():
+        masks[name] = mask[start : start + len(table)]
+        start += len(table)
+    return masks
 
 
-def _groups(rows: Table) -> pl.Series:
-    """Of each row the number of its group: the least root in it, of rows that come from another last."""
+def _group_codes(rows: Table) -> pl.Series:
+    """The group of each row: the smallest root in its connected component; roots of rows with a parent in the set sort last."""
     inner = (pl.col("above") != pl.col("own")) & pl.col("above").is_in(rows["own"].implode())
     codes = rows.select((pl.col("root") + inner.cast(pl.UInt64) * _INNER).alias("code")).with_row_index("row")
-    shared = _shared(rows)
-    while len(shared):  # a group's least number spreads along what its rows share, until nothing moves
-        told = shared.join(codes, on="row").with_columns(pl.col("code").min().over("node"))
-        spread = codes.update(told.group_by("row").agg(pl.col("code").min()), on="row", how="left")
-        if spread["code"].equals(codes["code"]):
+    shared = _shared_keys(rows)
+    while len(shared):  # label propagation: rows with a common key take the smallest code, until no code changes
+        by_key = shared.join(codes, on="row").with_columns(pl.col("code").min().over("node"))
+        updated = codes.update(by_key.group_by("row").agg(pl.col("code").min()), on="row", how="left")
+        if updated["code"].equals(codes["code"]):
             break
-        codes = spread
+        codes = updated
     return codes["code"]
 
 
-def _shared(rows: Table) -> Table:
-    """What each row has in common with another: its name, its parent, its opening. What it has alone is left out."""
+def _shared_keys(rows: Table) -> Table:
+    """row, node: the ids, parents and openings of each row that at least one other row has too."""
     row = rows.with_row_index("row")
     above = row.filter(pl.col("above") != pl.col("own")).select("row", pl.col("above").alias("node"))
     own, opening = (row.select("row", pl.col(name).alias("node")) for name in ("own", "opening"))

@@ -1,4 +1,4 @@
-"""What is in a written set, counted from its files: lengths, scores and labels, without holding its texts."""
+"""Statistics of a written dataset, computed from its files by streaming: lengths, scores and labels."""
 
 import re
 from pathlib import Path
@@ -12,24 +12,24 @@ _NO_LABELS = ("id", "parent", "instruction", "response", "reasoning")
 
 
 def figures(files: list[Path], form: str) -> dict[str, Any]:
-    """Quantiles of every number and of the texts' lengths, and counts of every label."""
+    """Quantiles of the numeric columns and of the texts' lengths, and the counts of labels."""
     table = pl.scan_parquet(files)
     schema = table.collect_schema()
     lengths = table.select(**_lengths(form)).collect(engine="streaming")
     numbers = {name: _quantiles(lengths[name]) for name in lengths.columns}
     for name, kind in schema.items():
-        if kind.is_numeric():  # one at a time: a column of ten million is 80 MB
+        if kind.is_numeric():  # one column at a time: ten million numbers take 80 MB
             numbers[name] = _quantiles(table.select(name).collect(engine="streaming")[name])
     labels = [name for name, kind in schema.items() if kind in (pl.String, pl.Boolean) and name not in _NO_LABELS]
     counted = {name: _counts(table, name) for name in labels}
     return {
-        "numbers": {name: told for name, told in numbers.items() if told["count"]},
-        "labels": {name: found for name, found in counted.items() if found},
+        "numbers": {name: summary for name, summary in numbers.items() if summary["count"]},
+        "labels": {name: counts for name, counts in counted.items() if counts},
     }
 
 
 def _lengths(form: str) -> dict[str, pl.Expr]:
-    """How long the texts of a row are, in characters, and how many turns it has."""
+    """The lengths of a row's texts in characters, and its number of turns."""
     talk = "messages" if form == "sft" else "prompt"
     texts = (
         {"last answer": "messages"}
@@ -37,8 +37,8 @@ def _lengths(form: str) -> dict[str, pl.Expr]:
         else {"prompt's last turn": "prompt"} | {name: name for name in ("chosen", "rejected")}
     )
     lengths = {
-        f"characters, {told}": pl.col(column).list.last().struct.field("content").str.len_chars()
-        for told, column in texts.items()
+        f"characters, {label}": pl.col(column).list.last().struct.field("content").str.len_chars()
+        for label, column in texts.items()
     }
     whole = pl.col(talk).list.eval(pl.element().struct.field("content").str.len_chars()).list.sum()
     return {"turns": pl.col(talk).list.len(), f"characters, {talk}": whole, **lengths}
@@ -52,9 +52,9 @@ def _quantiles(values: pl.Series) -> dict[str, float | int | None]:
 
 
 def _counts(table: pl.LazyFrame, column: str) -> dict[str, int]:
-    """How often each label occurs; nothing of a column that holds more than labels."""
-    found = table.group_by(column).len().sort("len", column, descending=[True, False]).head(_MOST_LABELS + 1)
-    counted = found.collect(engine="streaming")
+    """The count of each label; empty if the column has too many distinct values to be labels."""
+    most_common = table.group_by(column).len().sort("len", column, descending=[True, False]).head(_MOST_LABELS + 1)
+    counted = most_common.collect(engine="streaming")
     if (len(counted) > _MOST_LABELS and column != "language") or not counted[column].drop_nulls().len():
         return {}
     return {
@@ -63,6 +63,6 @@ def _counts(table: pl.LazyFrame, column: str) -> dict[str, int]:
 
 
 def languages(labels: dict[str, int]) -> list[str]:
-    """The codes of the languages that at least one row in a hundred is in, the commonest first."""
+    """The codes of the languages of at least 1% of the rows, most common first."""
     codes = {label.lower(): count for label, count in labels.items() if re.fullmatch(r"[A-Za-z]{2,3}", label)}
     return [code for code, count in codes.items() if count >= 0.01 * sum(labels.values())]

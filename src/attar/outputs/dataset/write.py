@@ -1,8 +1,8 @@
-"""A finished run's data as a folder to give away: parquet and JSONL in the shapes that trainers read, split, with its card.
+"""Write a finished run's data as a dataset to publish: parquet and JSONL in trainers' formats, split, with a dataset card.
 
     data/sft/train.parquet  data/sft/train.jsonl  data/sft/test.parquet  ...  README.md  attar.json
 
-It appears whole or not at all, and is made a part at a time: of all rows together only their names and a hash of each are held.
+The folder appears complete or not at all. Rows are streamed; only hashes of all rows are in memory at once.
 """
 
 import shutil
@@ -21,20 +21,20 @@ from attar.core.errors import DataError
 from attar.core.table import Table, part_schema, parts, read_part, table_schema
 from attar.outputs.dataset import lineage
 from attar.outputs.dataset.card import card_text, check_license
-from attar.outputs.dataset.row_format import fault, form_of, left_out, names, shaped
+from attar.outputs.dataset.row_format import dropped_columns, fault, form_of, public_names, shape_rows
 from attar.outputs.dataset.shard_writer import Spool
-from attar.outputs.dataset.split import keys, sides
+from attar.outputs.dataset.split import assign_test_rows, group_keys
 from attar.outputs.dataset.summary import figures
 from attar.runtime.home import Home, write_json
 
 MARK = "attar.json"
 _SLICE = 4_000
-"""Rows that are shaped at once: enough for speed, few enough for long conversations."""
+"""Rows converted at once: enough for speed, few enough for long conversations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One result that is data: where its rows lie, and what they can go out as."""
+    """A result that can be written: its parts, its format, and the columns that are left out."""
 
     form: str
     parts: tuple[Path, ...]
@@ -43,17 +43,17 @@ class Source:
     step: str
 
     def pieces(self, columns: list[str] | None = None) -> Iterator[Table]:
-        """Its rows, some at a time, with the same columns everywhere."""
+        """Iterate over the rows in pieces that all have the same columns."""
         wanted = self.blank.columns if columns is None else [name for name in columns if name in self.blank.columns]
         for path in self.parts:
-            found = read_part(path, [name for name in part_schema(path) if name in wanted])
-            whole = pl.concat([self.blank.select(wanted), found], how="diagonal_relaxed")
-            yield from whole.iter_slices(_SLICE) if len(whole) else (whole,)
+            part = read_part(path, [name for name in part_schema(path) if name in wanted])
+            table = pl.concat([self.blank.select(wanted), part], how="diagonal_relaxed")
+            yield from table.iter_slices(_SLICE) if len(table) else (table,)
 
 
 @dataclass(slots=True)
-class Written:
-    """One configuration of the written set."""
+class WrittenConfig:
+    """One configuration of the dataset, as written."""
 
     form: str
     rows: dict[str, int]
@@ -64,23 +64,23 @@ class Written:
 def write_dataset(
     home: Home, run: str, out: Path | None = None, *, test: float = 0.02, seed: int = 0, license_id: str | None = None
 ) -> Path:
-    """Write a run's data with its card; the folder that it lies in."""
+    """Write a run's data with its card; returns the folder."""
     if not 0 <= test < 1:
-        raise DataError(f"test is {test}: the share of rows to hold back is from 0 to less than 1")
+        raise DataError(f"test must be >= 0 and < 1, got {test}")
     check_license(license_id)
     record = lineage.finished_record(home, run)
     target = out or home.runs / f"{run}.dataset"
-    _may_write(target)
+    _check_target(target)
     sources = _sources(home, record)
     partial = partial_path(target)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         known = lineage.public_model_names(home, record)
-        held = sides(
-            {name: map(keys, source.pieces(["id", "parent", "messages"])) for name, source in sources.items()}, test, seed
+        test_rows = assign_test_rows(
+            {name: map(group_keys, source.pieces(["id", "parent", "messages"])) for name, source in sources.items()}, test, seed
         )
-        written = {name: _write(name, source, held[name], partial, known) for name, source in sources.items()}
+        written = {name: _write_config(name, source, test_rows[name], partial, known) for name, source in sources.items()}
         facts = _facts(home, record, sources, written, partial) | {"test": test, "seed": seed, "license": license_id}
         (partial / "README.md").write_text(card_text(facts), encoding="utf-8")
         write_json(partial / MARK, facts)
@@ -91,21 +91,21 @@ def write_dataset(
 
 
 def has_data(home: Home, record: Mapping[str, Any]) -> bool:
-    """Whether any result of a run could go out as data."""
-    found = [parts(home.steps / folder) for folder in _told(record).values()]
-    return any(form_of(list(part_schema(paths[0]))) for paths in found if paths)
+    """True if at least one result of the run can be written as data."""
+    results = [parts(home.steps / folder) for folder in _data_results(record).values()]
+    return any(form_of(list(part_schema(paths[0]))) for paths in results if paths)
 
 
-def _told(record: Mapping[str, Any]) -> dict[str, str]:
-    """The results that may be data, and their folders: not what examinations made."""
+def _data_results(record: Mapping[str, Any]) -> dict[str, str]:
+    """The results that may be data, with their folders: all but those of exams."""
     roles = {step["folder"]: step["marks"]["role"] for step in record["steps"]}
     return {name: folder for name, folder in record["results"].items() if roles[folder] != "exam"}
 
 
-def _may_write(target: Path) -> None:
-    """A set of ours may be replaced; nothing else may."""
+def _check_target(target: Path) -> None:
+    """Raise if the target exists, unless it is empty or a dataset of Attar's, which may be replaced."""
     if target.exists() and not (target / MARK).is_file() and not (target.is_dir() and not any(target.iterdir())):
-        raise DataError(f"{target} exists and is no dataset of Attar's: name another folder")
+        raise DataError(f"{target} exists and is no dataset of Attar's: choose another folder")
 
 
 def _place(partial: Path, target: Path) -> None:
@@ -120,19 +120,20 @@ def _place(partial: Path, target: Path) -> None:
 
 
 def _sources(home: Home, record: Mapping[str, Any]) -> dict[str, Source]:
-    """The results that are data, examinations left out."""
+    """The results that can be written as data."""
     stages = {step["folder"]: step for step in record["steps"]}
     out = {}
-    for name, folder in _told(record).items():
-        found, step = parts(home.steps / folder), stages[folder]
-        if not found:
+    for name, folder in _data_results(record).items():
+        paths, step = parts(home.steps / folder), stages[folder]
+        if not paths:
             continue
-        blank = pl.concat([pl.DataFrame(schema=part_schema(path)) for path in found], how="diagonal_relaxed")
+        blank = pl.concat([pl.DataFrame(schema=part_schema(path)) for path in paths], how="diagonal_relaxed")
         if (form := form_of(blank.columns)) is None:
             continue
         if set(name) & set("<>:/\\|?* "):
-            raise DataError(f"result {name!r} cannot name a configuration: rename it in the recipe, with letters and dashes")
-        out[name] = Source(form, tuple(found), blank, tuple(left_out(blank.schema, _empty(found, blank, form))), step["name"])
+            raise DataError(f"result {name!r} is no valid configuration name: use letters and dashes in the recipe")
+        dropped = dropped_columns(blank.schema, _empty_columns(paths, blank, form))
+        out[name] = Source(form, tuple(paths), blank, tuple(dropped), step["name"])
     if not out:
         raise DataError(
             f"run {record['name']!r} has no result that is data: none of {', '.join(record['results'])} has the column messages"
@@ -140,16 +141,16 @@ def _sources(home: Home, record: Mapping[str, Any]) -> dict[str, Source]:
     return out
 
 
-def _empty(found: list[Path], blank: Table, form: str) -> list[str]:
-    """Columns that are null in every row that goes out."""
-    kept = [name for name in blank.columns if name not in ("id", "messages", "chosen", "rejected")]
-    rows = pl.scan_parquet(found, missing_columns="insert", extra_columns="ignore").filter(fault(form, blank.columns).is_null())
-    counts = rows.select(pl.len().alias(" rows"), pl.col(kept).count()).collect(engine="streaming").row(0, named=True)
-    return [name for name in kept if counts[" rows"] and not counts[name]]
+def _empty_columns(paths: list[Path], blank: Table, form: str) -> list[str]:
+    """The columns that are null in every row that is written."""
+    columns = [name for name in blank.columns if name not in ("id", "messages", "chosen", "rejected")]
+    rows = pl.scan_parquet(paths, missing_columns="insert", extra_columns="ignore").filter(fault(form, blank.columns).is_null())
+    counts = rows.select(pl.len().alias(" rows"), pl.col(columns).count()).collect(engine="streaming").row(0, named=True)
+    return [name for name in columns if counts[" rows"] and not counts[name]]
 
 
-def _write(name: str, source: Source, held: pl.Series, place: Path, known: Mapping[str, str]) -> Written:
-    """One result's rows into the files of its two sides."""
+def _write_config(name: str, source: Source, in_test: pl.Series, place: Path, known: Mapping[str, str]) -> WrittenConfig:
+    """Write one result's rows to the files of its train and test sides."""
     refused: Counter[str] = Counter()
     start = 0
     with ExitStack() as open_files:
@@ -158,21 +159,21 @@ def _write(name: str, source: Source, held: pl.Series, place: Path, known: Mappi
         )
         columns = [column for column in source.blank.columns if column not in source.dropped]
         for piece in source.pieces():
-            told = piece.select(fault(source.form, piece.columns).alias("fault"))["fault"]
-            refused.update(told.drop_nulls())
-            back = held[start : start + len(piece)]
+            faults = piece.select(fault(source.form, piece.columns).alias("fault"))["fault"]
+            refused.update(faults.drop_nulls())
+            piece_in_test = in_test[start : start + len(piece)]
             start += len(piece)
-            good = shaped(piece.select(columns), source.form, known)
-            train.write(good.filter(told.is_null() & ~back))
-            test.write(good.filter(told.is_null() & back))
+            rows = shape_rows(piece.select(columns), source.form, known)
+            train.write(rows.filter(faults.is_null() & ~piece_in_test))
+            test.write(rows.filter(faults.is_null() & piece_in_test))
     files = {spool.side: [str(file.relative_to(place)) for file in spool.files] for spool in (train, test) if spool.files}
-    return Written(source.form, {"train": train.count, "test": test.count}, files, refused)
+    return WrittenConfig(source.form, {"train": train.count, "test": test.count}, files, refused)
 
 
 def _facts(
-    home: Home, record: Mapping[str, Any], sources: Mapping[str, Source], written: Mapping[str, Written], place: Path
+    home: Home, record: Mapping[str, Any], sources: Mapping[str, Source], written: Mapping[str, WrittenConfig], place: Path
 ) -> dict[str, Any]:
-    """All that the card tells, as plain data."""
+    """The facts on the card, as plain data (also written as attar.json)."""
     steps = lineage.ancestry(record, sources)
     configs = {
         name: {
@@ -199,11 +200,14 @@ def _facts(
 
 
 def _columns(home: Home, steps: list[dict[str, Any]], source: Source, file: Path) -> list[dict[str, str]]:
-    """Of each column that went out its kind, and the step that brought it."""
+    """For each written column: its type, its name in the run, and the step that first had it."""
     kinds = pl.read_parquet_schema(file)
-    firsts: dict[str, str] = {}
+    first_steps: dict[str, str] = {}
     for step in steps:
         for column in table_schema(home.steps / step["folder"]):
-            firsts.setdefault(column, step["name"])
-    out = names(source.form, [column for column in source.blank.columns if column not in source.dropped])
-    return [{"column": told, "kind": str(kinds[told]), "was": name, "step": firsts[name]} for name, told in out.items()]
+            first_steps.setdefault(column, step["name"])
+    renames = public_names(source.form, [column for column in source.blank.columns if column not in source.dropped])
+    return [
+        {"column": public, "kind": str(kinds[public]), "was": name, "step": first_steps[name]}
+        for name, public in renames.items()
+    ]
