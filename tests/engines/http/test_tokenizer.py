@@ -80,7 +80,7 @@ def test_tokens_that_could_not_be_had_are_asked_for_again():
 
 
 def test_only_stops_of_one_token_go_as_tokens():
-    assert asyncio.run(Speller().tokens.single(("a", "ab", "<s>"))) == [ord("a"), BOS]
+    assert asyncio.run(Speller().tokens.single_token_ids(("a", "ab", "<s>"))) == [ord("a"), BOS]
 
 
 def test_an_answer_of_another_kind_names_the_way_out():
@@ -94,7 +94,7 @@ def test_an_answer_of_another_kind_names_the_way_out():
 
 def test_a_server_that_tells_no_template_says_what_to_do():
     with pytest.raises(
-        EngineError, match="does not tell its chat template; name the model's folder or hub id with `tokenizer`"
+        EngineError, match="does not report its chat template; name the model's folder or hub id with `tokenizer`"
     ):
         _ = Speller("other").tokens.template
 

@@ -65,7 +65,7 @@ def _raw(engine: Http) -> str:
     chat = only(engine.generate([Request(0, messages=HI, sampling=one)]))
     if not raw.tokens_in:
         raise EngineError("the server does not count prompt tokens, so whether it re-templates raw prompts cannot be told")
-    if engine.tokens.known:
+    if engine.tokens.available:
         ids = wait_for(engine.tokens.raw("Hi"))
         if len(ids) != raw.tokens_in:
             raise EngineError(
@@ -86,9 +86,9 @@ def _raw(engine: Http) -> str:
 def _prefix(engine: Http) -> str:
     found = prefix(engine.template)
     told = f"{found.text!r}, stops at {', '.join(map(repr, found.stops))}"
-    if not engine.tokens.known:
+    if not engine.tokens.available:
         return told
-    ids, stops = wait_for(engine.tokens.raw(found.text)), wait_for(engine.tokens.single(found.stops))
+    ids, stops = wait_for(engine.tokens.raw(found.text)), wait_for(engine.tokens.single_token_ids(found.stops))
     return f"{told}; token ids {ids}, stop ids {stops}"
 
 

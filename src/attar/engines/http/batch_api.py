@@ -96,7 +96,7 @@ class BatchEngine:
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Texts, once their batches are done."""
         _ = self._http.server  # a wrong key, port or model shows before anything is sent
-        asked = [(request, *wait_for(self._http.written(request))) for request in requests]
+        asked = [(request, *wait_for(self._http.text_call(request))) for request in requests]
         return self._through(asked, payloads.read_texts)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:

@@ -2,8 +2,8 @@
 
 engine: {kind: http, url: http://localhost:8000/v1, model: Qwen/Qwen3-8B, key_env: MY_KEY}
 
-What a server is and can do is asked of itself at the first request. Raw prompts go as token ids where its tokens can be had
-(from the server, or from `tokenizer`), with exactly one BOS; else as text.
+What the server is and can do is inspected at the first request. Raw prompts are sent as token ids where a tokenizer is
+available (on the server, or named by `tokenizer`), with exactly one BOS; else as text.
 """
 
 import threading
@@ -30,11 +30,11 @@ from attar.engines.http.tokenizer import ServerTokenizer
 from attar.engines.options import check_options
 
 _TEXTS_PER_CALL = 32
-"""Texts in one call, for embeddings and rewards."""
+"""Texts per call, for embeddings and rewards."""
 
 
 class CommonOptions(TypedDict, total=False):
-    """What may be said of any engine that is spoken to over HTTP."""
+    """The options of every engine that is called over HTTP."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
 
@@ -56,7 +56,7 @@ class CommonOptions(TypedDict, total=False):
 
 
 class HttpOptions(CommonOptions, total=False):
-    """What a run file may say of an HTTP engine beside its model."""
+    """The options of an HTTP engine."""
 
     url: Required[str]
     ca: str
@@ -66,37 +66,39 @@ class Http:
     """One model on one server."""
 
     careful = False
-    """Whether no more requests are to be taken than can be sent at once, since a limit counts what was taken."""
+    """If true, take no more requests than can be sent at once: a limit of the run counts every request taken."""
 
     def __init__(self, spec: Spec) -> None:
         self.options = check_options(spec, HttpOptions)
-        self.spec, self.errors = spec, Counter[str]()
+        self.spec = spec
+        self.errors = Counter[str]()
         self.wire = ApiClient(spec, self.options, self.errors)
-        self._looking, self._server = threading.Lock(), None
+        self._inspecting = threading.Lock()
+        self._server: ServerInfo | None = None
         self._streams: set[Stream] = set()
 
     def identity(self) -> str:
-        """The model's name (of a local folder its content), its revision, and what is added to each request."""
+        """A hash of the model's name (for a local folder its content), its revision, and what is added to each request."""
         options = self.spec.options
         shaping = {name: options.get(name) for name in ("revision", "extra", "omit", "n", "rewards", "tokenizer")}
         return fingerprint("http", self.spec.identity or self.spec.model, {k: v for k, v in shaping.items() if v is not None})
 
     @property
     def http(self) -> "Http":
-        """Itself: what other kinds speak through."""
+        """Itself: the HTTP engine that other kinds use."""
         return self
 
     @property
     def in_flight(self) -> int:
-        """How many requests its server is at work on."""
+        """How many requests the server is working on."""
         return self.wire.queue.in_flight
 
     @property
     def server(self) -> ServerInfo:
-        """What its server is, asked once."""
+        """What its server is and can do, inspected once."""
         if self._server is not None:
             return self._server
-        with self._looking:
+        with self._inspecting:
             if self._server is None:
                 host = self.wire.url.host or ""
                 try:
@@ -107,7 +109,7 @@ class Http:
 
     @cached_property
     def tokens(self) -> ServerTokenizer:
-        """Its tokenizer and template: a local one, or the server's."""
+        """The model's tokenizer and template, local or on the server."""
         return ServerTokenizer(self.spec, lambda: self.server, self.wire.post, self.options.get("tokenizer"))
 
     @property
@@ -116,17 +118,17 @@ class Http:
         return self.tokens.template
 
     def close(self) -> None:
-        """Give up what is under way; the connections are kept for the next engine on that server."""
+        """Cancel what is in flight; the connections are kept for the next engine on that server."""
         for stream in tuple(self._streams):
             stream.close()
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Texts, as they come."""
-        several = self.options.get("n", 1) if self.server.dialect != "ollama" else 1
-        return self._stream(self._generate, _group_equal(requests, several))
+        """Generated texts, in the order in which they finish."""
+        samples_per_call = self.options.get("n", 1) if self.server.dialect != "ollama" else 1
+        return self._stream(self._generate, _group_equal(requests, samples_per_call))
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Log-probabilities of labels, from those of the answer's first token where one tells them apart."""
+        """Log-probabilities of labels: by the answer's first token if it distinguishes them, else token by token."""
         return self._stream(self._weigh, ([request] for request in requests))
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
@@ -137,43 +139,43 @@ class Http:
         """Rewards, from a server that serves a reward model."""
         return self._stream(_retry_singly(self._reward), _batch_requests(requests))
 
-    def _stream(self, attempt: Attempt, asks: Iterable[CallRequests]) -> Iterator[Reply]:
-        _ = self.server  # a wrong key, port or model shows before anything is asked
+    def _stream(self, attempt: Attempt, calls: Iterable[CallRequests]) -> Iterator[Reply]:
+        _ = self.server  # a wrong key, port or model fails before any request is taken
         options = self.options
         stream = Stream(
-            self.wire.queue, self._masked(attempt), options.get("tries", 6), options.get("patience", 600.0), self.errors
+            self.wire.queue, self._without_key(attempt), options.get("tries", 6), options.get("patience", 600.0), self.errors
         )
         stream.ready = 8 if self.careful else 256
         self._streams.add(stream)
         try:
-            yield from stream.replies(asks)
+            yield from stream.replies(calls)
         finally:
             self._streams.discard(stream)
 
-    def _masked(self, attempt: Attempt) -> Attempt:
-        """A call none of whose results or errors hold the API key, whatever the server repeats."""
+    def _without_key(self, attempt: Attempt) -> Attempt:
+        """The same call with the API key masked in results and errors."""
 
-        async def go(ask: CallRequests) -> list[Reply | FailedTry]:
+        async def masked_attempt(call: CallRequests) -> list[Reply | FailedTry]:
             try:
-                return [self.wire.mask_result(result) for result in await attempt(ask)]
-            except FailedTry as failed:
-                raise self.wire.mask_result(failed) from failed.__cause__
+                return [self.wire.mask_result(result) for result in await attempt(call)]
+            except FailedTry as failure:
+                raise self.wire.mask_result(failure) from failure.__cause__
             except EngineError as error:
                 raise self.wire.mask_error(error) from error.__cause__
 
-        return go
+        return masked_attempt
 
-    async def _generate(self, ask: CallRequests) -> list[Reply | FailedTry]:
-        path, body = await self.written(ask[0])
-        if len(ask) > 1:
-            body["n"] = len(ask)
-        found = await self.wire.post(path, body)
-        return payloads.read_ollama(found, ask) if path.startswith("/") else payloads.read_texts(found, ask)
+    async def _generate(self, call: CallRequests) -> list[Reply | FailedTry]:
+        path, body = await self.text_call(call[0])
+        if len(call) > 1:
+            body["n"] = len(call)
+        reply = await self.wire.post(path, body)
+        return payloads.read_ollama(reply, call) if path.startswith("/") else payloads.read_texts(reply, call)
 
-    async def written(self, request: Request) -> tuple[str, dict[str, Any]]:
-        """Where a text is asked for, and how."""
+    async def text_call(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """The path and the body of a call that generates a text."""
         sampling, dialect = request.sampling or Sampling(), self.server.dialect
-        if (most := self.server.context) and sampling.max_tokens > most:  # vLLM refuses what it could never write
+        if (most := self.server.context) and sampling.max_tokens > most:  # vLLM refuses more than it can generate
             sampling = replace(sampling, max_tokens=most)
         body = payloads.sampling_body(sampling, request.seed, dialect)
         if request.text is None:
@@ -184,70 +186,70 @@ class Http:
         body["prompt"] = await self.tokens.raw(request.text)
         if dialect == "llamacpp" and sampling.schema:
             body["json_schema"] = body.pop("response_format")["json_schema"]["schema"]
-        if dialect in ("vllm", "sglang") and (ends := await self.tokens.single(sampling.stop)):
-            body["stop_token_ids"] = ends
+        if dialect in ("vllm", "sglang") and (stop_ids := await self.tokens.single_token_ids(sampling.stop)):
+            body["stop_token_ids"] = stop_ids
         return "completions", body
 
-    async def _weigh(self, ask: CallRequests) -> list[Reply | FailedTry]:
+    async def _weigh(self, call: CallRequests) -> list[Reply | FailedTry]:
         from attar.engines.http.label_logprobs import weigh
 
-        return [await weigh(ask[0], self.wire.post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
+        return [await weigh(call[0], self.wire.post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
 
-    async def _embed(self, ask: CallRequests) -> list[Reply | FailedTry]:
-        inputs = [await self._text(request) for request in ask]
-        return payloads.read_vectors(await self.wire.post("embeddings", {"input": inputs, "encoding_format": "float"}), ask)
+    async def _embed(self, call: CallRequests) -> list[Reply | FailedTry]:
+        inputs = [await self._text(request) for request in call]
+        return payloads.read_vectors(await self.wire.post("embeddings", {"input": inputs, "encoding_format": "float"}), call)
 
-    async def _reward(self, ask: CallRequests) -> list[Reply | FailedTry]:
-        body = payloads.rewards_body([await self._text(request) for request in ask], self.server.dialect)
-        return payloads.read_rewards(await self.wire.post(f"/{self.options.get('rewards', 'classify')}", body), ask)
+    async def _reward(self, call: CallRequests) -> list[Reply | FailedTry]:
+        body = payloads.rewards_body([await self._text(request) for request in call], self.server.dialect)
+        return payloads.read_rewards(await self.wire.post(f"/{self.options.get('rewards', 'classify')}", body), call)
 
     async def _text(self, request: Request) -> str:
         return request.text if request.text is not None else await self.tokens.render(request.messages)
 
 
 def _retry_singly(attempt: Attempt) -> Attempt:
-    """A call of several that is refused is made again one by one, so that each fails for itself alone."""
+    """The same call; if a call of several requests is refused, each is sent alone, so that only the bad ones fail."""
 
-    async def go(ask: CallRequests) -> list[Reply | FailedTry]:
+    async def attempt_singly(call: CallRequests) -> list[Reply | FailedTry]:
         try:
-            return await attempt(ask)
-        except FailedTry as mishap:
-            if mishap.retry or len(ask) == 1:
+            return await attempt(call)
+        except FailedTry as failure:
+            if failure.retry or len(call) == 1:
                 raise
-        found: list[Reply | FailedTry] = []
-        for request in ask:  # in turn: together they hold one place
+        results: list[Reply | FailedTry] = []
+        for request in call:  # one after another: the call has one place in the queue
             try:
-                found += await attempt([request])
-            except FailedTry as mishap:
-                found.append(mishap)
-        return found
+                results += await attempt([request])
+            except FailedTry as failure:
+                results.append(failure)
+        return results
 
-    return go
+    return attempt_singly
 
 
 def _group_equal(requests: Iterable[Request], most: int) -> Iterator[CallRequests]:
-    """Requests one by one; with `most` above 1, neighbours that differ in their seed only go together."""
-    ask: CallRequests = []
+    """One request per call; with `most` above 1, neighbours that differ only in their seed share a call."""
+    call: CallRequests = []
     for request in requests:
-        drawn = request.sampling is not None and request.sampling.temperature > 0
-        if ask and (len(ask) == most or not drawn or not _same(ask[0], request)):
-            yield ask
-            ask = []
-        ask.append(request)
-    if ask:
-        yield ask
+        is_random = request.sampling is not None and request.sampling.temperature > 0
+        if call and (len(call) == most or not is_random or not _same_prompt(call[0], request)):
+            yield call
+            call = []
+        call.append(request)
+    if call:
+        yield call
 
 
-def _same(one: Request, other: Request) -> bool:
+def _same_prompt(one: Request, other: Request) -> bool:
     return one.text == other.text and one.messages == other.messages and one.sampling == other.sampling
 
 
 def _batch_requests(requests: Iterable[Request]) -> Iterator[CallRequests]:
-    ask: CallRequests = []
+    call: CallRequests = []
     for request in requests:
-        ask.append(request)
-        if len(ask) == _TEXTS_PER_CALL:
-            yield ask
-            ask = []
-    if ask:
-        yield ask
+        call.append(request)
+        if len(call) == _TEXTS_PER_CALL:
+            yield call
+            call = []
+    if call:
+        yield call

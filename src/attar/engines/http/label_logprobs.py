@@ -30,7 +30,7 @@ class _Prompt(NamedTuple):
 
 async def weigh(request: Request, post: Post, tokens: ServerTokenizer, dialect: str, most: int) -> Reply | FailedTry:
     """The weights of one request's labels."""
-    raw = dialect in ("vllm", "sglang", "llamacpp") and tokens.known
+    raw = dialect in ("vllm", "sglang", "llamacpp") and tokens.available
     if request.text is not None:
         if raw:
             return await _weigh_spellings(request, await _encode_raw(request.text, request.labels, tokens), post, dialect, most)

@@ -1,6 +1,6 @@
-"""A server's tokens and chat template: from the server itself where it tells them, else from a tokenizer that lies here.
+"""A server's tokenizer and chat template: on the server itself where it offers them, else from a local tokenizer.
 
-Raw prompts become token ids wherever they can, with exactly one BOS where the model has one, so that no server adds another.
+Raw prompts become token ids wherever possible, with exactly one BOS if the model has one, so that no server adds another.
 """
 
 import asyncio
@@ -20,11 +20,13 @@ _CACHE_SIZE = 4096
 
 
 class ServerTokenizer:
-    """How the model of one engine reads text."""
+    """The tokenizer of one engine's model."""
 
-    def __init__(self, spec: Spec, look: Callable[[], ServerInfo], post: Post, tokenizer: str | None) -> None:
-        self._spec, self._look, self._post = spec, look, post
-        self._known: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
+    def __init__(self, spec: Spec, inspect: Callable[[], ServerInfo], post: Post, tokenizer: str | None) -> None:
+        self._spec = spec
+        self._inspect = inspect
+        self._post = post
+        self._cache: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
         self._local: Any = None
         if tokenizer:
             from attar.engines.local.engine import Local
@@ -34,17 +36,17 @@ class ServerTokenizer:
 
     @property
     def _server(self) -> ServerInfo:
-        """What the server is: asked only where no tokenizer lies here."""
-        return self._look()
+        """What the server is; inspected only if there is no local tokenizer."""
+        return self._inspect()
 
     @property
-    def known(self) -> bool:
-        """Whether texts can be turned into ids."""
+    def available(self) -> bool:
+        """True if texts can be turned into token ids."""
         return self._local is not None or self._server.dialect in TOKENIZING_SERVERS
 
     @cached_property
     def template(self) -> Template:
-        """The chat template; where the server only applies it, one that asks it to."""
+        """The chat template; if the server only applies its own, one that calls the server to render."""
         if self._local is not None:
             return self._local.template
         if self._server.template is not None:
@@ -52,62 +54,62 @@ class ServerTokenizer:
         if self._server.dialect in ("vllm", "sglang"):
             return _RemoteTemplate(self._render, f"the chat template of {title(self._spec)}")
         raise EngineError(
-            f"{title(self._spec)}: the server ({self._server.dialect}) does not tell its chat template; "
+            f"{title(self._spec)}: the server ({self._server.dialect}) does not report its chat template; "
             "name the model's folder or hub id with `tokenizer`"
         )
 
     def _render(self, messages: list[dict[str, str]], ask: bool) -> str:
-        return wait_for(self._rendered(messages, ask))
+        return wait_for(self._render_remotely(messages, ask))
 
-    async def _rendered(self, messages: list[dict[str, str]], ask: bool) -> str:
+    async def _render_remotely(self, messages: list[dict[str, str]], ask: bool) -> str:
         body = {"messages": messages, "add_generation_prompt": ask, "add_special_tokens": False}
         ids = _read_ids(await self._post("/tokenize", body))
-        told = await self._post("/detokenize", {"tokens": ids})
-        return str(told.get("prompt", told.get("text", "")))
+        reply = await self._post("/detokenize", {"tokens": ids})
+        return str(reply.get("prompt", reply.get("text", "")))
 
     async def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
-        """A conversation as text, on the event loop: a template that only the server has is not waited for there."""
+        """A conversation as text, from the event loop, which must not block on a template that only the server has."""
         if isinstance(self.template, _RemoteTemplate):
-            return await self._rendered([dict(turn) for turn in messages], ask)
+            return await self._render_remotely([dict(turn) for turn in messages], ask)
         return self.template.render(messages, ask=ask)
 
     async def raw(self, text: str) -> list[int] | str:
-        """A raw prompt as it is best sent."""
-        if not self.known:
+        """A raw prompt as token ids if possible, else as text."""
+        if not self.available:
             return text
         if self._local is not None:
             return self._local.tokens(text)
         start = (await self.ids("", special=True))[:1]
-        found = await self.ids(text)
-        return found if not start or found[:1] == start else [*start, *found]
+        ids = await self.ids(text)
+        return ids if not start or ids[:1] == start else [*start, *ids]
 
-    async def single(self, marks: tuple[str, ...]) -> list[int]:
-        """The ids of those marks that are one token."""
-        return [ids[0] for ids in [await self.ids(mark) for mark in marks if self.known] if len(ids) == 1]
+    async def single_token_ids(self, marks: tuple[str, ...]) -> list[int]:
+        """The ids of those marks that are a single token."""
+        return [ids[0] for ids in [await self.ids(mark) for mark in marks if self.available] if len(ids) == 1]
 
     async def ids(self, text: str, *, special: bool = False) -> list[int]:
-        """A text's tokens; the server is asked once for each text."""
+        """A text's token ids; each text is sent to the server once."""
         if self._local is not None:
             return self._local.tokenizer.encode(text, add_special_tokens=special)
         key = (text, special)
-        if key not in self._known:
-            if len(self._known) >= _CACHE_SIZE:
-                self._known.pop(next(iter(self._known)))
-            self._known[key] = asyncio.ensure_future(self._ask(text, special))
+        if key not in self._cache:
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[key] = asyncio.ensure_future(self._tokenize(text, special))
         try:
-            return await asyncio.shield(self._known[key])
+            return await asyncio.shield(self._cache[key])
         except BaseException:
-            self._known.pop(key, None)
+            self._cache.pop(key, None)
             raise
 
-    async def _ask(self, text: str, special: bool) -> list[int]:
+    async def _tokenize(self, text: str, special: bool) -> list[int]:
         return _read_ids(
             await self._post("/tokenize", tokenize_body(self._server.dialect, self._spec.model, text, special=special))
         )
 
 
 class _RemoteTemplate(Template):
-    """A template that only the server has: it is asked to render."""
+    """A template that only the server has: each rendering is a call."""
 
     __slots__ = ("_ask",)
 
@@ -116,12 +118,12 @@ class _RemoteTemplate(Template):
         object.__setattr__(self, "_ask", ask)
 
     def render(self, messages: Any, *, ask: bool = False) -> str:
-        """As the server does."""
+        """The conversation as the server renders it."""
         return self._ask([dict(turn) for turn in messages], ask)
 
 
-def _read_ids(told: Any) -> list[int]:
-    tokens = told.get("tokens") if isinstance(told, dict) else None
+def _read_ids(reply: Any) -> list[int]:
+    tokens = reply.get("tokens") if isinstance(reply, dict) else None
     if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
         raise EngineError("the server's /tokenize does not answer with token ids; name a `tokenizer`")
     return tokens
