@@ -158,6 +158,26 @@ def test_a_server_that_goes_away_and_comes_back_costs_no_row(server):
     assert engine.errors["unreachable"] > 0
 
 
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_burst_of_overload_costs_no_row(server, status):
+    """Longer than all tries last: it is waited out for as long as `patience`."""
+    until = time.monotonic() + 2.0
+
+    async def speak(asked):
+        return refused(status) if time.monotonic() < until else good(asked)
+
+    engine = http(server(speak).url, tries=1, patience=60)
+    assert [reply.text for reply in in_order(engine.generate(asks(8)), 8)] == [f"say {i}" for i in range(8)]
+
+
+def test_overload_that_outlasts_patience_fails_the_row_with_its_reason(server):
+    async def speak(asked):
+        return refused(503, "busy") if told(asked) == "say 1" else good(asked)
+
+    engine = http(server(speak).url, tries=1, patience=1)
+    assert [reply.error for reply in in_order(engine.generate(asks(3)), 3)] == [None, "503: busy", None]
+
+
 def test_a_try_at_a_server_that_is_not_there_is_not_counted(server):
     served = server(echo)
     engine = http(served.url, tries=1, patience=30)

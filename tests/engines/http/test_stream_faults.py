@@ -38,7 +38,8 @@ def test_through_every_fault_each_row_gets_its_own_text_once(faults, monkeypatch
 
 
 def test_with_a_single_try_each_fault_is_one_row_s_reason(faults):
-    root = faults(share=0.3, kinds=KINDS, seed=1)
+    """But overload (429, 503), which is waited out and uses up no try."""
+    root = faults(share=0.3, kinds=KINDS.replace("429,", "").replace("503,", ""), seed=1)
     texts, requests = chats(150)
     replies = in_order(http(f"{root}/v1", tries=1, timeout=20).generate(requests), 150)
     assert all(reply.text == text for text, reply in zip(texts, replies, strict=True) if not reply.error)
