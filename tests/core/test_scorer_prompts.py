@@ -37,7 +37,7 @@ def test_a_recipe_can_hand_on_the_text_in_place_of_its_file(tmp_path):
 def test_a_file_without_its_places_is_refused(tmp_path, text):
     file = tmp_path / "own.txt"
     file.write_text(text)
-    with pytest.raises(DataError, match=r"own.txt is no question: it needs \{prompt\} once"):
+    with pytest.raises(DataError, match=r"own.txt is not a question: it needs \{prompt\} once"):
         resolve_question("quality", str(file))
 
 

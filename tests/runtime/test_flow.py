@@ -156,7 +156,7 @@ def test_a_knob_that_may_be_given_by_position_is_a_knob_of_stage_and_recipe(do):
     ],
 )
 def test_a_recipe_that_looks_at_rows_is_told_to_make_a_stage_of_it(touch):
-    with pytest.raises(RecipeError, match=r"the rows of step 'numbers' are not there .* flow\(stage, handle\)"):
+    with pytest.raises(RecipeError, match=r"the rows of step 'numbers' do not exist .* flow\(stage, handle\)"):
         touch(Trace()(numbers, count=3))
 
 

@@ -1,7 +1,7 @@
-"""What a scorer is asked: a text to go on from, with places for a prompt and a response, and the numbers that may follow.
+"""Prompts of scorers: a text to continue, with placeholders for a prompt and a response, and the numbers that may follow.
 
-A scorer is trained on one wording and understands no other, so its folder keeps it (`scorer.json`). The wordings here end with
-a line break, behind which tokenizers do not join a number to anything. A wording of one's own is a file.
+A scorer is trained on one wording and works with no other, so its folder has it (`scorer.json`). The wordings here end with a
+line break, because tokenizers do not merge a number with a line break before it. A user's own wording is a file.
 """
 
 import json
@@ -26,14 +26,14 @@ WORDINGS = {
         "The number from 0 to 10:\n"
     ),
 }
-"""Our own, by what is scored."""
+"""The built-in wordings, by what is scored."""
 NUMBERS = {"rating": tuple(range(11))}
-"""Where a question of ours is answered by other numbers than `LABELS`."""
+"""The numbers of built-in questions that do not use `LABELS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question and the numbers that answer it."""
+    """A question and the numbers that may answer it."""
 
     what: str
     wording: str
@@ -41,24 +41,24 @@ class Question:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The numbers as they are written."""
+        """The numbers as text."""
         return tuple(map(str, self.numbers))
 
     @property
     def on_response(self) -> bool:
-        """Whether it is about a response too."""
+        """True if the question is about a response, not only a prompt."""
         return "{response}" in self.wording
 
     def about(self, prompt: str, response: str) -> str:
-        """The text that a scorer goes on from."""
-        before, _, behind = self.wording.partition("{prompt}")  # so that a text with braces in it is not taken for a place
+        """The text that a scorer continues."""
+        before, _, behind = self.wording.partition("{prompt}")  # so that a text with braces is not taken for a placeholder
         if "{response}" in before:
             return before.replace("{response}", response) + prompt + behind
         return before + prompt + behind.replace("{response}", response)
 
 
 def resolve_question(what: str, wording: str | None = None, numbers: Sequence[int] | None = None) -> Question:
-    """The question that a run file names: `wording` is one of ours by name, a file, or the text; without it, ours on `what`."""
+    """The question of a run file: `wording` is a built-in name, a file, or the text; by default the one named `what`."""
     numbers = NUMBERS.get(what, LABELS) if numbers is None else numbers
     distinct = tuple(dict.fromkeys(numbers))
     if len(distinct) < 2 or len(distinct) < len(numbers) or not all(type(number) is int for number in numbers):
@@ -70,12 +70,12 @@ def resolve_question(what: str, wording: str | None = None, numbers: Sequence[in
 
 
 def question_text(named: str) -> str:
-    """The text of a question: for a recipe to hand on in a file's place, so that its steps follow what stands in the file."""
+    """The text of a question, by name, from a file, or as it is; recipes pass on the text, so that steps depend on it."""
     if named in WORDINGS:
         return WORDINGS[named]
     text = named if "{prompt}" in named else _read_question_file(Path(named).expanduser())
     if text.count("{prompt}") != 1 or text.count("{response}") > 1:
-        raise DataError(f"{named} is no question: it needs {{prompt}} once, and may have {{response}} once")
+        raise DataError(f"{named} is not a question: it needs {{prompt}} once, and may have {{response}} once")
     return text
 
 
@@ -89,19 +89,19 @@ def _read_question_file(file: Path) -> str:
 
 
 def write_question(folder: Path, asked: Question, counts: dict[str, int]) -> None:
-    """Write beside a scorer's weights what it is asked, and of how many rows it was made."""
-    said = {"what": asked.what, "question": asked.wording, "labels": asked.numbers, "rows": counts}
-    (folder / FILE).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write a scorer's question beside its weights, with the number of rows that it was trained on."""
+    record = {"what": asked.what, "question": asked.wording, "labels": asked.numbers, "rows": counts}
+    (folder / FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_question(folder: Path) -> Question | None:
-    """What the scorer in a folder is asked; None where no scorer of ours lies there."""
+    """The prompt of the scorer in a folder; None if it has none of Attar's."""
     file = folder / FILE
     if not file.is_file():
         return None
     try:
-        said: Any = json.loads(file.read_text(encoding="utf-8"))
-        what, wording, numbers = said["what"], said["question"], said["labels"]
+        record: Any = json.loads(file.read_text(encoding="utf-8"))
+        what, wording, numbers = record["what"], record["question"], record["labels"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file} is damaged: it has no what, question and labels") from error
     if not isinstance(wording, str) or "{prompt}" not in wording or not isinstance(numbers, list):

@@ -43,7 +43,7 @@ VERDICTS: dict[str, type[pl.DataType]] = {"id": pl.String, "kept": pl.Boolean, "
 
 
 def verdicts(ids: Sequence[str], kept: Sequence[bool], reason: Sequence[str | None], because: Sequence[str | None]) -> Table:
-    """What a select stage returns: of each row whether it is kept, and if not why, and because of which row."""
+    """What a select stage returns: for each row if it is kept; if not, the reason, and the row that caused it."""
     return pl.DataFrame({"id": ids, "kept": kept, "reason": reason, "because": because}, schema=VERDICTS)
 
 
@@ -54,7 +54,7 @@ def need(table: Table, *columns: str) -> None:
 
 
 def put(table: Table, column: str, values: Iterable[Any], errors: Iterable[str | None], dtype: Any = None) -> Table:
-    """The table with a column of values, and beside it why a value is null."""
+    """Add a column of values, and a column `{column}_error` with the reasons of null values."""
     dtype = dtype or COLUMNS.get(column)
     made = pl.Series(column, list(values), dtype=dtype)
     why = pl.Series(f"{column}_error", list(errors), dtype=pl.String)
@@ -62,7 +62,7 @@ def put(table: Table, column: str, values: Iterable[Any], errors: Iterable[str |
 
 
 def origin(stage: str, engine: str, seed: int | None, parents: Iterable[str] = ()) -> dict[str, Any]:
-    """Where a new row comes from."""
+    """The value of a new row's `origin` column."""
     return {"stage": stage, "engine": engine, "seed": seed, "parents": list(parents)}
 
 
@@ -72,7 +72,7 @@ def turns(*pairs: tuple[str, str | None]) -> list[dict[str, str]]:
 
 
 def table_hash(table: Table) -> str:
-    """A hash of all that a table holds, its columns' names and kinds with it."""
+    """A hash of a table's content, with its columns' names and types."""
     hashed = blake2b(digest_size=16)
     for start in range(0, max(1, len(table)), _HASH_BLOCK):
         table[start : start + _HASH_BLOCK].rechunk().write_ipc_stream(pipe := BytesIO(), compat_level=pl.CompatLevel.oldest())
@@ -135,9 +135,7 @@ def verify_part(path: Path) -> Path:
 def _remedy(where: Path) -> str:
     """What to do about damage; a step that an earlier version finished does not miss a part that is removed."""
     part = where.suffix == ".parquet" and _rows_and_checksum(where)
-    return (
-        "remove this file and run again: only what it held is made again" if part else "remove that step's folder and run again"
-    )
+    return "remove this file and run again: only its rows are made again" if part else "remove that step's folder and run again"
 
 
 def read(folder: Path, columns: Sequence[str] | None = None) -> Table:
@@ -179,7 +177,7 @@ def _some_parts(folder: Path) -> list[Path]:
 
 
 def _load(where: Path, load: Callable[[], _Loaded]) -> _Loaded:
-    """What was loaded; a file that cannot be read is the user's to remove."""
+    """Load, with a DataError and a remedy if a file cannot be read."""
     try:
         return load()
     except (pl.exceptions.ComputeError, OSError) as error:

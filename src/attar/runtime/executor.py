@@ -1,6 +1,7 @@
-"""Where a row-wise stage runs. A job is plain data, so that another machine could open it; here it runs in this process.
+"""Run a row-wise stage in this process. A job is plain data, so that another machine could run it too.
 
-A second runner (a cluster) is one more function with `in_process`'s shape: a job and spans in, what was done out, in any order.
+A second executor (a cluster) would be a function with the signature of `run_in_process`: a job and spans in, results
+out, in any order.
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ from attar.core.table import Table, TableParts, read_rows, write_part
 
 @dataclass(frozen=True, slots=True)
 class StageJob:
-    """A row-wise stage over tables on disk. The first is cut; the others too where it is aligned, else they come whole."""
+    """A row-wise stage over tables on disk. The first is cut into spans; if aligned, the others too, else they are whole."""
 
     stage: Callable[..., Table]
     inputs: tuple[TableParts, ...]
@@ -29,7 +30,7 @@ class StageJob:
 
 @dataclass(frozen=True, slots=True)
 class SpanResult:
-    """What became of one span of rows."""
+    """The result of one span of rows."""
 
     start: int
     stop: int
@@ -48,7 +49,7 @@ def run_span(job: StageJob, engine: Any, sides: tuple[Table, ...], start: int, s
 
 
 def count_failures(out: Table, before: Iterable[str], start: int, stop: int) -> SpanResult:
-    """Count the failures that a stage's own `*_error` columns name."""
+    """Count the failures in the `*_error` columns that the stage added."""
     known = set(before)
     fresh = [name for name in out.columns if name.endswith("_error") and name not in known]
     errors = Counter(reason for name in fresh for reason in out[name].drop_nulls())
@@ -57,7 +58,7 @@ def count_failures(out: Table, before: Iterable[str], start: int, stop: int) -> 
 
 
 def check_output(out: Any, stage: Callable[..., Table]) -> Table:
-    """What a stage returned, if it is a table whose rows have ids."""
+    """The stage's output; RecipeError unless it is a table with the column `id`."""
     if not isinstance(out, pl.DataFrame) or "id" not in out.columns:
         what = f"a table without 'id' ({', '.join(out.columns)})" if isinstance(out, pl.DataFrame) else type(out).__name__
         raise RecipeError(f"stage {stage_name(stage)} returned {what}: a stage returns a table whose rows have ids")
@@ -67,7 +68,7 @@ def check_output(out: Any, stage: Callable[..., Table]) -> Table:
 def run_in_process(
     job: StageJob, engine: Any, spans: Iterable[tuple[int, int]], accept: Callable[[SpanResult], None]
 ) -> Iterator[SpanResult]:
-    """Run spans here, as many at once as the engine takes; `accept` may refuse a result by raising, before it is written."""
+    """Run spans, as many at once as the engine allows; `accept` may raise to refuse a result before it is written."""
     sides = () if marks(job.stage).aligned else tuple(read_rows(rows, 0, rows.count) for rows in job.inputs[1:])
 
     def settle(out: Table, done: SpanResult) -> SpanResult:
@@ -87,13 +88,13 @@ def run_in_process(
                 while more and len(under_way) < ahead:
                     if more := (span := next(todo, None)) is not None:
                         under_way.add(pool.submit(run_span, job, engine, sides, *span))
-                # polars handles SIGINT in a way that resumes waiting: only a wait that ends by itself lets Ctrl-C through
+                # polars' SIGINT handler resumes the wait, so Ctrl-C gets through only if the wait has a timeout
                 ready, under_way = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
-                for found in ready:
-                    yield settle(*found.result())
+                for future in ready:
+                    yield settle(*future.result())
         except KeyboardInterrupt:
             engine.close()
             raise
         finally:
-            if under_way:  # one part failed: the others ask nothing more, and what they have asked is kept
+            if under_way:  # one part failed: the others make no more requests; their replies so far are kept
                 engine.meter.stop("another part of the step failed")

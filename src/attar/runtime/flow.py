@@ -1,4 +1,4 @@
-"""A recipe is traced into steps, without running anything; each step is known by the fingerprint of all that decides it.
+"""Trace a recipe into steps, without running anything; a step is identified by the fingerprint of all that decides its output.
 
     @recipe(paper="arXiv:...")
     def mine(flow, *, teacher: Spec, count: int = 100):
@@ -21,13 +21,13 @@ from attar.engines.base import Spec
 from attar.engines.registry import identity_of, open_engine
 
 MODEL = "model"
-"""The folder, in a step's, that a training leaves its model in."""
+"""The folder of a trained model, inside its step's folder."""
 NAME_FILE = "known_as"
-"""A file beside a trained model: what the journal knows it by."""
+"""A file beside a trained model: its identity in the journal's keys."""
 
 
 def journal_name(folder: Path, fingerprint: str) -> str:
-    """What the journal knows a trained model by: its step's fingerprint, unless an earlier step had made the same weights."""
+    """A trained model's identity in the journal's keys: its step's fingerprint, or an earlier step's with the same weights."""
     file = folder / NAME_FILE
     return file.read_text() if file.exists() else fingerprint
 
@@ -39,17 +39,17 @@ class Handle:
     step: "Step"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what Python itself looks for, such as how to copy
+        if name.startswith("__"):  # attributes that Python itself looks up, for example to copy
             raise AttributeError(name)
         return self._no_rows()
 
     def _no_rows(self, *_: Any) -> Any:
         raise RecipeError(
-            f"the rows of step {self.step.name!r} are not there while a recipe is traced: it only wires stages; "
-            "what looks at rows is a stage of its own, called as flow(stage, handle)"
+            f"the rows of step {self.step.name!r} do not exist while a recipe is traced: a recipe only wires stages; "
+            "code that reads rows must be a stage, called as flow(stage, handle)"
         )
 
-    def __bool__(self) -> bool:  # `if handle` asks whether there is one
+    def __bool__(self) -> bool:  # `if handle` tests for None
         return True
 
     __len__ = __iter__ = __getitem__ = __contains__ = _no_rows
@@ -65,15 +65,15 @@ class Step:
     engine: "Spec | Step | None"
     knobs: Mapping[str, Any]
     manner: str
-    """The fingerprint of its stage, its engine and its knobs: of all but its inputs."""
+    """The fingerprint of its stage, its engine and its knobs, without its inputs."""
     fingerprint: str
 
-    def __repr__(self) -> str:  # without its inputs, whose inputs' inputs are without end
+    def __repr__(self) -> str:  # without its inputs, which would print the whole graph
         return f"<step {self.name}: {self.title}>"
 
     @property
     def marks(self) -> StageMarks:
-        """What its stage says about itself."""
+        """The marks of its stage."""
         return marks(self.stage)
 
     @property
@@ -83,16 +83,16 @@ class Step:
 
     @property
     def folder(self) -> str:
-        """The name of the folder that its output lies in."""
+        """The name of its output's folder."""
         return f"{self.title.rpartition('.')[0].rpartition('.')[2]}.{self.stage.__name__}-{self.fingerprint}"
 
     @property
     def engine_name(self) -> str | None:
-        """Its engine as a record names it: the model, or the step that trains one."""
+        """Its engine's name in records: the model, or the step that trains it."""
         return self.engine.name if isinstance(self.engine, Step) else self.engine.model if self.engine else None
 
     def spec(self, steps: Path) -> Spec | None:
-        """Its engine as plain data; a model that a step trains lies in that step's folder, and is run as its base is."""
+        """Its engine as plain data; a trained model is in its step's folder, and has its base's kind and options."""
         if not isinstance(self.engine, Step):
             return self.engine
         base = self.engine.spec(steps)
@@ -102,7 +102,7 @@ class Step:
 
 
 class Flow(Protocol):
-    """What a recipe is handed."""
+    """The first argument of a recipe."""
 
     def __call__(
         self,
@@ -120,7 +120,7 @@ Recipe = Callable[..., Mapping[str, Handle]]
 
 
 def recipe(*, paper: str | None = None) -> Callable[[Recipe], Recipe]:
-    """Mark a function as a recipe; the function itself stays as it is."""
+    """Mark a function as a recipe; the function itself is not changed."""
 
     def mark(function: Recipe) -> Recipe:
         function.__dict__.update(recipe=True, paper=paper)
@@ -131,7 +131,7 @@ def recipe(*, paper: str | None = None) -> Callable[[Recipe], Recipe]:
 
 @dataclass
 class Trace:
-    """The steps of a recipe in the order in which it wires them, and its results by name."""
+    """The steps of a recipe in the order of its calls, and its results by name."""
 
     steps: list[Step] = field(default_factory=list)
     results: dict[str, Step] = field(default_factory=dict)
@@ -146,20 +146,20 @@ class Trace:
         name: str | None = None,
         **knobs: Any,
     ) -> Handle:
-        """Wire one stage; wiring the same thing twice gives the same step."""
+        """Wire one stage; the same call twice gives the same step."""
         name = name or stage.__name__
         _check_call(stage, inputs, engine, knobs)
         before = tuple(handle.step for handle in inputs)
-        driven = engine.step if isinstance(engine, Handle) else engine
+        source = engine.step if isinstance(engine, Handle) else engine
         try:
-            manner = fingerprint(stage_fingerprint(stage), self._engine_identity(driven), dict(knobs))
+            manner = fingerprint(stage_fingerprint(stage), self._engine_identity(source), dict(knobs))
         except TypeError as error:
             raise RecipeError(f"step {name!r}: {error}") from error
         print_ = fingerprint(manner, [step.fingerprint for step in before])
         if print_ not in self._known:
             taken = {step.name for step in self.steps}
             unique = name if name not in taken else next(f"{name}-{i}" for i in range(2, 10_000) if f"{name}-{i}" not in taken)
-            self._known[print_] = Step(unique, stage, before, driven, knobs, manner, print_)
+            self._known[print_] = Step(unique, stage, before, source, knobs, manner, print_)
             self.steps.append(self._known[print_])
         return Handle(self._known[print_])
 
@@ -189,24 +189,22 @@ def trace(function: Recipe, engines: Mapping[str, Spec], knobs: Mapping[str, Any
 
 
 def _check_call(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: Any, knobs: Mapping[str, Any]) -> None:
-    """Raise now what calling the stage would raise after hours."""
+    """Raise now the errors that calling the stage would raise hours later."""
     title, parameters = stage_name(stage), inspect.signature(stage).parameters
     if "<" in stage.__qualname__ or stage.__closure__:
-        raise RecipeError(
-            f"{title} is defined inside a function: its fingerprint would not show what it closes over; use knobs"
-        )
+        raise RecipeError(f"{title} is defined inside a function: its fingerprint would not cover its closure; use knobs")
     for handle in inputs:
         if not isinstance(handle, Handle):
             raise RecipeError(f"{title} is given {type(handle).__name__}: its inputs are the results of other steps")
-    own = ("engine", "into") if marks(stage).trains else ("engine",)  # which the flow itself gives
+    reserved = ("engine", "into") if marks(stage).trains else ("engine",)  # given by the runner
     free = [name for place, name in enumerate(parameters) if _is_knob(parameters[name], place, len(inputs))]
-    takes = [name for name in free if name not in own]
+    takes = [name for name in free if name not in reserved]
     for knob in knobs:
         if knob not in takes:
             raise RecipeError(f"{title} has no knob {knob!r}; {did_you_mean(knob, takes)}")
     if ("engine" in parameters) != (engine is not None):
         raise RecipeError(f"{title} needs an engine" if engine is None else f"{title} takes no engine")
-    given = {name: None for name in own if name in parameters}
+    given = {name: None for name in reserved if name in parameters}
     try:
         inspect.signature(stage).bind(*inputs, **knobs, **given)
     except TypeError as error:
@@ -215,5 +213,5 @@ def _check_call(stage: Callable[..., Any], inputs: tuple[Handle, ...], engine: A
 
 
 def _is_knob(parameter: inspect.Parameter, place: int, inputs: int) -> bool:
-    """Whether a stage's parameter is a knob: by keyword, or behind its inputs."""
+    """True if a stage's parameter is a knob: keyword-only, or after its inputs."""
     return parameter.kind is parameter.KEYWORD_ONLY or (parameter.kind is parameter.POSITIONAL_OR_KEYWORD and place >= inputs)

@@ -1,7 +1,7 @@
 """A run home: the steps, the journal and the records of runs that share a folder (`.attar` by default).
 
-A step's folder with a card is complete: the card is written last. A lock keeps two processes off one step; it goes with the
-process that held it, however that ends.
+A step's folder is complete when it has a card: the card is written last. A lock keeps two processes from running one step at
+the same time; it is released when its process ends, even if the process is killed.
 """
 
 import fcntl
@@ -23,25 +23,25 @@ from attar.runtime.flow import Step
 
 _STAMP = "home.json"
 FORMAT = 2
-"""Of what is in a home. 1: the first. 2: a run's record says what its steps are by their stages' marks."""
+"""The version of a home's layout. 1: the first. 2: a run's record has the marks of its steps' stages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where everything is kept."""
+    """The folder of a home, and the paths in it."""
 
     root: Path
 
     def __post_init__(self) -> None:
-        found = _format_of(self.root)
-        if found is not None and found > FORMAT:
+        version = _format_of(self.root)
+        if version is not None and version > FORMAT:
             raise DataError(
-                f"{self.root} was written by a newer Attar (home format {found}, this one reads up to {FORMAT}): "
+                f"{self.root} was written by a newer Attar (home format {version}, this one reads up to {FORMAT}): "
                 "upgrade Attar, or name another home"
             )
 
     def stamp(self) -> None:
-        """Say by which format the home is written from now on; older ones can be read."""
+        """Record the current format in the home; earlier formats can still be read."""
         if _format_of(self.root) != FORMAT:
             write_json(self.root / _STAMP, {"format": FORMAT})
 
@@ -61,7 +61,7 @@ class Home:
         return self.root / "journal.sqlite"
 
     def folder(self, step: Step) -> Path:
-        """Where a step's output lies, or will."""
+        """The folder of a step's output, whether it exists or not."""
         return self.steps / step.folder
 
 
@@ -82,7 +82,7 @@ def write_card(folder: Path, card: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A card or a record; one that is damaged is named."""
+    """A card or a record; DataError if the file is damaged."""
     try:
         return json.loads(remove_checksum(file.read_bytes()))
     except ValueError as error:
@@ -90,14 +90,14 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write a file whole or not at all, with a checksum."""
+    """Write a JSON file atomically, with a checksum."""
     with replace_file(file) as partial:
         partial.write_bytes(add_checksum((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()))
 
 
 @contextmanager
 def lock_step(folder: Path, waiting: Callable[[str], None]) -> Iterator[None]:
-    """Hold a step's lock; tell once when another process holds it."""
+    """Hold a step's lock; call `waiting` with a message if another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+") as lock:
         try:
@@ -113,27 +113,27 @@ def lock_step(folder: Path, waiting: Callable[[str], None]) -> Iterator[None]:
 
 
 def _format_of(root: Path) -> int | None:
-    """The format of a home; None of one that is new, or from before formats were written down."""
+    """The format of a home; None if the home is new, or older than the stamp."""
     file = root / _STAMP
-    found = read_json(file).get("format") if file.exists() else None
-    if found is not None and not isinstance(found, int):
-        raise DataError(f"{file} is damaged (its format is {found!r}): remove it and run again")
-    return found
+    version = read_json(file).get("format") if file.exists() else None
+    if version is not None and not isinstance(version, int):
+        raise DataError(f"{file} is damaged (its format is {version!r}): remove it and run again")
+    return version
 
 
 def record_with_marks(home: Home, name: str) -> dict[str, Any]:
-    """A run's record, if it says what its steps are; one of an earlier version does not."""
+    """A run's record, whose steps must have marks; DataError for a record of an earlier version."""
     record = run_record(home, name)
     if any("marks" not in step for step in record["steps"]):
         raise DataError(
             f"run {name!r} was recorded by an earlier Attar: bring it up to date with  attar resume {name}  "
-            "(no reply that the journal has is asked for again)"
+            "(no reply that the journal has is requested again)"
         )
     return record
 
 
 def run_record(home: Home, name: str) -> dict[str, Any]:
-    """What a run was: its recipe, engines, knobs, steps."""
+    """A run's record: its recipe, engines, knobs, steps."""
     file = home.runs / f"{name}.json"
     if not file.exists():
         known = [path.stem for path in home.runs.glob("*.json")]
@@ -147,9 +147,9 @@ def count_done_rows(folder: Path) -> int:
 
 
 def collect_garbage(home: Home, *, really: bool, grace: float = 60.0) -> list[tuple[str, int]]:
-    """Step folders that no run refers to, with their sizes; removed if `really`. One that a process works on stays."""
+    """Step folders that no run refers to, with their sizes in bytes; removed if `really`. Locked and recent folders stay."""
     wanted = {step["folder"] for file in home.runs.glob("*.json") for step in read_json(file)["steps"]}
-    gone = []
+    unused = []
     for folder in sorted(home.steps.iterdir()) if home.steps.exists() else []:
         if not folder.is_dir() or folder.name in wanted or time.time() - folder.stat().st_mtime < grace:
             continue
@@ -158,7 +158,7 @@ def collect_garbage(home: Home, *, really: bool, grace: float = 60.0) -> list[tu
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            gone.append((folder.name, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())))
+            unused.append((folder.name, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())))
             if really:
                 shutil.rmtree(folder)
-    return gone
+    return unused

@@ -1,4 +1,4 @@
-"""One row's story: which step made it, what each step said of it, where it was kept or dropped and because of which row."""
+"""The history of one row: which step made it, what each step added, and where and why it was kept or dropped."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from attar.runtime.home import Home, read_card, run_record
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """What one step did to a row."""
+    """What one step added to a row."""
 
     step: str
     stage: str
@@ -22,10 +22,10 @@ class HistoryEntry:
 
 
 def history_of(home: Home, run: str, row: str) -> list[HistoryEntry]:
-    """A row's chapters in the order of the steps, its ancestors' first."""
+    """The entries of a row and of its ancestors, in the order of the steps."""
     steps = [step for step in run_record(home, run)["steps"] if read_card(home.steps / step["folder"])]
     family = _ancestors(home, steps, row)
-    chapters, seen = [], {name: {} for name in family}
+    entries, seen = [], {name: {} for name in family}
     for step in steps:
         for name in family:
             values = _find(home, step["folder"], name)
@@ -37,17 +37,17 @@ def history_of(home: Home, run: str, row: str) -> list[HistoryEntry]:
             else:
                 seen[name].update(values)
             if fresh:
-                chapters.append(HistoryEntry(step["name"], step["stage"], step["engine"], name, fresh))
-    if not chapters:
+                entries.append(HistoryEntry(step["name"], step["stage"], step["engine"], name, fresh))
+    if not entries:
         raise DataError(f"run {run!r} has no row {row!r} in its {len(steps)} finished steps")
-    return chapters
+    return entries
 
 
 _NOTHING = object()
 
 
 def _ancestors(home: Home, steps: list[dict[str, Any]], row: str) -> list[str]:
-    """The row and those that it was made from, oldest first."""
+    """The row and the rows that it was made from, oldest first."""
     family, queue = [row], [row]
     while queue:
         name = queue.pop()

@@ -1,10 +1,10 @@
-"""A run file: which recipe, which engines by role, which knobs. Checked to the last key before anything starts.
+"""Run files: a recipe, its engines by role, its knobs. Every key is checked before anything starts.
 
 recipe: magpie                 # a built-in one, or the path of a Python file (mine.py, or mine.py:name)
 engines:
   teacher: {kind: local, model: pocket:teacher}
 knobs: {count: 1000}
-limits: {cost: 20, hours: 8, tokens: 5_000_000}     # of the whole run, its earlier tries counted in
+limits: {cost: 20, hours: 8, tokens: 5_000_000}     # of the whole run, including its earlier tries
 run: {shard: 500, max_failures: 0.1}
 """
 
@@ -33,7 +33,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes 2e-5 for text; people mean a number."""
+    """A YAML 1.1 loader that reads 2e-5 as a number, not as text."""
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
@@ -41,7 +41,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """A run file, checked."""
+    """A checked run file."""
 
     path: Path
     recipe: str
@@ -57,7 +57,7 @@ class RunFile:
         return self.path.name.removesuffix(".yaml").removesuffix(".yml")
 
     def trace(self) -> Trace:
-        """The steps of its recipe."""
+        """Trace its recipe into steps."""
         return trace(self.function, self.engines, self.knobs)
 
 
@@ -81,7 +81,7 @@ def read_run_file(path: Path) -> RunFile:
 
 
 def check_run_file(content: Mapping[str, Any], path: Path) -> RunFile:
-    """A run file's content against its recipe's signature."""
+    """Check a run file's content against its recipe's signature."""
     _check_keys(content, _KEYS, "key")
     if not isinstance(content.get("recipe"), str):
         raise RecipeError(f"the key 'recipe' is missing; {did_you_mean('', builtin_recipes())}")
@@ -139,7 +139,7 @@ def _read_engine(role: str, value: Any, beside: Path) -> Spec:
 
 
 def check_value(what: str, kind: Any, value: Any) -> Any:
-    """A value of the kind that an annotation names, or one clear line."""
+    """Validate a value against a type annotation; RecipeError with one clear line if it does not fit."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -151,7 +151,7 @@ def check_value(what: str, kind: Any, value: Any) -> Any:
 
 
 def roles_and_knobs(function: Recipe) -> tuple[dict[str, bool], dict[str, Any]]:
-    """A recipe's roles (and whether each is needed) and its knobs (and what each may be)."""
+    """A recipe's roles (with whether each is required) and its knobs (with their types)."""
     hints = get_type_hints(function, include_extras=True)
     roles, knobs = {}, {}
     _, *parameters = inspect.signature(function).parameters.items()  # the first is the flow
@@ -172,7 +172,7 @@ def builtin_recipes() -> list[str]:
 
 
 def find_recipe(name: str, beside: Path = Path()) -> Recipe:
-    """A built-in recipe by name, or one in a Python file by its path, seen from the run file or from here."""
+    """A built-in recipe by name, or one in a Python file by its path, relative to the run file or to the working directory."""
     if name in builtin_recipes():
         return getattr(importlib.import_module(f"attar.recipes.{name}"), name)
     file, wanted = split_name(name)
@@ -184,8 +184,8 @@ def find_recipe(name: str, beside: Path = Path()) -> Recipe:
     if path is None:
         raise RecipeError(f"recipe file {file} does not exist")
     module = import_file(path.resolve(), "recipe")
-    found: dict[str, Any] = {key: value for key, value in vars(module).items() if getattr(value, "recipe", False) is True}
-    own = {key: value for key, value in found.items() if value.__module__ == module.__name__}
+    recipes: dict[str, Any] = {key: value for key, value in vars(module).items() if getattr(value, "recipe", False) is True}
+    own = {key: value for key, value in recipes.items() if value.__module__ == module.__name__}
     if wanted and wanted not in own:
         raise RecipeError(f"{path} has no recipe {wanted!r}; {did_you_mean(wanted, own)}")
     if not wanted and len(own) != 1:
