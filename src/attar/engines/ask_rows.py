@@ -30,8 +30,9 @@ def generate_answers(
 
 
 def _to_answer(reply: Reply, whole: bool) -> RowAnswer:
+    """An empty answer is none, whatever the model thought before it."""
     text = (reply.text or "").strip()
-    error = reply.error or ("cut off" if whole and reply.finish == "length" else None)
+    error = reply.error or ("cut off" if whole and reply.finish == "length" else None) or (None if text else "empty answer")
     return RowAnswer(None if error else text, error, reply)
 
 
