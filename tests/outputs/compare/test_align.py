@@ -29,23 +29,23 @@ def test_a_run_whose_name_has_a_colon_is_still_found(made, marked, home):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (["a", "bb"], "no run 'bb' in"),
         (["a", "alone:selectd"], "run 'alone' has no answers of 'selectd'; did you mean 'selected'?"),
-        (["a", "bare"], "run 'bare' has no answers to compare, for nobody sat an exam in it: give it an engine for 'base'"),
-        (["a", "older"], "run 'older' was made before runs named their answers: attar resume older"),
+        (["a", "bare"], "run 'bare' has no answers to compare, because it has no exam: set an engine for 'base'"),
+        (["a", "older"], "run 'older' was made by an older version, without named answers: run attar resume older"),
         (["a", "todo"], "todo:selected has no marked answers yet: finish the run first (attar resume todo)"),
         (["a", "plain"], "the answers of plain:selected are not marked: none of their columns is correct, score, preference"),
         (["a", "mute"], "the answers of mute:selected lack the column 'response'; they have: id, prompt, correct"),
         (["a"], "a comparison needs two sides: name another run, or two arms of one (RUN:ARM)"),
         (["a", "alone", "a:selected"], "a:selected is named twice"),
         (["a", "elsewhere"], "a:selected and elsewhere:selected have no prompt in common"),
-        (["a", "near"], "there is only 1 question to compare a:selected and near:selected by"),
-        (["a", "scored"], "no one is had by all: a:selected has correct; scored:selected has score and preference"),
+        (["a", "near"], "a:selected and near:selected have only 1 question in common"),
+        (["a", "scored"], "the sides have none in common: a:selected has correct; scored:selected has score and preference"),
     ],
 )
-def test_what_cannot_be_compared_is_told_in_one_line(made, marked, home, names, told):
+def test_what_cannot_be_compared_is_reported_in_one_line(made, marked, home, names, message):
     made("a", {"selected": marked([True, False])})
     made("alone", {"selected": marked([True, True])})
     made("bare", {}, results={"sft": "x"})
@@ -56,12 +56,12 @@ def test_what_cannot_be_compared_is_told_in_one_line(made, marked, home, names, 
     made("elsewhere", {"selected": marked([True, False], prompt=["What?", "Who?"])})
     made("near", {"selected": marked([True, False], prompt=["Question 0?", "Who?"])})
     made("scored", {"selected": marked([1.0, 2.0], "score", preference=[0.5, 0.5])})
-    with pytest.raises(DataError, match=re.escape(told)) as caught:
+    with pytest.raises(DataError, match=re.escape(message)) as caught:
         compare(home, *names)
     assert "\n" not in str(caught.value)
 
 
-def test_a_misspelt_run_is_told_the_nearest(made, marked, home):
+def test_a_misspelt_run_is_offered_the_nearest(made, marked, home):
     made("pocket", {"selected": marked([True])})
     with pytest.raises(DataError, match="did you mean 'pocket'"):
         compare(home, "pocket", "pockt")
@@ -74,7 +74,7 @@ def test_questions_are_matched_by_their_prompt_whatever_their_place_and_id(made,
     assert found == {("q000", "Question 0?"): [1.0, 1.0], ("q002", "Question 2?"): [1.0, 0.0]}
 
 
-def test_one_prompt_that_stands_for_two_questions_is_told_apart_by_ids_that_agree(made, marked, home):
+def test_one_prompt_that_stands_for_two_questions_is_distinguished_by_ids_that_agree(made, marked, home):
     again = ["Shorter!", "Shorter!", "Once."]
     made("a", {"x": marked([1.0, 5.0, 3.0], "score", prompt=again, id=["one", "two", "three"])})
     made("b", {"x": marked([2.0, 6.0, 4.0], "score", prompt=again, id=["two", "one", "four"])})
@@ -124,17 +124,17 @@ def test_a_question_that_one_side_has_no_score_on_is_left_out_of_all(made, marke
 
 
 @pytest.mark.parametrize(
-    ("judges", "told"),
+    ("judges", "message"),
     [
-        ({"judge": ["large"] * 2}, "a:x and b:x were not marked alike: judge is small and large"),
+        ({"judge": ["large"] * 2}, "a:x and b:x were marked in different ways: judge is small and large"),
         ({"judge": ["small"] * 2, "asked": ["f0"] * 2}, "asked is e1 and f0"),
         ({"judge": ["small"] * 2, "asked": ["e1"] * 2, "opponent": ["m"] * 2}, "opponent is nothing and m"),
     ],
 )
-def test_scores_of_different_judges_do_not_stand_side_by_side(made, marked, home, judges, told):
+def test_scores_of_different_judges_are_not_compared(made, marked, home, judges, message):
     made("a", {"x": marked([1.0, 2.0], "score", judge=["small"] * 2, asked=["e1"] * 2)})
     made("b", {"x": marked([1.0, 2.0], "score", **judges)})
-    with pytest.raises(DataError, match=re.escape(told)):
+    with pytest.raises(DataError, match=re.escape(message)):
         compare(home, "a", "b")
 
 

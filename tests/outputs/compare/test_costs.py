@@ -75,14 +75,14 @@ def line(table, name):
     return table.filter(pl.col("id") == name).row(0, named=True)
 
 
-def test_making_a_model_is_all_that_it_stands_on_and_no_more(found):
+def test_making_a_model_is_all_that_it_depends_on_and_no_more(found):
     making = line(found.taken, "a:x/making")
     assert [making[key] for key in ("asked", "recalled", "tokens_in", "tokens_out")] == [100, 5, 1_000, 3_000]
     assert making["seconds"] == 81.0  # 20 to ask, in all tries; 1 to choose; 60 to train
     assert (making["cost"], making["unpriced"]) == (2.0, [])
 
 
-def test_the_exam_is_counted_apart_and_an_unknown_price_is_not_nought(found):
+def test_the_exam_is_counted_apart_and_an_unknown_price_is_not_zero(found):
     exam = line(found.taken, "a:x/exam")
     assert [exam[key] for key in ("asked", "tokens_in", "tokens_out", "cost")] == [40, 400, 80, None]
     assert exam["unpriced"] == ["train"]
@@ -109,8 +109,8 @@ def test_a_judge_that_the_run_trained_is_no_model_that_sat_the_exam(made, marked
 
 
 def test_every_training_behind_a_model_tells_its_rows_and_their_tokens(found):
-    told = found.trained.select("side", "step", "rows", "tokens", "epochs").rows()
-    assert told == [
+    result = found.trained.select("side", "step", "rows", "tokens", "epochs").rows()
+    assert result == [
         ("a:x", "train", 2, 7, 3.0),  # the third row has no answer; one two three, a b c d
         ("a:y", "train", 2, 7, 3.0),
         ("a:y", "prefer", 1, 5, None),  # x y, good one, bad
@@ -118,12 +118,12 @@ def test_every_training_behind_a_model_tells_its_rows_and_their_tokens(found):
 
 
 def test_of_many_rows_some_are_looked_at_and_stand_for_all(made, marked, home, words, monkeypatch):
-    monkeypatch.setattr(costs, "_LOOKED_AT", 10)
+    monkeypatch.setattr(costs, "_MAX_TOKENIZED", 10)
     many = pl.DataFrame({"id": [f"r{i}" for i in range(40)], "messages": [talk("a b", "c")] * 40, "response": ["c"] * 40})
     steps = [step | {"table": many} if step["name"] == "rows" else step for step in STEPS]
     made("a", {arm: marked([True, False]) for arm in ("x", "y")}, steps=steps)
-    told = line(compare(home, "a:x", "a:y").trained, "a:x/train")
-    assert (told["rows"], told["counted"], told["tokens"]) == (40, 10, 120)
+    result = line(compare(home, "a:x", "a:y").trained, "a:x/train")
+    assert (result["rows"], result["counted"], result["tokens"]) == (40, 10, 120)
 
 
 def test_without_a_tokenizer_tokens_are_not_known(made, marked, home):

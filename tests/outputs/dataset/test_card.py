@@ -76,12 +76,12 @@ def test_a_set_chosen_from_peoples_data_is_not_called_synthetic(card, tmp_path):
     assert header["tags"] == ["attar"]
     assert "2 rows, read from a pool (step `read`), as they were there, and chosen with Attar" in text
     assert "No model of this run wrote any of the texts" in text
-    assert "The texts keep the licence of where they come from" in text
+    assert "The texts keep the licence of their source" in text
     assert "ynthetic" not in text
     assert "written by models" not in text
 
 
-def test_peoples_prompts_with_a_models_answers_are_told_apart_by_their_steps(card, tmp_path):
+def test_peoples_prompts_with_a_models_answers_are_distinguished_by_their_steps(card, tmp_path):
     header, text = card("both", f"{TEACHER}knobs: {{source: {tmp_path / 'talks.jsonl'}}}\n")
     assert header["tags"] == ["synthetic", "attar"]
     assert "4 rows, read from a pool (step `read`), with texts written by models (step `sample`), chosen with Attar" in text

@@ -428,7 +428,7 @@ def test_a_decontamination_step_is_told(run, tmp_path):
         step["marks"]["role"] = "decontamination" if step["name"] == "rule" else step["marks"]["role"]
     write_json(run[0].runs / "cleaned.json", kept | {"name": "cleaned"})
     text = card(write_dataset(run[0], "cleaned", tmp_path / "out"))[1]
-    assert "`rule` (select.where.holds) looked at 80 rows and dropped" in text
+    assert "`rule` (select.where.holds) checked 80 rows and dropped" in text
     assert "No step of this run looked" not in text
 
 

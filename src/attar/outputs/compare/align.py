@@ -1,8 +1,7 @@
-"""The marked answers of a run's arm, named as RUN or RUN:ARM, and those of several put side by side, question by question.
+"""Load the marked answers of a run's arm (RUN or RUN:ARM), and match those of several sides by question.
 
-A run's arms are its results called answers-ARM; the first one is the run's main one. Answers belong to the same question where
-they have the same prompt and, if all sides agree on them, the same question's id; a question answered several times counts
-once, by its mean.
+A run's arms are its results named answers-ARM; the first is the main one. Answers belong to the same question if they have the
+same prompt and, where all sides have them, the same question id. A question answered several times counts once, by its mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,47 +17,48 @@ from attar.stages.evaluate.judging import provenance
 
 OUTCOMES = ("correct", "score", "preference")
 GROUPS = {"category": ("category", "family"), "level": ("level", "difficulty")}
-"""What answers are grouped by, and the columns that may say it."""
+"""How answers are grouped, and the columns that each grouping is read from."""
 MARKING_COLUMNS = ("judge", "asked", "order", "opponent")
-"""What must be the same of all sides for their outcomes to mean the same."""
+"""Columns that must agree between sides, so that their outcomes are comparable."""
 _ANSWERS = "answers-"
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One run's arm with its marked answers."""
+    """An arm of a run, with its marked answers."""
 
     name: str
     arm: str
     record: Mapping[str, Any]
     answers: Table
-    """of (the question's id), prompt, response, the outcomes that it has, and what else is known of the question."""
+    """of (the question's id), prompt, response, the outcomes, and further columns about the question"""
 
     @property
     def step(self) -> Mapping[str, Any]:
-        """The step that the answers come from."""
+        """The step whose result the answers are."""
         folder = self.record["results"][_ANSWERS + self.arm]
         return next(step for step in self.record["steps"] if step["folder"] == folder)
 
 
-def load_side(home: Home, given: str) -> Side:
-    """The side that RUN or RUN:ARM names; without an arm the run's first."""
-    run, colon, arm = given.rpartition(":")
-    if not colon or (home.runs / f"{given}.json").exists():
-        run, arm = given, ""
+def load_side(home: Home, name: str) -> Side:
+    """Load the side named RUN or RUN:ARM; without an arm the run's first."""
+    run, colon, arm = name.rpartition(":")
+    if not colon or (home.runs / f"{name}.json").exists():
+        run = name
+        arm = ""
     record = record_with_marks(home, run)
-    there = arm_names(record)
-    if not there:
+    arms = arm_names(record)
+    if not arms:
         raise DataError(_no_answers_message(record))
-    if arm and arm not in there:
-        raise DataError(f"run {run!r} has no answers of {arm!r}; {did_you_mean(arm, there)}")
-    return _open_side(home, record, arm or there[0])
+    if arm and arm not in arms:
+        raise DataError(f"run {run!r} has no answers of {arm!r}; {did_you_mean(arm, arms)}")
+    return _open_side(home, record, arm or arms[0])
 
 
 def load_base(home: Home, other: Side) -> Side | None:
-    """The answers of the base that this side's run trained, where they were marked."""
-    there = "none" in arm_names(other.record) and other.arm != "none"
-    return _open_side(home, other.record, "none") if there and read_card(_folder(home, other.record, "none")) else None
+    """The marked answers of the base that this side's run trained; None if there are none."""
+    has_base = "none" in arm_names(other.record) and other.arm != "none"
+    return _open_side(home, other.record, "none") if has_base and read_card(_folder(home, other.record, "none")) else None
 
 
 def arm_names(record: Mapping[str, Any]) -> list[str]:
@@ -67,25 +67,25 @@ def arm_names(record: Mapping[str, Any]) -> list[str]:
 
 
 def common_outcome(sides: Sequence[Side]) -> str:
-    """The column that says how good an answer is: the first of `OUTCOMES` that all sides have, marked alike."""
+    """The outcome to compare: the first of `OUTCOMES` that all sides have; raises unless it was marked in the same way."""
     for column in OUTCOMES:
         if all(column in side.answers.columns for side in sides):
             _require_same_marking(sides, column)
             return column
-    has = "; ".join(f"{side.name} has {' and '.join(_outcomes_of(side)) or 'none of them'}" for side in sides)
-    raise DataError(f"answers are compared by one of {', '.join(OUTCOMES)}, and no one is had by all: {has}")
+    outcomes = "; ".join(f"{side.name} has {' and '.join(_outcomes_of(side)) or 'none of them'}" for side in sides)
+    raise DataError(f"answers are compared by one of {', '.join(OUTCOMES)}, but the sides have none in common: {outcomes}")
 
 
 def match_answers(sides: Sequence[Side], column: str) -> Table:
-    """of, prompt, name, category, level, side, value, length, best, worst, unmarked: a line a side of each common question."""
+    """of, prompt, name, category, level, side, value, length, best, worst, unmarked: a row per common question and side."""
     stacked = _stack_answers(sides, column)
-    named = _keys_of_all_sides(stacked.select("of", "prompt", "side"), ["of", "prompt"], len(sides))
-    stacked = stacked.join(named.with_columns(same=True), on=["of", "prompt"], how="left").with_columns(
+    by_id = _keys_of_all_sides(stacked.select("of", "prompt", "side"), ["of", "prompt"], len(sides))
+    stacked = stacked.join(by_id.with_columns(same=True), on=["of", "prompt"], how="left").with_columns(
         of=pl.when(pl.col("same").fill_null(False)).then("of").otherwise(pl.lit(""))
     )
     keys = ["of", "prompt"]
     common = stacked.join(_keys_of_all_sides(stacked.select(*keys, "side"), keys, len(sides)), on=keys, how="semi")
-    told = common.group_by(keys, maintain_order=True).agg(pl.col(name).drop_nulls().first() for name in ("name", *GROUPS))
+    questions = common.group_by(keys, maintain_order=True).agg(pl.col(name).drop_nulls().first() for name in ("name", *GROUPS))
     lines = common.group_by("side", *keys, maintain_order=True).agg(
         pl.col("value").mean(),
         pl.col("response").str.len_chars().mean().alias("length"),
@@ -93,14 +93,16 @@ def match_answers(sides: Sequence[Side], column: str) -> Table:
         pl.col("response").sort_by("value", nulls_last=True, maintain_order=True).first().alias("worst"),
         pl.col("marked").any().not_().alias("unmarked"),
     )
-    return lines.join(told, on=keys, how="left", maintain_order="left")
+    return lines.join(questions, on=keys, how="left", maintain_order="left")
 
 
 def _stack_answers(sides: Sequence[Side], column: str) -> Table:
-    """The answers of all sides, one below the other, with their outcome as a number."""
+    """Concatenate the answers of all sides, with the outcome as a number."""
     value = pl.col(column).cast(pl.Float64)
     marked = value.is_not_null() & value.is_not_nan()
-    value = pl.when(marked).then(value).otherwise(pl.lit(0.0 if column == "correct" else None))  # no answer is a wrong one
+    value = (
+        pl.when(marked).then(value).otherwise(pl.lit(0.0 if column == "correct" else None))
+    )  # a missing answer counts as wrong
     return pl.concat(
         side.answers.filter(pl.col("prompt").is_not_null()).select(
             pl.lit(place, dtype=pl.Int32).alias("side"),
@@ -116,9 +118,9 @@ def _stack_answers(sides: Sequence[Side], column: str) -> Table:
     )
 
 
-def _keys_of_all_sides(found: Table, keys: list[str], count: int) -> Table:
-    """The keys that every side has."""
-    return found.unique().group_by(keys).len().filter(pl.col("len") == count).select(keys)
+def _keys_of_all_sides(table: Table, keys: list[str], count: int) -> Table:
+    """The distinct keys that every side has."""
+    return table.unique().group_by(keys).len().filter(pl.col("len") == count).select(keys)
 
 
 def _open_side(home: Home, record: Mapping[str, Any], arm: str) -> Side:
@@ -133,7 +135,7 @@ def _folder(home: Home, record: Mapping[str, Any], arm: str) -> Any:
 
 
 def _comparable_columns(table: Table, name: str) -> Table:
-    """What a comparison reads of an arm's answers."""
+    """The columns of an arm's answers that a comparison reads; raises if needed ones are missing."""
     if missing := [column for column in ("id", "prompt", "response") if column not in table.columns]:
         raise DataError(f"the answers of {name} lack the column {missing[0]!r}; they have: {', '.join(table.columns)}")
     if not set(OUTCOMES) & set(table.columns):
@@ -145,7 +147,7 @@ def _comparable_columns(table: Table, name: str) -> Table:
 
 
 def _group(table: Table, columns: Sequence[str]) -> pl.Expr:
-    """The first of these columns that holds labels."""
+    """The first of these columns that has labels, as strings; null if there is none."""
     labels = (pl.String, pl.Boolean, pl.Categorical, pl.Enum)
     for column in columns:
         if column in table.columns and (table[column].dtype in labels or table[column].dtype.is_integer()):
@@ -154,19 +156,19 @@ def _group(table: Table, columns: Sequence[str]) -> pl.Expr:
 
 
 def _require_same_marking(sides: Sequence[Side], column: str) -> None:
-    """Raise where two sides' outcomes were given by different judges, or in different ways."""
-    for said in MARKING_COLUMNS:
-        seen = [_marking_text(side, said) for side in sides]
-        for other, words in zip(sides[1:], seen[1:], strict=True):
-            if words != seen[0]:
+    """Raise if sides were marked by different judges or in different ways."""
+    for marking in MARKING_COLUMNS:
+        values = [_marking_text(side, marking) for side in sides]
+        for other, value in zip(sides[1:], values[1:], strict=True):
+            if value != values[0]:
                 raise DataError(
-                    f"{sides[0].name} and {other.name} were not marked alike: {said} is {seen[0]} and {words}, "
-                    f"so their {column} cannot stand side by side"
+                    f"{sides[0].name} and {other.name} were marked in different ways: {marking} is {values[0]} and {value}, "
+                    f"so their {column} cannot be compared"
                 )
 
 
 def _marking_text(side: Side, column: str) -> str:
-    """What a column says of how the answers were marked; without it the model that marked them."""
+    """The distinct values of a marking column; without a judge column the model that marked the answers."""
     if column in side.answers.columns:
         return " and ".join(map(str, side.answers[column].drop_nulls().unique().sort())) or "nothing"
     return str(side.step["engine"] or "nothing") if column == "judge" else "nothing"
@@ -177,11 +179,14 @@ def _outcomes_of(side: Side) -> list[str]:
 
 
 def _no_answers_message(record: Mapping[str, Any]) -> str:
-    """What to do about a run that has no answers to compare."""
+    """The error for a run without answers, with its remedy."""
     name = record["name"]
     if "scores" in record["results"]:
-        return f"run {name!r} was made before runs named their answers: attar resume {name} names them, and asks nothing anew"
+        return (
+            f"run {name!r} was made by an older version, without named answers: run attar resume {name} to add them "
+            "(no model is called)"
+        )
     return (
-        f"run {name!r} has no answers to compare, for nobody sat an exam in it: give it an engine for 'base' and the knob "
-        f"exam: pocket, and resume it (attar resume {name})"
+        f"run {name!r} has no answers to compare, because it has no exam: set an engine for 'base' and the knob "
+        f"exam: pocket, and run attar resume {name}"
     )

@@ -1,4 +1,4 @@
-"""`attar compare`: several runs, or several arms of one, side by side on the questions that all of them answered."""
+"""`attar compare`: compare several runs, or arms of one run, on the questions that all of them answered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import polars as pl
 from attar.core.errors import DataError
 from attar.core.table import Table
 from attar.outputs.compare.align import Side, common_outcome, load_base, load_side, match_answers
-from attar.outputs.compare.costs import taken, trained
+from attar.outputs.compare.costs import cost_table, training_table
 from attar.outputs.compare.figures import examples, figures, interval, one_row_per_question
 from attar.runtime.home import Home
 from attar.stages.evaluate.judging import provenance
@@ -23,14 +23,14 @@ _WORTH_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of it, as tables; leads, wins and losses are against the first side."""
+    """The result of a comparison, as tables; leads, wins and losses are against the first side."""
 
     outcome: str
     """The column that was compared: correct, score or preference."""
     point: float
-    """What a point is, on the scale of the outcome: a hundredth of a share, one of a score."""
+    """The size of a point on the outcome's scale: 0.01 of a share, 1 of a score."""
     questions: int
-    """So many questions were compared."""
+    """The number of compared questions."""
     sides: Table
     figures: Table
     taken: Table
@@ -39,62 +39,63 @@ class Comparison:
     examples: Table
 
     def plain(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """The comparison as plain data."""
         tables = {name: getattr(self, name) for name in ("sides", "figures", "taken", "trained", "worth", "examples")}
-        told = {name: getattr(self, name) for name in ("outcome", "point", "questions")}
-        return told | {name: table.to_dicts() for name, table in tables.items()}
+        values = {name: getattr(self, name) for name in ("outcome", "point", "questions")}
+        return values | {name: table.to_dicts() for name, table in tables.items()}
 
 
 def compare(home: Home, *given: str, most: int = 3) -> Comparison:
-    """Compare what RUN or RUN:ARM name; `most` is how many pairs of answers are shown in each direction."""
+    """Compare the sides named RUN or RUN:ARM; `most` is the number of example pairs in each direction."""
     if len(given) < 2:
         raise DataError("a comparison needs two sides: name another run, or two arms of one (RUN:ARM)")
     sides = [load_side(home, name) for name in given]
     names = [each.name for each in sides]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise DataError(f"{twice[0]} is named twice: name another run, or another arm (RUN:ARM)")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise DataError(f"{repeated[0]} is named twice: name another run, or another arm (RUN:ARM)")
     column = common_outcome(sides)
     lines = match_answers(sides, column)
     if lines.is_empty():
-        raise DataError(f"{' and '.join(names)} have no prompt in common: compare runs that sat the same exam")
+        raise DataError(f"{' and '.join(names)} have no prompt in common: compare runs of the same exam")
     compared = one_row_per_question(lines, "value", len(sides))
     point = 1.0 if column == "score" else 0.01
-    spent, judged = taken(home, sides), pl.concat([each.answers for each in sides], how="diagonal_relaxed")
+    costs = cost_table(home, sides)
+    answers = pl.concat([each.answers for each in sides], how="diagonal_relaxed")
     return Comparison(
         outcome=column,
         point=point,
         questions=len(compared),
         sides=_describe_sides(sides, lines),
-        figures=provenance.copy_provenance(figures(lines, names, column), judged),
-        taken=spent,
-        trained=trained(home, sides),
-        worth=_value_for_money(home, sides, compared, column, point, spent),
+        figures=provenance.copy_provenance(figures(lines, names, column), answers),
+        taken=costs,
+        trained=training_table(home, sides),
+        worth=_value_for_money(home, sides, compared, column, point, costs),
         examples=examples(lines, names, most),
     )
 
 
 def _describe_sides(sides: Sequence[Side], lines: Table) -> Table:
-    """id, run, arm, recipe, who judged how, questions, only, unmarked: who stands there, and what was left out."""
+    """id, run, arm, recipe, provenance, questions, only (not common to all), unmarked: a row for each side."""
     out = []
     for place, each in enumerate(sides):
-        own = lines.filter(pl.col("side") == place)
+        compared = lines.filter(pl.col("side") == place)
         prompts = each.answers.select("of", "prompt").unique()
         line = {"id": each.name, "run": each.record["name"], "arm": each.arm, "recipe": str(each.record["recipe"])}
         line |= dict.fromkeys((*provenance.COLUMNS, "opponent"))
         line |= {**provenance.provenance_of(each.answers), **_common_opponent(each.answers)}
-        found = len(prompts.join(own.select("prompt").unique(), on="prompt", how="anti"))
-        out.append(line | {"questions": len(prompts), "only": found, "unmarked": int(own["unmarked"].sum())})
+        only = len(prompts.join(compared.select("prompt").unique(), on="prompt", how="anti"))
+        out.append(line | {"questions": len(prompts), "only": only, "unmarked": int(compared["unmarked"].sum())})
     return pl.DataFrame(out, infer_schema_length=None)
 
 
 def _common_opponent(answers: Table) -> dict[str, str]:
-    """The model that all answers were set against, where it was one."""
-    said = answers["opponent"].drop_nulls().unique().to_list() if "opponent" in answers.columns else []
-    return {"opponent": str(said[0])} if len(said) == 1 else {}
+    """The model that all answers were compared with, if there is exactly one."""
+    opponents = answers["opponent"].drop_nulls().unique().to_list() if "opponent" in answers.columns else []
+    return {"opponent": str(opponents[0])} if len(opponents) == 1 else {}
 
 
-def _value_for_money(home: Home, sides: Sequence[Side], compared: Table, column: str, point: float, spent: Table) -> Table:
-    """side, figure, value, low, high, count: points gained over the base, and what each took of money and tokens."""
+def _value_for_money(home: Home, sides: Sequence[Side], compared: Table, column: str, point: float, costs: Table) -> Table:
+    """side, figure, value, low, high, count: points gained over the base, and the cost and tokens per point."""
     out = []
     for each in sides:
         if (base := load_base(home, each)) is None:
@@ -104,10 +105,10 @@ def _value_for_money(home: Home, sides: Sequence[Side], compared: Table, column:
         )
         if len(both) < 2:
             continue
-        *found, count = interval(both["0"].to_list(), both["1"].to_list(), shares=column != "score")
-        gain = [value / point for value in found]
+        *bounds, count = interval(both["0"].to_list(), both["1"].to_list(), shares=column != "score")
+        gain = [value / point for value in bounds]
         out.append(_worth_row(each, "gain", gain, count))
-        making = spent.filter(pl.col("side") == each.name, pl.col("what") == "making")
+        making = costs.filter(pl.col("side") == each.name, pl.col("what") == "making")
         for line in making.to_dicts():
             tokens = line["tokens_in"] + line["tokens_out"]
             price = None if line["unpriced"] else line["cost"]
@@ -118,7 +119,7 @@ def _value_for_money(home: Home, sides: Sequence[Side], compared: Table, column:
 
 
 def _per_point(amount: float, gain: Sequence[float]) -> list[float | None]:
-    """An amount by the points gained; the more were gained, the less it is. Nothing where nothing was gained."""
+    """amount / gain, with the interval's ends swapped; None where the gain is not positive."""
     value, low, high = gain
     return [amount / points if points > 0 else None for points in (value, high, low)]
 

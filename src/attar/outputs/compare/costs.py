@@ -1,7 +1,7 @@
-"""What it took to make the model that gave a side's answers: rows and tokens to train on, replies, tokens, money, time.
+"""The cost of a side's model: training rows and tokens, replies, tokens, money and time.
 
-Read from the cards of the steps that the model stands on, so what another run of this home has paid for counts as well; what
-a journal knew already is counted as recalled, and cost nothing. Unknown prices are not nought: they are named.
+Read from the cards of the steps that the model depends on, so steps paid for by another run of this home count as well. Replies
+from the journal count as recalled and cost nothing. An unknown price is not zero: the engine is listed as unpriced.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +15,10 @@ from attar.outputs.compare.align import Side
 from attar.outputs.dataset.lineage import ancestry, trainer_of
 from attar.runtime.home import Home, read_card
 
-_LOOKED_AT = 4_000
-"""Rows whose tokens are counted, evenly spread; the others are taken to be like them."""
+_MAX_TOKENIZED = 4_000
+"""Tokens are counted on at most about this many rows, evenly spaced, and extrapolated to the others."""
 _COUNTS = ("asked", "recalled", "tokens_in", "tokens_out")
-TAKEN = {
+_COST_COLUMNS = {
     "id": pl.String,
     "side": pl.String,
     "what": pl.String,
@@ -27,7 +27,7 @@ TAKEN = {
     "cost": pl.Float64,
     "unpriced": pl.List(pl.String),
 }
-TRAINED = {
+_TRAINING_COLUMNS = {
     "id": pl.String,
     "side": pl.String,
     "step": pl.String,
@@ -39,115 +39,117 @@ TRAINED = {
 }
 
 
-def taken(home: Home, sides: Sequence[Side]) -> Table:
-    """side, what, asked, recalled, tokens_in, tokens_out, seconds, cost, unpriced: of `making`, `exam` and the whole `run`.
+def cost_table(home: Home, sides: Sequence[Side]) -> Table:
+    """side, what, asked, recalled, tokens_in, tokens_out, seconds, cost, unpriced: a row each for `making`, `exam` and `run`.
 
-    Making is all that the trained model stands on; where none was trained there is no such line.
+    `making` is all steps that the trained model depends on; a side without a trained model has no such row.
     """
     out = []
     for side in sides:
         training = trainings(side)
-        made = _below(side.record, training[0]) if training else []
-        names = {step["name"] for step in made}
-        exam = [step for step in _below(side.record, side.step) if step["name"] not in names]
-        for what, steps in (("making", made), ("exam", exam), ("run", side.record["steps"])):
+        making = _with_ancestors(side.record, training[0]) if training else []
+        names = {step["name"] for step in making}
+        exam = [step for step in _with_ancestors(side.record, side.step) if step["name"] not in names]
+        for what, steps in (("making", making), ("exam", exam), ("run", side.record["steps"])):
             if steps:
-                out.append({"id": f"{side.name}/{what}", "side": side.name, "what": what, **_spent(home, steps)})
-    return pl.DataFrame(out, schema=TAKEN)
+                out.append({"id": f"{side.name}/{what}", "side": side.name, "what": what, **_sum_usage(home, steps)})
+    return pl.DataFrame(out, schema=_COST_COLUMNS)
 
 
-def trained(home: Home, sides: Sequence[Side]) -> Table:
-    """side, step, stage, rows, tokens, epochs, counted: each training behind a side's model, the first one first.
+def training_table(home: Home, sides: Sequence[Side]) -> Table:
+    """side, step, stage, rows, tokens, epochs, counted: each training of a side's model, in the order of training.
 
-    Tokens are those of the texts, as the model's own tokenizer reads them, each row once; null where it cannot be had.
+    Tokens are counted by the model's own tokenizer, each row once; null without a tokenizer.
     """
-    lines = [_training(home, side, step) for side in sides for step in reversed(trainings(side))]
-    return pl.DataFrame(lines, schema=TRAINED)
+    lines = [_training_row(home, side, step) for side in sides for step in reversed(trainings(side))]
+    return pl.DataFrame(lines, schema=_TRAINING_COLUMNS)
 
 
 def trainings(side: Side) -> list[Mapping[str, Any]]:
-    """The trainings behind the model that answered, its last one first; none where the model came from elsewhere."""
+    """The training steps of the model that answered, last first; empty if the run did not train it."""
     steps = {step["name"]: step for step in side.record["steps"]}
-    writer, out = _writer(side.step, steps), []
-    while writer and (own := trainer_of(writer, steps)):
-        writer = steps[own[0]]
-        out.append(writer)
+    step = _answering_step(side.step, steps)
+    out = []
+    while step and (trainer := trainer_of(step, steps)):
+        step = steps[trainer[0]]
+        out.append(step)
     return out
 
 
-def _writer(step: Mapping[str, Any], steps: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The step that wrote the answers: the nearest one before that asked an engine, judges aside."""
+def _answering_step(step: Mapping[str, Any], steps: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The step that generated the answers: the nearest ancestor with an engine, judges excluded."""
     queue, seen = list(step["inputs"]), set()
     while queue:
         name = queue.pop(0)
-        found = steps[name]
-        if found["engine"] is not None and found["marks"]["role"] != "exam":
-            return found
-        queue += [before for before in found["inputs"] if before not in seen]
-        seen |= set(found["inputs"])
+        ancestor = steps[name]
+        if ancestor["engine"] is not None and ancestor["marks"]["role"] != "exam":
+            return ancestor
+        queue += [before for before in ancestor["inputs"] if before not in seen]
+        seen |= set(ancestor["inputs"])
     return None
 
 
-def _below(record: Mapping[str, Any], step: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The step and all that it stands on."""
+def _with_ancestors(record: Mapping[str, Any], step: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The step and all steps that it depends on."""
     return ancestry({**record, "results": {"it": step["folder"]}}, ["it"])
 
 
-def _spent(home: Home, steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _sum_usage(home: Home, steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     sums: dict[str, Any] = dict.fromkeys(_COUNTS, 0) | {"seconds": 0.0}
-    costs, unpriced = [], set()
+    costs = []
+    unpriced = set()
     for step in steps:
-        if (found := read_card(home.steps / step["folder"])) is None:
+        if (card := read_card(home.steps / step["folder"])) is None:
             continue
-        spent = found.get("spent") or found
+        spent = card.get("spent") or card
         for name in _COUNTS:
             sums[name] += spent.get(name, 0)
-        sums["seconds"] += max(found.get("seconds", 0.0), spent.get("seconds", 0.0))
-        if found.get("cost") is not None:
-            costs.append(found["cost"])
+        sums["seconds"] += max(card.get("seconds", 0.0), spent.get("seconds", 0.0))
+        if card.get("cost") is not None:
+            costs.append(card["cost"])
         elif spent.get("asked", 0):
             unpriced.add(str(step["engine"]))
     return sums | {"cost": sum(costs) if costs else None, "unpriced": sorted(unpriced)}
 
 
-def _training(home: Home, side: Side, step: Mapping[str, Any]) -> dict[str, Any]:
-    own = read_card(home.steps / step["folder"]) or {}
+def _training_row(home: Home, side: Side, step: Mapping[str, Any]) -> dict[str, Any]:
+    card = read_card(home.steps / step["folder"]) or {}
     rows = next(other["folder"] for other in side.record["steps"] if other["name"] == step["inputs"][0])
-    count, looked, found = _read(home.steps / rows, home.steps / step["folder"] / "model" / "tokenizer.json")
+    count, counted, tokens = _count_training_rows(home.steps / rows, home.steps / step["folder"] / "model" / "tokenizer.json")
     return {
         "id": f"{side.name}/{step['name']}",
         "side": side.name,
         "step": step["name"],
         "stage": step["stage"],
         "rows": count,
-        "tokens": None if found is None else round(found / max(1, looked) * count),
-        "epochs": (own.get("knobs") or {}).get("epochs"),
-        "counted": looked,
+        "tokens": None if tokens is None else round(tokens / max(1, counted) * count),
+        "epochs": (card.get("knobs") or {}).get("epochs"),
+        "counted": counted,
     }
 
 
-def _read(folder: Path, tokenizer: Path) -> tuple[int, int, int | None]:
-    """Rows that can be trained on, how many of them were looked at, and those ones' tokens."""
+def _count_training_rows(folder: Path, tokenizer: Path) -> tuple[int, int, int | None]:
+    """The number of usable rows, how many of them were tokenized, and the tokens of those; None without a tokenizer."""
     table = scan(folder)
-    there = table.collect_schema().names()
-    texts = [name for name in ("response", "chosen", "rejected") if name in there]
+    columns = table.collect_schema().names()
+    texts = [name for name in ("response", "chosen", "rejected") if name in columns]
     usable = table.filter(pl.all_horizontal(pl.lit(True), *((pl.col(name).fill_null("") != "") for name in texts)))
     count = usable.select(pl.len()).collect().item()
     if not tokenizer.exists():
         return count, 0, None
-    wanted = [name for name in ("messages", "chosen", "rejected") if name in there]
-    looked = usable.select(wanted).gather_every(max(1, count // _LOOKED_AT)).collect()
-    return count, len(looked), _tokens(looked, tokenizer)
+    wanted = [name for name in ("messages", "chosen", "rejected") if name in columns]
+    sample = usable.select(wanted).gather_every(max(1, count // _MAX_TOKENIZED)).collect()
+    return count, len(sample), _count_tokens(sample, tokenizer)
 
 
-def _tokens(table: Table, tokenizer: Path) -> int | None:
-    """How many tokens the texts of a table have, turn by turn, without what a template puts around them."""
+def _count_tokens(table: Table, tokenizer: Path) -> int | None:
+    """The number of tokens of a table's texts, without those of the chat template."""
     try:
         from tokenizers import Tokenizer
     except ModuleNotFoundError:
         return None
-    said = [table[name] for name in ("chosen", "rejected") if name in table.columns]
+    columns = [table[name] for name in ("chosen", "rejected") if name in table.columns]
     if "messages" in table.columns:
-        said.append(table["messages"].explode().struct.field("content"))
-    texts = [text for column in said for text in column.drop_nulls().to_list()]
+        columns.append(table["messages"].explode().struct.field("content"))
+    texts = [text for column in columns for text in column.drop_nulls().to_list()]
     return sum(map(len, Tokenizer.from_file(str(tokenizer)).encode_batch_fast(texts, add_special_tokens=False)))

@@ -1,7 +1,7 @@
-"""Figures of answers that stand side by side: each side's score, its lead over the first one, its wins and losses.
+"""Figures of matched answers: each side's score, its lead over the first side, its wins and losses.
 
-Intervals are of 95%, over questions: drawn anew, or by formula where answers are right or wrong. Groups of fewer than ten
-questions are put together, and left out where even that makes fewer than ten, for an interval over so few says nothing.
+Intervals are 95% intervals over questions: by bootstrap, or by formula if answers are right or wrong. Groups of fewer than ten
+questions are merged, and left out if the merged group has fewer than ten, because such intervals say nothing.
 """
 
 from collections.abc import Sequence
@@ -35,25 +35,26 @@ FIGURE_COLUMNS = {
     "p": pl.Float64,
 }
 Interval = tuple[float, float, float, int]
-"""A figure, the ends of its interval, and over how many questions it is."""
+"""value, low, high and the number of questions"""
 _TIE_TOLERANCE = 1e-9
-"""Means that differ by less are the same: the order of a sum is no difference."""
+"""Means that differ by less are equal: summation order causes rounding errors."""
 
 
 def figures(lines: Table, names: Sequence[str], outcome: str) -> Table:
-    """matched answers -> id, side, by, group, figure, value, low, high, count; of a lead wins, losses, ties and p.
+    """matched answers -> id, side, by, group, figure, value, low, high, count; for a lead also wins, losses, ties and p.
 
-    The figures are `score` and `length` (characters) of each side, and `lead`: how far it is ahead of the first. p is of the
-    exact sign test.
+    The figures are each side's `score` and `length` (characters), and its `lead`: the difference from the first side. p is that
+    of the exact sign test.
     """
     values, lengths = one_row_per_question(lines, "value", len(names)), one_row_per_question(lines, "length", len(names))
     if len(values) < 2:
-        raise DataError(f"there is only {len(values)} question to compare {' and '.join(names)} by: intervals need two or more")
-    out, shares = [], outcome != "score"
-    for by, group, chosen in [("all", "all", values), *_groups(values)]:
-        first = chosen["0"].to_list()
+        raise DataError(f"{' and '.join(names)} have only {len(values)} question in common: intervals need at least 2")
+    out = []
+    shares = outcome != "score"
+    for by, group, questions in [("all", "all", values), *_groups(values)]:
+        first = questions["0"].to_list()
         for place, name in enumerate(names):
-            own = chosen[str(place)].to_list()
+            own = questions[str(place)].to_list()
             out.append(_figure_row((name, by, group, "score"), interval(own, shares=shares)))
             if place:
                 out.append(_figure_row((name, by, group, "lead"), interval(own, first, shares=shares)) | _win_loss(own, first))
@@ -63,36 +64,38 @@ def figures(lines: Table, names: Sequence[str], outcome: str) -> Table:
 
 
 def one_row_per_question(lines: Table, column: str, count: int) -> Table:
-    """of, prompt, name, category, level, and a column for each side by its place: the questions with a value of every side."""
-    own = ["of", "prompt"]
-    told = lines.filter(pl.col("side") == 0).select(*own, "name", *GROUPS)
+    """of, prompt, name, category, level, 0, 1, ...: the questions with a value for every side, a column for each side."""
+    keys = ["of", "prompt"]
+    questions = lines.filter(pl.col("side") == 0).select(*keys, "name", *GROUPS)
     for place in range(count):
-        found = lines.filter(pl.col("side") == place).select(*own, pl.col(column).alias(str(place)))
-        told = told.join(found, on=own, how="left", maintain_order="left")
-    return told.drop_nulls([str(place) for place in range(count)])
+        values = lines.filter(pl.col("side") == place).select(*keys, pl.col(column).alias(str(place)))
+        questions = questions.join(values, on=keys, how="left", maintain_order="left")
+    return questions.drop_nulls([str(place) for place in range(count)])
 
 
 def examples(lines: Table, names: Sequence[str], most: int) -> Table:
-    """side, ahead, gap, of, prompt, values, responses: where each side differs most from the first.
+    """side, ahead, gap, of, prompt, values, responses: the questions where each side differs most from the first.
 
-    So many where the first is ahead and as many where the side is; which of equal gaps, hangs on the prompt alone.
+    At most `most` where the first side is ahead, and as many where the other is. Ties between gaps are broken by a hash of the
+    prompt.
     """
-    values, out = one_row_per_question(lines, "value", len(names)), []
+    values = one_row_per_question(lines, "value", len(names))
+    out = []
     for place, name in enumerate(names[1:], 1):
         gaps = values.with_columns(gap=pl.col(str(place)) - pl.col("0")).filter(pl.col("gap").abs() > _TIE_TOLERANCE)
-        drawn = pl.Series("drawn", [seed_of("compare.examples", prompt) for prompt in gaps["prompt"]], dtype=pl.Int64)
-        ranked = gaps.with_columns(drawn, pl.col("gap").abs().round(9).alias("far")).sort(
-            ["far", "drawn", "of"], descending=[True, False, False]
+        tie_break = pl.Series("tie_break", [seed_of("compare.examples", prompt) for prompt in gaps["prompt"]], dtype=pl.Int64)
+        ranked = gaps.with_columns(tie_break, pl.col("gap").abs().round(9).alias("size")).sort(
+            ["size", "tie_break", "of"], descending=[True, False, False]
         )
-        for ahead, chosen in ((names[0], ranked.filter(pl.col("gap") < 0)), (name, ranked.filter(pl.col("gap") > 0))):
-            out += [_example_row(lines, row, place, name, ahead) for row in chosen.head(most).to_dicts()]
+        for ahead, questions in ((names[0], ranked.filter(pl.col("gap") < 0)), (name, ranked.filter(pl.col("gap") > 0))):
+            out += [_example_row(lines, row, place, name, ahead) for row in questions.head(most).to_dicts()]
     kinds = dict.fromkeys(("side", "ahead", "of", "prompt", *GROUPS, "first_response", "response"), pl.String)
     return pl.DataFrame(out, schema=kinds | dict.fromkeys(("gap", "first_value", "value"), pl.Float64))
 
 
 def _example_row(lines: Table, row: dict[str, Any], place: int, name: str, ahead: str) -> dict[str, Any]:
-    found = lines.filter(pl.col("of") == row["of"], pl.col("prompt") == row["prompt"])
-    first, own = (found.filter(pl.col("side") == side).row(0, named=True) for side in (0, place))
+    question = lines.filter(pl.col("of") == row["of"], pl.col("prompt") == row["prompt"])
+    first, own = (question.filter(pl.col("side") == side).row(0, named=True) for side in (0, place))
     better = row["gap"] > 0
     return {
         **{key: row[key] for key in ("prompt", "gap", *GROUPS)},
@@ -107,7 +110,7 @@ def _example_row(lines: Table, row: dict[str, Any], place: int, name: str, ahead
 
 
 def _groups(values: Table) -> list[tuple[str, str, Table]]:
-    """The questions by each label that enough of them have; all others of a kind together."""
+    """The questions of each label with at least MIN_GROUP of them; those of rarer labels together as OTHER."""
     out = []
     for by in GROUPS:
         counts = dict(values[by].drop_nulls().value_counts().iter_rows())
@@ -119,9 +122,9 @@ def _groups(values: Table) -> list[tuple[str, str, Table]]:
     return out
 
 
-def _figure_row(place: tuple[str, str, str, str], found: Interval) -> dict[str, Any]:
+def _figure_row(place: tuple[str, str, str, str], estimate: Interval) -> dict[str, Any]:
     side, by, group, figure = place
-    value, low, high, count = found
+    value, low, high, count = estimate
     line = {"id": "/".join(place), "side": side, "by": by, "group": group, "figure": figure}
     return line | {"value": value, "low": low, "high": high, "count": count}
 
@@ -133,9 +136,9 @@ def _win_loss(own: Sequence[float], first: Sequence[float]) -> dict[str, Any]:
 
 
 def interval(own: Sequence[float], first: Sequence[float] | None = None, *, shares: bool = False) -> Interval:
-    """The mean (of the differences, with a first), its 95% interval over questions, and how many there are.
+    """The mean of `own`, or of own - first, with its 95% interval over questions and their number.
 
-    Of `shares` that are all nought or one (right and wrong) the interval is by formula.
+    For `shares` with values 0 and 1 only (wrong, right) the interval is Wilson's, or Bonett and Price's for a difference.
     """
     count = len(own)
     if not shares or not {*own, *(first or ())} <= {0.0, 1.0}:
@@ -143,7 +146,7 @@ def interval(own: Sequence[float], first: Sequence[float] | None = None, *, shar
             bootstrap.mean(own, range(count)) if first is None else bootstrap.difference(own, first, range(count))
         )
         assert low is not None
-        assert high is not None  # of one question there would be none
+        assert high is not None  # None for a single question
         return value, low, high, count
     if first is None:
         return sum(own) / count, *wilson(int(sum(own)), count), count
@@ -151,9 +154,9 @@ def interval(own: Sequence[float], first: Sequence[float] | None = None, *, shar
 
 
 def _bonett_price(won: int, lost: int, count: int) -> tuple[float, float, float]:
-    """The lead in shares of the same questions, with Bonett and Price's interval: as if one more were won and one more lost.
+    """The difference of paired proportions with Bonett and Price's adjusted Wald interval (one win and one loss added).
 
-    Over ten to thirty questions a bootstrap holds the truth too seldom, and where nobody won it has no width at all.
+    A bootstrap's coverage is too low for 10 to 30 questions, and its interval has no width if all are ties.
     """
     up, down = (won + 1) / (count + 2), (lost + 1) / (count + 2)
     half = 1.959964 * sqrt((up + down - (up - down) ** 2) / (count + 2))
