@@ -7,7 +7,7 @@ import pytest
 from attar.api.run import start
 from attar.outputs.dataset.lineage import finished_record
 from attar.outputs.dataset.write import has_data
-from attar.outputs.export.trainings import trainings
+from attar.outputs.export.trainings import find_trainings
 from attar.outputs.report import lineage
 from attar.outputs.report.examples import examples
 from attar.outputs.report.losses import losses
@@ -128,7 +128,7 @@ def test_its_verdicts_and_its_order_are_found_and_its_training_has_a_curve(run):
 
 def test_its_training_is_handed_to_other_trainers(run):
     _, home, _ = run
-    (found,) = trainings(home, "try", None)
+    (found,) = find_trainings(home, "try", None)
     assert found.rows.name.startswith("attar_recipe_mine.those") or found.rows.is_dir()
     assert found.settings.epochs == 2
 

@@ -133,38 +133,53 @@ def test_rows_without_an_answer_are_left_out_and_turns_stay_whole(home, record, 
     }
 
 
-def test_axolotl_is_told_the_same(home, record, tmp_path):
+def test_axolotl_gets_the_same_settings(home, record, tmp_path):
     record(trained={"lr": 1e-5, "batch": 32, "lora": 16, "qlora": True, "packing": True, "warmup": 100}, preferred={})
     assert export(home, "mine", "axolotl", tmp_path) == [
         f"cd {tmp_path} && axolotl train sft.yaml",
         f"cd {tmp_path} && axolotl train pairs.yaml",
     ]
-    told = config(tmp_path / "sft.yaml")
-    assert told["base_model"] == str(POCKET / "base")
-    assert told["datasets"][0] | {"roles_to_train": ["assistant"], "train_on_eos": "turn"} == told["datasets"][0]
-    assert (told["learning_rate"], told["micro_batch_size"] * told["gradient_accumulation_steps"]) == (1e-5, 32)
-    assert (told["adapter"], told["lora_r"], told["load_in_4bit"], told["sample_packing"]) == ("qlora", 16, True, True)
-    assert (told["warmup_steps"], "warmup_ratio" in told) == (100, False)
-    told = config(tmp_path / "pairs.yaml")
-    assert (told["rl"], told["rl_beta"], told["learning_rate"], told["sequence_len"]) == ("dpo", 0.01, 5e-7, 2048)
-    assert (told["warmup_ratio"], told["num_epochs"]) == (0.1, 1.0)
+    settings = config(tmp_path / "sft.yaml")
+    assert settings["base_model"] == str(POCKET / "base")
+    assert settings["datasets"][0] | {"roles_to_train": ["assistant"], "train_on_eos": "turn"} == settings["datasets"][0]
+    assert (settings["learning_rate"], settings["micro_batch_size"] * settings["gradient_accumulation_steps"]) == (1e-5, 32)
+    assert (settings["adapter"], settings["lora_r"], settings["load_in_4bit"], settings["sample_packing"]) == (
+        "qlora",
+        16,
+        True,
+        True,
+    )
+    assert (settings["warmup_steps"], "warmup_ratio" in settings) == (100, False)
+    settings = config(tmp_path / "pairs.yaml")
+    assert (settings["rl"], settings["rl_beta"], settings["learning_rate"], settings["sequence_len"]) == (
+        "dpo",
+        0.01,
+        5e-7,
+        2048,
+    )
+    assert (settings["warmup_ratio"], settings["num_epochs"]) == (0.1, 1.0)
     row = lines(tmp_path / "pairs.jsonl")[0]
     assert row == {"messages": row["messages"], "chosen": said("assistant", "Norway."), "rejected": said("assistant", "A cat.")}
 
 
-def test_llama_factory_is_told_the_same_and_finds_its_data(home, record, tmp_path):
+def test_llama_factory_gets_the_same_settings_and_finds_its_data(home, record, tmp_path):
     record(trained={"lora": 8}, preferred={"method": "simpo", "gamma": 0.7})
     export(home, "mine", "llamafactory", tmp_path)
     about = json.loads((tmp_path / "dataset_info.json").read_text())
     for name in ("sft", "pairs"):
-        told = config(tmp_path / f"{name}.yaml")
-        assert (tmp_path / told["dataset_dir"] / about[told["dataset"]]["file_name"]).exists()
+        settings = config(tmp_path / f"{name}.yaml")
+        assert (tmp_path / settings["dataset_dir"] / about[settings["dataset"]]["file_name"]).exists()
     assert about["attar_pairs"]["ranking"]
     assert set(about["attar_pairs"]["columns"]) == {"messages", "chosen", "rejected"}
     assert (config(tmp_path / "sft.yaml")["finetuning_type"], config(tmp_path / "sft.yaml")["lora_rank"]) == ("lora", 8)
-    told = config(tmp_path / "pairs.yaml")
-    assert (told["stage"], told["pref_loss"], told["pref_beta"], told["simpo_gamma"]) == ("dpo", "simpo", 2.0, 0.7)
-    assert told["finetuning_type"] == "full"
+    settings = config(tmp_path / "pairs.yaml")
+    assert (settings["stage"], settings["pref_loss"], settings["pref_beta"], settings["simpo_gamma"]) == (
+        "dpo",
+        "simpo",
+        2.0,
+        0.7,
+    )
+    assert settings["finetuning_type"] == "full"
 
 
 @pytest.mark.parametrize(("form", "asked"), [("trl", "prompt"), ("llamafactory", "messages")])
@@ -172,8 +187,8 @@ def test_for_kto_each_answer_is_a_row_of_its_own_good_or_bad(form, asked, home, 
     record(results=["pairs"], preferred={"method": "kto"})
     export(home, "mine", form, tmp_path, base="some/model")
     rows = lines(tmp_path / "pairs.jsonl")
-    told = {(row["completion"] if form == "trl" else row["messages"])[-1]["content"]: row["label"] for row in rows}
-    assert told == {"Norway.": True, "4.": True, "A cat.": False, "5.": False}
+    labels = {(row["completion"] if form == "trl" else row["messages"])[-1]["content"]: row["label"] for row in rows}
+    assert labels == {"Norway.": True, "4.": True, "A cat.": False, "5.": False}
     assert all(row[asked][0]["role"] == "user" for row in rows)
 
 
@@ -214,11 +229,11 @@ def test_pairs_alone_start_from_the_model_that_the_run_trained(home, record, tmp
 
 def test_a_run_without_training_takes_its_run_files_settings_and_needs_a_base(home, record, tmp_path):
     record(knobs={"train": {"lr": 0.5}, "prefer": {"beta": 0.3}, "seed": 9})
-    with pytest.raises(RecipeError, match=r"has no base of its own: .*--base MODEL"):
+    with pytest.raises(RecipeError, match=r"has no base model of its own: .*--base MODEL"):
         export(home, "mine", "trl", tmp_path)
     export(home, "mine", "trl", tmp_path, base="some/model")
-    told = config(tmp_path / "sft.yaml")
-    assert (told["model_name_or_path"], told["learning_rate"], told["seed"], told["num_train_epochs"]) == (
+    settings = config(tmp_path / "sft.yaml")
+    assert (settings["model_name_or_path"], settings["learning_rate"], settings["seed"], settings["num_train_epochs"]) == (
         "some/model",
         0.5,
         9,
@@ -229,7 +244,7 @@ def test_a_run_without_training_takes_its_run_files_settings_and_needs_a_base(ho
 
 def test_a_run_that_makes_no_rows_to_train_on_says_so(home, record, tmp_path):
     record(results=())
-    with pytest.raises(DataError, match="none of its results is called sft or pairs"):
+    with pytest.raises(DataError, match="it has no result called sft or pairs"):
         export(home, "mine", "trl", tmp_path)
 
 

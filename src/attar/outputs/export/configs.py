@@ -1,6 +1,6 @@
-"""A training's settings as other trainers write them down.
+"""A training's settings as configurations of other trainers.
 
-One step takes the same number of rows as in a training of Attar's own; it is accumulated on one device.
+The batch size is the same as in Attar's own training; gradients are accumulated on one device.
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ from attar.outputs.export.trainings import Training
 
 
 def trl(training: Training) -> dict[str, Any]:
-    """For TRL's own command."""
-    settings, knobs, (at_once, accumulate) = training.settings, training.method_knobs, training.portions
+    """The configuration for TRL's command."""
+    settings, knobs, (device_batch, accumulate) = training.settings, training.method_knobs, training.batch_split
     method_settings: dict[str, Any]
     match training.method:
         case "sft":
@@ -22,7 +22,7 @@ def trl(training: Training) -> dict[str, Any]:
         case "kto":
             method_settings = {"beta": knobs["beta"]}
         case _:
-            raise RecipeError(f"TRL has no command for {training.method}: export for axolotl or llamafactory")
+            raise RecipeError(f"TRL has no command for {training.method}: export for axolotl or llamafactory instead")
     lora = {"use_peft": True, "lora_r": settings.lora, "lora_alpha": 2 * (settings.lora or 0)}
     lora |= {"lora_dropout": 0.0, "lora_target_modules": ["all-linear"], "load_in_4bit": settings.qlora}
     return {
@@ -33,7 +33,7 @@ def trl(training: Training) -> dict[str, Any]:
         "learning_rate": settings.lr,
         "lr_scheduler_type": settings.schedule,
         "warmup_steps": settings.warmup,
-        "per_device_train_batch_size": at_once,
+        "per_device_train_batch_size": device_batch,
         "gradient_accumulation_steps": accumulate,
         "max_length": settings.max_length,
         **method_settings,
@@ -45,9 +45,9 @@ def trl(training: Training) -> dict[str, Any]:
 
 
 def axolotl(training: Training) -> dict[str, Any]:
-    """For axolotl."""
+    """The configuration for axolotl."""
     settings, knobs, method = training.settings, training.method_knobs, training.method
-    at_once, accumulate = training.portions
+    device_batch, accumulate = training.batch_split
     data: dict[str, Any] = {"path": f"{training.name}.jsonl", "ds_type": "json", "split": "train"}
     method_settings: dict[str, Any] = (
         {} if method == "sft" else {"rl": method, "rl_beta": knobs["beta"], "remove_unused_columns": False}
@@ -70,7 +70,7 @@ def axolotl(training: Training) -> dict[str, Any]:
             method_settings.pop("rl_beta")
         case _:
             raise RecipeError(
-                f"axolotl reads rows for {method} in the shapes of a few models only: export for trl or llamafactory"
+                f"axolotl supports {method} rows only in the formats of a few models: export for trl or llamafactory instead"
             )
     lora = {"adapter": "qlora" if settings.qlora else "lora", "load_in_4bit": settings.qlora, "lora_r": settings.lora}
     lora |= {"lora_alpha": 2 * (settings.lora or 0), "lora_dropout": 0.0, "lora_target_linear": True}
@@ -89,7 +89,7 @@ def axolotl(training: Training) -> dict[str, Any]:
         "lr_scheduler": settings.schedule,
         **training.warmup,
         "optimizer": "adamw_torch_fused",
-        "micro_batch_size": at_once,
+        "micro_batch_size": device_batch,
         "gradient_accumulation_steps": accumulate,
         "bf16": "auto",
         "gradient_checkpointing": True,
@@ -99,9 +99,9 @@ def axolotl(training: Training) -> dict[str, Any]:
 
 
 def llamafactory(training: Training) -> dict[str, Any]:
-    """For LLaMA-Factory, which reads the template out of the tokenizer."""
+    """The configuration for LLaMA-Factory, which reads the chat template from the tokenizer."""
     settings, knobs, method = training.settings, training.method_knobs, training.method
-    at_once, accumulate = training.portions
+    device_batch, accumulate = training.batch_split
     method_settings: dict[str, Any] = {"packing": knobs["packing"], "neat_packing": knobs["packing"]} if method == "sft" else {}
     if method != "sft":
         loss = {"dpo": "sigmoid"}.get(method, method)
@@ -124,7 +124,7 @@ def llamafactory(training: Training) -> dict[str, Any]:
         "learning_rate": settings.lr,
         "lr_scheduler_type": settings.schedule,
         **training.warmup,
-        "per_device_train_batch_size": at_once,
+        "per_device_train_batch_size": device_batch,
         "gradient_accumulation_steps": accumulate,
         "bf16": True,
         "logging_steps": 10,
@@ -135,20 +135,20 @@ def llamafactory(training: Training) -> dict[str, Any]:
 
 
 def dataset_info(training: Training) -> dict[str, Any]:
-    """What LLaMA-Factory is told of a data file."""
-    about: dict[str, Any] = {
+    """The entry for a data file in LLaMA-Factory's dataset_info.json."""
+    entry: dict[str, Any] = {
         "file_name": f"{training.name}.jsonl",
         "formatting": "sharegpt",
         "columns": {"messages": "messages"},
     }
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
-    about["tags"] = tags | {"system_tag": "system"}
+    entry["tags"] = tags | {"system_tag": "system"}
     match training.method:
         case "sft":
             pass
         case "kto":
-            about["columns"] |= {"kto_tag": "label"}
+            entry["columns"] |= {"kto_tag": "label"}
         case _:
-            about |= {"ranking": True}
-            about["columns"] |= {"chosen": "chosen", "rejected": "rejected"}
-    return about
+            entry |= {"ranking": True}
+            entry["columns"] |= {"chosen": "chosen", "rejected": "rejected"}
+    return entry

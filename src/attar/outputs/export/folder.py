@@ -1,7 +1,7 @@
-"""A run's rows and settings for another trainer: TRL's own command, axolotl or LLaMA-Factory.
+"""Export a run's rows and settings for another trainer: TRL's command, axolotl or LLaMA-Factory.
 
-Written are data files as that trainer reads them, a configuration for each, and the commands to run. A run without a base
-exports as well: the model to train is then named by `base`.
+Writes data files in that trainer's format and one configuration for each, and returns the commands to run. A run without a base
+model can be exported too: `base` then names the model to train.
 """
 
 import json
@@ -13,8 +13,8 @@ import yaml
 
 from attar.core.errors import RecipeError, did_you_mean
 from attar.outputs.export import configs
-from attar.outputs.export.shapes import shape
-from attar.outputs.export.trainings import trainings
+from attar.outputs.export.shapes import shape_rows
+from attar.outputs.export.trainings import find_trainings
 from attar.runtime.home import Home
 
 COMMANDS = {
@@ -25,30 +25,32 @@ COMMANDS = {
 
 
 def export(home: Home, run: str, form: str, out: Path, base: str | None = None) -> list[str]:
-    """Write a run's rows and configurations into a folder; the commands that train on them."""
+    """Write a run's rows and configurations into a folder, and return the commands that train on them."""
     if form not in COMMANDS:
-        raise RecipeError(f"there is no export for {form!r}; {did_you_mean(form, COMMANDS)}")
-    found = trainings(home, run, base)
+        raise RecipeError(f"no export for {form!r}; {did_you_mean(form, COMMANDS)}")
+    trainings = find_trainings(home, run, base)
     config = {"trl": configs.trl, "axolotl": configs.axolotl, "llamafactory": configs.llamafactory}[form]
-    written = [config(training) for training in found]
+    configurations = [config(training) for training in trainings]
     out.mkdir(parents=True, exist_ok=True)
     commands = []
-    for training, settings in zip(found, written, strict=True):
-        _write(out / f"{training.name}.jsonl", shape(form, training))
+    for training, settings in zip(trainings, configurations, strict=True):
+        _write_rows(out / f"{training.name}.jsonl", shape_rows(form, training))
         note = f"# {training.method} on the rows of run {run}; a batch of {training.settings.batch} rows on one device\n"
         (out / f"{training.name}.yaml").write_text(note + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-        commands.append(f"cd {out} && {COMMANDS[form].format(kind=_command(training.method), file=f'{training.name}.yaml')}")
+        commands.append(
+            f"cd {out} && {COMMANDS[form].format(kind=_trl_command(training.method), file=f'{training.name}.yaml')}"
+        )
     if form == "llamafactory":
-        about = {f"attar_{training.name}": configs.dataset_info(training) for training in found}
-        (out / "dataset_info.json").write_text(json.dumps(about, indent=2) + "\n")
+        dataset_info = {f"attar_{training.name}": configs.dataset_info(training) for training in trainings}
+        (out / "dataset_info.json").write_text(json.dumps(dataset_info, indent=2) + "\n")
     return commands
 
 
-def _write(file: Path, rows: Iterator[dict[str, Any]]) -> None:
+def _write_rows(file: Path, rows: Iterator[dict[str, Any]]) -> None:
     with file.open("w", encoding="utf-8") as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _command(method: str) -> str:
+def _trl_command(method: str) -> str:
     return {"ipo": "dpo"}.get(method, method)

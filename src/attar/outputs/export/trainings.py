@@ -1,6 +1,6 @@
-"""What a run has to train on, for a trainer of another house: its rows, and the settings of its own training.
+"""The rows of a run that another trainer can train on, with the settings of the run's own training.
 
-Where the run trained nothing, settings are the stages' defaults under the run's knobs of the same names.
+If the run trained nothing, the settings are the stages' defaults, overridden by the run's knobs of the same names.
 """
 
 import inspect
@@ -16,14 +16,14 @@ from attar.runtime.home import Home, read_card, record_with_marks
 from attar.stages.train import preference, sft
 from attar.stages.train.trainer import TrainingSettings
 
-_AT_ONCE = 4
-"""Rows that one device takes at a time, at most; the rest of a batch is accumulated."""
+_MAX_DEVICE_BATCH = 4
+"""Maximum batch size on one device; the rest of a batch is accumulated."""
 
 _STAGES = (
     ("sft", "answers", sft.train, "train"),
     ("pairs", "pairs", preference.train, "prefer"),
 )
-"""Results by name, what a stage that trains on each is marked with, ours, and the group of knobs that built-in recipes keep."""
+"""Result name, the `trains` mark of stages that train on it, Attar's stage for it, and its knob group in built-in recipes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,69 +39,70 @@ class Training:
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """The name of its files."""
         return "sft" if self.method == "sft" else "pairs"
 
     @property
-    def portions(self) -> tuple[int, int]:
-        """Rows at a time, and how often they are accumulated: together the batch, on one device."""
+    def batch_split(self) -> tuple[int, int]:
+        """Batch size on the device and accumulation steps; their product is the batch."""
         batch = self.settings.batch
-        at_once = next(size for size in range(min(batch, _AT_ONCE), 0, -1) if batch % size == 0)
-        return at_once, batch // at_once
+        device_batch = next(size for size in range(min(batch, _MAX_DEVICE_BATCH), 0, -1) if batch % size == 0)
+        return device_batch, batch // device_batch
 
     @property
     def warmup(self) -> dict[str, Any]:
-        """Warm-up as a share or as steps."""
+        """Warm-up as a ratio or as a number of steps."""
         warmup = self.settings.warmup
         return {"warmup_ratio": warmup} if warmup < 1 else {"warmup_steps": int(warmup)}
 
 
-def trainings(home: Home, run: str, base: str | None) -> list[Training]:
-    """What a run has to train on: first its conversations, then its pairs, which start from the model of the former."""
-    record, found = record_with_marks(home, run), []
-    for result, taught, stage, group in _STAGES:
-        step, folder = _step(record, result, taught)
+def find_trainings(home: Home, run: str, base: str | None) -> list[Training]:
+    """The trainings of a run: first on conversations, then on pairs, which start from the model of the first."""
+    record = record_with_marks(home, run)
+    trainings: list[Training] = []
+    for result, mark, stage, group in _STAGES:
+        step, folder = _training_step(record, result, mark)
         if folder is None:
             continue
         if not parts(home.steps / folder):
-            raise DataError(f"run {run!r} has not made its {result} rows yet: finish it with  attar resume {run}")
-        knobs = _knobs(home, record, stage, step, group)
-        start = "./sft-model" if found else base or _base(home, record, step)
+            raise DataError(f"run {run!r} has no {result} rows yet: finish it with  attar resume {run}")
+        knobs = _resolve_knobs(home, record, stage, step, group)
+        start = "./sft-model" if trainings else base or _base_model(home, record, step)
         if start is None:
-            raise RecipeError(f"run {run!r} has no base of its own: name the model to train with  --base MODEL")
+            raise RecipeError(f"run {run!r} has no base model of its own: name the model to train with  --base MODEL")
         settings = TrainingSettings.from_knobs(knobs)
         method_knobs = {name: value for name, value in knobs.items() if name not in asdict(settings)}
         method = method_knobs.pop("method", "sft")
-        found.append(Training(method, home.steps / folder, settings, method_knobs, start, f"./{result}-model"))
-    if not found:
-        raise DataError(f"run {run!r} has no rows to train on: none of its results is called sft or pairs")
-    return found
+        trainings.append(Training(method, home.steps / folder, settings, method_knobs, start, f"./{result}-model"))
+    if not trainings:
+        raise DataError(f"run {run!r} has no rows to train on: it has no result called sft or pairs")
+    return trainings
 
 
-def _step(record: Mapping[str, Any], result: str, taught: str) -> tuple[Mapping[str, Any] | None, str | None]:
+def _training_step(record: Mapping[str, Any], result: str, mark: str) -> tuple[Mapping[str, Any] | None, str | None]:
     """The step that trains on a result, if there is one, and the folder of that result's rows."""
     folders = {step["name"]: step["folder"] for step in record["steps"]}
-    steps = [step for step in record["steps"] if step["marks"]["trains"] == taught]
+    steps = [step for step in record["steps"] if step["marks"]["trains"] == mark]
     folder = record["results"].get(result) or (folders[steps[0]["inputs"][0]] if steps else None)
     return next((step for step in steps if folders[step["inputs"][0]] == folder), None), folder
 
 
-def _knobs(home: Home, record: Mapping[str, Any], stage: Callable[..., Any], step: Any, group: str) -> dict[str, Any]:
-    """A stage's defaults, under what the run file says (in a group, or by the same name), under what the step was given."""
+def _resolve_knobs(home: Home, record: Mapping[str, Any], stage: Callable[..., Any], step: Any, group: str) -> dict[str, Any]:
+    """A stage's defaults, overridden by the run file (a group or the same names), overridden by the step's card."""
     parameters = inspect.signature(stage).parameters.values()
-    knobs = {one.name: one.default for one in parameters if one.default is not one.empty}
+    knobs = {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
     if group == "train":
         knobs |= {name: value for name, value in record["knobs"].items() if name in knobs}
     knobs |= record["knobs"].get(group) or {}
-    own = read_card(home.steps / step["folder"]) if step else None
-    knobs |= own["knobs"] if own else {}
+    card = read_card(home.steps / step["folder"]) if step else None
+    knobs |= card["knobs"] if card else {}
     if "method" in knobs and knobs["beta"] is None:
         knobs["beta"] = preference.BETAS[knobs["method"]]
     return knobs
 
 
-def _base(home: Home, record: Mapping[str, Any], step: Mapping[str, Any] | None) -> str | None:
-    """The model that a step trained; one that lies here is named by its folder."""
+def _base_model(home: Home, record: Mapping[str, Any], step: Mapping[str, Any] | None) -> str | None:
+    """The model that a step trained; a local model as the path of its folder."""
     if step is None:
         return None
     before = next((other for other in record["steps"] if other["name"] == step["engine"]), None)

@@ -43,7 +43,8 @@ TITLES = {
 _INSTEAD = {"prompt_tokens": "prompt_chars", "response_tokens": "response_chars", "cluster_distance": "neighbour_distance"}
 """A column (key) is not shown if another that measures the same (value) is present."""
 _ORDERS = (DIFFICULTIES, QUALITIES)
-_BINS, _WORDS = 24, 12
+_BINS = 24
+_MAX_WORDS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def count_words(table: Table) -> list[dict[str, Any]]:
     scale = next((order for order in _ORDERS if {line["value"] for line in lines} <= set(order)), None)
     if scale:
         lines.sort(key=lambda line: scale.index(line["value"]))
-    shown, rest = lines[:_WORDS], lines[_WORDS:]
+    shown, rest = lines[:_MAX_WORDS], lines[_MAX_WORDS:]
     if rest:
         others = {key: sum(line[key] for line in rest) for key in ("kept", "rows")}
         shown.append({"value": f"{len(rest)} others", **others})
