@@ -88,16 +88,16 @@ def test_a_missing_choice_leaves_the_others_whole():
     first, second, third = read(chat("a", index=0), chat("c", index=2), of=3)
     assert (first.text, third.text) == ("a", "c")
     assert isinstance(second, FailedTry)
-    assert str(second) == "2 answers where 3 were asked for"
+    assert str(second) == "2 answers to 3 requests"
 
 
 @pytest.mark.parametrize(
     ("choices", "why"),
     [
-        ([chat(index=0), chat(index=0)], "two answers of number 0"),
-        ([chat(index=0), chat(index=1), chat(index=2)], "3 answers where 2 were asked for"),
-        ([chat(index=0), chat(index=-1)], "2 answers where 2 were asked for"),
-        ([chat(index=0), chat(index="1")], "2 answers where 2 were asked for"),
+        ([chat(index=0), chat(index=0)], "two answers with index 0"),
+        ([chat(index=0), chat(index=1), chat(index=2)], "answer index 2, expected 0 to 1"),
+        ([chat(index=0), chat(index=-1)], "answer index -1, expected 0 to 1"),
+        ([chat(index=0), chat(index="1")], "answer index '1', expected 0 to 1"),
     ],
 )
 def test_choices_that_cannot_be_told_apart_are_none(choices, why):
@@ -163,8 +163,8 @@ def test_a_text_cut_off_before_its_first_word_is_empty_not_missing():
 @pytest.mark.parametrize(
     ("choice", "why"),
     [
-        (chat(finish="content_filter"), "ended by content_filter"),
-        (chat(None, "tool_calls"), "ended by tool_calls"),
+        (chat(finish="content_filter"), "finish reason content_filter"),
+        (chat(None, "tool_calls"), "finish reason tool_calls"),
         (chat(None, refusal="I would rather not"), "the model refused: I would rather not"),
     ],
 )

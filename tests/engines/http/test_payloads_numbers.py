@@ -34,7 +34,7 @@ def test_an_embedding_s_length_is_one_and_its_direction_kept(values):
 
 
 def test_an_embedding_of_noughts_is_the_row_s_error():
-    assert only(payloads.read_vectors({"data": [{"embedding": [0.0, 0]}]}, rows(1))).error == "the embedding is nought"
+    assert only(payloads.read_vectors({"data": [{"embedding": [0.0, 0]}]}, rows(1))).error == "the embedding is all zeros"
 
 
 @pytest.mark.parametrize("values", [None, [], "AAAA", [1, None], [1, True], [float("nan")], [inf], {"0": 1}])
@@ -93,7 +93,7 @@ def test_a_classifier_is_no_reward_model():
     mishap = only(payloads.read_rewards({"data": [{"index": 0, "label": "POSITIVE", "probs": [0.1, 0.9]}]}, rows(1)))
     assert isinstance(mishap, FailedTry)
     assert not mishap.retry
-    assert str(mishap) == "2 numbers where a reward model gives one: it is a classifier"
+    assert str(mishap) == "2 numbers, expected 1: this is a classifier, not a reward model"
 
 
 @pytest.mark.parametrize("value", [None, [], ["good"], [None], [float("nan")], [[]], {"score": 1}])

@@ -1,6 +1,6 @@
-"""What is sent to an OpenAI-compatible server and what comes back, as plain data: nothing here talks to anyone.
+"""Request bodies for OpenAI-compatible servers, and how their replies are read: plain data, no network.
 
-A body that is not what was asked for (too few answers, two of one number, no text) is a Mishap of the requests it leaves open.
+A malformed body (too few answers, two with one index, no text) is a FailedTry for the requests that it leaves open.
 """
 
 import sys
@@ -19,7 +19,7 @@ NEUTRAL_SAMPLING = {
     "sglang": {"top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
     "llamacpp": {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
 }
-"""What turns off the sampling that servers add by themselves, so that a temperature means the same everywhere."""
+"""Values that turn off the sampling defaults of each server, so that a temperature means the same everywhere."""
 _MOST_TOKENS = 2**31
 """Tokens that one reply can count; a larger number is the server's mistake, and nothing is known."""
 _FINISH_REASONS = {
@@ -33,11 +33,11 @@ _FINISH_REASONS = {
 
 
 def sampling_body(sampling: Sampling, seed: int, dialect: str) -> dict[str, Any]:
-    """How a text is to be drawn."""
-    longest = "max_completion_tokens" if dialect == "openai" else "max_tokens"
+    """The sampling parameters of a request body."""
+    limit_name = "max_completion_tokens" if dialect == "openai" else "max_tokens"
     body: dict[str, Any] = {
         "temperature": sampling.temperature,
-        longest: sampling.max_tokens,
+        limit_name: sampling.max_tokens,
         **NEUTRAL_SAMPLING.get(dialect, {}),
     }
     if sampling.temperature > 0:
@@ -53,40 +53,38 @@ def sampling_body(sampling: Sampling, seed: int, dialect: str) -> dict[str, Any]
 
 
 def ollama_body(text: str, sampling: Sampling, seed: int) -> dict[str, Any]:
-    """A raw prompt for Ollama's own `/api/generate`: its `/v1/completions` would put the model's template around it."""
-    drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}
-    options = {**drawn, "seed": seed % 2**31, "num_predict": sampling.max_tokens, "stop": list(sampling.stop)}
+    """A raw prompt for Ollama's own `/api/generate`: its `/v1/completions` would apply the chat template."""
+    parameters = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}
+    options = {**parameters, "seed": seed % 2**31, "num_predict": sampling.max_tokens, "stop": list(sampling.stop)}
     return {"prompt": text, "raw": True, "stream": False, "options": options}
 
 
-def read_ollama(body: Any, ask: list[Request]) -> list[Reply | FailedTry]:
-    """The text of a reply of Ollama's own kind."""
-    ended = _FINISH_REASONS.get(str(body.get("done_reason"))) if isinstance(body, dict) else None
-    if ended is None or not isinstance(body.get("response"), str):
-        return [FailedTry("malformed reply", "the reply has no text or no reason for its end")]
+def read_ollama(body: Any, call: list[Request]) -> list[Reply | FailedTry]:
+    """The text of a reply from Ollama's own API."""
+    finish = _FINISH_REASONS.get(str(body.get("done_reason"))) if isinstance(body, dict) else None
+    if finish is None or not isinstance(body.get("response"), str):
+        return [FailedTry("malformed reply", "the reply has no text or no finish reason")]
     counts: dict[str, Any] = {
         "tokens_in": _to_count(body.get("prompt_eval_count")),
         "tokens_out": _to_count(body.get("eval_count")),
     }
-    return [Reply(ask[0].index, replace_surrogates(body["response"]), ended, **counts)]
+    return [Reply(call[0].index, replace_surrogates(body["response"]), finish, **counts)]
 
 
-def read_texts(body: Any, ask: list[Request]) -> list[Reply | FailedTry]:
-    """The texts of a completion, chat or raw, each for its request."""
-    choices = _items_by_index(body, "choices", len(ask))
+def read_texts(body: Any, call: list[Request]) -> list[Reply | FailedTry]:
+    """The texts of a chat or raw completion, one per request."""
+    choices = _items_by_index(body, "choices", len(call))
     usage = usage_of(body)
-    spent = _to_count(usage.get("completion_tokens"))
-    out: list[Reply | FailedTry] = []
-    for place, (request, choice) in enumerate(zip(ask, choices, strict=True)):
+    tokens_out = _to_count(usage.get("completion_tokens"))
+    results: list[Reply | FailedTry] = []
+    for place, (request, choice) in enumerate(zip(call, choices, strict=True)):
         if choice is None:
-            out.append(
-                FailedTry("wrong count", f"{sum(c is not None for c in choices)} answers where {len(ask)} were asked for")
-            )
+            results.append(FailedTry("wrong count", f"{sum(c is not None for c in choices)} answers to {len(call)} requests"))
             continue
-        share = _even_share(spent, place, len(ask))
+        share = _even_share(tokens_out, place, len(call))
         tokens_in = _to_count(usage.get("prompt_tokens")) if place == 0 else 0
-        out.append(_text(choice, request.index, tokens_in, share))
-    return out
+        results.append(_text(choice, request.index, tokens_in, share))
+    return results
 
 
 def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -> Reply | FailedTry:
@@ -94,7 +92,7 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
     if not isinstance(message, dict):
         return FailedTry("malformed reply", "the answer has no message")
     reason = choice.get("finish_reason")
-    ended = _FINISH_REASONS.get(reason) if isinstance(reason, str) else None
+    finish = _FINISH_REASONS.get(reason) if isinstance(reason, str) else None
     if refusal := message.get("refusal"):
         return Reply(
             index,
@@ -103,34 +101,34 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
             tokens_out=tokens_out,
         )
     if reason in ("content_filter", "tool_calls"):
-        return Reply(index, error=f"ended by {reason}", tokens_in=tokens_in, tokens_out=tokens_out)
-    if ended is None:
-        return FailedTry("malformed reply", f"the answer ended by {reason!r}")
+        return Reply(index, error=f"finish reason {reason}", tokens_in=tokens_in, tokens_out=tokens_out)
+    if finish is None:
+        return FailedTry("malformed reply", f"unknown finish reason {reason!r}")
     text = message.get("content" if "message" in choice else "text")
     if isinstance(text, list):
         text = "".join(part["text"] for part in text if isinstance(part, dict) and isinstance(part.get("text"), str))
-    thought = message.get("reasoning_content") or message.get("reasoning")
-    if text is None and (thought or ended == "length"):
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    if text is None and (reasoning or finish == "length"):
         text = ""
     if not isinstance(text, str):
         return FailedTry("malformed reply", "the answer has no text")
     if "message" in choice and text.lstrip().startswith("<think>"):
-        thought, text = _split_reasoning(text)
-    thought = replace_surrogates(thought) if isinstance(thought, str) else None
-    return Reply(index, replace_surrogates(text), ended, thought, tokens_in=tokens_in, tokens_out=tokens_out)
+        reasoning, text = _split_reasoning(text)
+    reasoning = replace_surrogates(reasoning) if isinstance(reasoning, str) else None
+    return Reply(index, replace_surrogates(text), finish, reasoning, tokens_in=tokens_in, tokens_out=tokens_out)
 
 
 def _split_reasoning(text: str) -> tuple[str, str]:
-    """A server without a parser for reasoning leaves it in the text."""
-    thought, closed, rest = text.lstrip().removeprefix("<think>").partition("</think>")
-    return thought.strip(), rest.lstrip() if closed else ""
+    """Split off the reasoning that a server without a reasoning parser leaves in the text."""
+    reasoning, closed, rest = text.lstrip().removeprefix("<think>").partition("</think>")
+    return reasoning.strip(), rest.lstrip() if closed else ""
 
 
-def read_vectors(body: Any, ask: list[Request]) -> list[Reply | FailedTry]:
-    """Embeddings, made one long."""
-    found = _items_by_index(body, "data", len(ask))
-    spent, count = _to_count(usage_of(body).get("prompt_tokens")), len(ask)
-    return [_vector(item, ask[place].index, _even_share(spent, place, count)) for place, item in enumerate(found)]
+def read_vectors(body: Any, call: list[Request]) -> list[Reply | FailedTry]:
+    """Embeddings, normalised to length 1."""
+    items = _items_by_index(body, "data", len(call))
+    tokens_in, count = _to_count(usage_of(body).get("prompt_tokens")), len(call)
+    return [_vector(item, call[place].index, _even_share(tokens_in, place, count)) for place, item in enumerate(items)]
 
 
 def _vector(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | FailedTry:
@@ -138,35 +136,35 @@ def _vector(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Fai
         return FailedTry("wrong count", "fewer embeddings than texts")
     values = item.get("embedding")
     if not isinstance(values, list) or not values or not set(map(type, values)) <= {int, float}:
-        return FailedTry("malformed reply", "the embedding is no list of numbers")
+        return FailedTry("malformed reply", "the embedding is not a list of finite numbers")
     try:
         numbers = np.array(values, dtype=np.float64)
-    except OverflowError:  # of an integer that no float can hold
-        return FailedTry("malformed reply", "the embedding is no list of numbers")
+    except OverflowError:  # an integer too large for a float
+        return FailedTry("malformed reply", "the embedding is not a list of finite numbers")
     largest = np.abs(numbers).max()
     if not np.isfinite(largest):
-        return FailedTry("malformed reply", "the embedding is no list of numbers")
+        return FailedTry("malformed reply", "the embedding is not a list of finite numbers")
     if largest == 0:
-        return Reply(index, error="the embedding is nought", tokens_in=tokens)
-    numbers /= largest  # so that no square is too large for a float
+        return Reply(index, error="the embedding is all zeros", tokens_in=tokens)
+    numbers /= largest  # so that no square overflows
     return Reply(index, vector=array("f", (numbers / np.linalg.norm(numbers)).astype(np.float32).tobytes()), tokens_in=tokens)
 
 
 def rewards_body(inputs: list[str], dialect: str) -> dict[str, Any]:
-    """Conversations as text, for their bare logits; the last three are one setting's names in younger and older vLLM."""
+    """Conversations as text, to get raw logits; the last three are one setting's names in different versions of vLLM."""
     if dialect == "sglang":
         return {"text": inputs}
-    bare = dict.fromkeys(("use_activation", "activation", "softmax"), False)
-    return {"input": inputs, "add_special_tokens": False, **bare}
+    raw_logits = dict.fromkeys(("use_activation", "activation", "softmax"), False)
+    return {"input": inputs, "add_special_tokens": False, **raw_logits}
 
 
-def read_rewards(body: Any, ask: list[Request]) -> list[Reply | FailedTry]:
-    """One number for each conversation, from `/classify` (`probs`; of SGLang `embedding`) or `/pooling` (`data`)."""
+def read_rewards(body: Any, call: list[Request]) -> list[Reply | FailedTry]:
+    """One number per conversation, from `/classify` (`probs`; of SGLang `embedding`) or `/pooling` (`data`)."""
     if isinstance(body, list):
         body = {"data": body}
-    found = _items_by_index(body, "data", len(ask))
-    spent, count = _to_count(usage_of(body).get("prompt_tokens")), len(ask)
-    return [_reward(item, ask[place].index, _even_share(spent, place, count)) for place, item in enumerate(found)]
+    items = _items_by_index(body, "data", len(call))
+    tokens_in, count = _to_count(usage_of(body).get("prompt_tokens")), len(call)
+    return [_reward(item, call[place].index, _even_share(tokens_in, place, count)) for place, item in enumerate(items)]
 
 
 def _reward(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | FailedTry:
@@ -176,32 +174,33 @@ def _reward(item: dict[str, Any] | None, index: int, tokens: int) -> Reply | Fai
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, list):
-        return FailedTry("refused", f"{len(value)} numbers where a reward model gives one: it is a classifier", retry=False)
+        return FailedTry("refused", f"{len(value)} numbers, expected 1: this is a classifier, not a reward model", retry=False)
     if not _is_finite(value):
-        return FailedTry("malformed reply", "the reward is no number")
+        return FailedTry("malformed reply", "the reward is not a finite number")
     return Reply(index, reward=float(value), tokens_in=tokens)
 
 
 TokenLogprobs = list[tuple[str | int, float]]
-"""The likeliest next tokens, by id where the server tells it, else by text, with their log-probabilities."""
+"""The most likely next tokens with their log-probabilities; by id if the server sends ids, else by text."""
 
 
 def read_logprobs(body: Any) -> TokenLogprobs:
-    """Log-probabilities of the first token of an answer, in any of the forms that servers use."""
+    """Log-probabilities of an answer's first token, in any of the forms that servers send."""
     choice = next((item for item in _items_by_index(body, "choices", 1) if item), {})
-    told = choice.get("logprobs")
-    told = told if isinstance(told, dict) else {}
-    if _is_list_of_dicts(told.get("content")):
-        first = told["content"][0]
+    logprobs = choice.get("logprobs")
+    logprobs = logprobs if isinstance(logprobs, dict) else {}
+    if _is_list_of_dicts(logprobs.get("content")):
+        first = logprobs["content"][0]
         entries = first["top_logprobs"] if _is_list_of_dicts(first.get("top_logprobs")) else [first]
-        found = [(_token_of(item), float(item["logprob"])) for item in entries if _has_logprob(item)]
-    elif _is_list_of_dicts(told.get("top_logprobs")):
-        found = [(_parse_token(token), float(value)) for token, value in told["top_logprobs"][0].items() if _is_finite(value)]
+        tokens = [(_token_of(item), float(item["logprob"])) for item in entries if _has_logprob(item)]
+    elif _is_list_of_dicts(logprobs.get("top_logprobs")):
+        first = logprobs["top_logprobs"][0]
+        tokens = [(_parse_token(token), float(value)) for token, value in first.items() if _is_finite(value)]
     else:
-        found = []
-    if not found:
+        tokens = []
+    if not tokens:
         raise FailedTry("malformed reply", "the reply has no log-probabilities")
-    return found
+    return tokens
 
 
 def _has_logprob(item: dict[str, Any]) -> bool:
@@ -209,7 +208,7 @@ def _has_logprob(item: dict[str, Any]) -> bool:
 
 
 def _is_list_of_dicts(value: Any) -> bool:
-    """Whether it is a list of objects, and has any."""
+    """True for a list with at least one item, all of them objects."""
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
@@ -222,17 +221,17 @@ def _parse_token(token: str) -> str | int:
     return int(number) if number != token and number.isascii() and number.isdigit() else token
 
 
-def match_labels(found: TokenLogprobs, labels: tuple[str, ...]) -> tuple[float, ...]:
-    """Each label's log-probability, spaces around it let be; minus infinity below the likeliest tokens that were told."""
+def match_labels(tokens: TokenLogprobs, labels: tuple[str, ...]) -> tuple[float, ...]:
+    """Each label's log-probability, ignoring spaces around it; minus infinity if no returned token is the label."""
     weights = []
     for label in labels:
-        chances = [exp(min(value, 0.0)) for token, value in found if isinstance(token, str) and token.strip() == label]
-        weights.append(log(sum(chances)) if sum(chances) > 0 else -inf)
+        probabilities = [exp(min(value, 0.0)) for token, value in tokens if isinstance(token, str) and token.strip() == label]
+        weights.append(log(sum(probabilities)) if sum(probabilities) > 0 else -inf)
     return tuple(weights)
 
 
 def _items_by_index(body: Any, key: str, count: int) -> list[dict[str, Any] | None]:
-    """The items of a reply's list at the places that they name; None where one is missing."""
+    """The items of a reply's list, ordered by their `index`; None where one is missing."""
     items = body.get(key) if isinstance(body, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise FailedTry("malformed reply", f"the reply has no {key!r}")
@@ -240,28 +239,28 @@ def _items_by_index(body: Any, key: str, count: int) -> list[dict[str, Any] | No
     for at, item in enumerate(items):
         place = at if item.get("index") is None else item["index"]
         if not isinstance(place, int) or not 0 <= place < count:
-            raise FailedTry("wrong count", f"{len(items)} answers where {count} were asked for")
+            raise FailedTry("wrong count", f"answer index {place!r}, expected 0 to {count - 1}")
         if places[place] is not None:
-            raise FailedTry("wrong count", f"two answers of number {place}")
+            raise FailedTry("wrong count", f"two answers with index {place}")
         places[place] = item
     return places
 
 
 def usage_of(body: Any) -> dict[str, Any]:
-    """What a reply says of its tokens."""
+    """The token counts of a reply."""
     usage = body.get("usage") if isinstance(body, dict) else None
     return usage if isinstance(usage, dict) else {}
 
 
 def _even_share(total: int, place: int, count: int) -> int:
-    """One of `count` whole shares that add up to the total."""
+    """One of `count` integer shares that add up to the total."""
     return total // count + (place < total % count)
 
 
 def _is_finite(value: Any) -> TypeGuard[float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) <= sys.float_info.max  # also of an integer that no float can hold, and not of NaN
+    return abs(value) <= sys.float_info.max  # False for NaN, and for integers too large for a float
 
 
 def _to_count(value: Any) -> int:
