@@ -26,7 +26,7 @@ def file_checksum(path: Path) -> str:
     with _locks[hash(path) % len(_locks)]:  # threads that want the same file hash it once
         if time.time_ns() - stat.st_ctime_ns < _CLOCK_TICK:
             return _hash_file(path)
-        return _cached(path, stat.st_ino, stat.st_ctime_ns, stat.st_size)
+        return _hash_state(path, stat.st_ino, stat.st_ctime_ns, stat.st_size)
 
 
 def _hash_file(path: Path) -> str:
@@ -35,8 +35,8 @@ def _hash_file(path: Path) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _cached(path: Path, inode: int, changed: int, size: int) -> str:
-    """The key is all that tells one state of a file from another without reading it."""
+def _hash_state(path: Path, inode: int, changed: int, size: int) -> str:
+    """Hash a file once for each state: inode, change time and size tell states apart without reading the file."""
     return _hash_file(path)
 
 

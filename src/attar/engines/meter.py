@@ -137,7 +137,7 @@ class Meter:
             self.stop(f"the run's limit of {limits.hours:g} hours is reached")
         return self._stopped
 
-    def told(self) -> str:
-        """What the run has spent by now."""
+    def summary(self) -> str:
+        """The usage of the run so far, as text."""
         total = self.total
         return f"{total.cost:.4f} in cost, {total.tokens:,} tokens, {total.seconds / 3600:.2f} hours"

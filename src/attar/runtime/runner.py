@@ -93,7 +93,7 @@ def run(
             try:
                 _run_step(step, home, engines, watch, settings)
             except AttarError as error:
-                error.place(where, f" (spent: {engines.meter.told()})" if isinstance(error, LimitError) else "")
+                error.place(where, f" (spent: {engines.meter.summary()})" if isinstance(error, LimitError) else "")
                 raise
             except Exception as error:
                 error.add_note(where)
