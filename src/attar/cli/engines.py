@@ -69,9 +69,9 @@ def journal(
     opened = Journal(path)
     if vacuum:
         opened.vacuum()
-    told = opened.told()
+    stats = opened.stats()
     opened.close()
-    print_value(told, as_json, print_journal)
+    print_value(stats, as_json, print_journal)
 
 
 @app.command()
@@ -91,4 +91,4 @@ def batches(
     opened = open_engine(spec)
     if cancel:
         opened.cancel(cancel)
-    print_value(opened.listed(), as_json, print_batches)
+    print_value(opened.list_batches(), as_json, print_batches)

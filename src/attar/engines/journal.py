@@ -197,7 +197,7 @@ class Journal:
             raise damaged(self.path, "what a run has spent does not match its checksum")
         return [row[:-1] for row in rows]
 
-    def told(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, Any]:
         """Its size, its hits, and the commonest failures."""
         files = [self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))]
         counts = [dict(zip(USAGE_FIELDS, row[3:], strict=True)) for row in self._accounts()]
@@ -225,7 +225,7 @@ class Journal:
             raise damaged(self.path, "a batch's name does not match its checksum")
         return rows[0][0] if rows else None
 
-    def batched(self, keys: list[bytes], batch: str) -> None:
+    def set_batch(self, keys: list[bytes], batch: str) -> None:
         """Remember at once which batch requests were sent in; an empty name forgets it."""
         rows = [(key, batch, time.time(), checksum(key, batch)) for key in keys]
         with self._writing, self._naming_trouble():

@@ -74,7 +74,7 @@ def test_a_run_that_waits_for_a_batch_can_be_ended_and_picked_up(ask, api, tmp_p
         engine = Journaled(BatchEngine(Spec("batch", "m", {"url": url, "poll": 0.05})), journal)
         asked = [Request(i, messages=({"role": "user", "content": f"say {i}"},), sampling=Sampling()) for i in range(5)]
         threading.Timer(0.5, engine.close).start()
-        with pytest.raises(EngineError, match="batch-0 is still at work; the same command picks it up"):
+        with pytest.raises(EngineError, match="batch-0 is not done yet; run the same command again to pick it up"):
             list(engine.generate(asked))
         journal.close()
     time.sleep(1.2)
@@ -88,7 +88,7 @@ def test_a_batch_whose_number_was_lost_is_found_again_not_paid_twice(ask, api, t
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "batched", crash)
+        patch.setattr(Journal, "set_batch", crash)
         with pytest.raises(KeyboardInterrupt):
             ask(3)
     replies, _ = ask(3)
@@ -111,7 +111,7 @@ def test_a_cancelled_batch_gives_what_it_has_and_the_rest_fails(ask, api, tmp_pa
     def cancel():
         with serving(api.app()) as url:
             engine = BatchEngine(Spec("batch", "m", {"url": url}))
-            assert engine.listed()[0]["status"] == "in_progress"
+            assert engine.list_batches()[0]["status"] == "in_progress"
             assert engine.cancel("batch-0") == "cancelling"
 
     threading.Timer(0.3, cancel).start()
@@ -122,5 +122,5 @@ def test_a_cancelled_batch_gives_what_it_has_and_the_rest_fails(ask, api, tmp_pa
 
 def test_what_a_batch_cannot_do_is_refused_with_what_to_use(api):
     engine = BatchEngine(Spec("batch", "m", {"url": "http://127.0.0.1:1/v1"}))
-    with pytest.raises(EngineError, match="labels are weighed by an engine of kind http"):
+    with pytest.raises(EngineError, match="no label probabilities; use an engine of kind http"):
         engine.weigh([])
