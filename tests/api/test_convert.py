@@ -128,9 +128,9 @@ def test_a_target_within_what_is_read_is_refused(tmp_path):
     source.mkdir()
     (source / "a.jsonl").write_text('{"prompt": "q", "response": "a"}\n')
     for target in (source / "out.jsonl", source / "a.jsonl"):
-        with pytest.raises(DataError, match=r"lies in|is \(or holds\)"):
+        with pytest.raises(DataError, match=r"is inside|is \(or contains\)"):
             convert(source, target, "messages")
-    with pytest.raises(DataError, match=r"is \(or holds\) what is read"):
+    with pytest.raises(DataError, match=r"is \(or contains\) the source"):
         convert(source / "a.jsonl", source / "a.jsonl", "messages")
     assert [path.name for path in source.iterdir()] == ["a.jsonl"]
 

@@ -146,7 +146,7 @@ def test_a_limit_stops_the_run_cleanly_and_a_raised_one_lets_it_go_on(run):
 
 def test_a_limit_on_cost_without_a_price_is_refused(run):
     told = one_line(*run(engine("http://127.0.0.1:1/v1"), rest="limits: {cost: 1}"))
-    assert "limits has a cost, but the price of teacher (strong-model) is not known; say it with `price`" in told
+    assert "limits has a cost, but the price of teacher (strong-model) is not known; set `price`" in told
 
 
 MAGPIE = """

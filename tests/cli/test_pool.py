@@ -19,7 +19,7 @@ def test_scores_become_columns_that_a_selection_reads(attar, pool):
 
 
 def test_every_row_gets_its_vector_of_length_one_however_many_are_written_at_once(attar, pool, monkeypatch):
-    monkeypatch.setattr("attar.api.pool.output._AT_ONCE", 3)
+    monkeypatch.setattr("attar.api.pool.output._BATCH", 3)
     attar("embed", pool, "-o", "v.parquet", "-q")
     found = pl.read_parquet("v.parquet")
     vectors = found["embedding"]

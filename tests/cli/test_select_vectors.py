@@ -56,7 +56,7 @@ def test_a_model_embeds_what_is_left_and_no_text_twice(attar, pool):
 
     def count_requests():
         journal = Journal(Path(".attar/journal.sqlite"))
-        found = journal.told()
+        found = journal.stats()
         journal.close()
         return found["asked"], found["recalled"]
 

@@ -1,4 +1,4 @@
-"""Chat data from any known format to another, streamed."""
+"""Convert chat data from any known format to another, by streaming."""
 
 import json
 from collections import Counter
@@ -12,12 +12,12 @@ from attar.data.writers import open_sink
 
 
 def convert(source: Path, target: Path, to: str, form: str | None = None, layout: str | None = None) -> dict[str, Any]:
-    """Convert; what could not be converted lies in TARGET.rejected.jsonl, with file, line and reason."""
+    """Convert; rows that could not be converted go to TARGET.rejected.jsonl, with file, line and reason."""
     for file in data_files(source):
         if file.resolve() == target.resolve() or target.resolve() in file.resolve().parents:
-            raise DataError(f"{target} is (or holds) what is read: name another target")
+            raise DataError(f"{target} is (or contains) the source: choose another target")
     if source.is_dir() and source.resolve() in target.resolve().parents:
-        raise DataError(f"{target} lies in {source}, which is read: name a target outside it")
+        raise DataError(f"{target} is inside the source {source}: choose a target outside it")
     aside = target.with_name(target.name + ".rejected.jsonl")
     sink = open_sink(target, to, layout)
     reasons: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Starting a run: its record in the home, its steps, its results, and what goes out: the dataset and the report."""
+"""Start a run: write its record, run its steps, then write the dataset and the report."""
 
 import json
 import time
@@ -21,48 +21,48 @@ _WHEN = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def start(file: RunFile, home: Home, watch: Reporter) -> dict[str, Any]:
-    """Run a run file to its end; its record with the folders of its results."""
+    """Run a run file to its end, and return its record with the folders of its results."""
     trace = file.trace()
     record = _make_record(file, trace)
-    kept = home.runs / f"{file.name}.json"
-    before = run_record(home, file.name) if kept.exists() else None
+    path = home.runs / f"{file.name}.json"
+    before = run_record(home, file.name) if path.exists() else None
     if before and before["file"] != record["file"]:
         raise RecipeError(
-            f"{home.root} holds a run {file.name!r} of {before['file']}: rename this run file, or name another home"
+            f"{home.root} has a run {file.name!r} of {before['file']}: rename this run file, or choose another home"
         )
     _check_prices(file)
     same = before is not None and _already_finished(before, record)
     if before and same:
         record |= {key: before[key] for key in ("started", "seconds", "finished")}
-    write_json(kept, record)
+    write_json(path, record)
     began = time.time()
     folders = run(trace, home, watch, file.settings, file.limits, file.name)
     if not record["finished"]:
         record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
-        write_json(kept, record)
-    given = {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}
-    return record | given | {"report": str(_report(home, record, same)), "dataset": _dataset(home, record, same)}
+        write_json(path, record)
+    paths = {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}
+    return record | paths | {"report": str(_report(home, record, same)), "dataset": _dataset(home, record, same)}
 
 
 def _already_finished(before: dict[str, Any], record: dict[str, Any]) -> bool:
-    """Whether a run has been brought to its end before, as it is now."""
+    """True if this exact run has finished before."""
     own = {key: value for key, value in json.loads(json.dumps(record)).items() if key not in ("started", "finished")}
     return bool(before["finished"]) and all(before.get(key) == value for key, value in own.items())
 
 
 def _is_current(file: Path, record: dict[str, Any]) -> bool:
-    """Whether a file was made after the run had come to its end."""
+    """True if the file was written after the run finished."""
     return file.exists() and file.stat().st_mtime >= timegm(time.strptime(record["finished"], _WHEN))
 
 
 def _report(home: Home, record: dict[str, Any], same: bool) -> Path:
-    """The run's report, made anew where the run has changed."""
+    """The run's report, written again if the run has changed."""
     page = home.runs / f"{record['name']}.html"
     return page if same and _is_current(page, record) else write_report(home, record["name"])
 
 
 def _dataset(home: Home, record: dict[str, Any], same: bool) -> str | None:
-    """The folder of the run's data, made anew where the run has changed; None where no result is data."""
+    """The folder of the run's dataset, written again if the run has changed; None if no result is data."""
     if not has_data(home, record):
         return None
     mark = home.runs / f"{record['name']}.dataset" / MARK
@@ -70,12 +70,12 @@ def _dataset(home: Home, record: dict[str, Any], same: bool) -> str | None:
 
 
 def _check_prices(file: RunFile) -> None:
-    """A limit on cost needs prices to keep to."""
+    """A cost limit needs a price for every engine."""
     for role, spec in file.engines.items():
         if file.limits.cost is not None and kind_of(spec).billed and price_of(spec) is None:
             raise RecipeError(
-                f"{file.path}: limits has a cost, but the price of {role} ({spec.model}) is not known; say it with `price`, "
-                "such as {input: 0.15, output: 0.60} for a million tokens, or {hour: 0} on a server of your own"
+                f"{file.path}: limits has a cost, but the price of {role} ({spec.model}) is not known; set `price`, "
+                "such as {input: 0.15, output: 0.60} per million tokens, or {hour: 0} for a server of your own"
             )
 
 

@@ -50,7 +50,7 @@ def test_verdicts_have_a_row_for_every_row_of_the_pool_and_appear_whole(tmp_path
 
 
 def test_kept_rows_are_written_some_at_a_time_with_what_the_steps_have_added(tmp_path, monkeypatch):
-    monkeypatch.setattr(output, "_AT_ONCE", 2)
+    monkeypatch.setattr(output, "_BATCH", 2)
     pool = pour(tmp_path / "pool", ("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5))
     added = tmp_path / "added"
     write_part(pl.DataFrame({"id": ["a", "d", "e"], "score": [9, 8, 7], "new": [0.1, 0.2, 0.3]}), added, 0, 3)
@@ -61,7 +61,7 @@ def test_kept_rows_are_written_some_at_a_time_with_what_the_steps_have_added(tmp
     assert (summary["written"], summary["replaced"], summary["refused"]) == (3, ["score"], None)
 
 
-def test_rows_that_the_format_cannot_say_lie_beside_and_an_old_file_of_them_is_removed(tmp_path):
+def test_rows_that_the_format_cannot_say_go_to_a_file_beside_and_an_old_file_of_them_is_removed(tmp_path):
     pool, out = pour(tmp_path / "pool", ("a", 1), ("b", 2), ("c", 3), turns=4), Target(tmp_path / "out.jsonl", "prompt")
     summary = output.write_rows(pool, None, pl.Series([True, False, True]), out)
     aside = tmp_path / "out.jsonl.rejected.jsonl"
@@ -76,12 +76,12 @@ def test_rows_that_the_format_cannot_say_lie_beside_and_an_old_file_of_them_is_r
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ({"out": "pool"}, "lies in. what is read"),
-        ({"verdicts": "pool/v.csv"}, "lies in. what is read"),
-        ({"out": "same.jsonl", "verdicts": "same.jsonl"}, "cannot hold both"),
-        ({"verdicts": "v.xlsx"}, "verdicts go to .parquet, .jsonl, .csv"),
+        ({"out": "pool"}, "is in. the source"),
+        ({"verdicts": "pool/v.csv"}, "is in. the source"),
+        ({"out": "same.jsonl", "verdicts": "same.jsonl"}, "cannot be both"),
+        ({"verdicts": "v.xlsx"}, "verdicts must be a file of .parquet, .jsonl, .csv"),
         ({"out": "out.txt"}, "cannot write .txt"),
-        ({"out": "taken"}, "taken exists already: name a new folder"),
+        ({"out": "taken"}, "taken exists already: choose a new folder"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused(tmp_path, target, why):

@@ -60,9 +60,13 @@ def test_vectors_that_the_pool_has_are_compared_and_nothing_is_embedded():
 @pytest.mark.parametrize(
     ("knobs", "engines", "why"),
     [
-        ({"count": 3, "tokens": 9.0}, {}, "a number of rows or a number of tokens, not both"),
-        ({"vectors": "mini", "diverse_at": 0.9}, {"embedder": FAKE}, "by column 'mini' or by an embedder's vectors"),
-        ({"per": "lang"}, {}, "'per' shares a budget"),
+        ({"count": 3, "tokens": 9.0}, {}, r"count \(rows\) and tokens exclude each other"),
+        (
+            {"vectors": "mini", "diverse_at": 0.9},
+            {"embedder": FAKE},
+            r"vectors \(column 'mini'\) and an embedder exclude each other",
+        ),
+        ({"per": "lang"}, {}, "'per' needs a budget"),
     ],
 )
 def test_knobs_that_exclude_each_other_are_refused(knobs, engines, why):

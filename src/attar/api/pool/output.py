@@ -1,6 +1,6 @@
-"""What a choice gives: the kept rows in any format, a verdict for every row of the pool, and figures.
+"""Write the output of a pool command: the kept rows in any format, a verdict for every row, and a summary.
 
-Rows are read, chosen and written some at a time; what is written appears whole or not at all.
+Rows are streamed. Every file appears complete or not at all.
 """
 
 from collections.abc import Iterator
@@ -16,35 +16,37 @@ from attar.core.table import Table, TableParts, index_parts, part_schema, read_r
 from attar.data.formats import FORMATS
 from attar.data.writers import open_sink
 
-_AT_ONCE = 20_000
+_BATCH = 20_000
 COLUMNS = ("id", "kept", "step", "reason", "because")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where rows and verdicts go, and as what."""
+    """Where rows and verdicts are written, and the rows' format."""
 
     out: Path | None = None
     to: str = "messages"
     verdicts: Path | None = None
 
     def check(self, source: Path) -> None:
-        """Refuse a place that cannot be written, or that holds what is read, before anything is done."""
+        """Raise if a target cannot be written, or would overwrite the source."""
         for path in (self.out, self.verdicts):
             if path is None:
                 continue
             if path.resolve() == source.resolve() or source.resolve() in path.resolve().parents:
-                raise DataError(f"{path} is (or lies in) what is read: name another place")
+                raise DataError(f"{path} is (or is in) the source: choose another path")
         if self.out is not None and self.verdicts is not None and self.out.resolve() == self.verdicts.resolve():
-            raise DataError(f"{self.out} cannot hold both the rows and the verdicts: name another place for one")
+            raise DataError(f"{self.out} cannot be both OUT and the verdicts: choose two paths")
         if self.verdicts is not None and self.verdicts.suffix not in _WRITERS:
-            raise DataError(f"{self.verdicts}: verdicts go to {', '.join(_WRITERS)}")
+            raise DataError(f"{self.verdicts}: verdicts must be a file of {', '.join(_WRITERS)}")
         if self.to not in FORMATS:
             raise DataError(f"unknown format {self.to!r}; {did_you_mean(self.to, FORMATS)}")
         if self.out is not None and self.out.suffix not in ("", ".jsonl", ".json", ".parquet"):
-            raise DataError(f"{self.out}: cannot write {self.out.suffix}; use .jsonl, .json or .parquet, or none for a folder")
+            raise DataError(
+                f"{self.out}: cannot write {self.out.suffix}; use .jsonl, .json or .parquet, or no suffix for a folder"
+            )
         if self.out is not None and self.out.is_dir():
-            raise DataError(f"{self.out} exists already: name a new folder")
+            raise DataError(f"{self.out} exists already: choose a new folder")
 
 
 _WRITERS = {
@@ -55,15 +57,15 @@ _WRITERS = {
 
 
 def summarise(ledger: Table, chars: pl.Series, steps: list[str]) -> dict[str, Any]:
-    """What became of the rows, step by step, and how much text is left."""
+    """Count the dropped rows of each step with their reasons, the kept rows, and the characters of their texts."""
     kept = ledger["kept"]
     dropped: dict[str, dict[str, Any]] = {}
     groups = {str(step): rows for (step,), rows in ledger.filter(~kept).group_by("step")}
     for step in sorted(groups, key=steps.index):
         rows = groups[step]
         reasons = rows["reason"].str.replace(r"(rank|cosine|Jaccard) [\d.]+", "$1").value_counts(sort=True)
-        crowding = rows["because"].drop_nulls().n_unique()  # each stands for a group of rows that are alike
-        dropped[step] = {"rows": len(rows), "groups": crowding, "reasons": dict(reasons.head(5).iter_rows())}
+        clusters = rows["because"].drop_nulls().n_unique()  # the kept row of each group of similar rows
+        dropped[step] = {"rows": len(rows), "groups": clusters, "reasons": dict(reasons.head(5).iter_rows())}
     return {
         "rows": len(ledger),
         "dropped": dropped,
@@ -73,21 +75,21 @@ def summarise(ledger: Table, chars: pl.Series, steps: list[str]) -> dict[str, An
 
 
 def write_verdicts(ledger: Table, path: Path) -> None:
-    """The verdicts: a row for every row of the pool, in its order."""
+    """Write the verdicts: a row for every row of the pool, in the same order."""
     with replace_file(path) as partial:
         _WRITERS[path.suffix](ledger.select(COLUMNS), partial)
 
 
 def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) -> dict[str, Any]:
-    """The kept rows, with what the steps have added to them; what the format cannot say is counted, and lies beside."""
+    """Write the kept rows with the columns that steps added; rows that the format cannot express go to a file beside."""
     out, to = target.out or Path(), target.to
     sink, aside = open_sink(out, to), out.with_name(out.name + ".rejected.jsonl")
     refused: list[dict[str, str]] = []
     rows, more = index_parts(pool), index_parts(added) if added else None
     own, new = (set(part_schema(table.paths[0])) if table else set() for table in (rows, more))
     for table in _iter_kept(rows, kept, more):
-        said = zip(table["id"], sink.write(table), strict=True)
-        refused += [{"id": row, "reason": f"cannot be written as {to}: {reason}"} for row, reason in said if reason]
+        results = zip(table["id"], sink.write(table), strict=True)
+        refused += [{"id": row, "reason": f"cannot be written as {to}: {reason}"} for row, reason in results if reason]
     sink.close()
     aside.unlink(missing_ok=True)
     if refused:
@@ -101,12 +103,12 @@ def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) 
 
 
 def _iter_kept(rows: TableParts, kept: pl.Series, more: TableParts | None) -> Iterator[Table]:
-    """The rows that are kept, some at a time, with their further columns."""
-    at = 0
-    for first in range(0, rows.count, _AT_ONCE):
-        last = min(first + _AT_ONCE, rows.count)
+    """Iterate over the kept rows in batches, with the columns of `more`."""
+    read = 0
+    for first in range(0, rows.count, _BATCH):
+        last = min(first + _BATCH, rows.count)
         table = read_rows(rows, first, last).drop("messages_error").filter(kept[first:last])
         if more is not None and len(table):
-            table = table.with_columns(read_rows(more, at, at + len(table)).drop("id"))
-            at += len(table)
+            table = table.with_columns(read_rows(more, read, read + len(table)).drop("id"))
+            read += len(table)
         yield table

@@ -1,9 +1,8 @@
-"""What `attar select`, `dedup`, `score` and `embed` do to a pool, as recipes: wiring and no rows.
+"""The recipes of `attar select`, `dedup`, `score` and `embed`: they wire steps and touch no rows.
 
-A ledger goes from step to step; every step judges the rows that the one before has left, and reads only the columns that it
-needs. Letters are hashed for the whole pool at once, so that no other knob ever hashes them again; a model embeds only what is
-left, and the journal knows every text that it has embedded; vectors that the pool has brought are taken as they are. The pool's
-own rows are no result: they are written from where they lie.
+A ledger passes from step to step. Each step judges the rows that are still kept, and reads only the columns it needs. Character
+n-gram hashes are computed once for the whole pool, so that other knobs do not recompute them. A model embeds only the rows that
+are left, and the journal has every text it embedded. The pool's own rows are no result; they are written from the pool itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +20,12 @@ from attar.stages.annotate.judge_prompts import RUBRICS
 from attar.stages.select import budget, dedup, diverse, keep, ledger, rank, where
 
 DEDUPS = {"exact": None, "near": 0.7, "semantic": 0.95}
-"""The kinds of repeats, and from which Jaccard, or above which cosine, two texts are alike."""
+"""The kinds of repeats with their default limits: the least Jaccard similarity, or the cosine similarity to exceed."""
 DIVERSE = 0.9
 TOKENS = f"{pool.CHARS} / 4"
 
 
-def selection(  # noqa: PLR0913 (all that can be said of a selection)
+def selection(  # noqa: PLR0913 (the knobs of a selection)
     flow: Flow,
     *,
     source: Mapping[str, Any],
@@ -43,11 +42,11 @@ def selection(  # noqa: PLR0913 (all that can be said of a selection)
     vectors: str | None = None,
     embedder: Spec | None = None,
 ) -> Mapping[str, Handle]:
-    """The ledger of a pool of which the best are kept that are new and differ; `vectors` names a column that has them."""
+    """Keep the best rows, without repeats and similar rows; `vectors` names a column of the pool with vectors."""
     if count is not None and tokens is not None:
-        raise RecipeError("a budget is a number of rows or a number of tokens, not both")
+        raise RecipeError("count (rows) and tokens exclude each other: give one of them")
     if vectors is not None and embedder is not None:
-        raise RecipeError(f"rows are compared by column {vectors!r} or by an embedder's vectors, not both")
+        raise RecipeError(f"vectors (column {vectors!r}) and an embedder exclude each other: give one of them")
     picks = _Selection(flow, source, on, by, (rule, per, cost if tokens is not None else None))
     dedups = dedups or {}
     given = flow(pool.vectors, picks.rows, column=vectors, name="given") if vectors is not None else None
@@ -67,12 +66,14 @@ def selection(  # noqa: PLR0913 (all that can be said of a selection)
 
 
 class _Selection:
-    """The ledger so far, and the tables that it is about."""
+    """The ledger so far, and the tables of the pool."""
 
     def __init__(
         self, flow: Flow, source: Mapping[str, Any], on: pool.On, by: str | None = None, rules: Sequence[str | None] = ()
     ) -> None:
-        self.flow, self.on, self.by = flow, on, by
+        self.flow = flow
+        self.on = on
+        self.by = by
         self.order = ledger.SCORE if by else ledger.ORDER
         self.rows = flow(pool.read, **source, name="pool")
         self.texts = flow(pool.texts, self.rows, on=on, name="texts")
@@ -81,7 +82,7 @@ class _Selection:
         self.facts = flow(pool.select_columns, self.rows, columns=sorted(self.read), name="facts") if self.read else self.texts
 
     def rest(self, columns: Sequence[str] = (), *, of: Handle | None = None) -> Handle:
-        """The rows still kept, with these columns of its texts, of what the rules read, or of another table."""
+        """The rows still kept, with these columns of the texts, of the rules' columns, or of the table `of`."""
         wanted, own = {*columns, *(where.columns(self.by) if self.by else ())}, {self.on, pool.CHARS}
         tables: list[Handle] = [of] if of else []
         tables += [self.facts] if wanted & self.read or not (wanted or of) else []
@@ -89,18 +90,18 @@ class _Selection:
         return self.flow(ledger.remaining_rows, first, self.ledger, *more, columns=list(columns), by=self.by, name="left")
 
     def drop(self, step: str, stage: Any, rows: Handle, **knobs: Any) -> Handle:
-        """Let a stage judge the rows, and enter what it says."""
+        """Run a stage that judges the rows, and update the ledger with its verdicts."""
         judged = self.flow(stage, rows, **knobs, name=step)
         self.ledger = self.flow(ledger.update, self.ledger, judged, step=step, name=f"after-{step}")
         return judged
 
 
 def _embed(picks: _Selection, embedder: Spec | None) -> Handle:
-    """The rows that are left and get a vector, by their letters or from a model."""
+    """The rows left that have a vector, from character n-grams or from a model."""
     if embedder is None:
         vectors = picks.flow(embed.letters, picks.texts, column=picks.on, name="letters")
         rows = picks.rest(["embedding", "embedding_error"], of=vectors)
-    else:  # so that what is no text is not a failure of the model
+    else:  # drop empty texts first, so that they do not count as failures of the model
         picks.drop("text", ledger.keep_with_value, picks.rest([picks.on]), column=picks.on)
         rows = picks.flow(embed.vectors, picks.rest([picks.on]), engine=embedder, column=picks.on, name="embed")
     judged = picks.drop("embed", ledger.keep_with_value, rows, column="embedding", told=True)
@@ -108,7 +109,7 @@ def _embed(picks: _Selection, embedder: Spec | None) -> Handle:
 
 
 def _usable_vectors(picks: _Selection, given: Handle, column: str) -> Handle:
-    """The rows that are left and have brought a vector."""
+    """The rows left that have a vector in the pool's column."""
     rows = picks.rest([column], of=given)
     return picks.flow(keep.rows, rows, picks.drop("vectors", pool.keep_with_vectors, rows, column=column), name="comparable")
 
@@ -116,7 +117,7 @@ def _usable_vectors(picks: _Selection, given: Handle, column: str) -> Handle:
 def _drop_similar(
     picks: _Selection, rows: Handle, column: str, semantic: float | None, diverse_at: float | None, count: int | None
 ) -> None:
-    """Drop what is alike by its vector."""
+    """Drop rows with similar vectors."""
     if semantic is not None:
         judged = picks.drop("semantic", dedup.semantic, rows, column=column, best=picks.order, threshold=semantic)
         rows = picks.flow(keep.rows, rows, judged, name="new")
@@ -127,10 +128,10 @@ def _drop_similar(
 def _apply_budget(
     picks: _Selection, count: int | None, tokens: float | None, cost: str, per: str | None, share: rank.Share
 ) -> None:
-    """Keep the best that a budget has room for."""
+    """Keep the best rows within the budget of rows or tokens."""
     if count is None and tokens is None:
         if per:
-            raise RecipeError("'per' shares a budget: say how many rows or tokens to keep")
+            raise RecipeError("'per' needs a budget: set count or tokens")
         return
     by = picks.by or picks.order
     wanted = [name for rule in (picks.by, per, cost if tokens is not None else None) if rule for name in where.columns(rule)]
@@ -146,7 +147,7 @@ def _apply_budget(
 def scoring(
     flow: Flow, *, source: Mapping[str, Any], trained: Mapping[str, str | None], **graders: Spec
 ) -> Mapping[str, Handle]:
-    """The scores of a pool's rows, each by its grader: a judge with a rubric, or a scorer `trained` on a question."""
+    """Score a pool's rows, each score by its grader: a judge with a rubric, or a scorer `trained` on a question."""
     picks = _Selection(flow, source, "conversation")
     rows = picks.rest(["messages", "prompt", "response"], of=picks.rows)
     for what, grader in graders.items():
@@ -162,7 +163,7 @@ def scoring(
 def embedding(
     flow: Flow, *, source: Mapping[str, Any], on: pool.On = "conversation", embedder: Spec | None = None
 ) -> Mapping[str, Handle]:
-    """The vectors of a pool's rows."""
+    """Embed a pool's rows."""
     picks = _Selection(flow, source, on)
     if embedder is None:
         vectors = flow(embed.letters, picks.texts, column=on, name="letters")
@@ -173,26 +174,26 @@ def embedding(
 
 
 def find_graders(
-    what: Sequence[str], specs: Sequence[Spec], asked: Sequence[str]
+    what: Sequence[str], specs: Sequence[Spec], questions: Sequence[str]
 ) -> tuple[dict[str, Spec], dict[str, str | None]]:
-    """The grader of each thing to score; and of those that are scorers the question, or None where their folder says it."""
+    """The grader of each score, and the question of each scorer; None if the scorer's folder has it."""
     graders = dict(zip(what, _one_each(what, specs, "models"), strict=True))
-    named = dict(zip(what, _one_each(what, asked, "questions"), strict=True)) if asked else {}
+    named = dict(zip(what, _one_each(what, questions, "questions"), strict=True)) if questions else {}
     trained = {name: named.get(name) for name, spec in graders.items() if name in named or _is_scorer(spec)}
     for name in graders:
         if name not in trained and name not in RUBRICS:
             raise RecipeError(
-                f"there is no rubric {name!r} for a judge ({did_you_mean(name, RUBRICS)}), and {graders[name].model} does "
-                "not say that it is a scorer: name what it was trained to be asked with --question"
+                f"there is no rubric {name!r} for a judge ({did_you_mean(name, RUBRICS)}), and {graders[name].model} is not "
+                "marked as a scorer: if it is one, give the question it was trained on with --question"
             )
     return graders, trained
 
 
-def _one_each(what: Sequence[str], given: Sequence[Any], kind: str) -> list[Any]:
-    """One for all, or one for each."""
-    if len(given) not in (1, len(what)):
-        raise RecipeError(f"{len(given)} {kind} for {len(what)} scores ({', '.join(what)}): give one for all, or one for each")
-    return [*given] * (len(what) // len(given))
+def _one_each(what: Sequence[str], items: Sequence[Any], kind: str) -> list[Any]:
+    """Expand one item for all to one for each; raise if the numbers do not match."""
+    if len(items) not in (1, len(what)):
+        raise RecipeError(f"{len(items)} {kind} for {len(what)} scores ({', '.join(what)}): give one for all, or one for each")
+    return [*items] * (len(what) // len(items))
 
 
 def _is_scorer(spec: Spec) -> bool:

@@ -1,4 +1,4 @@
-"""Carrying a choice out: the pool into the home, a piece at a time and never held; its steps run; what they give written."""
+"""Run a pool command: stream the pool into the run's folder, run the steps, write the results."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ from attar.stages.select.where import columns as columns_of
 
 @dataclass(frozen=True, slots=True)
 class PoolCommand:
-    """A recipe of `choose`, the pool that it is about, its engines and its other knobs."""
+    """A recipe of `attar.api.pool.recipes` with its pool, engines and knobs."""
 
     recipe: Recipe
     source: str
@@ -38,22 +38,22 @@ class PoolCommand:
     engines: Mapping[str, Spec] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, str | None] = field(default_factory=dict)
-    """Expressions over the pool's columns, by what the user calls them."""
+    """Expressions over the pool's columns, by the command-line option they were given with."""
     max_failures: float = Settings().max_failures
 
 
 class PoolProgress(Live):
-    """As it goes, but for the bookkeeping between one step and the next."""
+    """Progress on the terminal, without the bookkeeping steps."""
 
     def begin(self, step: Step, total: int | None, already: int, engine: Journaled | None) -> None:
-        """Open the step's bar."""
+        """Show the step's progress bar."""
         if _is_reported(step):
             super().begin(step, total, already, engine)
         else:
             self._total = None
 
     def end(self, step: Step, card: dict[str, Any], fresh: bool) -> None:
-        """Leave one line; of the pool only when it is read."""
+        """Print the step's summary line; for the pool only if it was read in this run."""
         if _is_reported(step) and (fresh or step.marks.role != "pool"):
             super().end(step, card, fresh)
 
@@ -63,7 +63,7 @@ def _is_reported(step: Step) -> bool:
 
 
 def run_pool_command(choice: PoolCommand, home: Home, watch: Reporter, target: output.Target) -> dict[str, Any]:
-    """Do it; what was kept, dropped and written, as plain data."""
+    """Run the command and return what was kept, dropped and written, as plain data."""
     began = time.time()
     target.check(Path(choice.source).expanduser())
     source = {**sources.pin_source(choice.source), "form": choice.form}
@@ -82,21 +82,23 @@ def run_pool_command(choice: PoolCommand, home: Home, watch: Reporter, target: o
         settings=Settings(max_failures=choice.max_failures if choice.engines else 1.0),
         limits=NO_LIMITS,
     )
-    (home.runs / f"{name}.json").unlink(missing_ok=True)  # of the same pool, with other knobs, perhaps before the home moved
+    (home.runs / f"{name}.json").unlink(
+        missing_ok=True
+    )  # a record of the same pool with other knobs, or from before the home was moved
     record = start(file, home, watch)
     folders = {step["name"]: home.steps / step["folder"] for step in record["steps"]}
     ledger = read(Path(record["results"]["ledger"]), list(output.COLUMNS))
-    told = output.summarise(ledger, read(folders["texts"], [pool.CHARS])[pool.CHARS], list(folders))
+    summary = output.summarise(ledger, read(folders["texts"], [pool.CHARS])[pool.CHARS], list(folders))
     if target.verdicts:
         output.write_verdicts(ledger, target.verdicts)
     if target.out:
-        told |= output.write_rows(folders["pool"], folders.get("added"), ledger["kept"], target)
-    told |= {"verdicts": str(target.verdicts) if target.verdicts else None, "run": name, "home": str(home.root)}
-    return {"source": choice.source, **told, "seconds": round(time.time() - began, 1)}
+        summary |= output.write_rows(folders["pool"], folders.get("added"), ledger["kept"], target)
+    summary |= {"verdicts": str(target.verdicts) if target.verdicts else None, "run": name, "home": str(home.root)}
+    return {"source": choice.source, **summary, "seconds": round(time.time() - began, 1)}
 
 
 def _read_pool(step: Step, home: Home, watch: Reporter) -> None:
-    """Read the pool into its step's folder, a piece at a time: the flow would have to hold it all."""
+    """Stream the pool into its step's folder; as a normal step it would have to fit in memory."""
     folder, began = home.folder(step), time.time()
     with lock_step(folder, watch.say):
         if read_card(folder):
@@ -104,18 +106,21 @@ def _read_pool(step: Step, home: Home, watch: Reporter) -> None:
         for stale in parts(folder):
             stale.unlink()
         watch.begin(step, None, 0, None)
-        count, failed, why = 0, 0, "it is empty"
+        count = 0
+        failed = 0
+        first_reason = "it is empty"
         columns: dict[str, Any] = {}
         for piece in pool.read_parts(**step.knobs):
             write_part(piece, folder, count, count + len(piece))
             reasons = piece["messages_error"].drop_nulls()
-            why = reasons[0] if len(reasons) and not failed else why
-            count, failed = count + len(piece), failed + len(reasons)
+            first_reason = reasons[0] if len(reasons) and not failed else first_reason
+            count += len(piece)
+            failed += len(reasons)
             columns |= piece.schema
             watch.advance(len(piece))
         if failed == count:
             shutil.rmtree(folder)
-            raise DataError(f"{step.knobs['source']}: no row could be read; the first reason: {why}")
+            raise DataError(f"{step.knobs['source']}: no row could be read; the first reason: {first_reason}")
         for path in parts(folder):
             _add_missing_columns(path, columns)
         made = write_card(folder, make_card(step, Tally(rows=count), time.time() - began))
@@ -123,7 +128,7 @@ def _read_pool(step: Step, home: Home, watch: Reporter) -> None:
 
 
 def _add_missing_columns(path: Path, columns: Mapping[str, Any]) -> None:
-    """A part as all parts have it: with the columns that came up only after it."""
+    """Add the columns that first occurred in later parts, as nulls."""
     if list(part_schema(path).items()) != list(columns.items()):
         table = read_part(path)
         late = [pl.lit(None, dtype=kind).alias(name) for name, kind in columns.items() if name not in table.columns]
@@ -131,7 +136,7 @@ def _add_missing_columns(path: Path, columns: Mapping[str, Any]) -> None:
 
 
 def _check_columns(choice: PoolCommand, folder: Path) -> None:
-    """Every expression reads columns that the pool has; told before anything is done."""
+    """Raise if an expression reads a column that the pool does not have."""
     known = [*table_schema(folder), choice.knobs.get("on", "conversation"), pool.CHARS]
     for option, rule in choice.rules.items():
         for column in columns_of(rule) if rule else ():
