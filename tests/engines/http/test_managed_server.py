@@ -64,20 +64,20 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_server_that_dies_at_the_start_is_reported_with_its_last_words():
     command = [sys.executable, "-c", "print('loading'); raise SystemExit('no room on the GPU')"]
     engine = ManagedServer(Spec("vllm", "pocket:teacher", {"command": command}))
-    with pytest.raises(EngineError, match=r"ended by itself \(code 1\).*said last: loading \| no room on the GPU"):
+    with pytest.raises(EngineError, match=r"ended by itself \(code 1\).*its log ends: loading \| no room on the GPU"):
         _ = engine.http
 
 
 def test_a_server_that_never_gets_ready_is_ended_after_its_time():
     command = [sys.executable, "-c", "import time; print('still loading', flush=True); time.sleep(600)"]
     engine = ManagedServer(Spec("vllm", "pocket:teacher", {"command": command, "ready": 1.0}))
-    with pytest.raises(EngineError, match="not ready in time; it said last: still loading"):
+    with pytest.raises(EngineError, match="not ready in time; its log ends: still loading"):
         _ = engine.http
     assert engine._child is None
 
 
 def test_a_program_that_is_not_installed_is_named_with_what_to_do():
-    with pytest.raises(EngineError, match="there is no program 'no-such-server'; install it, or say with `command`"):
+    with pytest.raises(EngineError, match="there is no program 'no-such-server'; install it, or set `command`"):
         _ = ManagedServer(Spec("llamacpp", "pocket:teacher", {"command": ["no-such-server"]})).http
 
 

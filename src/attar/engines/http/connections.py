@@ -50,12 +50,12 @@ def _has_bytes(transport: Any) -> bool:
 
 
 def new_request_id() -> str:
-    """An id that no other request has, and that is known as ours where it is repeated."""
+    """A unique request id that can be recognised as ours in a reply."""
     return f"{_START}-{next(_numbers)}"
 
 
 class ReplyIds:
-    """Whether one server's replies name the request that they answer, as seen so far."""
+    """Checks request ids; learns whether one server repeats them in its replies."""
 
     def __init__(self) -> None:
         self.repeats = False

@@ -1,9 +1,9 @@
-"""A model server of one's own: started as a child on a free loopback port when it is first needed, stopped with the run.
+"""A model server that Attar manages: started as a child on a free loopback port when first needed, stopped with the run.
 
 engine: {kind: vllm, model: Qwen/Qwen3-8B, server: {tensor-parallel-size: 2, max-model-len: 8192}}
 
-`server` holds the server's own options as it names them. `command` says how to start it where that is not on the path, such as
-[/opt/vllm/bin/python, -m, vllm.entrypoints.openai.api_server]. All else is as of an HTTP engine.
+`server` holds the server's own options under their own names. `command` starts it if it is not on the path, such as
+[/opt/vllm/bin/python, -m, vllm.entrypoints.openai.api_server]. The other options are those of an HTTP engine.
 """
 
 import http.client
@@ -40,33 +40,36 @@ _START = {
     "sglang": ([sys.executable, "-m", "sglang.launch_server"], "--model-path", ["--served-model-name"]),
     "llamacpp": (["llama-server"], "-m", ["-a"]),
 }
-"""How each is started, how it is told its model, and how the name to serve it under."""
+"""Per kind: the command, the flag for the model, the flag for the name to serve it under."""
 
 
 class ServerOptions(wired.CommonOptions, total=False):
-    """What a run file may say of a server to start."""
+    """The options of a managed server."""
 
     server: dict[str, bool | int | float | str | list[str]]
     command: list[str]
     env: dict[str, str]
     ready: Annotated[float, Gt(0)]
     gpus: Annotated[int, Ge(1)]
-    """Of a base, as `accelerate`: how its training is spread; its serving is spread by the server's own options."""
+    """GPUs for training a base model, like `accelerate`; serving uses the server's own options."""
     accelerate: str
 
 
 class ManagedServer:
-    """One model on a server of its own."""
+    """One model on a server that Attar starts and stops."""
 
     careful = False
 
     def __init__(self, spec: Spec) -> None:
         self.options = check_options(spec, ServerOptions)
-        self.spec, self.folder = spec, None if spec.model.endswith(".gguf") else find_model_folder(spec.model)
-        self._starting, self._child, self._http = threading.Lock(), None, None
+        self.spec = spec
+        self.folder = None if spec.model.endswith(".gguf") else find_model_folder(spec.model)
+        self._starting = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._http: wired.Http | None = None
 
     def identity(self) -> str:
-        """The model (its content, where it lies here) and what is added to each request; not how it is served."""
+        """A hash of the model (its content if it is local) and what is added to each request; not of how it is served."""
         file = Path(self.spec.model)
         content = folder_fingerprint(self.folder) if self.folder else file.stat().st_size if file.is_file() else None
         model = self.spec.identity or (content if self.folder else [self.spec.model, content])
@@ -75,7 +78,7 @@ class ManagedServer:
 
     @property
     def in_flight(self) -> int:
-        """How many requests the server is at work on."""
+        """How many requests the server is working on."""
         return self._http.in_flight if self._http else 0
 
     @property
@@ -94,7 +97,7 @@ class ManagedServer:
 
     @property
     def http(self) -> wired.Http:
-        """The engine that speaks to the server, which is started if need be."""
+        """The HTTP engine of the server, which is started if necessary."""
         with self._starting:
             if self._http is None:
                 self._http = self._start()
@@ -102,7 +105,7 @@ class ManagedServer:
             return self._http
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Texts, as they come."""
+        """Generated texts, in the order in which they finish."""
         return self.http.generate(requests)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
@@ -151,38 +154,39 @@ class ManagedServer:
         return wired.Http(Spec("http", name, options))
 
     def _command(self, port: int, name: str) -> list[str]:
-        start, model, served = _START[self.spec.kind]
-        own = self.options.get("command", start)
-        place = str(self.folder or self.spec.model)
-        says = [place] if own == ["vllm", "serve"] else [model, place]
-        if shutil.which(own[0]) is None:
+        start, model, name_flag = _START[self.spec.kind]
+        program = self.options.get("command", start)
+        path = str(self.folder or self.spec.model)
+        model_arguments = [path] if program == ["vllm", "serve"] else [model, path]
+        if shutil.which(program[0]) is None:
             raise EngineError(
-                f"{title(self.spec)}: there is no program {own[0]!r}; install it, or say with `command` how to start it"
+                f"{title(self.spec)}: there is no program {program[0]!r}; "
+                "install it, or set `command` to the command that starts the server"
             )
         flags = [part for key, value in self.options.get("server", {}).items() for part in _flag(key, value)]
-        return [*own, *says, "--host", "127.0.0.1", "--port", str(port), *served, name, *flags]
+        return [*program, *model_arguments, "--host", "127.0.0.1", "--port", str(port), *name_flag, name, *flags]
 
     def _wait(self, port: int, command: list[str]) -> None:
-        """Until the server says that it is well; the log's last lines if it ends before."""
+        """Wait until the server is healthy; raises with the log's last lines if it ends or is too slow."""
         assert self._child
         until = time.monotonic() + self.options.get("ready", 1800.0)
         while self._child.poll() is None:
-            if _healthy(port):
+            if _is_healthy(port):
                 return
             if time.monotonic() > until:
-                said = _last_lines(self._log)
+                lines = _last_lines(self._log)
                 self.close()
-                raise EngineError(f"{title(self.spec)}: the server was not ready in time; it said last: {said}")
+                raise EngineError(f"{title(self.spec)}: the server was not ready in time; its log ends: {lines}")
             time.sleep(0.2)
         code, self._child = self._child.returncode, None
         raise EngineError(
             f"{title(self.spec)}: the server ended by itself (code {code}); its log is {self._log}. It ran {' '.join(command)} "
-            f"and said last: {_last_lines(self._log)}"
+            f"and its log ends: {_last_lines(self._log)}"
         )
 
 
 def _flag(key: str, value: Any) -> list[str]:
-    """One of the server's own options: true is the flag alone, a list follows it."""
+    """One of the server's own options as arguments: true is the bare flag, a list gives several values."""
     flag = key if key.startswith("-") else f"--{key}"
     if isinstance(value, bool):
         return [flag] if value else []
@@ -190,22 +194,22 @@ def _flag(key: str, value: Any) -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
-def _healthy(port: int) -> bool:
-    talk = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        talk.request("GET", "/health")
-        return talk.getresponse().status == 200
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:
-        talk.close()
+        connection.close()
 
 
 def _last_lines(log: Path, lines: int = 8) -> str:
-    said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return " | ".join(said[-lines:])[-1200:] or "nothing"
+    last = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return " | ".join(last[-lines:])[-1200:] or "nothing"

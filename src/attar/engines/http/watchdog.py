@@ -1,6 +1,6 @@
-"""Runs a server and takes it down with the process that asked for it, however that ends: `python warden.py COMMAND ...`
+"""Run a server, and end it when the process that started it ends, however that happens: `python watchdog.py COMMAND ...`
 
-Its standard input is a pipe whose other end Attar holds; when that closes, by `kill -9` too, the server's whole group is ended.
+Its standard input is a pipe from Attar. When that closes, even by `kill -9`, the server's whole process group is ended.
 Only the standard library is used, so that it starts at once.
 """
 
@@ -27,12 +27,12 @@ def _wait_for_parent(server: subprocess.Popen[bytes]) -> None:
     _end(server, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         server.wait(_GRACE)
-    _end(server, signal.SIGKILL)  # what is left of the group: workers that lost their parent
+    _end(server, signal.SIGKILL)  # workers of the group that outlived the server
     os._exit(0)
 
 
 def main() -> None:
-    """Watch both: the server, and whoever wants it."""
+    """Watch both the server and the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
     threading.Thread(target=_wait_for_parent, args=(server,), daemon=True).start()
