@@ -52,7 +52,7 @@ def test_the_rounds_of_the_recipe_that_has_them_are_found_with_all_their_parts()
     ]
 
 
-def test_the_page_tells_what_each_round_took(made, page):
+def test_the_page_shows_the_cost_of_each_round(made, page):
     made("one", {}, steps_of_rounds())
     rows = page("one").table("round")
     assert rows[1] == ["2", "100", "1,600", "22.0 s", "5.0 s", "30.0 s", "58.0 s"]
@@ -60,16 +60,16 @@ def test_the_page_tells_what_each_round_took(made, page):
     assert rows[3][:3] == ["all", "1,300", "31,600"]
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(99.0, "99.0 s"), (120.0, "2.0 min"), (7200.0, "2.0 h")])
-def test_times_are_told_in_the_unit_that_fits(seconds, told):
-    assert format_duration(seconds) == told
+@pytest.mark.parametrize(("seconds", "text"), [(99.0, "99.0 s"), (120.0, "2.0 min"), (7200.0, "2.0 h")])
+def test_times_have_the_unit_that_fits(seconds, text):
+    assert format_duration(seconds) == text
 
 
-def test_nothing_is_told_as_less_than_no_difference():
+def test_a_difference_that_rounds_to_zero_has_a_plus_sign():
     assert (format_points(-0.0004), format_agreement(-0.0001, False, sign=True)) == ("+0.0", "+0.000")
 
 
-def test_shares_are_told_in_percent_and_other_figures_as_they_are():
+def test_shares_are_in_percent_and_other_figures_as_they_are():
     assert (
         format_agreement(0.125, True),
         format_agreement(0.125, True, bare=True, sign=True),

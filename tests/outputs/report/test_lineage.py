@@ -11,18 +11,18 @@ def step(name, stage, rows, *inputs, **columns):
     return {"name": name, "stage": stage, "table": table(rows, **columns), "inputs": list(inputs)}
 
 
-def told(line):
+def level_rows(line):
     return [(level.name, level.rows) for level in line.levels]
 
 
 def test_a_line_has_the_steps_its_rows_came_through_and_no_verdicts_or_arms_beside(line, small_run):
     beside = {"name": "control", "stage": "select.keep.rows", "inputs": ["good", "best"]}
     found = line([*small_run, beside], "chosen")
-    assert told(found) == [("draws", 6), ("ask", 6), ("fresh", 5), ("score", 5), ("good", 4), ("chosen", 2)]
+    assert level_rows(found) == [("draws", 6), ("ask", 6), ("fresh", 5), ("score", 5), ("good", 4), ("chosen", 2)]
     assert found.kept == {"c", "f"}
 
 
-def test_a_row_is_told_the_first_reason_that_dropped_it(line, small_run):
+def test_a_row_has_the_first_reason_that_dropped_it(line, small_run):
     found = line(small_run, "chosen")
     assert found.reasons(["a", "b", "c", "e"]) == {
         "b": "repeats a prompt",
@@ -33,8 +33,8 @@ def test_a_row_is_told_the_first_reason_that_dropped_it(line, small_run):
 
 def test_of_a_pool_that_is_judged_twice_the_first_reason_counts(line):
     def judged(name, why):
-        told = table("ab", kept=[True, False], reason=[None, why])
-        return {"name": name, "stage": "x.pick", "table": told, "inputs": ["pool"]}
+        verdict_rows = table("ab", kept=[True, False], reason=[None, why])
+        return {"name": name, "stage": "x.pick", "table": verdict_rows, "inputs": ["pool"]}
 
     steps = [
         step("pool", "x.read", "ab"),
@@ -54,7 +54,7 @@ def test_rounds_beside_each_other_are_one_level_and_their_rows_are_counted_toget
         step("round-3-picked", "x.pick", "c", "pool"),
         step("rows", "select.keep.concat", "abc", "round-2-picked", "round-3-picked"),
     ]
-    assert told(line(steps, "rows")) == [("pool", 4), ("round-n-picked", 3), ("rows", 3)]
+    assert level_rows(line(steps, "rows")) == [("pool", 4), ("round-n-picked", 3), ("rows", 3)]
 
 
 def test_steps_behind_each_other_are_never_one_level_whatever_their_names(line):
@@ -63,7 +63,7 @@ def test_steps_behind_each_other_are_never_one_level_whatever_their_names(line):
         step("fresh-3", "x.second", "ab", "fresh-2"),
         step("end", "x.y", "a", "fresh-3"),
     ]
-    assert told(line(steps, "end")) == [("fresh-2", 4), ("fresh-3", 2), ("end", 1)]
+    assert level_rows(line(steps, "end")) == [("fresh-2", 4), ("fresh-3", 2), ("end", 1)]
 
 
 def test_a_prompt_is_kept_if_an_answer_to_it_is(line):
@@ -75,27 +75,27 @@ def test_a_result_that_is_not_there_yet_has_no_line(line, small_run):
     assert line([*small_run[:-1], small_run[-1] | {"todo": True}], "chosen") is None
 
 
-def test_the_funnel_tells_what_each_step_left_and_why_it_dropped_rows(line, small_run):
+def test_the_funnel_shows_what_each_step_left_and_why_it_dropped_rows(line, small_run):
     stands = funnel.funnel_steps(line(small_run, "chosen"))
     assert [(stand.name, stand.rows, stand.dropped, list(stand.reasons)) for stand in stands] == [
         ("draws", 6, 0, []),
         ("fresh", 5, 1, [("repeats a prompt", 1)]),
         ("good", 4, 1, [("not: reward > 0", 1)]),
-        ("chosen", 2, 2, [("rank by reward, 2 kept", 2)]),  # their ranks, 3 and 4, are no two reasons
+        ("chosen", 2, 2, [("rank by reward, 2 kept", 2)]),  # the ranks 3 and 4 are one reason
     ]
 
 
 def test_reasons_that_differ_by_one_rows_own_numbers_are_one(line):
-    told = {
+    by_id = {
         "a": "cosine 0.951 with a kept row",
         "b": "cosine -0.20 with a kept row",
         "c": "overlaps mt_bench item 81: 13 words",
     }
-    told |= {"d": "overlaps mt_bench item x y", "e": "not: reward > 3.5", "f": "not: reward > 4.5", "g": None}
-    reasons = pl.Series("reason", list(told.values()))
-    judged = table(told, kept=[why is None for why in told.values()]).with_columns(reasons)
+    by_id |= {"d": "overlaps mt_bench item x y", "e": "not: reward > 3.5", "f": "not: reward > 4.5", "g": None}
+    reasons = pl.Series("reason", list(by_id.values()))
+    judged = table(by_id, kept=[why is None for why in by_id.values()]).with_columns(reasons)
     steps = [
-        step("pool", "x.read", told),
+        step("pool", "x.read", by_id),
         {"name": "judged", "stage": "x.y", "table": judged},
         step("end", "select.keep.rows", "g", "pool", "judged"),
     ]

@@ -245,7 +245,7 @@ def test_costs_are_sums_over_all_attempts_and_an_unknown_price_is_not_zero(home,
     assert mine.cost is None
     assert found.total.cost is None
     assert (found.total.tokens_out, found.total.seconds, found.total.steps) == (58, 10.0, 4)
-    assert [(line["step"], line["seconds"]) for line in costs.by_time(found.steps)] == [
+    assert [(line["step"], line["seconds"]) for line in costs.slowest_steps(found.steps)] == [
         ("ask-n (2 steps)", 4.0),
         ("sort", 4.0),
         ("rate", 2.0),

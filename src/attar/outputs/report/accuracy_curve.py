@@ -91,18 +91,18 @@ def curve(arms: Sequence[Arm]) -> charts.Drawing | None:
     )
     scale = alt.Scale(domain=[0, 1])
     y = alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(format="%", tickCount=5))
-    whole = charts.of(rows).encode(x=x)
+    whole = charts.chart_of(rows).encode(x=x)
     band = whole.mark_area(opacity=0.16, color=charts.ROSE).encode(y=alt.Y("low:Q", scale=scale, title=None), y2="high:Q")
     line = whole.mark_line(strokeWidth=2.6).encode(y=y)
     tips = [alt.Tooltip("round:Q"), alt.Tooltip("label:N", title="accuracy")]
     dots = whole.mark_point(size=55, opacity=1).encode(y=y, tooltip=tips)
     layers: list[Any] = [band]
     if run_points := runs(arms):
-        thin = charts.of(run_points).mark_line(strokeWidth=1, opacity=0.5).encode(x=x, y=y, detail="run:N")
+        thin = charts.chart_of(run_points).mark_line(strokeWidth=1, opacity=0.5).encode(x=x, y=y, detail="run:N")
         layers.append(thin)
     if others := levels(arms):
-        level = charts.of(others).encode(y=y)
-        right = charts.of(others).encode(x=alt.value(charts.WIDE + 12), y=alt.Y("label_y:Q", scale=scale, title=None))
+        level = charts.chart_of(others).encode(y=y)
+        right = charts.chart_of(others).encode(x=alt.value(charts.WIDE + 12), y=alt.Y("label_y:Q", scale=scale, title=None))
         layers.append(level.mark_rule(strokeDash=[5, 4], color=charts.SOFT))
         layers.append(right.mark_text(align="left", color=charts.SOFT).encode(text="label:N"))
     layers += [line, dots]
@@ -119,7 +119,7 @@ def bars(arms: Sequence[Arm]) -> charts.Drawing | None:
     if not arms:
         return None
     rows = [_bar(arm) for arm in arms]
-    whole = charts.of(rows).encode(
+    whole = charts.chart_of(rows).encode(
         y=alt.Y("arm:N", sort=None, title=None, axis=alt.Axis(labelColor=charts.INK, labelFontSize=13))
     )
     axis = alt.Axis(format="%", tickCount=5)
@@ -131,7 +131,7 @@ def bars(arms: Sequence[Arm]) -> charts.Drawing | None:
     layers: list[Any] = [bar, error_bar, text]
     ticks = [{"arm": arm.name, "value": value} for arm in arms for value in arm.accuracy.runs if len(arm.accuracy.runs) > 1]
     if ticks:
-        strokes = charts.of(ticks).encode(y=alt.Y("arm:N", sort=None), x="value:Q")
+        strokes = charts.chart_of(ticks).encode(y=alt.Y("arm:N", sort=None), x="value:Q")
         layers.append(strokes.mark_tick(color=charts.INK, thickness=1, height=14))
     about = "Accuracy by arm: " + "; ".join(f"{row['arm']} {row['label']}" for row in rows)
     return charts.drawing(alt.layer(*layers), about, width=charts.WIDE, height=charts.height_of(len(rows), 32))

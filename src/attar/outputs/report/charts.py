@@ -50,7 +50,7 @@ LOOKS: Mapping[str, Any] = {
 """The Vega-Lite configuration of all charts; the page has it once."""
 
 
-def of(rows: Iterable[Mapping[str, Any]]) -> "alt.Chart":
+def chart_of(rows: Iterable[Mapping[str, Any]]) -> "alt.Chart":
     """A chart of these rows."""
     import altair as alt
 

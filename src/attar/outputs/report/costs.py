@@ -86,7 +86,7 @@ def _common_reasons(step: FinishedStep) -> list[tuple[str, int]]:
     return (Counter(step.card.get("errors") or {}) + count_drop_reasons(step)).most_common(4)
 
 
-def by_time(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def slowest_steps(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The steps that took longest, steps of rounds or batches summed, and the rest as one line."""
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
@@ -106,8 +106,8 @@ def by_time(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _time_chart(lines: Sequence[Mapping[str, Any]]) -> charts.Drawing:
     import altair as alt
 
-    rows = by_time(lines)
-    base = charts.of(rows).encode(y=alt.Y("step:N", sort=None, title=None), x=alt.X("seconds:Q", title=None, axis=None))
+    rows = slowest_steps(lines)
+    base = charts.chart_of(rows).encode(y=alt.Y("step:N", sort=None, title=None), x=alt.X("seconds:Q", title=None, axis=None))
     text = base.mark_text(align="left", dx=8).encode(text="label:N")
     about = "Time by step: " + "; ".join(f"{row['step']} {row['label']}" for row in rows)
     return charts.drawing(base.mark_bar(height=14) + text, about, width=charts.WIDE, height=charts.height_of(len(rows), 24))

@@ -145,7 +145,7 @@ def _histogram(lines: Sequence[Mapping[str, Any]], title: str) -> charts.Drawing
     x = alt.X(
         "low:Q", bin="binned", title=None, axis=alt.Axis(tickCount=5, grid=False), scale=alt.Scale(zero=False, nice=False)
     )
-    base = charts.of(lines).encode(x=x, x2="high:Q", tooltip=_tips(("low", ".4~g"), ("high", ".4~g")))
+    base = charts.chart_of(lines).encode(x=x, x2="high:Q", tooltip=_tips(("low", ".4~g"), ("high", ".4~g")))
     all_rows = base.mark_bar(color=charts.LINE, binSpacing=1).encode(y=alt.Y("rows:Q", title=None, axis=_counts()))
     kept = base.mark_bar(color=charts.ROSE, binSpacing=1).encode(y="kept:Q")
     return charts.drawing(all_rows + kept, f"Histogram: {title}", **_SMALL)
@@ -154,7 +154,7 @@ def _histogram(lines: Sequence[Mapping[str, Any]], title: str) -> charts.Drawing
 def _bars(lines: Sequence[Mapping[str, Any]], title: str) -> charts.Drawing:
     import altair as alt
 
-    base = charts.of(lines).encode(
+    base = charts.chart_of(lines).encode(
         y=alt.Y("value:N", sort=None, title=None, axis=alt.Axis(labelLimit=120)), tooltip=_tips(("value", ""))
     )
     all_rows = base.mark_bar(color=charts.LINE, height=14).encode(x=alt.X("rows:Q", title=None, axis=_counts()))

@@ -95,7 +95,7 @@ def _chart(lines: Sequence[Mapping[str, Any]], name: str) -> charts.Drawing:
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
     x = alt.X("value:Q", title=None, scale=alt.Scale(zero=share), axis=alt.Axis(tickCount=6, format="%" if share else ",~f"))
     y = alt.Y("group:N", sort=None, title=None, axis=alt.Axis(grid=False, labelColor=charts.INK))
-    base = charts.of(rows).encode(y=y, **(_color_encoding(series) if len(series) > 1 else {}))
+    base = charts.chart_of(rows).encode(y=y, **(_color_encoding(series) if len(series) > 1 else {}))
     interval = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x="low:Q", x2="high:Q")
     value = base.mark_point(size=70, opacity=1).encode(x=x)
     text = base.mark_text(align="left").encode(x=alt.value(charts.WIDE + 14), text="label:N", color=alt.value(charts.INK))

@@ -63,7 +63,7 @@ def chart(steps: Sequence[FunnelStep]) -> charts.Drawing:
     import altair as alt
 
     rows = bars(steps)
-    base = charts.of(rows).encode(y=alt.Y("name:N", sort=None, title=None))
+    base = charts.chart_of(rows).encode(y=alt.Y("name:N", sort=None, title=None))
     before = base.mark_bar(color=charts.LINE, height=18).encode(x=alt.X("before:Q", title=None, axis=None))
     after = base.mark_bar(color=charts.BAR, height=18).encode(x="rows:Q")
     text = base.mark_text(align="left", dx=8).encode(x="before:Q", text="label:N")

@@ -71,14 +71,14 @@ def _circles(bins: Sequence[Mapping[str, Any]], whole: Mapping[str, Any]) -> cha
 
     ends = [whole["low"], whole["high"]]
     scale, axis = alt.Scale(domain=ends, nice=False), alt.Axis(tickCount=5)
-    diagonal = charts.of({"at": end} for end in ends).mark_line(color=charts.SOFT, strokeDash=[5, 4], strokeWidth=1)
+    diagonal = charts.chart_of({"at": end} for end in ends).mark_line(color=charts.SOFT, strokeDash=[5, 4], strokeWidth=1)
     x, y = (
         alt.X("at:Q", scale=scale, title="the judge's mean rating", axis=axis),
         alt.Y("at:Q", scale=scale, title="mean true rating", axis=axis),
     )
     tips = [alt.Tooltip("count:Q", format=","), alt.Tooltip("score:Q", format=".2f"), alt.Tooltip("gold:Q", format=".2f")]
     size = alt.Size("count:Q", scale=alt.Scale(domain=[0, max(row["count"] for row in bins)], range=[0, _LARGEST]), legend=None)
-    circles = charts.of(bins).mark_point(opacity=0.6).encode(x="score:Q", y="gold:Q", size=size, tooltip=tips)
+    circles = charts.chart_of(bins).mark_point(opacity=0.6).encode(x="score:Q", y="gold:Q", size=size, tooltip=tips)
     return charts.drawing(diagonal.encode(x=x, y=y) + circles, "Mean true rating by mean rating", width=320, height=320)
 
 

@@ -56,7 +56,7 @@ def _chart(lines: dict[str, list[dict[str, Any]]]) -> charts.Drawing:
     scale = alt.Scale(domain=list(lines), range=list(charts.HUES[: len(lines)]) if few else [charts.ROSE])
     legend = None if len(lines) == 1 else alt.Legend(symbolType="stroke", columns=4)
     lines_chart = (
-        charts.of(rows)
+        charts.chart_of(rows)
         .mark_line(strokeWidth=1.8, opacity=0.9 if few else 0.45)
         .encode(
             x=alt.X("step:Q", title="step", axis=alt.Axis(grid=False, tickCount=6, tickMinStep=1, format="d")),

@@ -93,7 +93,7 @@ def chart(points: Table) -> charts.Drawing:
     tips = [alt.Tooltip(f"{name}:N") for name in ("prompt", "state", "why", "id")]
     rows = points.sort("state", descending=False).to_dicts()  # dropped rows first, so that kept rows are on top
     dots = (
-        charts.of(rows)
+        charts.chart_of(rows)
         .mark_point(size=16, aria=False)
         .encode(
             x=alt.X("x:Q", axis=bare, scale=alt.Scale(zero=False)),
