@@ -30,9 +30,6 @@ NO_FILE_YET = [
     "cli/render_results.py",
     "outputs/compare/compare.py",
     "outputs/dataset/summary.py",
-    "outputs/export/configs.py",
-    "outputs/export/shapes.py",
-    "outputs/export/trainings.py",
 ]
 TOO_LONG_YET = ("outputs/dataset/test_dataset.py",)
 
