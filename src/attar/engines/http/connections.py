@@ -15,6 +15,9 @@ from typing import Any
 import aiohttp
 
 REQUEST_ID = "X-Request-Id"
+_PREFIX = b"attar-"
+_ID_WITHIN = 400
+"""Bytes from the beginning of a reply in which its id is."""
 _OURS = re.compile(r"attar-[0-9a-f]{16}-\d+")
 _START = f"attar-{token_hex(8)}"
 _numbers = count()
@@ -62,6 +65,8 @@ class ReplyIds:
 
     def belongs(self, request_id: str, headers: Mapping[str, str], body: bytes) -> bool:
         """False if a reply names another request of ours, or none though the server has named them before."""
+        if not self.repeats and REQUEST_ID not in headers and body.find(_PREFIX, 0, _ID_WITHIN) < 0:
+            return True
         named = {*_OURS.findall(headers.get(REQUEST_ID, "")), *_OURS.findall(_start_id(body))}
         if request_id in named:
             self.repeats = True
@@ -73,5 +78,5 @@ _ID = re.compile(rb'"id"\s*:\s*"([^"]{0,200})"')
 
 def _start_id(body: bytes) -> str:
     """The `id` of a JSON reply, which OpenAI-compatible servers write at its beginning."""
-    found = _ID.search(body, 0, 400)
+    found = _ID.search(body, 0, _ID_WITHIN)
     return found[1].decode(errors="replace") if found else ""

@@ -154,6 +154,8 @@ class Http:
 
     def _without_key(self, attempt: Attempt) -> Attempt:
         """The same call with the API key masked in results and errors."""
+        if not self.wire.key:
+            return attempt
 
         async def masked_attempt(call: CallRequests) -> list[Reply | FailedTry]:
             try:

@@ -72,7 +72,9 @@ class ServerQueue:
 
     def ids(self, path: str) -> ReplyIds:
         """The check of request ids in this server's replies at one path."""
-        return self._ids.setdefault(path, ReplyIds())
+        if path not in self._ids:
+            self._ids[path] = ReplyIds()
+        return self._ids[path]
 
     async def enter(self) -> None:
         """Wait for a place."""
