@@ -1,4 +1,4 @@
-"""Cluster bootstrap intervals of means, and tests of which of two sides is better.
+"""Cluster bootstrap intervals of means, and tests for which side is better.
 
 A draw resamples whole clusters (questions, prompts) with replacement; all draws are made at once. The interval is the middle
 95% of draws, widened for few clusters by Student's t (by about a third for eight) and, for means, shifted for skewness (BCa).
