@@ -59,10 +59,17 @@ def main() -> None:
     lost, twice = count - len(times), sum(n > 1 for n in times.values())
     print(f"lost {lost}, twice {twice}, with another's text {mixed}, answered twice by the server {server_log['most'] > 1}")
     again, engine = send_all(port, journal, count)
-    print(f"again: {engine.asked} sent, {engine.recalled:,} from the journal")
+    print(f"again: {engine.sent_count} sent, {engine.recalled_count:,} from the journal")
     journal.close()
     server.kill()
-    if lost or twice or mixed or set(failed) != set(range(0, count, 100)) or engine.asked != len(failed) or len(again) != count:
+    if (
+        lost
+        or twice
+        or mixed
+        or set(failed) != set(range(0, count, 100))
+        or engine.sent_count != len(failed)
+        or len(again) != count
+    ):
         sys.exit("not every row is accounted for")
 
 

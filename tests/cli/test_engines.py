@@ -135,7 +135,7 @@ def test_a_limit_stops_the_run_cleanly_and_a_raised_one_lets_it_go_on(run):
     dear = {"price": {"input": 1.0, "output": 2.0}, "concurrency": 4}  # 0.002 dollars a row
     with serving(app()) as url:
         told = one_line(*run(engine(url, **dear), rest="limits: {cost: 0.05}"))
-        assert "the run's limit of 0.05 in cost is reached; what was answered is kept" in told
+        assert "the run's limit of 0.05 in cost is reached; all replies so far are kept" in told
         spent = float(told.partition("spent: ")[2].split()[0])
         assert 0.04 <= spent <= 0.05
         code, said = run(engine(url, **dear), rest="limits: {cost: 1.0}")

@@ -33,14 +33,14 @@ def test_a_rerun_asks_nothing_and_gets_the_same(journal):
     before = in_order(first.generate(asks(50)), 50)
     after = in_order(second.generate(asks(50)), 50)
     assert before == after
-    assert (first.asked, second.asked, second.recalled) == (50, 0, 50)
+    assert (first.sent_count, second.sent_count, second.recalled_count) == (50, 0, 50)
 
 
 def test_a_hundred_added_rows_cost_a_hundred_calls(journal):
     engine = journaled(journal)
     in_order(engine.generate(asks(20)), 20)
     in_order(engine.generate(asks(120)), 120)
-    assert engine.asked == 120
+    assert engine.sent_count == 120
 
 
 @pytest.mark.parametrize(
@@ -57,21 +57,21 @@ def test_whatever_decides_an_answer_decides_its_key(journal, other):
     engine = journaled(journal)
     list(engine.generate([Request(0, text="say 0", sampling=HOT, seed=0)]))
     list(engine.generate([other]))
-    assert engine.asked == 2
+    assert engine.sent_count == 2
 
 
 def test_another_model_is_asked_again(journal):
     list(journaled(journal).generate(asks(3)))
     other = Journaled(Fake(Spec("fake", "another")), journal)
     list(other.generate(asks(3)))
-    assert other.asked == 3
+    assert other.sent_count == 3
 
 
 def test_a_greedy_request_is_the_same_whatever_its_seed(journal):
     engine = journaled(journal)
     cold = Sampling(temperature=0.0)
     replies = in_order(engine.generate([Request(i, text="same", sampling=cold, seed=i) for i in range(5)]), 5)
-    assert engine.asked == 1
+    assert engine.sent_count == 1
     assert {reply.text for reply in replies} == {replies[0].text}
 
 
@@ -79,7 +79,7 @@ def test_equal_requests_under_way_are_asked_once_and_all_answered(journal):
     engine = journaled(journal)
     replies = in_order(engine.generate([Request(i, text="twin", sampling=HOT, seed=9) for i in range(8)]), 8)
     assert [reply.index for reply in replies] == list(range(8))
-    assert engine.asked == 1
+    assert engine.sent_count == 1
 
 
 def test_equal_requests_are_asked_once_of_an_engine_that_takes_all_before_it_answers(journal):
@@ -90,7 +90,7 @@ def test_equal_requests_are_asked_once_of_an_engine_that_takes_all_before_it_ans
     engine = Journaled(Batching(Spec("fake", "m")), journal)
     mixed = [Request(i, text=f"say {i % 3}", sampling=HOT, seed=i % 3) for i in range(9)]
     replies = in_order(engine.generate(mixed), 9)
-    assert engine.asked == 3
+    assert engine.sent_count == 3
     assert [reply.text for reply in replies] == [replies[i % 3].text for i in range(9)]
     assert len({reply.text for reply in replies}) == 3
 
@@ -100,7 +100,7 @@ def test_a_failure_is_asked_again_never_replayed(journal):
     assert all(reply.error for reply in broken.generate(asks(4)))
     again = journaled(journal, faults=1.0)
     list(again.generate(asks(4)))
-    assert again.asked == 4
+    assert again.sent_count == 4
     assert journal.size() == 0
 
 
@@ -127,7 +127,7 @@ def test_a_nought_comes_back_as_a_nought(journal):
         engine = Journaled(Nought(Spec("fake", "m")), journal)
         assert next(engine.reward([request])).reward == 0.0
         assert next(engine.weigh([request])).weights == (0.0, -1.0)
-    assert engine.asked == 0
+    assert engine.sent_count == 0
 
 
 def test_text_that_is_no_valid_unicode_is_kept_too(journal):
@@ -200,9 +200,9 @@ def test_a_journal_that_can_no_longer_be_written_stops_the_run_and_loses_no_repl
     journal._base.execute("CREATE TRIGGER full BEFORE INSERT ON replies BEGIN SELECT RAISE(ABORT, 'database is full'); END")
     assert len(list(engine.generate(asks(4)))) == 4
     assert soon(lambda: journal.trouble == "database is full")
-    with pytest.raises(EngineError, match=r"cannot be written \(database is full\), so nothing more was asked for"):
+    with pytest.raises(EngineError, match=r"cannot be written \(database is full\), so no more requests were sent"):
         list(engine.generate([Request(0, text="later")]))
-    assert engine.asked == 4
+    assert engine.sent_count == 4
     journal._base.execute("DROP TRIGGER full")  # there is room again
     journal._try_commit()
     assert (journal.size(), journal.trouble) == (4, "")

@@ -131,7 +131,7 @@ def test_a_repair_drops_what_is_damaged_and_only_that_is_asked_again(tmp_path):
     opened = Journal(path)
     engine = Journaled(Fake(Spec("fake", "m")), opened)
     assert len(list(engine.generate(asks(50)))) == 50
-    assert (engine.asked, engine.recalled) == (3, 47)
+    assert (engine.sent_count, engine.recalled_count) == (3, 47)
     opened.close()
 
 

@@ -77,7 +77,7 @@ def test_what_another_thread_asks_already_is_waited_for(journal):
     assert gate.taken.wait(20)
     second = in_thread(lambda: texts(engine.generate(and_then(asks(30), gate.leave))))
     assert first.get(timeout=20) == second.get(timeout=20) == plain(30)
-    assert engine.asked == gate.asked == 30
+    assert engine.sent_count == gate.asked == 30
 
 
 def test_a_reply_shared_between_threads_has_each_one_s_own_index(journal):
@@ -96,8 +96,8 @@ def test_a_thread_that_fails_gives_its_requests_to_those_who_wait_for_them(journ
     second = in_thread(lambda: texts(engine.generate(and_then(asks(40), gate.leave))))
     assert isinstance(first.get(timeout=20), EngineError)
     assert second.get(timeout=20) == plain(40)
-    assert engine.asked == gate.asked == 40
-    assert engine.recalled == 0
+    assert engine.sent_count == gate.asked == 40
+    assert engine.recalled_count == 0
     journal.commit()
     assert journal.size() == 40
 
@@ -121,8 +121,8 @@ def test_many_threads_ask_each_thing_once_and_each_gets_its_own(journal):
     outs = [in_thread(lambda seed=seed: texts(engine.generate(mixed(seed)))) for seed in range(4)]
     for seed, out in enumerate(outs):
         assert out.get(timeout=30) == plain(200, start=50 * seed)
-    assert engine.engine.asked == engine.asked == 350
-    assert engine.recalled == 4 * 200 - 350
+    assert engine.engine.asked == engine.sent_count == 350
+    assert engine.recalled_count == 4 * 200 - 350
 
 
 def test_failures_reach_all_who_wait_and_none_is_kept(journal):
@@ -135,10 +135,10 @@ def test_failures_reach_all_who_wait_and_none_is_kept(journal):
     assert gate.taken.wait(20)
     second = in_thread(lambda: [reply.error for reply in engine.generate(and_then(asks(3), gate.leave))])
     assert first.get(timeout=20) == second.get(timeout=20) == ["fault on demand"] * 3
-    assert (engine.asked, engine.meter.now.failed, engine.recalled) == (3, 3, 3)
+    assert (engine.sent_count, engine.meter.now.failed, engine.recalled_count) == (3, 3, 3)
     journal.commit()
     assert journal.size() == 0
-    assert journal.told()["failures"] == {"fault on demand": 3}
+    assert journal.stats()["failures"] == {"fault on demand": 3}
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -160,7 +160,7 @@ def test_an_error_s_words_that_are_no_unicode_cost_no_other_reply(tmp_path):
 def another_asks(engine, request):
     """Stand for another thread that asks this; the call that gives it up."""
     key = engine.key("write", request)
-    assert not engine.joined(key, None, request)
+    assert not engine.join_pending(key, None, request)
     return lambda: engine.release(key, None)
 
 
@@ -212,7 +212,7 @@ def test_what_another_thread_is_asking_counts_as_recalled_and_is_paid_for_once(j
     second = in_thread(lambda: texts(engine.generate(and_then(asks(30), gate.leave))))
     told = first.get(timeout=20)
     assert second.get(timeout=20) == told
-    assert (engine.asked, engine.recalled, meter.now.failed) == (30, 30, 0)
+    assert (engine.sent_count, engine.recalled_count, meter.now.failed) == (30, 30, 0)
     assert meter.total.tokens_out == sum(len(text.split()) for text in told.values())
     assert sum(spent.recalled for spent in noted) == sum(spent.asked for spent in noted) == 30
 
@@ -221,4 +221,4 @@ def test_of_equal_requests_in_one_call_the_first_is_asked_and_the_rest_are_recal
     engine = Journaled(Fake(Spec("fake", "m")), journal)
     twins = [Request(i, text=f"say {i % 3}", sampling=HOT, seed=i % 3) for i in range(12)]
     assert texts(engine.generate(twins)) == {i: plain(3)[i % 3] for i in range(12)}
-    assert (engine.asked, engine.recalled) == (3, 9)
+    assert (engine.sent_count, engine.recalled_count) == (3, 9)

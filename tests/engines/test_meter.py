@@ -71,8 +71,8 @@ def journal_size(journal):
 def test_a_limit_is_kept_to_the_reply_where_one_is_asked_at_a_time(journal, limits):
     engine = Journaled(Taking(), journal, metered(limits))
     got, why = until_stopped(engine, asks(50))
-    assert len(got) == engine.asked == journal_size(journal) == 10
-    assert "what was answered is kept" in why
+    assert len(got) == engine.sent_count == journal_size(journal) == 10
+    assert "all replies so far are kept" in why
 
 
 @pytest.mark.parametrize(("limits", "limit"), [(Limits(tokens=2000), "2,000 tokens"), (Limits(cost=0.012), "0.012 in cost")])
@@ -101,7 +101,7 @@ def test_a_rerun_goes_on_where_the_limit_stopped_it(journal):
     until_stopped(Journaled(Taking(), journal, metered(Limits(tokens=100))), asks(30))
     again = Journaled(Taking(), journal, metered(Limits(tokens=1000), before=Usage(asked=10, tokens_in=80, tokens_out=20)))
     assert len(list(again.generate(asks(30)))) == 30
-    assert (again.asked, again.recalled, again.meter.total.tokens) == (20, 10, 300)
+    assert (again.sent_count, again.recalled_count, again.meter.total.tokens) == (20, 10, 300)
 
 
 def test_what_earlier_tries_spent_counts(journal):
@@ -114,7 +114,7 @@ def test_what_the_journal_knows_is_had_even_over_the_limit(journal):
     list(Journaled(Taking(), journal).generate(asks(5)))
     engine = Journaled(Taking(), journal, metered(Limits(tokens=1), before=Usage(tokens_in=5)))
     assert len(list(engine.generate(asks(5)))) == 5
-    assert (engine.asked, engine.recalled) == (0, 5)
+    assert (engine.sent_count, engine.recalled_count) == (0, 5)
 
 
 def test_hours_count_from_when_the_meter_was_last_told_something():
@@ -122,22 +122,22 @@ def test_hours_count_from_when_the_meter_was_last_told_something():
     meter = Meter(Limits(hours=2), before=Usage(seconds=3600), clock=clock)
     meter.open("step", None)
     clock.now += 3599
-    assert meter.full() == ""
+    assert meter.stop_reason() == ""
     clock.now += 1
-    assert meter.full() == "the run's limit of 2 hours is reached"
+    assert meter.stop_reason() == "the run's limit of 2 hours is reached"
 
 
 def test_no_limit_is_never_reached():
     meter = metered(Limits(), before=Usage(10**9, 0, 0, 10**12, 10**12, 1e9, 1e9))
-    assert meter.full() == ""
+    assert meter.stop_reason() == ""
 
 
 def test_once_stopped_it_stays_so_for_the_first_reason():
     meter = metered(Limits(tokens=1))
     meter.stop("the key was pressed")
     meter.stop("another")
-    meter.answered(EACH)
-    assert meter.full() == "the key was pressed"
+    meter.count_reply(EACH)
+    assert meter.stop_reason() == "the key was pressed"
 
 
 def test_a_server_by_the_hour_costs_while_it_is_asked_and_not_between():
@@ -145,22 +145,22 @@ def test_a_server_by_the_hour_costs_while_it_is_asked_and_not_between():
     meter = Meter(clock=clock)
     meter.open("step", Spec("http", "m", {"url": "http://h/v1", "price": {"hour": 36.0}}))
     clock.now += 1000
-    meter.recalled()
+    meter.count_recalled()
     assert meter.now.cost == 0
-    meter.asks()
+    meter.count_sent()
     clock.now += 10
-    meter.answered(EACH)
+    meter.count_reply(EACH)
     assert meter.now.cost == pytest.approx(0.1)
 
 
 def test_each_step_s_counts_begin_anew_and_the_run_s_go_on():
     meter = metered(Limits())
-    meter.answered(EACH)
-    meter.answered(Reply(1, error="no", tokens_in=3))
+    meter.count_reply(EACH)
+    meter.count_reply(Reply(1, error="no", tokens_in=3))
     assert (meter.now.asked, meter.now.failed, meter.now.tokens) == (2, 1, 13)
     assert meter.now.cost == pytest.approx((11 * 1000 + 2 * 2000) / 1e6)
     meter.open("next", None)
-    meter.answered(EACH)
+    meter.count_reply(EACH)
     assert (meter.now.asked, meter.now.cost, meter.total.asked) == (1, 0, 3)
     assert meter.total.cost == pytest.approx(0.015)
 
@@ -176,5 +176,5 @@ def test_counts_survive_in_the_journal_and_add_up_over_tries(tmp_path):
     assert (spent.asked, spent.recalled, spent.failed, spent.tokens_in, spent.tokens_out) == (6, 3, 0, 48, 12)
     assert spent.cost == pytest.approx(6 * 0.012)
     assert journal.spent("another run") == {}
-    assert (journal.told()["asked"], journal.told()["recalled"]) == (6, 3)
+    assert (journal.stats()["asked"], journal.stats()["recalled"]) == (6, 3)
     journal.close()

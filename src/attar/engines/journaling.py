@@ -1,6 +1,7 @@
-"""An engine that asks only what the journal does not know, counts what it takes, and stops asking when the meter says so.
+"""An engine with a journal and a meter.
 
-Several threads may ask at once; equal requests under way are asked once, whoever asks.
+It sends only requests without a stored reply, counts usage, and stops at the run's limits. Several threads may use it
+at once; equal requests in flight are sent once, whichever thread has them.
 """
 
 import json
@@ -21,39 +22,41 @@ from attar.engines.options import title
 from attar.engines.registry import Verb, identity_of, kind_of
 
 _KEY_NAMES = {"generate": "write"}
-"""What a verb is called in the journal's keys: an old name stays, so that replies of earlier versions are found."""
+"""Verb names in the journal's keys: old names stay, so that replies of earlier versions are found."""
 _Answers = SimpleQueue[Reply | Request]
-"""What others' asking brings: a reply, or the request itself where they gave it up."""
+"""Results from other threads' requests: a reply, or the request itself if the other thread gave it up."""
 
 
 class Journaled:
     """An engine, its journal and its meter."""
 
     def __init__(self, engine: Any, journal: Journal, meter: Meter | None = None) -> None:
-        self.engine, self.journal, self.meter = engine, journal, meter or Meter()
+        self.engine = engine
+        self.journal = journal
+        self.meter = meter or Meter()
         self.spec: Spec = engine.spec
         self.kind = kind_of(self.spec)
         if self.kind.throttles:
-            engine.careful = self.meter.limited
+            engine.careful = self.meter.limits_requests
         if self.kind.batches:
             engine.journal = journal
         self._identity = ""
-        self._under_way: dict[bytes, list[tuple[_Answers, Request]]] = {}
+        self._in_flight: dict[bytes, list[tuple[_Answers, Request]]] = {}
         self._lock = threading.Lock()
 
     @property
-    def asked(self) -> int:
-        """Requests that were asked since the meter was opened."""
+    def sent_count(self) -> int:
+        """Requests sent since the meter was opened."""
         return self.meter.now.asked
 
     @property
-    def recalled(self) -> int:
-        """Requests that were not asked: the journal knew the reply, or somebody was asking for it already."""
+    def recalled_count(self) -> int:
+        """Requests not sent: their reply was in the journal, or an equal request was in flight."""
         return self.meter.now.recalled
 
     @property
     def in_flight(self) -> int:
-        """Requests that a server is at work on."""
+        """Requests that a server is working on."""
         return self.engine.in_flight if self.kind.reports else 0
 
     @property
@@ -62,70 +65,70 @@ class Journaled:
         return self.engine.errors if self.kind.reports else Counter()
 
     def identity(self) -> str:
-        """The engine's own."""
+        """As of the engine."""
         if not self._identity:
             self._identity = identity_of(self.engine)
         return self._identity
 
     @property
     def template(self) -> Any:
-        """The engine's own."""
+        """As of the engine."""
         if not self.kind.template:
             raise EngineError(f"{title(self.spec)}: engines of this kind have no chat template, which this step needs")
         return self.engine.template
 
     def close(self) -> None:
-        """Close the engine; the journal is its owner's."""
+        """Close the engine; the journal stays open."""
         self.engine.close()
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("generate", requests)
+        return self._run("generate", requests)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("weigh", requests)
+        return self._run("weigh", requests)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("embed", requests)
+        return self._run("embed", requests)
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """As the engine, through the journal."""
-        return self._through("reward", requests)
+        return self._run("reward", requests)
 
-    def _through(self, verb: Verb, requests: Iterable[Request]) -> Iterator[Reply]:
+    def _run(self, verb: Verb, requests: Iterable[Request]) -> Iterator[Reply]:
         if verb not in self.kind.verbs:
             raise EngineError(f"{title(self.spec)} cannot {verb}: engines of this kind {', '.join(self.kind.verbs)}")
         return _Call(self, verb, getattr(self.engine, verb)).replies(requests)
 
-    def joined(self, key: bytes, answers: _Answers, request: Request) -> bool:
-        """Wait for whoever asks the same already; else be the one who asks."""
+    def join_pending(self, key: bytes, answers: _Answers, request: Request) -> bool:
+        """If an equal request is in flight, wait for its reply and return True; else reserve the key."""
         with self._lock:
-            if key in self._under_way:
-                self._under_way[key].append((answers, request))
+            if key in self._in_flight:
+                self._in_flight[key].append((answers, request))
                 return True
-            self._under_way[key] = []
+            self._in_flight[key] = []
             return False
 
     def release(self, key: bytes, reply: Reply | None) -> None:
-        """Hand the reply to all who wait for it; None gives their requests back to them."""
+        """Give the reply to every thread that waits for it; None gives them their requests back."""
         with self._lock:
-            others = self._under_way.pop(key)
+            others = self._in_flight.pop(key)
         for answers, request in others:
             answers.put(replace(reply, index=request.index) if reply is not None else request)
 
     def key(self, verb: str, request: Request) -> bytes:
-        """The hash of all that decides a reply."""
+        """The hash of everything that determines a reply."""
         sampling = request.sampling
-        drawn = sampling is not None and sampling.temperature > 0
+        is_random = sampling is not None and sampling.temperature > 0
         parts = (
             self.identity(),
             _KEY_NAMES.get(verb, verb),
             [dict(turn) for turn in request.messages],
             request.text,
             (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop, sampling.schema) if sampling else None,
-            request.seed if drawn else 0,
+            request.seed if is_random else 0,
             request.labels,
         )
         text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -133,10 +136,12 @@ class Journaled:
 
 
 class _Call:
-    """One verb on one iterable of requests: some replies are known, some come from others' asking, the rest are asked for."""
+    """One verb on some requests: replies come from the journal, from equal requests in flight, or from the engine."""
 
-    def __init__(self, owner: Journaled, verb: str, ask: Callable[..., Iterator[Reply]]) -> None:
-        self._owner, self._verb, self._ask = owner, verb, ask
+    def __init__(self, owner: Journaled, verb: str, call: Callable[..., Iterator[Reply]]) -> None:
+        self._owner = owner
+        self._verb = verb
+        self._call = call
         self._answers: _Answers = SimpleQueue()
         self._keys: dict[int, bytes] = {}
         self._waiting = 0
@@ -145,40 +150,40 @@ class _Call:
         self._orphans: list[Request] = []
 
     def replies(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Every request's reply; raises at the end where a limit left some unasked."""
+        """Every request's reply; raises at the end if a limit left some unsent."""
         meter = self._owner.meter
         try:
-            first = next(stream := self._unknown(requests), None)
-            if first is not None:  # a run that asks nothing opens no model
-                for reply in self._ask(chain([first], stream)):
-                    meter.answered(reply)
+            first = next(stream := self._requests_to_send(requests), None)
+            if first is not None:  # without a request to send, no model is loaded
+                for reply in self._call(chain([first], stream)):
+                    meter.count_reply(reply)
                     self._owner.journal.keep(self._keys[reply.index], reply)
                     self._owner.release(self._keys.pop(reply.index), reply)
                     yield reply
                     while not self._answers.empty():
-                        yield from self._taken()
+                        yield from self._take_answer()
         finally:
-            meter.dropped(len(self._keys))
+            meter.count_dropped(len(self._keys))
             for key in self._keys.values():
                 self._owner.release(key, None)
         while self._waiting:
-            yield from self._taken()
+            yield from self._take_answer()
         if self._orphans:
-            yield from _Call(self._owner, self._verb, self._ask).replies(self._orphans)
+            yield from _Call(self._owner, self._verb, self._call).replies(self._orphans)
         if self._trouble:
             raise EngineError(
-                f"the journal {self._owner.journal.path} cannot be written ({self._trouble}), so nothing more was asked for: "
-                "make room or put it right, and run the same command again"
+                f"the journal {self._owner.journal.path} cannot be written ({self._trouble}), so no more requests were sent: "
+                "free disk space or fix the cause, and run the same command again"
             )
         if self._stopped:
-            raise LimitError(f"{self._stopped}; what was answered is kept, and the same command goes on from here")
+            raise LimitError(f"{self._stopped}; all replies so far are kept, and the same command continues from here")
 
-    def _unknown(self, requests: Iterable[Request]) -> Iterator[Request]:
-        """The requests that have to be asked here."""
+    def _requests_to_send(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """The requests that neither the journal nor another thread answers."""
         owner = self._owner
         for request in requests:
             key = owner.key(self._verb, request)
-            if owner.joined(key, self._answers, request):
+            if owner.join_pending(key, self._answers, request):
                 self._waiting += 1
             elif (text := owner.journal.find(key)) is not None:
                 self._answers.put(reply := load_reply(text, request.index))
@@ -187,20 +192,20 @@ class _Call:
             elif trouble := owner.journal.trouble:
                 owner.release(key, None)
                 self._trouble = trouble
-            elif reason := owner.meter.full():
+            elif reason := owner.meter.stop_reason():
                 owner.release(key, None)
                 self._stopped = reason
             else:
                 self._keys[request.index] = key
-                owner.meter.asks()
+                owner.meter.count_sent()
                 yield request
 
-    def _taken(self) -> Iterator[Reply]:
-        """One answer that was not asked for here; where its asker gave it up, it is asked here after all else."""
+    def _take_answer(self) -> Iterator[Reply]:
+        """Take one answer that did not come from this call; a request that was given up is sent after all others."""
         self._waiting -= 1
         answer = self._answers.get()
         if isinstance(answer, Reply):
-            self._owner.meter.recalled()
+            self._owner.meter.count_recalled()
             yield answer
         else:
             self._orphans.append(answer)

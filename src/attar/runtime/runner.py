@@ -149,8 +149,8 @@ def _run_step(step: Step, home: Home, engines: _Engines, watch: Reporter, settin
             engines.close()  # frees the memory of a loaded or served model for the training
         engine = engines.get(spec) if spec and not step.marks.trains else None
         engines.meter.open(step.folder, spec if engine else None)
-        if reason := engines.meter.full():
-            raise LimitError(f"{reason}; what was answered is kept, and the same command goes on from here")
+        if reason := engines.meter.stop_reason():
+            raise LimitError(f"{reason}; all replies so far are kept, and the same command continues from here")
         tally = (
             _run_rowwise(step, home, engine, watch, settings)
             if step.marks.rowwise

@@ -63,7 +63,7 @@ def test_a_batch_that_expired_keeps_what_it_answered_and_only_the_rest_is_asked_
     api.fate = "completed"
     replies, engine = ask(10)
     assert [reply.text for reply in replies] == [f"SAY {i}" for i in range(10)]
-    assert (engine.recalled, engine.asked) == (5, 5)
+    assert (engine.recalled_count, engine.sent_count) == (5, 5)
     assert len(api.answered) == len(set(api.answered)) == 10
 
 

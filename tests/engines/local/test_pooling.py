@@ -179,7 +179,7 @@ def test_another_pooling_length_or_prefix_is_another_engine(bert):
 def test_a_rerun_opens_no_model_and_gets_the_very_same_vectors(bert, journal, monkeypatch):
     def embedded():
         engine = Journaled(local(bert), journal)
-        return in_order(engine.embed(Request(i, text=text) for i, text in enumerate(TEXTS)), len(TEXTS)), engine.asked
+        return in_order(engine.embed(Request(i, text=text) for i, text in enumerate(TEXTS)), len(TEXTS)), engine.sent_count
 
     first, asked = embedded()
     monkeypatch.setattr(Local, "_open", None)

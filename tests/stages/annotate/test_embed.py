@@ -100,7 +100,7 @@ def test_a_rerun_embeds_nothing_and_gets_the_very_same_vectors(tmp_path):
         engine = Journaled(Fake(Spec("fake", "m")), journal)
         out = embed.vectors(table(["one", "two", "one", None]), engine=engine)
         journal.close()
-        return out, engine.asked
+        return out, engine.sent_count
 
     first, asked = embedded()
     again, asked_again = embedded()
