@@ -46,7 +46,7 @@ def test_annotations_of_models_become_a_table_with_the_best_first(attar, tmp_pat
     assert [line.split()[0] for line in shown[:3]] == ["model", "strong", "weak"]
     assert "7 to 8 battles each" in " ".join(shown)
     assert "strong is controlled by length alone: its LC is not on the leaderboard's scale." in shown
-    assert "weak has 12.5% of its battles unjudged; they count for nothing." in shown
+    assert "weak has 12.5% of its battles unjudged; they are not counted." in shown
 
     twice = attar("alpaca", "--annotations", weak, "--annotations", strong, "--bootstrap", 50, "--json")
     found = {line["id"]: line for line in json.loads(twice)}

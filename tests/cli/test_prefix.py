@@ -65,8 +65,9 @@ def test_a_folder_a_template_and_a_config_say_the_same_and_no_weights_are_needed
 
 def test_a_lone_template_is_told_its_tokens(attar, tmp_path):
     (tmp_path / "lone.jinja").write_text(GEMMA.source)
-    assert "lone.jinja names bos_token, and no tokenizer_config.json beside it says what that is: give --bos TEXT" in attar(
-        "lone.jinja", code=2
+    assert (
+        "lone.jinja uses bos_token, and there is no tokenizer_config.json beside it that defines it: give --bos TEXT"
+        in attar("lone.jinja", code=2)
     )
     found = json.loads(attar("lone.jinja", "--bos", "<bos>", "--eos", "<eos>", "--json"))
     assert found == {"prefix": GEMMA.plain, "next_turn_prefix": GEMMA.between, "stops": list(GEMMA.stops), "bos": "template"}

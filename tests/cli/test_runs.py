@@ -50,7 +50,7 @@ def test_the_report_opens_offline_and_holds_the_funnel(attar, run_file, tmp_path
     attar("run", run_file(), "-q")
     place = Path(attar("report", "try", "-o", tmp_path / "r.html").stdout.strip())
     html = place.read_text()
-    assert "From drawn to kept" in html
+    assert "From sampled to kept" in html
     assert not re.search(r"""(src|href)=["']?http""", html)
     told = attar("report", "try", "other", code=2).stderr
     assert told == "attar: no run 'other' in " + str(tmp_path / "home") + "; known: try\n"
@@ -162,13 +162,13 @@ def test_ctrl_c_says_how_to_go_on(attar, run_file, tmp_path):
     child.send_signal(signal.SIGINT)
     _, told = child.communicate(timeout=20)
     assert child.returncode == 130
-    assert told.splitlines()[-1] == "attar: stopped; the same command goes on from here"
+    assert told.splitlines()[-1] == "attar: stopped; run the same command to continue"
 
 
 def test_a_report_of_a_run_that_kept_nothing_is_still_a_report(attar, run_file, tmp_path):
     path = run_file(run_file().read_text().replace("size: 10", "size: 10, rule: reward > 1000"))
     attar("run", path, "-q")
-    assert "From drawn to kept" in Path(tmp_path / attar("report", "try").stdout.strip()).read_text()
+    assert "From sampled to kept" in Path(tmp_path / attar("report", "try").stdout.strip()).read_text()
 
 
 def test_the_doctor_finds_that_a_base_is_no_teacher(attar):

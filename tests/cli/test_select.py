@@ -114,7 +114,7 @@ def test_reading_that_was_stopped_begins_again_and_no_row_comes_twice(attar, poo
 
     with monkeypatch.context() as patched:
         patched.setattr("attar.stages.pool.read_parts", stopped)
-        assert "the same command goes on from here" in attar("select", pool, "--keep", "4", "-q", code=130)
+        assert "run the same command to continue" in attar("select", pool, "--keep", "4", "-q", code=130)
     summary = attar("select", pool, "--keep", "4", "--json")
     assert (summary["rows"], summary["kept"]) == (11, 4)
 

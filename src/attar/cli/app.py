@@ -1,4 +1,4 @@
-"""What all commands share: the application, its common options, how a value is printed, and how what takes long is watched."""
+"""What all commands share: the application, common options, printing a value, and progress reports."""
 
 import json
 import sys
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from attar.cli.console import print_plain
 
 if TYPE_CHECKING:
     from attar.runtime.progress import Live
@@ -24,12 +26,12 @@ app = typer.Typer(
 
 @app.callback()
 def _common(
-    debug: Annotated[bool, typer.Option("--debug", help="show what is behind an error, and a log (or ATTAR_DEBUG=1)")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks of errors, and a log (or ATTAR_DEBUG=1)")] = False,
 ) -> None:
-    """Only names the option: `main` reads it, wherever it stands on the line."""
+    """Declare --debug for the help; `main` reads it, anywhere on the command line."""
 
 
-HomeOption = Annotated[Path, typer.Option("--home", envvar="ATTAR_HOME", help="where steps, journal and runs are kept")]
+HomeOption = Annotated[Path, typer.Option("--home", envvar="ATTAR_HOME", help="the folder of steps, journal and runs")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="print nothing but the result")]
 RunFileArgument = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="a run file")]
@@ -37,28 +39,28 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="a run's name, o
 HOME = Path(".attar")
 
 
-def run_name(given: str) -> str:
-    """A run's name, from itself or from its run file."""
-    return Path(given).name.removesuffix(".yaml").removesuffix(".yml")
+def run_name(run: str) -> str:
+    """The name of a run, given the name itself or its run file."""
+    return Path(run).name.removesuffix(".yaml").removesuffix(".yml")
 
 
 def print_value(value: Any, as_json: bool, show: Any) -> None:
-    """Print a value: as JSON for programs, else shown."""
+    """Print a value as JSON, or with `show` for people."""
     if as_json:
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+        print_plain(json.dumps(value, ensure_ascii=False, default=str))
     else:
         show(value)
 
 
 @contextmanager
 def report_progress(live: "Live | None") -> "Iterator[Reporter]":
-    """Who is told how it goes, if anybody; stopped, it says how to go on, and leaves the terminal as it was."""
+    """The reporter of a run's progress; when stopped, it prints how to resume, and restores the terminal."""
     from attar.runtime.progress import Quiet
 
     try:
         yield live or Quiet()
     except KeyboardInterrupt:
-        sys.stderr.write("attar: stopped; the same command goes on from here\n")
+        sys.stderr.write("attar: stopped; run the same command to continue\n")
         raise typer.Exit(130) from None
     finally:
         if live:

@@ -1,4 +1,4 @@
-"""Commands on data and on what Attar knows: recipes, convert, filters."""
+"""The commands `recipes`, `filters` and `convert`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ def recipes(as_json: JsonOption = False) -> None:
     from attar.cli.render import print_recipes
     from attar.runtime.run_file import builtin_recipes, find_recipe, roles_and_knobs
 
-    found = {name: find_recipe(name) for name in builtin_recipes()}
+    functions = {name: find_recipe(name) for name in builtin_recipes()}
     lines = [
         {
             "recipe": name,
@@ -23,7 +23,7 @@ def recipes(as_json: JsonOption = False) -> None:
             "roles": roles,
             "knobs": knobs,
         }
-        for name, function in found.items()
+        for name, function in functions.items()
         for roles, knobs in [_parameters(function, *roles_and_knobs(function))]
     ]
     print_value(lines, as_json, print_recipes)
@@ -47,7 +47,7 @@ def convert(
     layout: Annotated[str | None, typer.Option(help="of a folder: parquet, or datasets (as `save_to_disk`)")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Turn chat data of any known format into another; rows that cannot be are set aside with their reasons."""
+    """Convert chat data from any known format to another; rejected rows go to a file with their reasons."""
     from attar.api.convert import convert as do_convert
     from attar.cli.render import print_conversion
 
@@ -56,7 +56,7 @@ def convert(
 
 @app.command()
 def filters(as_json: JsonOption = False) -> None:
-    """Print the filters of the released sets: their rules over columns, what they rank by, how many they keep."""
+    """List the filters of the released datasets: their rules, rankings and sizes."""
     from dataclasses import asdict
 
     from attar.cli.render import print_filters

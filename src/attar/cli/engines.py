@@ -1,4 +1,4 @@
-"""Commands on engines: doctor, journal, batches."""
+"""The commands on engines: doctor, journal, batches."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,10 +12,10 @@ from attar.cli.app import HOME, HomeOption, JsonOption, app, print_value
 def doctor(
     model: Annotated[str, typer.Argument(metavar="ENGINE", help="a model (folder, hub id, pocket:teacher), or RUN.yaml:ROLE")],
     kind: Annotated[str, typer.Option(help="the engine's kind")] = "local",
-    url: Annotated[str | None, typer.Option(help="of a server to look over: the model is one of its models")] = None,
+    url: Annotated[str | None, typer.Option(help="URL of a server to examine; ENGINE is one of its models")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try what an engine can do: endpoints, raw prompts, Magpie prefix, BOS, stops, log-probs, shapes, speed, price."""
+    """Examine what an engine can do: endpoints, raw prompts, Magpie prefix, BOS, stops, log-probs, shapes, speed, price."""
     from dataclasses import asdict
 
     from attar.cli.render import print_findings
@@ -29,12 +29,12 @@ def doctor(
         raise typer.Exit(1)
 
 
-def engine_of_role(given: str) -> Any:
+def engine_of_role(text: str) -> Any:
     """The engine that RUN.yaml:ROLE names; None for any other text."""
     from attar.core.errors import EngineError, did_you_mean
     from attar.runtime.run_file import read_run_file
 
-    file, _, role = given.rpartition(":")
+    file, _, role = text.rpartition(":")
     if not file.endswith((".yaml", ".yml")):
         return None
     engines = read_run_file(Path(file)).engines
@@ -46,11 +46,11 @@ def engine_of_role(given: str) -> Any:
 @app.command()
 def journal(
     home: HomeOption = HOME,
-    vacuum: Annotated[bool, typer.Option("--vacuum", help="forget recorded failures and give space back")] = False,
+    vacuum: Annotated[bool, typer.Option("--vacuum", help="delete recorded failures and free the space")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="keep what can be read of a damaged journal")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how many replies are kept, how often they spared a call, what failed."""
+    """Show how many replies are stored, how many requests they saved, and what failed."""
     from dataclasses import asdict
 
     from attar.cli.render import print_journal, print_repair
@@ -61,7 +61,7 @@ def journal(
 
     path = Home(home).journal
     if not path.exists():
-        raise AttarError(f"{home} has no journal yet: it is made by the first run")
+        raise AttarError(f"{home} has no journal yet: the first run creates it")
     if repair:
         result = asdict(repair_journal(path))
         print_value({**result, "aside": str(result["aside"])}, as_json, print_repair)
@@ -76,18 +76,18 @@ def journal(
 
 @app.command()
 def batches(
-    engine: Annotated[str, typer.Argument(metavar="RUN.yaml:ROLE", help="a role whose engine is of the kind batch")],
-    cancel: Annotated[str | None, typer.Option(help="the batch to give up; what it has answered is still fetched")] = None,
+    engine: Annotated[str, typer.Argument(metavar="RUN.yaml:ROLE", help="a role with an engine of kind batch")],
+    cancel: Annotated[str | None, typer.Option(help="the batch to cancel; its finished replies are still fetched")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the batches at an API, or give one up."""
+    """List the batches at an API, or cancel one."""
     from attar.cli.render import print_batches
     from attar.core.errors import EngineError
     from attar.engines.registry import kind_of, open_engine
 
     spec = engine_of_role(engine)
     if spec is None or not kind_of(spec).batches:
-        raise EngineError(f"{engine} is no engine of the kind batch; write it as RUN.yaml:ROLE")
+        raise EngineError(f"{engine} is no engine of kind batch: write it as RUN.yaml:ROLE")
     opened = open_engine(spec)
     if cancel:
         opened.cancel(cancel)

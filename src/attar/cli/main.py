@@ -1,6 +1,6 @@
-"""The command line. It parses, calls, prints; a user's mistake is one line and exit code 2.
+"""The command line: it parses, calls and prints. A user's mistake is one line and exit code 2.
 
-What is wrong is always one line; `--debug`, or ATTAR_DEBUG=1, shows the traceback behind it and what Attar logs.
+Every error is one line; `--debug`, or ATTAR_DEBUG=1, adds the traceback and Attar's log.
 """
 
 import logging
@@ -20,22 +20,22 @@ DEBUG = "--debug"
 
 def main() -> None:
     """The `attar` command."""
-    debug = _debugging()
+    debug = _set_up_debugging()
     try:
         app()
     except AttarError as error:
         _fail(" ".join(str(error).split()), debug, code=2)
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", debug, code=2)
-    except Exception as error:  # noqa: BLE001 (the last border: whatever it is, a user gets one line)
+    except Exception as error:  # noqa: BLE001 (the outermost boundary: every error becomes one line)
         place = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
         what = " ".join(f"{type(error).__name__}: {error}".split())
         hint = "" if debug else f"; {DEBUG} shows where it happened"
         _fail(f"{place}{what} (unexpected: a fault of Attar, or of a stage of yours{hint})", debug, code=1)
 
 
-def _debugging() -> bool:
-    """Whether a person wants to see what is behind an error; the option may stand anywhere on the line."""
+def _set_up_debugging() -> bool:
+    """True if --debug, anywhere on the line, or ATTAR_DEBUG asks for tracebacks; then also turn on the log."""
     debug = DEBUG in sys.argv[1:] or os.environ.get("ATTAR_DEBUG", "") not in ("", "0")
     sys.argv[1:] = [word for word in sys.argv[1:] if word != DEBUG]
     if debug:

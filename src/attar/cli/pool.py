@@ -1,6 +1,5 @@
 """The commands `score` and `embed`, which add columns to a pool, and the options that all pool commands share."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attar.cli.app import HOME, HomeOption, JsonOption, QuietOption, app, print_value, report_progress
+from attar.cli.console import print_plain
 
 if TYPE_CHECKING:
     from attar.api.pool.output import Target
@@ -186,20 +186,19 @@ def embedding_note(embedder: str) -> str:
 
 def print_pool_summary(summary: dict[str, Any]) -> None:
     """Print how many rows each step dropped, how many are kept, and the files written."""
-    say = sys.stdout.write
-    say(f"{summary['rows']:>11,}  rows in {summary['source']}\n")
+    print_plain(f"{summary['rows']:>11,}  rows in {summary['source']}")
     for step, dropped in summary["dropped"].items():
         reason = next(iter(dropped["reasons"])) + (", ..." if len(dropped["reasons"]) > 1 else "")
         groups = f"; {dropped['groups']:,} groups of similar rows" if dropped["groups"] and step != "budget" else ""
-        say(f"{-dropped['rows']:>11,}  {step:<9} {reason}{groups}\n")
-    say(f"{summary['kept']:>11,}  kept, {summary['characters']:,} characters, {summary['seconds']} s\n")
+        print_plain(f"{-dropped['rows']:>11,}  {step:<9} {reason}{groups}")
+    print_plain(f"{summary['kept']:>11,}  kept, {summary['characters']:,} characters, {summary['seconds']} s")
     for note in summary["notes"]:
-        say(f"{'':>11}  {note}\n")
+        print_plain(f"{'':>11}  {note}")
     if refused := summary.get("refused"):
-        say(f"{refused['rows']:>11,}  not in OUT: {refused['reason']}; all in {refused['aside']}\n")
+        print_plain(f"{refused['rows']:>11,}  not in OUT: {refused['reason']}; all in {refused['aside']}")
     if summary.get("replaced"):
-        say(f"{'':>11}  replaces POOL's own column: {', '.join(summary['replaced'])}\n")
+        print_plain(f"{'':>11}  replaces POOL's own column: {', '.join(summary['replaced'])}")
     for name in ("out", "verdicts"):
         if summary.get(name):
-            say(f"{name:>11}  {summary[name]}\n")
-    say(f"{'':>11}  attar why {summary['run']} ID  shows a row's history\n")
+            print_plain(f"{name:>11}  {summary[name]}")
+    print_plain(f"{'':>11}  attar why {summary['run']} ID  shows a row's history")

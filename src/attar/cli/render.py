@@ -1,32 +1,30 @@
-"""How results look on a terminal."""
+"""Print recipes, plans, runs, rows' histories and engines' states on the terminal."""
 
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from attar.cli.console import console
 from attar.core.format import format_dollars, format_seconds
 from attar.engines.journal import Journal
 from attar.engines.meter import Usage
 from attar.runtime.home import Home, count_done_rows, read_card, run_record
 from attar.runtime.plan import Estimate
 
-_console = Console(highlight=False, emoji=False)
-
 
 def make_grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
-    """A table; columns named in `right` hold numbers."""
-    made = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    """A table without lines; columns named in `right` are right-aligned."""
+    grid = Grid(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        name = column in ("stage", "engine", "step")
-        made.add_column(
+        is_name = column in ("stage", "engine", "step")
+        grid.add_column(
             column,
             justify="right" if column in right else "left",
-            overflow="ellipsis" if name else "fold",
-            no_wrap=column in right,  # half a number is worse than none: names make room for it
+            overflow="ellipsis" if is_name else "fold",
+            no_wrap=column in right,  # never truncate a number; names are shortened instead
         )
-    return made
+    return grid
 
 
 def _number(value: float | None) -> str:
@@ -42,20 +40,20 @@ def _money(value: float | None) -> str:
 
 
 def print_recipes(lines: list[dict[str, Any]]) -> None:
-    """Every recipe with its roles and knobs."""
+    """Print every recipe with its roles and knobs."""
     for line in lines:
-        _console.print(f"[bold]{line['recipe']}[/]  {line['paper'] or ''}\n  {escape(line['about'])}")
-        _console.print("  engines: " + ", ".join(f"{role} ({need})" for role, need in line["roles"].items()))
-        _console.print("  knobs:   " + escape(", ".join(f"{knob}={default!r}" for knob, default in line["knobs"].items())))
+        console.print(f"[bold]{line['recipe']}[/]  {line['paper'] or ''}\n  {escape(line['about'])}")
+        console.print("  engines: " + ", ".join(f"{role} ({need})" for role, need in line["roles"].items()))
+        console.print("  knobs:   " + escape(", ".join(f"{knob}={default!r}" for knob, default in line["knobs"].items())))
 
 
 def print_filters(lines: list[dict[str, Any]]) -> None:
-    """Every filter with its rule, and what it ranks by."""
+    """Print every filter with its rule and its ranking."""
     for line in lines:
-        _console.print(f"[bold]{line['filter']}[/]  {escape(line['about'])}; keeps {line['size']:,}", highlight=False)
-        _console.print(f"  rule: {escape(line['rule'])}", soft_wrap=True)
+        console.print(f"[bold]{line['filter']}[/]  {escape(line['about'])}; keeps {line['size']:,}")
+        console.print(f"  rule: {escape(line['rule'])}", soft_wrap=True)
         strata = f", half of them each by: {line['per']}" if line["per"] else ""
-        _console.print(f"  by:   {escape(line['by'] or 'chance')}{escape(strata)}", soft_wrap=True)
+        console.print(f"  by:   {escape(line['by'] or 'chance')}{escape(strata)}", soft_wrap=True)
 
 
 def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
@@ -78,7 +76,7 @@ def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:
 
 
 def print_plan(lines: list[dict[str, Any]]) -> None:
-    """A plan, and its sums."""
+    """Print a plan with its totals."""
     table = make_grid(
         "",
         "step",
@@ -98,17 +96,17 @@ def print_plan(lines: list[dict[str, Any]]) -> None:
         table.add_row(
             mark, line["step"], line["stage"], line["engine"] or "", *numbers, _time(line["seconds"]), _money(line["cost"])
         )
-    _console.print(table)
+    console.print(table)
     todo = [line for line in lines if not line["done"]]
     known = sum(line["seconds"] or 0 for line in todo)
     unknown = sum(line["seconds"] is None for line in todo)
-    open_ends = f", and {unknown} steps whose time shows only once a model is trained" if unknown else ""
-    took = f"{_time(known)} at most, by the probe (which keeps fewer rows in flight)"
-    _console.print(f"\n{len(todo)} of {len(lines)} steps to do: {took}{open_ends}")
+    unestimated = f", plus {unknown} steps that cannot be estimated before a model is trained" if unknown else ""
+    time = f"at most {_time(known)}, estimated by the probe (with fewer concurrent requests than the run)"
+    console.print(f"\n{len(todo)} of {len(lines)} steps to do: {time}{unestimated}")
     if costs := [line["cost"] for line in todo if line["cost"] is not None]:
         unpriced = sorted({line["engine"] for line in todo if line["calls"] and line["cost"] is None})
-        told = f"; no price is known for {', '.join(unpriced)}" if unpriced else ""
-        _console.print(f"cost: {_money(sum(costs))}{told}")
+        remark = f"; no price is known for {', '.join(unpriced)}" if unpriced else ""
+        console.print(f"cost: {_money(sum(costs))}{remark}")
 
 
 def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
@@ -126,17 +124,19 @@ def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
             }
             for record in records
         ]
-    lines, record, spent = [], run_record(home, name), {}
+    record = run_record(home, name)
+    lines = []
+    spent = {}
     if home.journal.exists():
         journal = Journal(home.journal)
         spent = journal.spent(name)
         journal.close()
     for step in record["steps"]:
         folder = home.steps / step["folder"]
-        found = read_card(folder)
+        card = read_card(folder)
         keys = ("rows", "failed", "errors", "cost")
         begun = count_done_rows(folder)
-        state = {"state": "done", **{key: found.get(key) for key in keys}} if found else None
+        state = {"state": "done", **{key: card.get(key) for key in keys}} if card else None
         state = state or {"state": "begun" if begun else "to do", "rows": begun}
         lines.append(
             {
@@ -145,22 +145,22 @@ def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
                 "engine": step["engine"],
                 "role": step.get("role"),
                 **state,
-                **_spent_of(spent, step),
+                **_usage_of(spent, step),
             }
         )
     return lines
 
 
-def _spent_of(spent: dict[tuple[str, str], Usage], step: dict[str, Any]) -> dict[str, int]:
-    """What a step has taken in all tries of the run, finished or not."""
-    found = spent.get((step["folder"], step["engine"] or ""), Usage())
-    return {"asked": found.asked, "recalled": found.recalled, "tokens_in": found.tokens_in, "tokens_out": found.tokens_out}
+def _usage_of(spent: dict[tuple[str, str], Usage], step: dict[str, Any]) -> dict[str, int]:
+    """The usage of a step over all attempts of the run, finished or not."""
+    usage = spent.get((step["folder"], step["engine"] or ""), Usage())
+    return {"asked": usage.asked, "recalled": usage.recalled, "tokens_in": usage.tokens_in, "tokens_out": usage.tokens_out}
 
 
 def print_status(lines: list[dict[str, Any]]) -> None:
-    """Runs or steps, a line each."""
+    """Print runs, or the steps of a run, one per line."""
     if not lines:
-        _console.print("no runs yet")
+        console.print("no runs yet")
         return
     if "run" in lines[0]:
         table = make_grid("run", "recipe", "steps", "started", "finished")
@@ -175,17 +175,17 @@ def print_status(lines: list[dict[str, Any]]) -> None:
             worst = ", ".join(f"{count} {reason}" for reason, count in line.get("errors", {}).items())
             counts = [_number(line[key] or None) for key in ("rows", "asked", "tokens_in", "tokens_out")]
             table.add_row(line["step"], line["role"] or "", line["state"], *counts, _money(line.get("cost")), escape(worst))
-    _console.print(table)
+    console.print(table)
 
 
 def print_history(chapters: list[dict[str, Any]]) -> None:
-    """A row's chapters."""
+    """Print a row's history, step by step."""
     for chapter in chapters:
         engine = f" by {chapter['engine']}" if chapter["engine"] else ""
-        _console.print(f"[bold]{chapter['step']}[/] [dim]{chapter['stage']}{escape(engine)}, row {escape(chapter['id'])}[/]")
+        console.print(f"[bold]{chapter['step']}[/] [dim]{chapter['stage']}{escape(engine)}, row {escape(chapter['id'])}[/]")
         for key, value in chapter["values"].items():
             if value is not None:
-                _console.print(f"    {key}: {escape(_shorten(value))}")
+                console.print(f"    {key}: {escape(_shorten(value))}")
 
 
 def _shorten(value: Any) -> str:
@@ -198,54 +198,54 @@ def _shorten(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def print_conversion(found: dict[str, Any]) -> None:
-    """What a conversion made, and what it set aside."""
-    _console.print(f"{found['rows']:,} rows in {escape(found['target'])}", soft_wrap=True)
-    if found["rejected"]:
-        _console.print(f"[yellow]{found['rejected']:,} rows set aside in {escape(found['aside'])}:[/]", soft_wrap=True)
-        for reason, count in found["reasons"].items():
-            _console.print(f"  {count:>8,}  {escape(reason)}")
+def print_conversion(result: dict[str, Any]) -> None:
+    """Print the result of a conversion: written rows, rejected rows and reasons."""
+    console.print(f"{result['rows']:,} rows in {escape(result['target'])}", soft_wrap=True)
+    if result["rejected"]:
+        console.print(f"[yellow]{result['rejected']:,} rows set aside in {escape(result['aside'])}:[/]", soft_wrap=True)
+        for reason, count in result["reasons"].items():
+            console.print(f"  {count:>8,}  {escape(reason)}")
 
 
 def print_findings(findings: list[dict[str, Any]]) -> None:
-    """What the doctor found."""
+    """Print the doctor's findings."""
     table = make_grid("", "what", "")
     for finding in findings:
         table.add_row("[green]✓[/]" if finding["good"] else "[red]✗[/]", finding["what"], escape(finding["told"]))
-    _console.print(table)
+    console.print(table)
 
 
 def print_garbage(lines: list[dict[str, Any]], really: bool) -> None:
-    """What was, or would be, removed."""
+    """Print the steps that were, or would be, removed."""
     size = sum(line["bytes"] for line in lines) / 1e6
     for line in lines:
-        _console.print(escape(line["step"]))
+        console.print(escape(line["step"]))
     verb = "removed" if really else "would be removed (--really removes them)"
-    _console.print(f"{len(lines)} steps, {size:.1f} MB, {verb}")
+    console.print(f"{len(lines)} steps, {size:.1f} MB, {verb}")
 
 
-def print_journal(told: dict[str, Any]) -> None:
-    """A journal's size, hits and failures."""
-    asked, recalled = told["asked"], told["recalled"]
-    share = f" ({recalled / (asked + recalled):.0%} of all that was wanted)" if recalled else ""
-    _console.print(f"{told['path']}: {told['replies']:,} replies, {told['bytes'] / 2**20:,.1f} MB", soft_wrap=True)
-    _console.print(f"asked {asked:,}, spared {recalled:,}{share}")
-    for reason, count in told["failures"].items():
-        _console.print(f"  {count:>7,} failed: {escape(reason)}", soft_wrap=True)
+def print_journal(stats: dict[str, Any]) -> None:
+    """Print a journal's size, hits and failures."""
+    asked, recalled = stats["asked"], stats["recalled"]
+    share = f" ({recalled / (asked + recalled):.0%} of all requests)" if recalled else ""
+    console.print(f"{stats['path']}: {stats['replies']:,} replies, {stats['bytes'] / 2**20:,.1f} MB", soft_wrap=True)
+    console.print(f"requests {asked:,}, from the journal {recalled:,}{share}")
+    for reason, count in stats["failures"].items():
+        console.print(f"  {count:>7,} failed: {escape(reason)}", soft_wrap=True)
 
 
 def print_repair(result: dict[str, Any]) -> None:
-    """What a repair of the journal kept."""
-    _console.print(f"kept {result['kept']:,} replies, dropped {result['dropped']:,} rows or ranges of rows", soft_wrap=True)
-    _console.print(f"the damaged file is {result['aside']}", soft_wrap=True)
+    """Print what a repair of the journal kept."""
+    console.print(f"kept {result['kept']:,} replies, dropped {result['dropped']:,} rows or ranges of rows", soft_wrap=True)
+    console.print(f"the damaged file is {result['aside']}", soft_wrap=True)
 
 
 def print_batches(lines: list[dict[str, Any]]) -> None:
-    """The batches at an API."""
+    """Print the batches at an API."""
     table = make_grid("batch", "status", "done", "failed", "of", right=("done", "failed", "of"))
     for line in lines:
         counts = line.get("request_counts") or {}
         table.add_row(
             str(line["id"]), str(line["status"]), *(f"{counts.get(key, 0):,}" for key in ("completed", "failed", "total"))
         )
-    _console.print(table if lines else "no batches")
+    console.print(table if lines else "no batches")

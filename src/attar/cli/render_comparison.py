@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from attar.cli.console import console
 from attar.core.format import format_dollars, format_seconds
 
-_console = Console(highlight=False, emoji=False)  # neither RUN:x: nor a model's text may become an emoji
 _OUTCOME_NAMES = {"correct": "accuracy", "preference": "win rate", "score": "mean score"}
 _MAX_CHARS = 700
 """Longer prompts and responses are truncated to this many characters."""
@@ -21,13 +20,13 @@ def print_comparison(comparison: Mapping[str, Any]) -> None:
     """Print a comparison given as plain data: scores, groups, costs, example answers."""
     names = [line["id"] for line in comparison["sides"]]
     _print_heading(comparison, names)
-    _console.print(_score_grid(comparison, names))
+    console.print(_score_grid(comparison, names))
     for by in dict.fromkeys(line["by"] for line in comparison["figures"] if line["by"] != "all"):
         for name in names[1:]:
-            _console.print()
-            _console.print(_group_grid(comparison, names[0], name, by))
-    _console.print()
-    _console.print(_cost_grid(comparison, names))
+            console.print()
+            console.print(_group_grid(comparison, names[0], name, by))
+    console.print()
+    console.print(_cost_grid(comparison, names))
     _print_notes(comparison)
     for name in names[1:]:
         _print_examples(comparison, names[0], name)
@@ -35,17 +34,17 @@ def print_comparison(comparison: Mapping[str, Any]) -> None:
 
 def _print_heading(comparison: Mapping[str, Any], names: Sequence[str]) -> None:
     judge = next((f", judged by {line['judge']}" for line in comparison["sides"] if line["judge"]), "")
-    _console.print(f"[bold]{escape(' against '.join(names))}[/]")
-    _console.print(f"{comparison['questions']:,} questions, compared by {comparison['outcome']}{escape(judge)}")
+    console.print(f"[bold]{escape(' against '.join(names))}[/]")
+    console.print(f"{comparison['questions']:,} questions, compared by {comparison['outcome']}{escape(judge)}")
     for line in comparison["sides"]:
         notes = [f"{line['only']:,} that not all sides answered" if line["only"] else ""]
         notes.append(f"{line['unmarked']:,} without a mark" if line["unmarked"] else "")
         if any(notes):
             wrong = ", counted as wrong" if line["unmarked"] and comparison["outcome"] == "correct" else ""
-            _console.print(
+            console.print(
                 f"  {escape(line['id'])}: {line['questions']:,} questions, {' and '.join(filter(None, notes))}{wrong}"
             )
-    _console.print()
+    console.print()
 
 
 def _score_grid(comparison: Mapping[str, Any], names: Sequence[str]) -> Grid:
@@ -161,10 +160,10 @@ def _format_worth(comparison: Mapping[str, Any], name: str, figure: str) -> str:
 
 
 def _print_notes(comparison: Mapping[str, Any]) -> None:
-    _console.print()
+    console.print()
     hundredth = "1% of accuracy" if comparison["outcome"] == "correct" else "1% of the win rate"
     point = "1 on the score's scale" if comparison["point"] == 1 else hundredth
-    _console.print(
+    console.print(
         "[dim]Intervals are 95% confidence intervals over questions; they do not cover the variance between trainings. "
         f"p is the exact sign test of wins against losses. A point is {point}.[/]"
     )
@@ -174,14 +173,14 @@ def _print_examples(comparison: Mapping[str, Any], first: str, name: str) -> Non
     for ahead in (name, first):
         lines = [line for line in comparison["examples"] if (line["side"], line["ahead"]) == (name, ahead)]
         if lines:
-            _console.print(f"\n[bold]Where {escape(ahead)} is ahead of {escape(first if ahead == name else name)}[/]")
+            console.print(f"\n[bold]Where {escape(ahead)} is ahead of {escape(first if ahead == name else name)}[/]")
         for line in lines:
             labels = ", ".join(filter(None, (line["category"], line["level"])))
-            _console.print(
+            console.print(
                 f"\n[dim]{escape(str(line['of']))}{f' ({escape(labels)})' if labels else ''}[/]\n{_format_text(line['prompt'])}"
             )
             for side, value, response in ((first, "first_value", "first_response"), (name, "value", "response")):
-                _console.print(
+                console.print(
                     f"  [bold]{escape(side)}[/] [dim]{_format_mark(comparison, line[value])}[/]: {_format_text(line[response])}"
                 )
 

@@ -1,4 +1,4 @@
-"""Commands on runs: plan, run, resume, status, why, report, compare, gc."""
+"""The commands on runs: plan, run, resume, status, why, report, compare, gc."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,16 +17,17 @@ from attar.cli.app import (
     report_progress,
     run_name,
 )
+from attar.cli.console import print_plain
 
 
 @app.command()
 def plan(
     file: RunFileArgument,
     home: HomeOption = HOME,
-    probe: Annotated[int, typer.Option(min=0, help="rows to send through first, for the estimates; 0 sends none")] = 256,
+    probe: Annotated[int, typer.Option(min=0, help="rows to run first for the estimates; 0 for none")] = 256,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every step of a run, what it will take, and what is already done."""
+    """Show every step of a run, its estimated time and cost, and what is already done."""
     from attar.cli.render import plan_lines, print_plan
     from attar.runtime.home import Home
     from attar.runtime.plan import plan as make_plan
@@ -43,7 +44,7 @@ def run(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a recipe; run it again to go on from where it stopped."""
+    """Run a recipe; run it again to continue where it stopped."""
     from attar.api.run import start
     from attar.cli.render_results import print_results
     from attar.runtime.home import Home
@@ -52,12 +53,12 @@ def run(
 
     with report_progress(None if quiet or as_json else Live()) as watch:
         results = start(read_run_file(file), Home(home), watch)
-    print_value(results, as_json, lambda found: print_results(found, quiet))
+    print_value(results, as_json, lambda record: print_results(record, quiet))
 
 
 @app.command()
 def resume(run_: RunArgument, home: HomeOption = HOME, quiet: QuietOption = False, as_json: JsonOption = False) -> None:
-    """Go on with a run by its name: its run file, read again from where it lay."""
+    """Continue a run, given its name: its run file is read again."""
     from attar.runtime.home import Home, run_record
 
     record = run_record(Home(home), run_name(run_))
@@ -81,7 +82,7 @@ def status(
 def why(
     run_: RunArgument, row: Annotated[str, typer.Argument(metavar="ID")], home: HomeOption = HOME, as_json: JsonOption = False
 ) -> None:
-    """Tell a row's whole story: who wrote it, every score, why it was kept or dropped."""
+    """Show a row's history: the model that generated it, every score, and why it was kept or dropped."""
     from dataclasses import asdict
 
     from attar.cli.render import print_history
@@ -101,28 +102,28 @@ def report(
     from attar.outputs.report.page import write_report
     from attar.runtime.home import Home
 
-    print(write_report(Home(home), *map(run_name, names), out=out_))  # noqa: T201 (its output is its result)
+    print_plain(str(write_report(Home(home), *map(run_name, names), out=out_)))
 
 
 @app.command()
 def compare(
     names: Annotated[list[str], typer.Argument(metavar="RUN[:ARM]", help="two or more; without an arm a run's main one")],
-    examples: Annotated[int, typer.Option(min=0, help="pairs of answers to show, of each side and in each direction")] = 3,
+    examples: Annotated[int, typer.Option(min=0, help="pairs of answers to show for each side, in each direction")] = 3,
     home: HomeOption = HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Set runs side by side on the same questions: scores, wins by category and level, what each took, where they differ."""
+    """Compare runs on the same questions: scores, wins by category and level, costs, and answers that differ most."""
     from attar.cli.render_comparison import print_comparison
-    from attar.outputs.compare.compare import compare as together
+    from attar.outputs.compare.compare import compare as compare_runs
     from attar.runtime.home import Home
 
-    print_value(together(Home(home), *map(_side_name, names), most=examples).plain(), as_json, print_comparison)
+    print_value(compare_runs(Home(home), *map(_side_name, names), most=examples).plain(), as_json, print_comparison)
 
 
-def _side_name(given: str) -> str:
-    """RUN or RUN:ARM, where RUN may be a run file."""
-    file, _, arm = given.rpartition(":")
-    return f"{run_name(file)}:{arm}" if file.endswith((".yaml", ".yml")) else run_name(given)
+def _side_name(side: str) -> str:
+    """Normalise RUN or RUN:ARM, where RUN may be a run file, to names."""
+    file, _, arm = side.rpartition(":")
+    return f"{run_name(file)}:{arm}" if file.endswith((".yaml", ".yml")) else run_name(side)
 
 
 @app.command()
@@ -135,5 +136,5 @@ def gc(
     from attar.cli.render import print_garbage
     from attar.runtime.home import Home, collect_garbage
 
-    found = [{"step": name, "bytes": size} for name, size in collect_garbage(Home(home), really=really)]
-    print_value(found, as_json, lambda lines: print_garbage(lines, really))
+    steps = [{"step": name, "bytes": size} for name, size in collect_garbage(Home(home), really=really)]
+    print_value(steps, as_json, lambda lines: print_garbage(lines, really))
