@@ -97,9 +97,9 @@ def _estimate(
         return Estimate(step, False, total, seconds=seconds * scale)
     counts = engine.requests * scale * sent / (sent + 1)
     spent = engine.meter.now
-    if not engine.asked:
+    if not engine.sent_count:
         return Estimate(step, False, total, round(counts))
-    each = engine.fresh * scale / engine.asked  # a repeated request is answered from the journal
+    each = engine.fresh * scale / engine.sent_count  # a repeated request is answered from the journal
     tokens_in, tokens_out = round(spent.tokens_in * each), round(spent.tokens_out * each)
     price = price_of(engine.spec)
     cost = price.of(tokens_in, tokens_out) + price.hour * seconds * scale / 3600 if price else None
