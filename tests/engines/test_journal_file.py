@@ -100,7 +100,7 @@ def test_a_journal_that_was_cut_is_one_line_that_says_what_to_do(whole, tmp_path
     results, _ = read_all(path)
     errors = {str(result) for result in results if isinstance(result, EngineError)}
     assert len(errors) == 1
-    assert re.search(r"journal.sqlite is damaged \(.*\): run  attar journal --repair --home .*only what is lost", errors.pop())
+    assert re.search(r"journal.sqlite is damaged \(.*\): run  attar journal --repair --home .*only lost ones", errors.pop())
     assert repair(path).aside.stat().st_size == size
     assert read_all(path)[0] == [None] * COUNT
 

@@ -1,9 +1,9 @@
-"""Every reply, kept the moment it arrives, under the hash of all that decides it; and what each run spent.
+"""Every reply, stored when it arrives under the hash of everything that determines it; and the usage of each run.
 
-A reply is kept as JSON; of one with a vector the JSON's line is followed by the vector's bytes.
+A reply is stored as one line of JSON, followed by the bytes of its vector if it has one.
 
-SQLite in WAL mode, shared by all runs and processes of a home; a group is committed, and synced to the disk, half a second
-after its first reply. Failures are kept for the report, never replayed.
+SQLite in WAL mode, shared by all runs and processes of a home. Replies are committed in groups and synced to disk, half a
+second after the first of each group. Failures are stored for the report, never replayed.
 """
 
 import json
@@ -24,16 +24,16 @@ from typing import Any
 from attar.core.errors import EngineError
 from attar.core.replies import replace_surrogates
 from attar.engines.base import Reply
-from attar.engines.journal_file import USAGE_FIELDS, checksum, connect, damaged, holding, is_whole
+from attar.engines.journal_file import USAGE_FIELDS, checksum, connect, damage_error, hold_journal, is_whole
 from attar.engines.meter import Usage
 
 _log = logging.getLogger(__name__)
 GROUP_SECONDS = 0.5
 _MAX_WAITING = 8_000
 _ROWS_PER_INSERT = 500
-"""Rows in one statement: sqlite gives the interpreter's lock away at each, and has to wait for it while the driver is busy."""
+"""Rows per statement: sqlite releases the GIL at each statement, and waits to get it back while the main thread is busy."""
 _RESERVE_BYTES = 4 * 2**20
-"""Disk space that is given back when the disk is full, so that the replies under way, which are paid for, can be kept."""
+"""Disk space freed when the disk is full, so that the replies in flight, which are paid for, can still be written."""
 _LARGEST = 2.0**53
 _REPLY_FIELDS = [field.name for field in fields(Reply) if field.name not in ("index", "error", "vector")]
 StoredReply = str | bytes
@@ -48,40 +48,44 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.trouble = ""
-        """Why nothing can be written; then nothing more is to be asked for."""
+        """Why the journal cannot be written; then no more requests may be sent."""
         with ExitStack() as opening:
-            opening.enter_context(holding(path))
+            opening.enter_context(hold_journal(path))
             try:
-                self._base, self._reader = connect(path), connect(path)
+                self._base = connect(path)
+                self._reader = connect(path)
             except sqlite3.Error as error:
-                raise damaged(path, error) from error
+                raise damage_error(path, error) from error
             self._hold = opening.pop_all()
         self._reserve = path.with_suffix(".reserve")
         self._full = not _reserve_space(self._reserve)
-        self._adding, self._reading, self._writing = threading.Lock(), threading.Lock(), threading.Lock()
+        self._adding = threading.Lock()
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
         self._waiting: dict[bytes, tuple[StoredReply, float]] = {}
         self._leaving: dict[bytes, tuple[StoredReply, float]] = {}
         self._failed: list[tuple[bytes, str, float]] = []
         self._spent: dict[tuple[str, str, str], Usage] = {}
-        self._wake, self._closed = threading.Event(), threading.Event()
+        self._wake = threading.Event()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._commit_often, name="journal", daemon=True)
         self._thread.start()
 
     def find(self, key: bytes) -> StoredReply | None:
-        """The reply kept under a key."""
+        """The reply stored under a key."""
         waiting = self._waiting.get(key) or self._leaving.get(key)
         if waiting:
             return waiting[0]
         rows = self._read("SELECT reply, sum FROM replies WHERE key = ?", key)
         if not rows:
             return None
-        reply, total = rows[0]
-        if not is_whole(total, key, reply):
-            raise damaged(self.path, "a reply does not match its checksum")
+        reply, stored_checksum = rows[0]
+        if not is_whole(stored_checksum, key, reply):
+            raise damage_error(self.path, "a reply does not match its checksum")
         return reply
 
     def keep(self, key: bytes, reply: Reply) -> None:
-        """Keep a reply; durable within a second. What cannot be written waits in memory: see `trouble`."""
+        """Store a reply, on disk within a second. Replies that cannot be written wait in memory; see `trouble`."""
         now, text = time.time(), _dump(reply) if reply.error is None else ""
         with self._adding:
             if reply.error is None:
@@ -94,7 +98,7 @@ class Journal:
             self._try_commit()
 
     def note(self, run: str, step: str, engine: str, spent: Usage) -> None:
-        """Add to what a run has spent."""
+        """Add to the usage of a run."""
         with self._adding:
             self._spent.setdefault((run, step, engine), Usage()).add(spent)
         if not self._wake.is_set():
@@ -108,14 +112,14 @@ class Journal:
             self._try_commit()
 
     def _try_commit(self) -> None:
-        """Commit; whatever goes wrong is `trouble`, which the thread that asks looks at before each request."""
+        """Commit; an error is stored in `trouble`, which is checked before each request."""
         try:
             self.commit()
-        except Exception as error:  # noqa: BLE001 (the writer must survive anything: later replies hang on it)
+        except Exception as error:  # noqa: BLE001 (the writer must survive any error: later replies depend on it)
             if not self.trouble:
                 _log.error("the journal %s cannot be written: %s", self.path, error)
             self.trouble = str(error)
-            if _is_full(error):  # what is under way still comes, and is paid for: it gets the reserve
+            if _is_full(error):  # replies in flight are paid for: they get the reserve
                 self._full = True
                 self._reserve.unlink(missing_ok=True)
                 with suppress(sqlite3.Error):
@@ -126,7 +130,7 @@ class Journal:
                 self._full = False
 
     def commit(self) -> None:
-        """Write what waits, now."""
+        """Write everything that waits, now."""
         with self._writing:
             with self._adding:
                 self._leaving.update(self._waiting)
@@ -153,13 +157,13 @@ class Journal:
     def _add_usage(self, account: tuple[str, str, str], counts: Usage) -> None:
         before = self._base.execute(_SELECT_USAGE, account).fetchone()
         if before and not is_whole(before[-1], *account, *before[:-1]):
-            raise damaged(self.path, "what a run has spent does not match its checksum")
+            raise damage_error(self.path, "the usage of a run does not match its checksum")
         added = [float(min(count, _LARGEST)) for count in astuple(counts)]
         total = [old + new for old, new in zip(before[:-1] if before else [0.0] * len(added), added, strict=True)]
         self._base.execute(_SET_USAGE, (*account, *total, checksum(*account, *total)))
 
     def _roll_back(self, failed: list[tuple[bytes, str, float]], spent: dict[tuple[str, str, str], Usage]) -> None:
-        """Nothing of the group is written: all of it waits for the next one."""
+        """Undo a group that was not written; all of it waits for the next group."""
         with suppress(sqlite3.Error):  # a full disk may have rolled it back already
             self._base.execute("ROLLBACK")
         with self._adding:
@@ -168,7 +172,7 @@ class Journal:
                 self._spent.setdefault(account, Usage()).add(counts)
 
     def close(self) -> None:
-        """Write what waits, and stop."""
+        """Write everything that waits, and stop."""
         if not self._closed.is_set():
             self._closed.set()
             self._wake.set()
@@ -182,23 +186,23 @@ class Journal:
                 raise EngineError(f"the journal {self.path} cannot be written: {lost} replies are lost ({self.trouble})")
 
     def size(self) -> int:
-        """How many replies it holds."""
+        """The number of replies stored."""
         return self._read("SELECT count(*) FROM replies")[0][0]
 
     def spent(self, run: str) -> dict[tuple[str, str], Usage]:
-        """What a run has spent so far, by step and engine."""
+        """The usage of a run so far, by step and engine."""
         rows = [row for row in self._accounts() if row[0] == run]
         return {(step, engine): Usage(*map(int, counts[:5]), *counts[5:]) for _, step, engine, *counts in rows}
 
     def _accounts(self) -> list[tuple[Any, ...]]:
-        """(run, step, engine, counts...) of every account."""
+        """(run, step, engine, counts...) for every run, step and engine."""
         rows = self._read(f"SELECT run, step, engine, {', '.join(USAGE_FIELDS)}, sum FROM spent")
         if not all(is_whole(row[-1], *row[:-1]) for row in rows):
-            raise damaged(self.path, "what a run has spent does not match its checksum")
+            raise damage_error(self.path, "the usage of a run does not match its checksum")
         return [row[:-1] for row in rows]
 
     def stats(self) -> dict[str, Any]:
-        """Its size, its hits, and the commonest failures."""
+        """The journal's size, its hits and misses, and the most frequent failures."""
         files = [self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))]
         counts = [dict(zip(USAGE_FIELDS, row[3:], strict=True)) for row in self._accounts()]
         failures = self._read("SELECT reason, count(*) AS n FROM failures GROUP BY reason ORDER BY n DESC, reason LIMIT 10")
@@ -212,8 +216,8 @@ class Journal:
         }
 
     def vacuum(self) -> None:
-        """Forget failures, and give freed space back to the disk."""
-        with self._writing, self._naming_trouble():
+        """Delete the failures, and free unused disk space."""
+        with self._writing, self._name_write_errors():
             self._base.execute("DELETE FROM failures")
             self._base.execute("VACUUM")
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -222,19 +226,19 @@ class Journal:
         """The batch that a request was sent in."""
         rows = self._read("SELECT batch, sum FROM batches WHERE key = ?", key)
         if rows and not is_whole(rows[0][1], key, rows[0][0]):
-            raise damaged(self.path, "a batch's name does not match its checksum")
+            raise damage_error(self.path, "a batch id does not match its checksum")
         return rows[0][0] if rows else None
 
     def set_batch(self, keys: list[bytes], batch: str) -> None:
-        """Remember at once which batch requests were sent in; an empty name forgets it."""
+        """Record at once which batch requests were sent in; an empty id removes it."""
         rows = [(key, batch, time.time(), checksum(key, batch)) for key in keys]
-        with self._writing, self._naming_trouble():
+        with self._writing, self._name_write_errors():
             self._base.executemany("DELETE FROM batches WHERE key = ?", [(key,) for key in keys])
             if batch:
                 self._base.executemany("INSERT INTO batches VALUES (?, ?, ?, ?)", rows)
 
     @contextmanager
-    def _naming_trouble(self) -> Iterator[None]:
+    def _name_write_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -245,7 +249,7 @@ class Journal:
             try:
                 return self._reader.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise damaged(self.path, error) from error
+                raise damage_error(self.path, error) from error
 
 
 def _is_full(error: Exception) -> bool:
@@ -253,7 +257,7 @@ def _is_full(error: Exception) -> bool:
 
 
 def _reserve_space(file: Path) -> bool:
-    """Hold some of the disk back; False where there is none to hold."""
+    """Reserve some disk space; False if there is none."""
     try:
         with file.open("ab") as stream:
             os.posix_fallocate(stream.fileno(), 0, _RESERVE_BYTES)
@@ -269,12 +273,12 @@ def _dump(reply: Reply) -> StoredReply:
     return text if reply.vector is None else text.encode() + b"\n" + array("f", reply.vector).tobytes()
 
 
-def load_reply(kept: StoredReply, index: int) -> Reply:
-    """A kept reply, for the request of this index."""
-    text, _, numbers = kept.partition(b"\n") if isinstance(kept, bytes) else (kept, None, None)
+def load_reply(stored: StoredReply, index: int) -> Reply:
+    """A stored reply, with this index."""
+    text, _, numbers = stored.partition(b"\n") if isinstance(stored, bytes) else (stored, None, None)
     values: dict[str, Any] = json.loads(text)
     if "weights" in values:
         values["weights"] = tuple(values["weights"])
-    if numbers or "vector" in values:  # in an older journal as text
+    if numbers or "vector" in values:  # older journals hold vectors as JSON
         values["vector"] = array("f", numbers or values["vector"])
     return Reply(index, **values)

@@ -1,8 +1,8 @@
-"""The journal's file: how it is opened, its checksums, and how a damaged one is salvaged.
+"""The journal's file: opening it, the checksums of its rows, and the repair of a damaged file.
 
-Every row of replies, spent and batches carries a 64-bit checksum of what it holds; a row of an older journal has none. A new
-file appears complete, so an empty one is damage and not a start. Whoever has the journal open holds a shared lock on
-`journal.use`; salvage replaces the file and needs it alone.
+Every row of replies, spent and batches has a 64-bit checksum of its values; rows of an older journal have none. A new file
+appears under its name only when it is complete, so an empty file is damage. Whoever has the journal open holds a shared lock
+on `journal.use`; a repair replaces the file, so it needs that lock exclusively.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from attar.core.errors import EngineError
 from attar.engines.meter import Usage
 
 FORMAT = 2
-"""SQLite's `user_version`. 2: rows have checksums. 1 and 0: the same without."""
+"""SQLite's `user_version`. 2: rows have checksums. 1 and 0: the same without them."""
 USAGE_FIELDS = [field.name for field in fields(Usage)]
 _USAGE_COLUMNS = ", ".join(f"{name} REAL NOT NULL" for name in USAGE_FIELDS)
 _SCHEMA = f"""
@@ -31,14 +31,14 @@ CREATE TABLE IF NOT EXISTS spent (
 ) WITHOUT ROWID;
 """
 _SMALLEST = 512
-"""Bytes: SQLite takes anything shorter for a new file."""
+"""Bytes; SQLite treats a shorter file as a new database."""
 _PAGE = 4096
 _SUMMED = {"replies": (0, 1), "batches": (0, 1), "spent": tuple(range(3 + len(USAGE_FIELDS)))}
 """The columns that each table's checksum covers."""
 
 
 def checksum(*values: Any) -> int:
-    """64 bits of the values of a row."""
+    """A 64-bit hash of a row's values."""
     hashed = blake2b(digest_size=8)
     for value in values:
         data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
@@ -47,39 +47,39 @@ def checksum(*values: Any) -> int:
     return int.from_bytes(hashed.digest(), "little", signed=True)
 
 
-def is_whole(kept: int | None, *values: Any) -> bool:
-    """True if a row holds what was written; of an older journal's row nothing is known."""
-    return kept is None or kept == checksum(*values)
+def is_whole(stored: int | None, *values: Any) -> bool:
+    """True if a row matches its checksum, or has none because an older version wrote it."""
+    return stored is None or stored == checksum(*values)
 
 
-def damaged(path: Path, reason: object) -> EngineError:
-    """The one line for a damaged journal."""
+def damage_error(path: Path, reason: object) -> EngineError:
+    """The error for a damaged journal, with the command that repairs it."""
     home = "" if path.parent.name == ".attar" else f" --home {path.parent}"
     return EngineError(
         f"the journal {path} is damaged ({reason}): run  attar journal --repair{home}  "
-        "(what can be read is kept; only what is lost is asked for again)"
+        "(readable replies are kept; only lost ones are requested again)"
     )
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database; one process at a time, since turning WAL on does not wait for others."""
+    """Open the database; one process at a time, because switching to WAL mode does not wait for locks."""
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             _create(path)
         elif (size := path.stat().st_size) < _SMALLEST:
-            raise damaged(path, f"it has {size} bytes")
+            raise damage_error(path, f"it has {size} bytes")
         base = _open(path)
         try:
             base.execute("PRAGMA journal_mode=WAL")
             base.execute("PRAGMA synchronous=FULL")
-            found = base.execute("PRAGMA user_version").fetchone()[0]
-            if found > FORMAT:
+            version = base.execute("PRAGMA user_version").fetchone()[0]
+            if version > FORMAT:
                 raise EngineError(
-                    f"the journal {path} was written by a newer Attar (format {found}, this one reads up to {FORMAT}): "
+                    f"the journal {path} was written by a newer Attar (format {version}, this one reads up to {FORMAT}): "
                     "upgrade Attar, or name another home"
                 )
-            if found < FORMAT:
+            if version < FORMAT:
                 _upgrade(base)
         except BaseException:
             base.close()
@@ -92,7 +92,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """A new journal, whole before it has its name."""
+    """Create a journal under another name, and rename it when it is complete."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     with closing(_open(partial)) as base:
@@ -102,7 +102,7 @@ def _create(path: Path) -> None:
 
 
 def _upgrade(base: sqlite3.Connection) -> None:
-    """A column for checksums; the rows that are there stay without."""
+    """Add the checksum columns; existing rows get no checksum."""
     base.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA.split(";"):
         base.execute(statement)
@@ -114,20 +114,20 @@ def _upgrade(base: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def holding(path: Path, *, alone: bool = False) -> Iterator[None]:
-    """Hold the journal: with others, or `alone` for a repair."""
+def hold_journal(path: Path, *, alone: bool = False) -> Iterator[None]:
+    """Hold the journal's lock: shared with other runs, or `alone` for a repair."""
     with path.with_suffix(".use").open("a") as lock:
         try:
             fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
-            what = "a run has it open: repair it when that has ended" if alone else "it is being repaired: try again then"
-            raise EngineError(f"the journal {path}: {what}") from None
+            reason = "a run has it open: repair it after the run" if alone else "it is being repaired: try again later"
+            raise EngineError(f"the journal {path}: {reason}") from None
         yield
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair found."""
+    """The result of a repair: replies kept, rows dropped, and where the damaged file is now."""
 
     kept: int
     dropped: int
@@ -135,14 +135,14 @@ class Repair:
 
 
 def repair(path: Path) -> Repair:
-    """Copy every row that can be read and is whole into a new journal; the damaged file stays beside it."""
-    with holding(path, alone=True):
+    """Copy every readable row with a matching checksum into a new journal; the damaged file is kept under another name."""
+    with hold_journal(path, alone=True):
         aside = next(
             name for number in range(1, 10_000) if not (name := path.with_name(f"{path.name}.damaged-{number}")).exists()
         )
         fresh = path.with_name(f"{path.name}.repaired")
         kept, dropped = _salvage(path, fresh)
-        if not kept and path.stat().st_size > _PAGE:  # the first page says where the tables are: put a new one in its place
+        if not kept and path.stat().st_size > _PAGE:  # the first page lists the tables: replace it with a new one
             patched = path.with_name(f"{path.name}.patched")
             patched.write_bytes(_with_first_page_of(fresh, path.read_bytes()))
             kept, dropped = _salvage(patched, fresh)
@@ -157,12 +157,12 @@ def repair(path: Path) -> Repair:
 
 
 def _salvage(path: Path, fresh: Path) -> tuple[int, int]:
-    """(replies copied, rows dropped): what can be read of a journal, into a new one."""
+    """Copy the readable rows of a journal into a new one; returns (replies copied, rows dropped)."""
     for end in ("", "-wal", "-shm"):
         fresh.with_name(fresh.name + end).unlink(missing_ok=True)
     kept = dropped = 0
     with closing(connect(fresh)) as new, closing(_open(path)) as old:
-        old.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # so that a bad letter is a bad sum
+        old.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # so that invalid UTF-8 fails the checksum
         for table in _SUMMED if path.stat().st_size >= _SMALLEST else ():
             whole, lost = _copy(table, old, new)
             kept += whole if table == "replies" else 0
@@ -171,24 +171,24 @@ def _salvage(path: Path, fresh: Path) -> tuple[int, int]:
 
 
 def _with_first_page_of(fresh: Path, data: bytes) -> bytes:
-    """The pages of a journal behind the first page of a new one, whose tables begin at the same pages."""
+    """The pages of a journal after the first page of a new one, whose tables start at the same pages."""
     page = bytearray(fresh.read_bytes()[:_PAGE])
-    page[28:32] = (len(data) // _PAGE).to_bytes(4, "big")  # how many pages there are
+    page[28:32] = (len(data) // _PAGE).to_bytes(4, "big")  # the header's number of pages
     return bytes(page) + data[_PAGE:]
 
 
 def _copy(table: str, old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, int]:
-    """(rows copied, rows dropped): of one table, in ranges of its key, so that a lost page costs its range alone."""
+    """Copy one table by ranges of its key, so that a lost page costs only its range; returns (rows copied, rows dropped)."""
     kept = dropped = 0
     width = len(new.execute(f"SELECT * FROM {table}").description)
-    put = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * width)})"
+    insert = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * width)})"
     new.execute("BEGIN")
     for where, values in _ranges(table):
         try:
             for row in old.execute(f"SELECT * FROM {table} {where}", values):
                 row = (*row, None)[:width]
                 if is_whole(row[-1], *(row[i] for i in _SUMMED[table])):
-                    new.execute(put, row)
+                    new.execute(insert, row)
                     kept += 1
                 else:
                     dropped += 1
