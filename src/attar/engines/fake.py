@@ -12,13 +12,16 @@ from dataclasses import asdict
 from hashlib import blake2b
 from math import log
 from random import Random
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from typing_extensions import TypedDict
 
 from attar.chat.templates import Template
-from attar.core.errors import EngineError, did_you_mean
 from attar.core.fingerprint import fingerprint
 from attar.engines.base import Reply, Request, Spec
+from attar.engines.options import check_options
 
-OPTIONS = ("seed", "faults", "cut", "delay", "replies")
 _WORDS = (
     "amber",
     "basil",
@@ -42,12 +45,23 @@ _TEMPLATE = (
 )
 
 
+class FakeOptions(TypedDict, total=False):
+    """The options of a fake engine."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
+
+    seed: int
+    faults: Annotated[float, Ge(0), Le(1)]
+    cut: Annotated[float, Ge(0), Le(1)]
+    delay: Annotated[float, Ge(0)]
+    replies: list[str] | tuple[str, ...]
+
+
 class Fake:
     """Made-up replies, the same for the same request."""
 
     def __init__(self, spec: Spec) -> None:
-        if unknown := sorted(set(spec.options) - set(OPTIONS)):
-            raise EngineError(f"fake engine: unknown option {unknown[0]!r}; {did_you_mean(unknown[0], OPTIONS)}")
+        check_options(spec, FakeOptions)
         self.spec = spec
         self.template = Template(_TEMPLATE, {"eos_token": "<end>"}, "the fake chat template")
         self.asked = 0

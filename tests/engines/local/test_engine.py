@@ -107,9 +107,9 @@ def test_a_model_without_the_weights_for_its_role_is_refused_not_made_up():
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"slots": -1}, "option 'slots' is -1, not a number above nought"),
-        ({"threads": "one"}, "option 'threads' is 'one', not a number above nought"),
-        ({"pool": "max"}, "option 'pool' is 'max', not 'mean', 'last' or 'cls'"),
+        ({"slots": -1}, "option 'slots' is -1: input should be greater than or equal to 1"),
+        ({"threads": "one"}, "option 'threads' is 'one': input should be a valid integer"),
+        ({"pool": "max"}, "option 'pool' is 'max': input should be 'mean', 'last' or 'cls'"),
         ({"slots": True}, "option 'slots' is True"),
     ],
 )

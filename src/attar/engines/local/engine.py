@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+from typing_extensions import TypedDict
 
 from attar.chat.templates import Template, load_template
 from attar.core.errors import EngineError, MissingExtraError, did_you_mean
@@ -19,7 +22,6 @@ from attar.engines.label_tokens import LabelPrompt, answer_space, label_logprobs
 from attar.engines.local.devices import best_device
 from attar.engines.local.hub import fetch_template
 from attar.engines.local.pooling import (
-    POOL_NAMES,
     Pooling,
     fetch_small_files,
     identity_parts,
@@ -30,33 +32,31 @@ from attar.engines.local.pooling import (
     tokenize_truncated,
 )
 from attar.engines.local.pretrained import load_config, load_tokenizer, load_weights
+from attar.engines.options import check_options
 
 POCKET = Path(__file__).parents[2] / "pocket"
-OPTIONS: dict[str, tuple[type, ...]] = {
-    "device": (str,),
-    "device_map": (str, dict),
-    "dtype": (str,),
-    "revision": (str,),
-    "slots": (int,),
-    "threads": (int,),
-    "pool": (str,),
-    "longest": (int,),
-    "prefix": (str,),
-    "gpus": (int,),  # of a base: how its training is spread
-    "accelerate": (str,),
-}
+
+
+class LocalOptions(TypedDict, total=False):
+    """The options of a local engine."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
+
+    device: str
+    device_map: str | dict[str, Any]
+    dtype: str
+    revision: str
+    slots: Annotated[int, Ge(1)]
+    threads: Annotated[int, Ge(1)]
+    pool: Literal["mean", "last", "cls"]
+    longest: Annotated[int, Ge(1)]
+    prefix: str
+    gpus: Annotated[int, Ge(1)]
+    """GPUs for training a base model, like `accelerate`."""
+    accelerate: str
+
+
 _DEFAULT_SLOTS = {"cpu": 256, "mps": 64, "cuda": 512}
-
-
-def _check_options(spec: Spec) -> None:
-    for name, value in spec.options.items():
-        if name not in OPTIONS:
-            raise EngineError(f"local engine {spec.model}: unknown option {name!r}; {did_you_mean(str(name), OPTIONS)}")
-        if not isinstance(value, OPTIONS[name]) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
-            wanted = " or ".join("a number above nought" if kind is int else kind.__name__ for kind in OPTIONS[name])
-            raise EngineError(f"local engine {spec.model}: option {name!r} is {value!r}, not {wanted}")
-    if (pool := spec.options.get("pool", "mean")) not in POOL_NAMES:
-        raise EngineError(f"local engine {spec.model}: option 'pool' is {pool!r}, not 'mean', 'last' or 'cls'")
 
 
 def find_model_folder(model: str) -> Path | None:
@@ -81,7 +81,7 @@ class Local:
     """One model in this process; what it can do depends on what it is."""
 
     def __init__(self, spec: Spec) -> None:
-        _check_options(spec)
+        check_options(spec, LocalOptions)
         self.spec = spec
         self.folder = find_model_folder(spec.model)
         self._models: dict[str, Any] = {}

@@ -16,7 +16,6 @@ from attar.core.fingerprint import folder_fingerprint
 if TYPE_CHECKING:
     from torch import Tensor
 
-POOL_NAMES = ("mean", "last", "cls")
 _NAMES = {"mean": "mean", "lasttoken": "last", "cls": "cls"}
 _OLD_KEYS = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean", "pooling_mode_lasttoken": "lasttoken"}
 _FILES = ("*.json", "[0-9]_*/config.json", "[0-9]_*/model.safetensors")

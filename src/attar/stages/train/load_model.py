@@ -9,7 +9,7 @@ from typing import Any
 
 from attar.core.errors import EngineError, RecipeError
 from attar.engines.base import Spec
-from attar.engines.local.engine import OPTIONS, Local
+from attar.engines.local.engine import Local, LocalOptions
 from attar.engines.local.pretrained import load_weights
 from attar.engines.registry import kind_of
 
@@ -24,7 +24,8 @@ def base_of(engine: Spec, dtype: str | None = None) -> Local:
             f"{engine.kind} engine {engine.model} cannot be trained: its weights are not on this machine; name a model "
             "folder or a hub id as {kind: local, model: ...}"
         )
-    options = {name: value for name, value in engine.options.items() if name in OPTIONS and name not in DISTRIBUTION_OPTIONS}
+    known = LocalOptions.__annotations__
+    options = {name: value for name, value in engine.options.items() if name in known and name not in DISTRIBUTION_OPTIONS}
     return Local(Spec("local", engine.model, options | ({"dtype": dtype} if dtype else {}), engine.identity))
 
 
