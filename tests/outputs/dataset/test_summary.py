@@ -1,5 +1,6 @@
 """The statistics that a dataset card shows, computed from the files themselves."""
 
+import json
 import math
 
 import polars as pl
@@ -79,3 +80,16 @@ def test_labels_are_counted_the_most_common_first_and_texts_are_no_labels(write)
 def test_languages_are_codes_of_at_least_one_row_in_a_hundred():
     assert summary.languages({"en": 950, "DE": 30, "unknown": 10, "fr": 10, "it": 9}) == ["en", "de"]
     assert summary.languages({"en": 980, "fr": 10, "it": 9, "(none)": 1}) == ["en", "fr"]
+
+
+def test_the_figures_are_those_of_the_rows(folder):
+    table = pl.concat([pl.read_parquet(file) for file in (folder / "data" / "sft").glob("*.parquet")])
+    facts = json.loads((folder / "attar.json").read_text())["configs"]["sft"]
+    rewards = sorted(table["reward"])
+    result = facts["numbers"]["reward"]
+    assert (result["count"], result["least"], result["most"]) == (len(rewards), rewards[0], rewards[-1])
+    assert result["mean"] == pytest.approx(sum(rewards) / len(rewards))
+    assert result["50%"] in (rewards[len(rewards) // 2], rewards[(len(rewards) - 1) // 2])
+    lengths = [len(text) for text in table["response"]]
+    assert facts["numbers"]["characters, last answer"]["most"] == max(lengths)
+    assert facts["labels"]["language"] == {code: table["language"].to_list().count(code) for code in ("en", "de")}
