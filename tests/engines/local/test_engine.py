@@ -13,7 +13,7 @@ from attar.engines.local.engine import POCKET, Local
 def test_a_prompt_longer_than_the_model_fails_alone(teacher):
     long = Request(0, text="cat " * 600, sampling=Sampling(max_tokens=5))
     replies = in_order(teacher.generate([long, *[Request(1, text="cat", sampling=Sampling(max_tokens=5))]]), 2)
-    assert "the model takes 512" in replies[0].error
+    assert "the model takes at most 512" in replies[0].error
     assert replies[1].error is None
 
 
@@ -100,7 +100,7 @@ def test_a_hub_model_without_a_network_is_one_clear_error(monkeypatch):
 
 
 def test_a_model_without_the_weights_for_its_role_is_refused_not_made_up():
-    with pytest.raises(EngineError, match=r"pocket:teacher is no model that scores: it has no weights for score.weight"):
+    with pytest.raises(EngineError, match=r"pocket:teacher is not a model for rewards: it has no weights for score.weight"):
         list(pocket().reward([Request(0, messages=({"role": "user", "content": "a"},))]))
 
 

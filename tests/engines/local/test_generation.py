@@ -114,7 +114,7 @@ def test_slot_refill_writes_what_generate_writes_on_other_architectures(name, tm
 
 def test_a_model_with_recurrent_layers_is_refused_with_what_to_do():
     text = SimpleNamespace(layer_types=["full_attention", "linear_attention"])
-    with pytest.raises(EngineError, match=r"linear_attention cannot be refilled in this process: serve it"):
+    with pytest.raises(EngineError, match=r"linear_attention cannot be batched in this process: serve it"):
         check_layers(SimpleNamespace(get_text_config=lambda: text))
 
 
@@ -124,7 +124,7 @@ def test_scores_that_are_not_numbers_are_an_error_and_never_a_text(tmp_path):
     weights = load_file(tmp_path / "model.safetensors")
     weights["model.norm.weight"] *= float("nan")
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(EngineError, match="not numbers"):
+    with pytest.raises(EngineError, match="logits are NaN"):
         list(Local(Spec("local", str(tmp_path))).generate([Request(0, text="cat")]))
 
 
@@ -186,5 +186,5 @@ def test_a_device_that_holds_not_even_one_row_is_an_error(monkeypatch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(engine.causal(), "forward", never)
-    with pytest.raises(EngineError, match="does not hold one row"):
+    with pytest.raises(EngineError, match="too little memory for one row"):
         list(engine.generate(asked()))

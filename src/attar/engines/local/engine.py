@@ -1,6 +1,6 @@
-"""Models in this process, by transformers: writing with slot refill, label log-probabilities, embeddings, rewards.
+"""Models in this process, by transformers: generation with continuous batching, label probabilities, embeddings, rewards.
 
-Runs on CPU, CUDA or MPS. Options: `device`, `device_map`, `dtype`, `revision`, `slots` (rows at a time; found by itself),
+Runs on CPU, CUDA or MPS. Options: `device`, `device_map`, `dtype`, `revision`, `slots` (rows at a time),
 `threads` (CPU); for embeddings `pool` (`mean`, `last`, `cls`), `longest` (tokens that are read), `prefix` (before each text).
 """
 
@@ -60,7 +60,7 @@ _DEFAULT_SLOTS = {"cpu": 256, "mps": 64, "cuda": 512}
 
 
 def find_model_folder(model: str) -> Path | None:
-    """The folder of a model that lies on this machine, `pocket:NAME` among them; None for a hub's."""
+    """The folder of a local model, or of `pocket:NAME`; None for a model on the Hub."""
     if model.startswith("pocket:"):
         folder = POCKET / model.removeprefix("pocket:")
         if not (folder / "config.json").exists():
@@ -78,7 +78,7 @@ def find_model_folder(model: str) -> Path | None:
 
 
 class Local:
-    """One model in this process; what it can do depends on what it is."""
+    """One model in this process; its weights decide which verbs it supports."""
 
     def __init__(self, spec: Spec) -> None:
         check_options(spec, LocalOptions)
@@ -87,7 +87,7 @@ class Local:
         self._models: dict[str, Any] = {}
 
     def identity(self) -> str:
-        """The model's content (of a hub's its name and revision), the precision and the pooling."""
+        """A hash of the model's content (for a Hub model its name and revision), the precision and the pooling."""
         options = self.spec.options
         model = self.spec.identity or (
             folder_fingerprint(self.folder) if self.folder else [self.spec.model, options.get("revision")]
@@ -95,14 +95,14 @@ class Local:
         return fingerprint("local", model, self._dtype(), options.get("pool", "mean"), *identity_parts(self.folder, options))
 
     def _dtype(self) -> str:
-        """The precision: float32 on a CPU, the checkpoint's own elsewhere, unless the options say."""
+        """The precision: by default float32 on a CPU, else the checkpoint's own."""
         options = self.spec.options
-        if chosen := options.get("dtype"):
-            return chosen
+        if dtype := options.get("dtype"):
+            return dtype
         return "float32" if (options.get("device") or best_device()) == "cpu" else "auto"
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Free the weights."""
         self._models.clear()
 
     @cached_property
@@ -119,7 +119,7 @@ class Local:
         return tokenizer
 
     def architectures(self) -> list[str]:
-        """What the model's config says it is."""
+        """The architectures that the model's config names."""
         return load_config(self.spec.model, self.folder, self.spec.options.get("revision")).architectures or []
 
     def causal(self) -> Any:
@@ -157,18 +157,18 @@ class Local:
         )
         try:
             model = (model if options.get("device_map") else model.to(device)).eval()
-        except (RuntimeError, AssertionError) as error:  # no such device
+        except (RuntimeError, AssertionError) as error:  # the device does not exist
             raise EngineError(f"cannot load {self.spec.model} with {dict(options)}: {str(error).splitlines()[0]}") from error
         if missing := sorted(key for key in loading["missing_keys"] if head or not key.startswith("pooler.")):
-            role = {"SequenceClassification": "scores", "CausalLM": "writes"}.get(head, "embeds")
-            raise EngineError(f"{self.spec.model} is no model that {role}: it has no weights for {missing[0]}")
+            verb = {"SequenceClassification": "rewards", "CausalLM": "generation"}.get(head, "embeddings")
+            raise EngineError(f"{self.spec.model} is not a model for {verb}: it has no weights for {missing[0]}")
         return model
 
     def _encode(self, request: Request, *, ask: bool) -> list[int]:
         return self.tokens(request.text if request.text is not None else self.template.render(request.messages, ask=ask))
 
     def tokens(self, text: str) -> list[int]:
-        """A text's tokens, with exactly one BOS where the model has one."""
+        """A text's tokens, with exactly one BOS if the model has one."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         bos = self.tokenizer.bos_token_id
         if bos is not None and bos in self.tokenizer.encode("") and ids[:1] != [bos]:
@@ -176,7 +176,7 @@ class Local:
         return ids
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Texts, as their slots come free."""
+        """Generated texts, in the order in which they finish."""
         from attar.engines.local.generation import ContinuousBatcher, SequenceState
 
         model = self._model("CausalLM")
@@ -187,10 +187,13 @@ class Local:
             for request in requests:
                 prompt, sampling = self._encode(request, ask=True), request.sampling or Sampling()
                 if most and len(prompt) >= most:
-                    too_long.append(Reply(request.index, error=f"prompt of {len(prompt)} tokens, the model takes {most}"))
+                    too_long.append(
+                        Reply(request.index, error=f"prompt has {len(prompt)} tokens, the model takes at most {most}")
+                    )
                     continue
-                ids, texts = self._stops(sampling)
-                yield SequenceState(request.index, prompt, sampling, ids, request.seed, self._ended(texts) if texts else None)
+                stop_ids, texts = self._split_stops(sampling)
+                stops_at = self._stop_check(texts) if texts else None
+                yield SequenceState(request.index, prompt, sampling, stop_ids, request.seed, stops_at)
 
         slots = self.spec.options.get("slots") or _DEFAULT_SLOTS[model.device.type]
         for job in ContinuousBatcher(model, slots).run(jobs()):
@@ -208,8 +211,8 @@ class Local:
             too_long.clear()
         yield from too_long
 
-    def _stops(self, sampling: Sampling) -> tuple[frozenset[int], tuple[str, ...]]:
-        """The tokens that end a text, and the stops that are several tokens."""
+    def _split_stops(self, sampling: Sampling) -> tuple[frozenset[int], tuple[str, ...]]:
+        """The token ids that end a text, and the stops of several tokens."""
         eos = self._model("CausalLM").generation_config.eos_token_id
         ids = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
         texts = []
@@ -221,31 +224,31 @@ class Local:
                 texts.append(stop)
         return frozenset(ids - {None}), tuple(texts)
 
-    def _ended(self, stops: tuple[str, ...]) -> Callable[[list[int]], bool]:
-        """Whether the end of a text holds one of these stops; as many tokens are looked at as the longest has characters."""
+    def _stop_check(self, stops: tuple[str, ...]) -> Callable[[list[int]], bool]:
+        """A check if a text ends with a stop; it decodes one token more than the longest stop has characters."""
         reach = max(map(len, stops)) + 1
         return lambda ids: any(stop in self.tokenizer.decode(ids[-reach:]) for stop in stops)
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Log-probabilities of each label as the whole answer, in one forward pass a batch."""
+        """Log-probabilities of each label as the complete answer, in one forward pass per batch."""
         from attar.engines.local.forward import weigh
 
         model = self._model("CausalLM")
         longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         for batch in self._batches(requests):
-            able: list[tuple[Request, LabelPrompt]] = []
+            valid: list[tuple[Request, LabelPrompt]] = []
             for request in batch:
-                prompt, ways = asked = self._posed(request)
-                if longest and len(prompt) + max(map(len, chain(*ways))) > longest + 1:  # a label's last token is not read
-                    yield Reply(request.index, error=f"prompt of {len(prompt)} tokens, the model takes {longest}")
+                prompt, ways = label_prompt = self._label_prompt(request)
+                if longest and len(prompt) + max(map(len, chain(*ways))) > longest + 1:  # the last token is no input
+                    yield Reply(request.index, error=f"prompt has {len(prompt)} tokens, the model takes at most {longest}")
                 else:
-                    able.append((request, asked))
-            found = weigh(model, [prompt for _, (prompt, _) in able], [list(chain(*ways)) for _, (_, ways) in able])
-            for (request, (prompt, ways)), logs in zip(able, found, strict=True):
+                    valid.append((request, label_prompt))
+            logprobs = weigh(model, [prompt for _, (prompt, _) in valid], [list(chain(*ways)) for _, (_, ways) in valid])
+            for (request, (prompt, ways)), logs in zip(valid, logprobs, strict=True):
                 weights = label_logprobs(ways, dict(zip(chain(*ways), logs, strict=True)))
                 yield Reply(request.index, weights=weights, tokens_in=len(prompt), tokens_out=1)
 
-    def _posed(self, request: Request) -> LabelPrompt:
+    def _label_prompt(self, request: Request) -> LabelPrompt:
         raw = request.text
         text, space = (
             (raw, "") if raw is not None else (self.template.render(request.messages, ask=True), answer_space(self.template))
@@ -253,34 +256,35 @@ class Local:
         return tokenize_labels(self.tokenizer, self.tokens(text), text, request.labels, space)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Unit vectors, of texts framed and cut as the model's own tokenizer does it; one that was cut ends by `length`."""
+        """Unit vectors of texts, with special tokens and truncation by the model's tokenizer; `length` marks truncation."""
         from attar.engines.local.forward import embed
 
         model, options = self._model(""), self.spec.options
-        how = read_pooling(self.folder or fetch_small_files(self.spec.model, options.get("revision")), options)
-        longest, after = how.longest or token_limit(model, self.tokenizer), load_dense_layers(how.dense)
+        pooling = read_pooling(self.folder or fetch_small_files(self.spec.model, options.get("revision")), options)
+        longest = pooling.longest or token_limit(model, self.tokenizer)
+        dense = load_dense_layers(pooling.dense)
         for batch in self._batches(requests):
-            rows = self._framed(batch, how, longest)
-            found = embed(model, [ids for ids, _ in rows], how.how, after)
-            for request, (ids, short), vector in zip(batch, rows, found, strict=True):
-                finish, numbers = "length" if short else "stop", array("f", vector.tobytes())
-                yield Reply(request.index, finish=finish, vector=numbers, tokens_in=len(ids))
+            rows = self._tokenize_texts(batch, pooling, longest)
+            vectors = embed(model, [ids for ids, _ in rows], pooling.how, dense)
+            for request, (ids, truncated), vector in zip(batch, rows, vectors, strict=True):
+                finish = "length" if truncated else "stop"
+                yield Reply(request.index, finish=finish, vector=array("f", vector.tobytes()), tokens_in=len(ids))
 
-    def _framed(self, requests: list[Request], how: Pooling, longest: int) -> list[tuple[list[int], bool]]:
-        """Each text's tokens between the model's special ones, and whether some were left out."""
-        whole = [self._encode(request, ask=False) if request.text is None else None for request in requests]
-        texts = [prepare_text(how, request.text) for request in requests if request.text is not None]
+    def _tokenize_texts(self, requests: list[Request], pooling: Pooling, longest: int) -> list[tuple[list[int], bool]]:
+        """Each text's tokens with the model's special tokens, and whether it was truncated."""
+        conversations = [self._encode(request, ask=False) if request.text is None else None for request in requests]
+        texts = [prepare_text(pooling, request.text) for request in requests if request.text is not None]
         rows = iter(tokenize_truncated(self.tokenizer, texts, longest))
-        return [next(rows) if ids is None else (ids[:longest], len(ids) > longest) for ids in whole]
+        return [next(rows) if ids is None else (ids[:longest], len(ids) > longest) for ids in conversations]
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """The one logit of a sequence classifier, on whole conversations."""
+        """The single logit of a sequence classifier, on whole conversations."""
         from attar.engines.local.forward import reward
 
         for batch in self._batches(requests):
             ids = [self._encode(request, ask=False) for request in batch]
-            found = reward(self._model("SequenceClassification"), ids)
-            for request, prompt, value in zip(batch, ids, found, strict=True):
+            rewards = reward(self._model("SequenceClassification"), ids)
+            for request, prompt, value in zip(batch, ids, rewards, strict=True):
                 yield Reply(request.index, reward=value, tokens_in=len(prompt))
 
     def _batches(self, requests: Iterable[Request]) -> Iterator[list[Request]]:

@@ -1,7 +1,7 @@
-"""Writing with slot refill: a row that ends makes room at once, so that long answers do not hold a batch up.
+"""Generation with continuous batching: a finished row's slot is refilled at once, so long answers do not delay the batch.
 
-Every row's text is decided by its own prompt, sampling and seed: neither its neighbours nor the number of slots enter.
-Rows stand right-aligned in one key-value cache; newcomers are read in together, then join.
+A row's text depends only on its own prompt, sampling and seed, not on its neighbours or the number of slots.
+Rows are right-aligned in one key-value cache; new rows are prefilled together, then join the batch.
 """
 
 from collections import deque
@@ -22,15 +22,15 @@ from attar.engines.base import Sampling
 
 @dataclass(slots=True)
 class SequenceState:
-    """One text to write: the prompt's tokens, how to draw, and what has come so far."""
+    """One sequence to generate: the prompt's tokens, how to sample, and the tokens so far."""
 
     index: int
     prompt: list[int]
     sampling: Sampling
     stop_ids: frozenset[int]
     seed: int
-    ended: Callable[[list[int]], bool] | None = None
-    """Whether the text of these tokens ends it, where a stop is not one token."""
+    stops_at: Callable[[list[int]], bool] | None = None
+    """True if the text of these tokens ends with a stop; only for stops of several tokens."""
     ids: list[int] = field(default_factory=list)
     finish: str | None = None
     dice: np.random.Generator | None = None
@@ -40,22 +40,22 @@ class SequenceState:
             self.dice = np.random.Generator(np.random.Philox(self.seed))
 
     def restart(self) -> None:
-        """Forget what was written; it will come out the same."""
+        """Discard the tokens so far; generating again gives the same ones."""
         self.ids.clear()
         self.__post_init__()
 
     def roll(self) -> float:
-        """The next random number of this row, and of no other."""
+        """The row's next random number."""
         return self.dice.random() if self.dice else 0.0
 
     @property
     def length(self) -> int:
-        """Positions that it holds in the cache."""
+        """Positions that the row takes in the cache."""
         return len(self.prompt) + len(self.ids)
 
 
 class _GrowingLayer(DynamicLayer):
-    """A layer's keys and values in a buffer with room to grow, so that a step writes in place and copies nothing."""
+    """A layer's keys and values in a larger buffer, so that a step writes in place and copies nothing."""
 
     def __init__(self, keys: Tensor, values: Tensor, room: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class _GrowingLayer(DynamicLayer):
 
 @dataclass(slots=True)
 class _Batch:
-    """The rows being written, their cache, and the last token of each."""
+    """The rows being generated, their cache and mask, and each row's last token."""
 
     jobs: list[SequenceState]
     cache: DynamicCache
@@ -94,20 +94,21 @@ class _Batch:
 
 
 def check_layers(config: Any) -> None:
-    """Refuse a model whose layers keep something other than keys and values."""
+    """Raise if a layer's state is something other than keys and values."""
     kinds = set(getattr(config.get_text_config(), "layer_types", None) or ())
-    if odd := kinds - {"full_attention", "sliding_attention", "chunked_attention"}:
+    if unsupported := kinds - {"full_attention", "sliding_attention", "chunked_attention"}:
         raise EngineError(
-            f"its layers of kind {', '.join(sorted(odd))} cannot be refilled in this process: serve it (vllm, llama.cpp)"
+            f"its layers of kind {', '.join(sorted(unsupported))} cannot be batched in this process: serve it (vllm, llama.cpp)"
         )
 
 
 class _Waiting:
-    """Jobs not yet begun: those put back first, then the stream's own."""
+    """Jobs not started: first those that were put back, then the others."""
 
     def __init__(self, jobs: Iterator[SequenceState]) -> None:
-        self.jobs, self.first = iter(jobs), deque[SequenceState]()
-        self.reading: list[SequenceState] = []
+        self.jobs = iter(jobs)
+        self.first = deque[SequenceState]()
+        self.prefilling: list[SequenceState] = []
 
     def __iter__(self) -> Iterator[SequenceState]:
         while self:
@@ -119,28 +120,30 @@ class _Waiting:
         return bool(self.first)
 
     def put_back(self, jobs: list[SequenceState]) -> None:
-        """Jobs to begin again, before all others."""
+        """Start these jobs again, before all others."""
         for job in jobs:
             job.restart()
         self.first.extendleft(reversed(jobs))
-        self.reading = []
+        self.prefilling = []
 
 
 class ContinuousBatcher:
-    """Writes jobs with at most `slots` at a time."""
+    """Generates jobs, at most `slots` at a time."""
 
     def __init__(self, model: Any, slots: int) -> None:
         check_layers(model.config)
-        self.model, self.slots, self.device = model, slots, model.device
+        self.model = model
+        self.slots = slots
+        self.device = model.device
 
     @torch.inference_mode()
     def run(self, jobs: Iterator[SequenceState]) -> Iterator[SequenceState]:
-        """Take jobs as slots come free; give each back when it is done. Where memory runs out, go on with half the slots."""
+        """Take jobs as slots become free, and yield each when it is done. If memory runs out, continue with half the slots."""
         waiting = _Waiting(jobs)
         batch: _Batch | None = None
         while batch or waiting:
             try:
-                if self._room(batch, waiting):
+                if self._count_new_rows(batch, waiting):
                     batch = self._admit(batch, waiting)
                 elif batch:
                     self._step(batch)
@@ -150,28 +153,28 @@ class ContinuousBatcher:
                 yield from (job for job in batch.jobs if job.finish)
                 batch = self._compact(batch)
 
-    def _room(self, batch: _Batch | None, waiting: _Waiting) -> int:
-        """How many newcomers to take: none until an eighth of the slots is free, so that reading in is worth its while."""
+    def _count_new_rows(self, batch: _Batch | None, waiting: _Waiting) -> int:
+        """How many new rows to take: none until an eighth of the slots is free, so that a prefill pays."""
         free = self.slots - (len(batch.jobs) if batch else 0)
         return free if free >= max(1, self.slots // 8) and waiting else 0
 
     def _admit(self, batch: _Batch | None, waiting: _Waiting) -> _Batch:
-        """Read newcomers in, and let them join."""
-        waiting.reading = list(islice(waiting, self._room(batch, waiting)))
-        joined = self._join(batch, self._read_in(waiting.reading))
-        waiting.reading = []
-        return joined
+        """Prefill new rows, and join them to the batch."""
+        waiting.prefilling = list(islice(waiting, self._count_new_rows(batch, waiting)))
+        merged = self._join(batch, self._prefill(waiting.prefilling))
+        waiting.prefilling = []
+        return merged
 
     def _restart(self, batch: _Batch | None, waiting: _Waiting, error: Exception) -> None:
-        """Half the slots, and all that was under way begun anew: what a step cut short left behind is not to be trusted."""
-        under_way = [*(batch.jobs if batch else []), *waiting.reading]
-        if len(under_way) <= 1:
-            raise EngineError("the device's memory does not hold one row: use shorter rows or a smaller model") from error
-        self.slots = len(under_way) // 2
-        waiting.put_back(under_way)
+        """Halve the slots and start all rows again: the failed step may have left the cache half-written."""
+        active = [*(batch.jobs if batch else []), *waiting.prefilling]
+        if len(active) <= 1:
+            raise EngineError("the device has too little memory for one row: use shorter rows or a smaller model") from error
+        self.slots = len(active) // 2
+        waiting.put_back(active)
 
-    def _read_in(self, jobs: list[SequenceState]) -> _Batch:
-        """Read the newcomers' prompts and draw the first token of each."""
+    def _prefill(self, jobs: list[SequenceState]) -> _Batch:
+        """Run the model on the new rows' prompts, and sample the first token of each."""
         longest = max(len(job.prompt) for job in jobs)
         ids = torch.zeros(len(jobs), longest, dtype=torch.long)
         mask = torch.zeros(len(jobs), longest, dtype=torch.long)
@@ -187,10 +190,10 @@ class ContinuousBatcher:
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        return _Batch(jobs, cache, mask, self._draw(logits, jobs))
+        return _Batch(jobs, cache, mask, self._sample(logits, jobs))
 
     def _step(self, batch: _Batch) -> None:
-        """One more token for every row."""
+        """Generate one more token for every row."""
         batch.mask = torch.cat([batch.mask, batch.mask.new_ones(len(batch.jobs), 1)], dim=1)
         positions = torch.tensor([[job.length - 1] for job in batch.jobs], device=self.device)
         logits = self.model(
@@ -200,13 +203,13 @@ class ContinuousBatcher:
             past_key_values=batch.cache,
             use_cache=True,
         ).logits[:, -1]
-        batch.last = self._draw(logits, batch.jobs)
+        batch.last = self._sample(logits, batch.jobs)
 
-    def _draw(self, logits: Tensor, jobs: list[SequenceState]) -> Tensor:
-        """Draw each row's next token, and note which rows end with it."""
+    def _sample(self, logits: Tensor, jobs: list[SequenceState]) -> Tensor:
+        """Sample each row's next token, and set `finish` on the rows that end with it."""
         highest, best = logits.max(-1)
-        if bool(highest.isnan().any()):  # the highest of any NaN is NaN
-            raise EngineError("the model's scores are not numbers (NaN) in this precision: choose another dtype")
+        if bool(highest.isnan().any()):  # the maximum of a row with a NaN is NaN
+            raise EngineError("the model's logits are NaN in this precision: choose another dtype")
         if any(job.dice for job in jobs):
             best = torch.where(*_sample_tokens(logits, jobs, best))
         for job, token in zip(jobs, best.tolist(), strict=True):
@@ -214,14 +217,14 @@ class ContinuousBatcher:
                 job.finish = "stop"
                 continue
             job.ids.append(token)
-            if job.ended and job.ended(job.ids):
+            if job.stops_at and job.stops_at(job.ids):
                 job.finish = "stop"
             elif len(job.ids) >= job.sampling.max_tokens:
                 job.finish = "length"
         return best
 
     def _compact(self, batch: _Batch) -> _Batch | None:
-        """Without the rows that are done."""
+        """The batch without the rows that are done."""
         alive = [i for i, job in enumerate(batch.jobs) if not job.finish]
         if len(alive) == len(batch.jobs):
             return batch
@@ -231,8 +234,8 @@ class ContinuousBatcher:
         jobs = [batch.jobs[i] for i in rows]
         pick = torch.tensor(rows, device=self.device)
         size = max(job.length for job in jobs) - 1
-        lanes = [(keys[pick, :, -size:], values[pick, :, -size:]) for keys, values in _layer_states(batch.cache)]
-        return _Batch(jobs, _make_cache(lanes), batch.mask[pick, -size:], batch.last[pick])
+        layers = [(keys[pick, :, -size:], values[pick, :, -size:]) for keys, values in _layer_states(batch.cache)]
+        return _Batch(jobs, _make_cache(layers), batch.mask[pick, -size:], batch.last[pick])
 
     def _join(self, old: _Batch | None, new: _Batch) -> _Batch:
         """Two batches as one, right-aligned."""
@@ -240,12 +243,12 @@ class ContinuousBatcher:
             return _Batch(new.jobs, _make_cache(_layer_states(new.cache)), new.mask, new.last)
         size = max(old.mask.shape[1], new.mask.shape[1])
         pairs = zip(_layer_states(old.cache), _layer_states(new.cache), strict=True)
-        lanes = [
-            (_stack_right_aligned(ours[0], theirs[0], size), _stack_right_aligned(ours[1], theirs[1], size))
-            for ours, theirs in pairs
+        layers = [
+            (_stack_right_aligned(old_layer[0], new_layer[0], size), _stack_right_aligned(old_layer[1], new_layer[1], size))
+            for old_layer, new_layer in pairs
         ]
         mask = torch.cat([torch.nn.functional.pad(batch.mask, (size - batch.mask.shape[1], 0)) for batch in (old, new)])
-        return _Batch(old.jobs + new.jobs, _make_cache(lanes), mask, torch.cat([old.last, new.last]))
+        return _Batch(old.jobs + new.jobs, _make_cache(layers), mask, torch.cat([old.last, new.last]))
 
 
 def _layer_states(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
@@ -254,9 +257,9 @@ def _layer_states(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
     return [(layer.keys, layer.values) for layer in layers]
 
 
-def _make_cache(lanes: list[tuple[Tensor, Tensor]], room: int = 64) -> DynamicCache:
+def _make_cache(layers: list[tuple[Tensor, Tensor]], room: int = 64) -> DynamicCache:
     cache = DynamicCache()
-    cache.layers.extend(_GrowingLayer(keys, values, room) for keys, values in lanes)
+    cache.layers.extend(_GrowingLayer(keys, values, room) for keys, values in layers)
     return cache
 
 
@@ -268,18 +271,18 @@ def _stack_right_aligned(old: Tensor, new: Tensor, size: int) -> Tensor:
 
 
 def _sample_tokens(logits: Tensor, jobs: list[SequenceState], greedy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Inverse-CDF draws, one random number a row: (rows that sample, their tokens, greedy ones)."""
-    heat = torch.tensor([job.sampling.temperature for job in jobs], dtype=logits.dtype, device=logits.device)
-    nucleus = torch.tensor([job.sampling.top_p for job in jobs], dtype=logits.dtype, device=logits.device)
-    rolls = torch.tensor([job.roll() for job in jobs], dtype=logits.dtype, device=logits.device)
-    chances = (logits / heat.clamp(min=1e-6)[:, None]).softmax(-1)
+    """Inverse-CDF sampling with one random number per row: (rows that sample, their tokens, the greedy tokens)."""
+    temperature = torch.tensor([job.sampling.temperature for job in jobs], dtype=logits.dtype, device=logits.device)
+    top_p = torch.tensor([job.sampling.top_p for job in jobs], dtype=logits.dtype, device=logits.device)
+    uniform = torch.tensor([job.roll() for job in jobs], dtype=logits.dtype, device=logits.device)
+    probabilities = (logits / temperature.clamp(min=1e-6)[:, None]).softmax(-1)
     order = None
-    if bool((nucleus < 1).any()):
-        chances, order = chances.sort(dim=-1, descending=True, stable=True)
-        before = chances.cumsum(-1) - chances
-        chances = chances * (before < nucleus[:, None].clamp(min=1e-9))
-    rising = chances.cumsum(-1)
-    drawn = torch.searchsorted(rising, rolls[:, None] * rising[:, -1:], right=True).clamp(max=logits.shape[-1] - 1)
+    if bool((top_p < 1).any()):
+        probabilities, order = probabilities.sort(dim=-1, descending=True, stable=True)
+        before = probabilities.cumsum(-1) - probabilities
+        probabilities = probabilities * (before < top_p[:, None].clamp(min=1e-9))
+    cdf = probabilities.cumsum(-1)
+    tokens = torch.searchsorted(cdf, uniform[:, None] * cdf[:, -1:], right=True).clamp(max=logits.shape[-1] - 1)
     if order is not None:
-        drawn = order.gather(-1, drawn)
-    return heat > 0, drawn[:, 0], greedy
+        tokens = order.gather(-1, tokens)
+    return temperature > 0, tokens[:, 0], greedy

@@ -1,7 +1,7 @@
-"""How a model's states become one vector: what a sentence-transformers folder says of it, and the run file's options over that.
+"""How a model's hidden states become one vector: by its sentence-transformers files, overridden by the run file's options.
 
-Of a plain model: the mean of all states, on texts as long as its tokenizer and its positions allow. What such a folder asks for
-and Attar cannot do is refused by name, never left out.
+A plain model uses the mean of all states, on texts up to the limit of its tokenizer and positions. A module or setting of the
+folder that Attar does not support is refused by name, never ignored.
 """
 
 import json
@@ -23,21 +23,21 @@ _FILES = ("*.json", "[0-9]_*/config.json", "[0-9]_*/model.safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """What is done to a text before the model reads it, and to its states after."""
+    """How a text is prepared for the model, and how its states are pooled."""
 
     how: str = "mean"
     longest: int | None = None
-    """Tokens that are read, special ones counted; the model's own limit where it is None."""
+    """Maximum number of tokens, including special ones; None for the model's own limit."""
     prefix: str = ""
-    """What is put before every text."""
+    """Text added before every text."""
     lower: bool = False
-    """Whether texts are put in lower case."""
+    """True if texts are lower-cased."""
     dense: tuple[Path, ...] = ()
-    """Layers that the pooled state goes through."""
+    """Dense layers applied to the pooled state."""
 
 
 def fetch_small_files(model: str, revision: str | None) -> Path:
-    """The folder of a hub model's small files, fetched or from the cache."""
+    """The folder of a Hub model's small files, from the cache or downloaded."""
     try:
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError as error:
@@ -50,20 +50,21 @@ def fetch_small_files(model: str, revision: str | None) -> Path:
 
 
 def read_pooling(folder: Path, options: Mapping[str, Any]) -> Pooling:
-    """What a model's folder says, and the options `pool`, `longest` and `prefix` in its place."""
+    """The pooling of a model's folder; the options `pool`, `longest` and `prefix` override it."""
     how, dense = "mean", []
     for module in _read_json(folder / "modules.json", []):
-        kind, place = module["type"].rsplit(".", 1)[-1], folder / module["path"]
+        kind = module["type"].rsplit(".", 1)[-1]
+        path = folder / module["path"]
         if kind == "Pooling":
-            how = options.get("pool") or _pool_from_config(place / "config.json")
+            how = options.get("pool") or _pool_from_config(path / "config.json")
         elif kind == "Dense":
-            dense.append(place)
+            dense.append(path)
         elif kind not in ("Transformer", "Normalize"):
-            raise EngineError(
-                f"{folder / 'modules.json'}: a module {kind!r} is not known here; serve the model and use kind: http"
-            )
-    said, older = (_read_json(folder / f"{name}.json", {}) for name in ("config_sentence_transformers", "sentence_bert_config"))
-    prefix = said.get("prompts", {}).get(said.get("default_prompt_name"), "")
+            raise EngineError(f"{folder / 'modules.json'}: unsupported module {kind!r}; serve the model and use kind: http")
+    settings, older = (
+        _read_json(folder / f"{name}.json", {}) for name in ("config_sentence_transformers", "sentence_bert_config")
+    )
+    prefix = settings.get("prompts", {}).get(settings.get("default_prompt_name"), "")
     return Pooling(
         options.get("pool", how),
         options.get("longest", older.get("max_seq_length")),
@@ -73,77 +74,75 @@ def read_pooling(folder: Path, options: Mapping[str, Any]) -> Pooling:
     )
 
 
-def prepare_text(how: Pooling, text: str) -> str:
-    """A text as it goes to the tokenizer."""
-    return how.prefix + text if not how.lower else (how.prefix + text).lower()
+def prepare_text(pooling: Pooling, text: str) -> str:
+    """A text as the tokenizer gets it."""
+    return pooling.prefix + text if not pooling.lower else (pooling.prefix + text).lower()
 
 
 def identity_parts(folder: Path | None, options: Mapping[str, Any]) -> list[Any]:
-    """What of this decides a vector beside the model's own files and `pool`; of a hub's model its revision says it."""
+    """What determines a vector besides the model's files and `pool`; for a Hub model the revision covers it."""
     if folder is None or not (folder / "modules.json").exists():
         return [{name: options[name]} for name in ("longest", "prefix") if name in options]
-    found = read_pooling(folder, options)
-    return [replace(found, dense=()), [folder_fingerprint(layer) for layer in found.dense]]
+    pooling = read_pooling(folder, options)
+    return [replace(pooling, dense=()), [folder_fingerprint(layer) for layer in pooling.dense]]
 
 
 def token_limit(model: Any, tokenizer: Any) -> int:
-    """How many tokens a model takes, by its positions and its tokenizer."""
-    places = getattr(model.config.get_text_config(), "max_position_embeddings", None) or -1
-    return min(tokenizer.model_max_length, places) if places > 0 else tokenizer.model_max_length
+    """The model's limit on tokens, by its positions and its tokenizer."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or -1
+    return min(tokenizer.model_max_length, positions) if positions > 0 else tokenizer.model_max_length
 
 
 def tokenize_truncated(tokenizer: Any, texts: list[str], longest: int) -> list[tuple[list[int], bool]]:
-    """Each text's tokens between the model's special ones, and whether some of its own were left out."""
+    """Each text's tokens with the model's special tokens, and whether it was truncated."""
     if not texts:
         return []
-    most = {"truncation": True, "max_length": longest} if longest < 2**31 else {}
-    coded = tokenizer(texts, return_attention_mask=False, return_token_type_ids=False, **most)
-    if coded.encodings is None:  # of a tokenizer in Python
-        return [(ids, len(ids) >= longest) for ids in coded["input_ids"]]
-    return list(zip(coded["input_ids"], (bool(one.overflowing) for one in coded.encodings), strict=True))
+    truncation = {"truncation": True, "max_length": longest} if longest < 2**31 else {}
+    encoded = tokenizer(texts, return_attention_mask=False, return_token_type_ids=False, **truncation)
+    if encoded.encodings is None:  # a tokenizer written in Python
+        return [(ids, len(ids) >= longest) for ids in encoded["input_ids"]]
+    return list(zip(encoded["input_ids"], (bool(one.overflowing) for one in encoded.encodings), strict=True))
 
 
-def _read_json(path: Path, without: Any) -> Any:
+def _read_json(path: Path, default: Any) -> Any:
     try:
-        return json.loads(path.read_text()) if path.exists() else without
+        return json.loads(path.read_text()) if path.exists() else default
     except ValueError as error:
-        raise EngineError(f"{path} is no JSON: {error}") from error
+        raise EngineError(f"{path} is not JSON: {error}") from error
 
 
 def _pool_from_config(path: Path) -> str:
-    said = _read_json(path, {})
-    older = [name for key, name in _OLD_KEYS.items() if said.get(key)]
-    odd = [key for key, value in said.items() if key.startswith("pooling_mode_") and value and key not in _OLD_KEYS]
-    named = said.get("pooling_mode", older[0] if len(older) == 1 and not odd else [*older, *odd])
-    if not isinstance(named, str) or named not in _NAMES or not said.get("include_prompt", True):
-        raise EngineError(
-            f"{path}: pooling by {named!r} is not known here; say `pool: mean`, `last` or `cls`, or use kind: http"
-        )
-    return _NAMES[named]
+    settings = _read_json(path, {})
+    older = [name for key, name in _OLD_KEYS.items() if settings.get(key)]
+    unsupported = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value and key not in _OLD_KEYS]
+    mode = settings.get("pooling_mode", older[0] if len(older) == 1 and not unsupported else [*older, *unsupported])
+    if not isinstance(mode, str) or mode not in _NAMES or not settings.get("include_prompt", True):
+        raise EngineError(f"{path}: unsupported pooling {mode!r}; set `pool: mean`, `last` or `cls`, or use kind: http")
+    return _NAMES[mode]
 
 
 def load_dense_layers(folders: tuple[Path, ...]) -> Callable[["Tensor"], "Tensor"]:
-    """The layers behind the pooled state, as one function."""
+    """The dense layers after pooling, as one function."""
     import torch
 
     from attar.engines.local.pretrained import load_tensors
 
     layers = []
     for folder in folders:
-        said = _read_json(folder / "config.json", {})
-        name = str(said.get("activation_function", "torch.nn.modules.activation.Tanh")).rsplit(".", 1)[-1]
-        known = {"Tanh": torch.tanh, "Identity": lambda pooled: pooled}
-        if name not in known or said.get("use_residual") or not (folder / "model.safetensors").exists():
+        settings = _read_json(folder / "config.json", {})
+        name = str(settings.get("activation_function", "torch.nn.modules.activation.Tanh")).rsplit(".", 1)[-1]
+        activations = {"Tanh": torch.tanh, "Identity": lambda pooled: pooled}
+        if name not in activations or settings.get("use_residual") or not (folder / "model.safetensors").exists():
             raise EngineError(
                 f"{folder}: a dense layer needs a model.safetensors, Tanh or Identity, and no residual; use kind: http"
             )
         weights = load_tensors(folder / "model.safetensors")
-        layers.append((weights["linear.weight"].float(), weights.get("linear.bias"), known[name]))
+        layers.append((weights["linear.weight"].float(), weights.get("linear.bias"), activations[name]))
 
-    def through(pooled: "Tensor") -> "Tensor":
+    def apply_layers(pooled: "Tensor") -> "Tensor":
         for weight, bias, activation in layers:
-            own = None if bias is None else bias.to(pooled)
-            pooled = activation(torch.nn.functional.linear(pooled, weight.to(pooled), own))
+            layer_bias = None if bias is None else bias.to(pooled)
+            pooled = activation(torch.nn.functional.linear(pooled, weight.to(pooled), layer_bias))
         return pooled
 
-    return through
+    return apply_layers
