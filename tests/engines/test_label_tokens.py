@@ -148,13 +148,13 @@ def test_a_question_that_is_longer_than_the_model_reads_fails_alone(engine):
     asked = [Request(i, text="a " * count + "\n", labels=DIGITS) for i, count in enumerate((20, 200, 21))]
     replies = in_order(engine.weigh(asked), 3)
     assert [reply.error for reply in replies[::2]] == [None, None]
-    assert (replies[1].error or "").endswith("the model takes 128")
+    assert (replies[1].error or "").endswith("the model takes at most 128")
 
 
 def test_where_all_questions_are_longer_than_the_model_reads_each_says_so(engine):
     (reply,) = engine.weigh([Request(0, text="a " * 200 + "\n", labels=DIGITS)])
     assert reply.weights is None
-    assert (reply.error or "").endswith("the model takes 128")
+    assert (reply.error or "").endswith("the model takes at most 128")
 
 
 def test_a_template_that_refuses_an_answer_has_no_space_before_it():

@@ -54,7 +54,7 @@ def test_a_verb_that_fails_has_its_reason_and_the_others_are_still_tried():
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_one_request_has_one_reply(count):
-    with pytest.raises(EngineError, match=f"one request, and {count} replies"):
+    with pytest.raises(EngineError, match=f"{count} replies to one request"):
         verbs.only(iter([Reply(0, "a", "stop")] * count))
     assert verbs.only(iter([Reply(0, "a", "stop")])).text == "a"
 
@@ -68,7 +68,7 @@ def test_a_writer_in_this_process_shows_its_prefix_token_by_token_and_draws_from
         *("identity", "chat template", "magpie prefix", "training marks", "generation", "label log-probs", "embeddings"),
     ]
     assert "'<|im_start|>user\\n' = [2, 605, 202], no BOS (the model has none)" in found["magpie prefix"].told
-    assert found["generation"].told.startswith("8 draws from nothing, ")
+    assert found["generation"].told.startswith("8 texts sampled from the prefix, ")
     assert found["training marks"].told.startswith("the template marks the assistant's turns")
 
 
@@ -81,7 +81,9 @@ def test_a_reward_model_is_asked_for_rewards_and_not_to_write():
 
 def test_a_base_that_never_ends_a_draw_is_no_teacher():
     found = run_checks(local.checks(Local(Spec("local", "pocket:base", {"threads": 1})), 4))
-    assert found["generation"].startswith("fails: none of 4 draws from nothing ended by itself: this is a base model")
+    assert found["generation"].startswith(
+        "fails: none of 4 texts sampled from the prefix ended by itself: this is a base model"
+    )
     assert found["embeddings"].endswith(" dimensions")
 
 
@@ -116,7 +118,7 @@ def test_a_server_is_tried_check_by_check_and_what_it_lacks_is_not_needed(served
         list_good(found)
     )
     assert found["chat"].told == "answers '7' (stop); a greeting is 11 tokens"
-    assert found["raw prompts"].told == "go as text and are not re-templated ('Hi' is 2 tokens, 11 in chat)"
+    assert found["raw prompts"].told == "are sent as text and not re-templated ('Hi' is 2 tokens, 11 in chat)"
     assert found["label log-probs"].told.partition(" of ")[2].startswith("2 of nine labels")
     assert "8 " not in found["embeddings"].told
     assert not found["embeddings"].good

@@ -123,9 +123,9 @@ def test_the_doctor_finds_what_it_can_do_and_what_not(url):
     found = {finding.what: finding for finding in examine(Spec("http", "teacher", {"url": url}), rows=8)}
     good = {what for what, finding in found.items() if finding.good}
     assert good == {
-        "identity", "server", "chat", "chat template", "raw prompts", "magpie prefix", "drawing from nothing",
+        "identity", "server", "chat", "chat template", "raw prompts", "magpie prefix", "sampling from nothing",
         "label log-probs", "structured output", "speed",
     }  # fmt: skip
     assert "token ids [2, 605, 202], stop ids [3, 2]" in found["magpie prefix"].told
-    assert "taken as they are, with no BOS" in found["raw prompts"].told
+    assert "taken unchanged, with no BOS" in found["raw prompts"].told
     assert "Start it with `--embeddings`" in found["embeddings"].told

@@ -1,4 +1,4 @@
-"""Look an engine over before a run leans on it: what it can do, what a Magpie prefix is to it, how fast it is."""
+"""Check an engine before a run: what it can do, how it handles a Magpie prefix, and how fast it is."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,18 +18,19 @@ _CHECKS: dict[str, Callable[[Any, int], Iterator[verbs.Check]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was tried."""
+    """The result of one check."""
 
     what: str
     good: bool
     told: str
     needed: bool = True
-    """Whether an engine that cannot do this is of no use at all."""
+    """True if an engine that fails this check cannot be used at all."""
 
 
 def examine(spec: Spec, rows: int = 64) -> Iterator[Finding]:
-    """Try everything that an engine may be asked; where a server cannot be reached there is nothing more to try."""
-    engine, by = open_engine(spec), kind_of(spec).examined_by
+    """Run every check that fits an engine; stop if its server cannot be reached."""
+    engine = open_engine(spec)
+    by = kind_of(spec).examined_by
     try:
         yield _try("identity", lambda: identity_of(engine))
         for what, check in _CHECKS[by](engine, rows):

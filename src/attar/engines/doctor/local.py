@@ -1,4 +1,4 @@
-"""What a model in this process can do: how it reads a Magpie prefix, token by token, and each verb that its weights allow."""
+"""Checks of a model in this process: how it tokenizes a Magpie prefix, and each verb that its weights support."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from attar.engines.doctor.verbs import CHECKS, Check, show_template
 
 
 def checks(engine: Any, rows: int) -> Iterator[Check]:
-    """Every check that fits the model: a sequence classifier gives rewards, any other writes."""
+    """Every check that fits the model: rewards for a sequence classifier, generation for any other."""
     yield "chat template", lambda: show_template(engine)
     if any("ForSequenceClassification" in name for name in engine.architectures()):
         yield CHECKS["reward"][0], lambda: CHECKS["reward"][1](engine)
@@ -24,31 +24,34 @@ def checks(engine: Any, rows: int) -> Iterator[Check]:
 
 
 def _prefix(engine: Any) -> str:
-    found = prefix(engine.template)
+    magpie_prefix = prefix(engine.template)
     tokenizer = engine.tokenizer
-    ids = engine.tokens(found.text)
+    ids = engine.tokens(magpie_prefix.text)
     bos = ids.count(tokenizer.bos_token_id) if tokenizer.bos_token_id is not None else 0
-    said = "no BOS (the model has none)" if tokenizer.bos_token_id is None else f"{bos} BOS"
-    return f"{found.text!r} = {ids}, {said}, stops at {', '.join(map(repr, found.stops))}"
+    bos_count = "no BOS (the model has none)" if tokenizer.bos_token_id is None else f"{bos} BOS"
+    return f"{magpie_prefix.text!r} = {ids}, {bos_count}, stops at {', '.join(map(repr, magpie_prefix.stops))}"
 
 
 def _marks(engine: Any) -> str:
     if "{% generation" in engine.template.source or "{%- generation" in engine.template.source:
-        return "the template marks the assistant's turns: it can be trained as it is"
-    return "the template does not mark the assistant's turns: fine as a teacher, not yet as a base to train"
+        return "the template marks the assistant's turns: a base model with it can be trained"
+    return "the template does not mark the assistant's turns: usable as a teacher, not as a base to train"
 
 
 def _generate(engine: Any, rows: int) -> str:
-    found = prefix(engine.template)
-    sampling = Sampling(1.0, 1.0, 128, found.stops)
-    list(engine.generate([Request(0, text=found.text, sampling=sampling)]))  # loads the model before the clock starts
+    magpie_prefix = prefix(engine.template)
+    sampling = Sampling(1.0, 1.0, 128, magpie_prefix.stops)
+    list(engine.generate([Request(0, text=magpie_prefix.text, sampling=sampling)]))  # loads the model before the clock starts
     started = time.perf_counter()
-    replies = list(engine.generate(Request(i, text=found.text, sampling=sampling, seed=i) for i in range(rows)))
-    spent = time.perf_counter() - started
+    replies = list(engine.generate(Request(i, text=magpie_prefix.text, sampling=sampling, seed=i) for i in range(rows)))
+    seconds = time.perf_counter() - started
     tokens = sum(reply.tokens_out for reply in replies)
-    whole = sum(reply.finish == "stop" for reply in replies)
-    if not whole:
-        raise EngineError(f"none of {rows} draws from nothing ended by itself: this is a base model, not a teacher for Magpie")
+    complete = sum(reply.finish == "stop" for reply in replies)
+    if not complete:
+        raise EngineError(
+            f"none of {rows} texts sampled from the prefix ended by itself: this is a base model, not a teacher for Magpie"
+        )
     return (
-        f"{rows} draws from nothing, {whole} ended by themselves, {tokens / spent:,.0f} tokens/s, such as {replies[0].text!r}"
+        f"{rows} texts sampled from the prefix, {complete} ended by themselves, {tokens / seconds:,.0f} tokens/s, "
+        f"such as {replies[0].text!r}"
     )

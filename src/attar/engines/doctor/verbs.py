@@ -1,4 +1,4 @@
-"""What any engine can do, verb by verb: the smallest thing that each may be asked."""
+"""Checks of any engine, verb by verb: the smallest possible request for each."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ HI = ({"role": "user", "content": "Hi"},)
 
 
 def checks(engine: Any, _: int) -> Iterator[Check]:
-    """A check for each verb that engines of its kind have."""
+    """A check for each verb of the engine's kind."""
     kind = kind_of(engine.spec)
     if kind.template:
         yield "chat template", lambda: show_template(engine)
@@ -24,23 +24,23 @@ def checks(engine: Any, _: int) -> Iterator[Check]:
 
 
 def only(replies: Iterator[Reply]) -> Reply:
-    """The one reply, if it is an answer."""
-    found = list(replies)
-    if len(found) != 1:
-        raise EngineError(f"one request, and {len(found)} replies")
-    if found[0].error is not None:
-        raise EngineError(found[0].error)
-    return found[0]
+    """The single reply; raises its error if it has one."""
+    all_replies = list(replies)
+    if len(all_replies) != 1:
+        raise EngineError(f"{len(all_replies)} replies to one request")
+    if all_replies[0].error is not None:
+        raise EngineError(all_replies[0].error)
+    return all_replies[0]
 
 
 def show_template(engine: Any) -> str:
-    """A question, as the chat template renders it."""
+    """A question as the chat template renders it."""
     return f"renders a question as {engine.template.render(HI, ask=True)!r}"
 
 
 def _prefix(engine: Any) -> str:
-    found = prefix(engine.template)
-    return f"{found.text!r}, stops at {', '.join(map(repr, found.stops))}"
+    magpie_prefix = prefix(engine.template)
+    return f"{magpie_prefix.text!r}, stops at {', '.join(map(repr, magpie_prefix.stops))}"
 
 
 def _generate(engine: Any) -> str:
@@ -50,7 +50,7 @@ def _generate(engine: Any) -> str:
 
 def _weigh(engine: Any) -> str:
     weights = only(engine.weigh([Request(0, messages=HI, labels=("1", "2", "10"))])).weights or ()
-    return "of whole labels, several tokens long too: " + ", ".join(f"{weight:.2f}" for weight in weights)
+    return "of complete labels, also of several tokens: " + ", ".join(f"{weight:.2f}" for weight in weights)
 
 
 def _embed(engine: Any) -> str:
@@ -58,8 +58,8 @@ def _embed(engine: Any) -> str:
 
 
 def _reward(engine: Any) -> str:
-    talk = (*HI, {"role": "assistant", "content": "Hello."})
-    return f"{only(engine.reward([Request(0, messages=talk)])).reward:.3f} for a greeting"
+    messages = (*HI, {"role": "assistant", "content": "Hello."})
+    return f"{only(engine.reward([Request(0, messages=messages)])).reward:.3f} for a greeting"
 
 
 CHECKS: dict[str, tuple[str, Callable[[Any], str]]] = {
