@@ -282,10 +282,10 @@ def test_a_real_server_evolves_and_ranks_and_the_labels_of_a_scorer_come_out():
     assert labels.select("id", "score", "eliminated").rows() == [
         ("a.0", 1, None),
         ("a.1", 2, None),
-        ("a.2", None, "nothing written"),
+        ("a.2", None, "empty answer"),
         ("b.0", None, None),
-        ("b.1", None, "nothing written"),
-        ("b.2", None, "nothing written"),
+        ("b.1", None, "empty answer"),
+        ("b.2", None, "empty answer"),
     ]
     assert labels["score_error"].to_list()[3] == "nothing to compare it with"
     judged = [asked for asked in served.posted if "response_format" in asked]

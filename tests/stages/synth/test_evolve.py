@@ -72,7 +72,7 @@ def test_a_row_whose_tries_all_failed_is_a_failure_and_one_without_a_prompt_is_n
     engine = said("", SEED, "", GROWN, "", "")
     out = evolve.prompts(rows(SEED, None, SEED, "  "), engine=engine, rounds=3)
     assert len(engine.asked) == 6
-    assert out["variants_error"].to_list() == ["none held: nothing written", "no prompt", None, "no prompt"]
+    assert out["variants_error"].to_list() == ["none held: empty answer", "no prompt", None, "no prompt"]
     assert out["variants"].to_list()[1] == [{"round": 0, "way": None, "prompt": None, "eliminated": "no prompt"}]
 
 
@@ -146,7 +146,7 @@ def test_flat_is_a_row_a_variant_ready_to_be_answered():
     assert out["id"].to_list() == ["q0.0", "q0.1", "q0.2", "q1.0"]
     assert out["parent"].to_list() == ["q0", "q0", "q0", "q1"]
     assert out["prompt"].to_list() == [SEED, GROWN, None, None]
-    assert out["eliminated"].to_list() == [None, None, "nothing written", "no prompt"]
+    assert out["eliminated"].to_list() == [None, None, "empty answer", "no prompt"]
     assert out["messages"].to_list()[1:3] == [[{"role": "user", "content": GROWN}], []]
     assert out["origin"][0] is None
     assert out["origin"][1] == {"stage": "synth.evolve.prompts", "engine": "scripted", "seed": 9, "parents": ["q0"]}

@@ -29,8 +29,8 @@ def test_each_way_says_its_own_change_and_nothing_is_left_to_fill_in():
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        ("", "nothing written"),
-        ("-----", "nothing written"),
+        ("", "empty answer"),
+        ("-----", "empty answer"),
         (SEED, "unchanged"),
         (f'"{SEED.upper()}"', "unchanged"),
         ("Plan, for a family with a dog and two children: a garden!", "hardly changed"),

@@ -27,7 +27,7 @@ def test_what_was_cut_off_refused_or_empty_is_a_failure_of_its_row():
     many = pl.DataFrame({"id": list("abc"), "persona": ["x", "y", "z"]})
     said = iter(["It goes on ...", ValueError("refused"), "  "])
     out = expert.ask(many, engine=Scripted(lambda _: next(said)))
-    assert out["prompt_error"].to_list() == ["cut off", "refused", "nothing written"]
+    assert out["prompt_error"].to_list() == ["cut off", "refused", "empty answer"]
     assert out["prompt"].null_count() == 3
 
 

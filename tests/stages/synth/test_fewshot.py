@@ -106,8 +106,8 @@ def test_a_base_that_writes_a_prompt_and_the_next_mark_has_written_that_prompt(s
 
 
 REFUSED = {
-    "": "nothing written",
-    " \n ": "nothing written",
+    "": "empty answer",
+    " \n ": "empty answer",
     "Why is the sky...": "cut off",
     "Why?\n\n=== Message ===\nHow?": "more than one prompt",
     "Why?\n\n=== Message 5 ===\nHow?": "more than one prompt",

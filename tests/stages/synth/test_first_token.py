@@ -51,7 +51,7 @@ def test_an_end_as_first_token_and_a_cut_off_rest_are_kept_apart():
         return "and so on ..."
 
     found = generate(Scripted(say), asks(8), 1.1, [])
-    assert {(answer.text, answer.error) for answer in found} == {("", None), (None, "cut off")}
+    assert {(answer.text, answer.error) for answer in found} == {("", "empty answer"), (None, "cut off")}
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def test_an_answer_that_is_cut_off_is_kept_and_no_answer_is_a_failure_of_its_row
     said = iter(["It goes on ...", "  \n", ValueError("down"), "Yes.\n"])
     out, asked = answered(lambda _: next(said), "a", "b", None, "c", "", "d")
     assert out["base_response"].to_list() == ["It goes on ...", None, None, None, None, "Yes."]
-    assert out["base_response_error"].to_list() == [None, "nothing written", "no prompt", "down", "no prompt", None]
+    assert out["base_response_error"].to_list() == [None, "empty answer", "no prompt", "down", "no prompt", None]
     assert [request.text.splitlines()[-3] for request in asked] == ["a", "b", "c", "d"]
     assert out.select("id", "prompt").equals(rows("a", "b", None, "c", "", "d"))
 

@@ -66,7 +66,7 @@ def test_a_question_cut_off_or_empty_is_no_question():
     }
     out = magpie.ask(magpie.draws(count=4), engine=Spy(lambda request: replies[request.index]))
     assert out["prompt"].to_list() == [None, None, "Why?", None]
-    assert out["prompt_error"].to_list() == ["cut off", "nothing written", None, "down"]
+    assert out["prompt_error"].to_list() == ["cut off", "empty answer", None, "down"]
     assert out["messages"].to_list() == [[], [], [{"role": "user", "content": "Why?"}], []]
 
 

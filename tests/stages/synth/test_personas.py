@@ -80,7 +80,7 @@ def test_a_persona_stands_beside_its_text_and_a_failure_beside_its_reason():
     spy = Spy("A brewer of ginger beer.", "I'm sorry, but I can't help with that.", "")
     out = personas.from_text(texts("On yeast.", None, "On bombs.", "On dust.", ""), engine=spy, seed=3)
     assert out["persona"].to_list() == ["A brewer of ginger beer.", None, None, None, None]
-    assert out["persona_error"].to_list() == [None, "no text", "refused", "nothing written", "no text"]
+    assert out["persona_error"].to_list() == [None, "no text", "refused", "empty answer", "no text"]
     assert out["id"].to_list() == ["t0", "t1", "t2", "t3", "t4"]
     assert out["origin"][0] == {"stage": "synth.personas.from_text", "engine": "spy", "seed": 3, "parents": []}
     assert [("On yeast." in request.messages[-1]["content"]) for request in spy.requests] == [True, False, False]
@@ -168,8 +168,8 @@ def test_labels_and_quotes_go_and_good_text_stays(reply, persona):
         ("Sorry, that is not possible.", "refused"),
         ("1. A nun.\n2. A monk.", "more than one paragraph"),
         ("A nun.\n\nI hope this helps!", "more than one paragraph"),
-        (" \n ", "nothing written"),
-        ('""', "nothing written"),
+        (" \n ", "empty answer"),
+        ('""', "empty answer"),
         ("Here is one:\n", None),
     ],
 )

@@ -141,7 +141,7 @@ def check_evolution(answer: RowAnswer, way: Way, earlier: Sequence[str]) -> str 
     text = _clean_reply(answer.text, way, before)
     words, known = _words(text), _words(before)
     if not words:
-        return Failure("nothing written")
+        return Failure("empty answer")
     if _refuses(text, words) and not _refuses(before, known):
         return Failure("refused")
     if _mentions_task(text, before) or _word_runs(words) & _instruction_runs(way) - _word_runs(known):

@@ -82,7 +82,7 @@ def ask(  # noqa: PLR0913 (sampling is three knobs)
     ]
     found = generate_answers(engine, asks)
     texts = [unwrap(answer.text or "") for answer in found]
-    errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
+    errors = [answer.error or (None if text else "empty answer") for answer, text in zip(found, texts, strict=True)]
     out = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)
     counts = [answer.reply.tokens_out if answer.reply else None for answer in found]
     return out.with_columns(

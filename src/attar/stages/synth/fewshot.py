@@ -131,7 +131,7 @@ def refusal(text: str, opening: str, stop: str) -> str | None:
     """Why what a base wrote behind a sheet is not one new prompt; None where it is."""
     flat = normalise(text)
     if not text:
-        return "nothing written"
+        return "empty answer"
     if (stop.strip() or stop) in text or _MARK.search(text):
         return "more than one prompt"
     if _ANSWER.search(text):

@@ -42,7 +42,7 @@ def answer(table: Table, *, engine: Generator, max_tokens: int = 2048, into: str
     ]
     found = generate_answers(engine, asks, whole=False)
     texts = [one.text or None for one in found]
-    errors = [one.error or (None if text else "nothing written") for one, text in zip(found, texts, strict=True)]
+    errors = [one.error or (None if text else "empty answer") for one, text in zip(found, texts, strict=True)]
     return put(table, into, texts, errors, dtype=pl.String)
 
 

@@ -111,7 +111,7 @@ def ask(
 
 def _prompt_columns(table: Table, found: Sequence[RowAnswer], marks: Sequence[Sequence[str]], model: str, seed: int) -> Table:
     texts = [repair(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
-    errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
+    errors = [answer.error or (None if text else "empty answer") for answer, text in zip(found, texts, strict=True)]
     asked = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)
     counts = [answer.reply.tokens_out if answer.reply else None for answer in found]
     conversations = [turns(("user", prompt)) for prompt in asked["prompt"]]

@@ -187,10 +187,10 @@ def persona_of(answer: RowAnswer) -> tuple[str | None, str | None]:
     if len(lines) > 1 and lines[0].rstrip("*").endswith(":"):
         lines = lines[1:]
     if len(lines) != 1:
-        return None, "more than one paragraph" if lines else "nothing written"
+        return None, "more than one paragraph" if lines else "empty answer"
     text = unwrap(_LABEL.sub("", _BULLET.sub("", unwrap(lines[0]))))
     if text.startswith("**") and text.endswith("**") and text.count("**") == 2:
         text = text[2:-2].strip()
     if _REFUSAL.match(text):
         return None, "refused"
-    return (text, None) if text.strip("*\"' ") else (None, "nothing written")
+    return (text, None) if text.strip("*\"' ") else (None, "empty answer")

@@ -46,7 +46,7 @@ def extend(  # noqa: PLR0913 (sampling is three knobs)
     found = generate_answers(engine, asks, absent="no answer to go on from")
     marks = [ask.sampling.stop if ask and ask.sampling else () for ask in asks]
     texts = [repair(answer.text or "", mark) for answer, mark in zip(found, marks, strict=True)]
-    errors = [answer.error or (None if text else "nothing written") for answer, text in zip(found, texts, strict=True)]
+    errors = [answer.error or (None if text else "empty answer") for answer, text in zip(found, texts, strict=True)]
     out = put(table, "prompt", (None if error else text for text, error in zip(texts, errors, strict=True)), errors)
     conversations = [
         [] if error else [*talk, {"role": "user", "content": text}]
