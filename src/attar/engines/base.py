@@ -1,4 +1,4 @@
-"""What an engine is: a Spec as plain data, requests in, replies out in any order; and the four things an engine may do."""
+"""Engines: a Spec as plain data, requests in, replies out in any order; and protocols for the four verbs."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,17 +12,17 @@ from attar.core.errors import RecipeError
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """An engine as plain data. Secrets are never in it: an option may name the environment variable that holds one."""
+    """An engine as plain data, without secrets: an option may name the environment variable that holds one."""
 
     kind: str
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
     identity: str | None = None
-    """Of a model that a step trained: that step's fingerprint. Of any other: None, and the model itself is looked at."""
+    """The fingerprint of the step that trained the model; None for any other model, whose own content counts."""
 
     @property
     def name(self) -> str:
-        """What rows say of who made them: the same on every machine."""
+        """The model's name in rows: the same on every machine."""
         if self.identity:
             return f"trained:{self.identity}"
         return PurePath(self.model).name if self.model.startswith(("/", ".", "~")) else self.model
@@ -30,48 +30,48 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a writer draws its text; temperature 0 is greedy."""
+    """How a text is sampled; temperature 0 is greedy."""
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
-    """A JSON schema that the text must follow, where the engine can hold a model to one."""
+    """A JSON schema that the text must follow, if the engine can enforce one."""
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or not 0 < self.top_p <= 1 or self.max_tokens < 1:
-            raise RecipeError(f"{self}: a temperature is 0 or more, top_p above 0 and at most 1, max_tokens 1 or more")
+            raise RecipeError(f"{self}: temperature must be >= 0, top_p > 0 and <= 1, max_tokens >= 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing asked of an engine. `index` comes back with the reply, and is no part of what is asked."""
+    """One request to an engine. `index` only identifies the reply; it does not influence it."""
 
     index: int
     messages: tuple[Message, ...] = ()
     text: str | None = None
-    """Raw text in place of messages: to go on writing from, or to embed."""
+    """Raw text instead of messages: to continue, or to embed."""
     sampling: Sampling | None = None
     seed: int = 0
     labels: tuple[str, ...] = ()
-    """For a grader: the answers to weigh."""
+    """For `weigh`: the answers to compare."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: a value, or an error that is the row's own."""
+    """The reply to a request: a value, or this row's error."""
 
     index: int
     text: str | None = None
     finish: str | None = None
-    """`stop` when the model ended by itself, `length` when it was cut off."""
+    """`stop` if the model ended by itself, `length` if the text was truncated."""
     reasoning: str | None = None
-    """What a reasoning model thought before it answered, kept apart from the answer."""
+    """A reasoning model's thoughts, separate from its answer."""
     weights: tuple[float, ...] | None = None
     """Log-probabilities of the request's labels, in their order."""
     vector: "array[float] | None" = None
-    """Of length one, as an array of 32-bit floats (`array("f")`): a few bytes a number wherever it goes."""
+    """A unit vector of 32-bit floats (`array("f")`), to save memory."""
     reward: float | None = None
     tokens_in: int = 0
     tokens_out: int = 0
@@ -79,21 +79,21 @@ class Reply:
 
 
 class Engine(Protocol):
-    """What every engine has."""
+    """The members of every engine."""
 
     spec: Spec
 
     def identity(self) -> str:
-        """All that decides its answers, but not where it runs or how fast."""
+        """A hash of everything that determines the replies, but not of where or how fast it runs."""
         ...
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Free the model."""
         ...
 
 
 class Generator(Engine, Protocol):
-    """Writes text."""
+    """Generates text."""
 
     @property
     def template(self) -> Template:
@@ -101,23 +101,23 @@ class Generator(Engine, Protocol):
         ...
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Texts, in any order, as they are done; requests are taken only as there is room for them."""
+        """Texts, in the order in which they finish; requests are taken only when there is room for them."""
         ...
 
 
 class Grader(Engine, Protocol):
-    """Weighs answers."""
+    """Gives the probabilities of possible answers."""
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """The log-probability of each label, as the whole of the answer."""
+        """The log-probability of each label as the complete answer."""
         ...
 
 
 class Embedder(Engine, Protocol):
-    """Turns text into vectors."""
+    """Embeds texts."""
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """A unit vector for each."""
+        """A unit vector for each text."""
         ...
 
 
@@ -125,17 +125,17 @@ class Rewarder(Engine, Protocol):
     """Scores whole conversations."""
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """One real number for each."""
+        """One real number for each conversation."""
         ...
 
 
 def in_order(replies: Iterable[Reply], count: int) -> list[Reply]:
-    """All replies, each at its request's place; a missing or doubled one is a fault of the engine."""
-    found: list[Reply | None] = [None] * count
+    """All replies in the order of their requests; raises for a missing or duplicate reply."""
+    by_index: list[Reply | None] = [None] * count
     for reply in replies:
-        if found[reply.index] is not None:
+        if by_index[reply.index] is not None:
             raise RuntimeError(f"engine answered request {reply.index} twice")
-        found[reply.index] = reply
-    if None in found:
-        raise RuntimeError(f"engine left request {found.index(None)} unanswered")
-    return [reply for reply in found if reply is not None]
+        by_index[reply.index] = reply
+    if None in by_index:
+        raise RuntimeError(f"engine left request {by_index.index(None)} unanswered")
+    return [reply for reply in by_index if reply is not None]

@@ -120,7 +120,7 @@ class Fake:
             yield Reply(request.index, vector=array("f", (number / size for number in numbers)), tokens_in=8)
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """A random number around nought."""
+        """A random number around zero."""
         for request, dice in self._each("reward", requests):
             if dice is None:
                 yield Reply(request.index, error="fault on demand")

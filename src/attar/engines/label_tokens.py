@@ -16,9 +16,9 @@ from attar.chat.templates import Template, example_conversation
 from attar.core.errors import EngineError
 
 _CONTEXT_CHARS = 32
-"""So many characters of the text before a label tell its tokens."""
+"""Characters of the text before a label that decide its tokens."""
 _MAX_SPELLED = 3
-"""Labels of so many characters are taken in all their spellings, longer ones in the tokenizer's own."""
+"""Labels up to this many characters are taken in all their spellings, longer ones in the tokenizer's own."""
 _LINE = "\n"
 """Behind it a tokenizer writes a text as it does within a word."""
 Spelling = tuple[int, ...]

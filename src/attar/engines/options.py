@@ -1,4 +1,4 @@
-"""An engine's options, checked against the types that it names: one line that says which key is wrong, and how."""
+"""Check an engine's options against a TypedDict; an error is one line that names the wrong key and the reason."""
 
 from typing import Any, get_type_hints
 
@@ -8,14 +8,14 @@ from attar.engines.keys import refuse_keys
 
 
 def check_options(spec: Spec, kinds: Any) -> dict[str, Any]:
-    """The options of a spec, if they are what a TypedDict of the engine says."""
+    """The options of a spec; raises if they do not match the engine's TypedDict."""
     from pydantic import TypeAdapter, ValidationError
 
     refuse_keys(spec.options, title(spec))
     known = sorted(get_type_hints(kinds))
     for name in spec.options:
         if name in ("key", "api_key", "token"):
-            raise EngineError(f"{title(spec)}: keys are not written into files; name the environment variable with key_env")
+            raise EngineError(f"{title(spec)}: API keys do not belong in files; name the environment variable with key_env")
         if name not in known:
             raise EngineError(f"{title(spec)}: unknown option {name!r}; {did_you_mean(str(name), known)}")
     try:
@@ -30,5 +30,5 @@ def check_options(spec: Spec, kinds: Any) -> dict[str, Any]:
 
 
 def title(spec: Spec) -> str:
-    """How messages call an engine."""
+    """The engine's name in messages."""
     return f"{spec.kind} engine {spec.model}"

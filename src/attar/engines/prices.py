@@ -1,7 +1,6 @@
-"""What models cost: by the run file (`price`), by a table of the user's (ATTAR_PRICES, a YAML file), or by the few known here.
+"""Prices of models: from the run file (`price`), the user's table (ATTAR_PRICES, a YAML file), or the few known here.
 
-Prices are dollars per million tokens, `input` and `output`, or per `hour` for a server of one's own. An unknown price is not
-nought.
+Prices are dollars per million tokens, `input` and `output`, or per `hour` for your own server. An unknown price is not zero.
 """
 
 import os
@@ -28,29 +27,29 @@ KNOWN_PRICES = {
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars per million tokens read and written, and per hour."""
+    """Dollars per million input and output tokens, and per hour."""
 
     input: float = 0.0
     output: float = 0.0
     hour: float = 0.0
 
     def of(self, tokens_in: int, tokens_out: int) -> float:
-        """What a reply costs."""
+        """The cost of a reply."""
         return (tokens_in * self.input + tokens_out * self.output) / 1e6
 
 
 def price_of(spec: Spec) -> Price | None:
-    """The price of an engine; None where nobody has said. A batch costs half of what a table says."""
+    """The price of an engine; None if unknown. A batch costs half the price in a table."""
     share = kind_of(spec).price_share
-    if (given := spec.options.get("price")) is not None:
-        return Price(**given)
+    if (price := spec.options.get("price")) is not None:
+        return Price(**price)
     url = spec.options.get("url")
     if not isinstance(url, str):
         return None
-    found = {**KNOWN_PRICES, **_user_prices(os.environ.get("ATTAR_PRICES", ""))}.get(f"{URL(url).host}/{spec.model}")
-    if found is None:
+    price = {**KNOWN_PRICES, **_user_prices(os.environ.get("ATTAR_PRICES", ""))}.get(f"{URL(url).host}/{spec.model}")
+    if price is None:
         return None
-    return Price(found.get("input", 0.0) * share, found.get("output", 0.0) * share, found.get("hour", 0.0))
+    return Price(price.get("input", 0.0) * share, price.get("output", 0.0) * share, price.get("hour", 0.0))
 
 
 @cache

@@ -1,6 +1,6 @@
-"""The kinds of engines. One entry says all that the rest of Attar asks of a kind: how it opens, what it can do, what it costs.
+"""The kinds of engines. One entry per kind: how it opens, what it can do, what it costs.
 
-A kind of your own is a `Kind` in a Python file, and a run file names that file: `kind: echo.py` (or `echo.py:NAME`).
+A custom kind is a `Kind` in a Python file that the run file names: `kind: echo.py` (or `echo.py:NAME`).
 """
 
 import inspect
@@ -28,31 +28,31 @@ class Kind:
 
     open: Callable[[Spec], Any]
     verbs: tuple[Verb, ...] = ("generate", "weigh", "embed", "reward")
-    """What an engine of this kind may be asked; the model may know less."""
+    """The verbs that engines of this kind support; a given model may support fewer."""
     template: bool = False
-    """It has `template`, the chat template of its model."""
+    """True if the engine has `template`, the chat template of its model."""
     ahead: int = 1
-    """How many parts of a step may be under way at once, so that the end of one does not leave the engine idle."""
+    """How many parts of a step may run at once, so that the end of one does not leave the engine idle."""
     shard: int = 1000
-    """Rows of a part, unless the run says otherwise."""
+    """Rows per part, unless the run sets it."""
     reports: bool = False
-    """It has `in_flight` and `errors`, for the progress line."""
+    """True if the engine has `in_flight` and `errors`, for the progress line."""
     throttles: bool = False
-    """It has `careful`: set where a limit counts what it takes, so that it takes only what it can send at once."""
+    """True if the engine has `careful`: set when a limit counts every request, so that it takes only what it can send at once."""
     batches: bool = False
-    """Its requests go out in batches: it has `journal`, where it keeps which, and `listed` and `cancel` for `attar batches`."""
+    """True if requests are sent in batches: the engine has `journal`, and `list_batches` and `cancel` for `attar batches`."""
     billed: bool = True
-    """Its replies may cost money: a limit on cost needs its price."""
+    """True if replies may cost money: a cost limit then needs a price."""
     price_share: float = 1.0
-    """What it costs, of the price in a table."""
+    """The price as a share of the price in the table."""
     trainable_as: Literal["transformers"] | None = None
-    """The format in which its model's weights are at hand, for a training to start from; None where they are not."""
+    """The format of the model's weights on this machine, for training; None if there are none."""
     in_process: bool = False
-    """Its model runs in this process, and its tokenizer is at hand before anything is asked."""
+    """True if the model runs in this process, so that its tokenizer is available before the first request."""
     examined_by: Literal["verbs", "local", "server"] = "verbs"
-    """How `attar doctor` looks it over."""
+    """Which checks `attar doctor` runs."""
     version: str | None = None
-    """Part of its engines' identity: replies of another version are not replayed. Of a kind of yours its code, if not given."""
+    """Part of the engines' identity: replies of another version are not replayed. By default a custom kind's code hash."""
 
 
 def _open_http(spec: Spec) -> Any:
@@ -97,7 +97,7 @@ KINDS: dict[str, Kind] = {
         verbs=("generate", "embed"),
         template=True,
         ahead=16,
-        shard=5_000,  # so many go in one batch
+        shard=5_000,  # requests in one batch
         reports=True,
         batches=True,
         price_share=0.5,
@@ -122,14 +122,14 @@ def kind_of(spec: Spec) -> Kind:
 
 
 def open_engine(spec: Spec) -> Any:
-    """The engine of a spec; nothing heavy is loaded before it is asked something."""
+    """The engine of a spec; nothing heavy is loaded before its first request."""
     kind = kind_of(spec)
     engine = kind.open(spec)
     extra = [
         name for name, needed in (("template", kind.template), ("errors", kind.reports), ("in_flight", kind.reports)) if needed
     ]
     for name in ("spec", "identity", "close", *kind.verbs, *extra):
-        if name not in dir(engine):  # a property is not read: that may start a server
+        if name not in dir(engine):  # do not read properties: that may start a server
             raise EngineError(
                 f"{spec.kind} engine {spec.model}: {type(engine).__name__} has no {name!r}, which its Kind promises"
             )
@@ -138,48 +138,49 @@ def open_engine(spec: Spec) -> Any:
 
 
 def identity_of(engine: Any) -> str:
-    """All that decides an engine's answers: what it says itself, and of a kind of the user's its version."""
-    version, own = kind_of(engine.spec).version, engine.identity()
-    return own if version is None else fingerprint("kind", version, own)
+    """Everything that determines an engine's replies: its own identity and, for a custom kind, the version."""
+    version = kind_of(engine.spec).version
+    identity = engine.identity()
+    return identity if version is None else fingerprint("kind", version, identity)
 
 
 def register(name: str, kind: Kind) -> None:
-    """Add a kind for this process, as a notebook may; a name that is taken is refused."""
+    """Add a kind for this process, for example in a notebook; a taken name is refused."""
     if name in KINDS:
-        raise EngineError(f"there is an engine kind {name!r} already")
+        raise EngineError(f"engine kind {name!r} already exists")
     _check_verbs(name, kind)
     KINDS[name] = _with_version(kind)
 
 
 def find_kind(name: str, beside: Path) -> str:
-    """A kind's name as a spec has it: of a file, seen from a folder or from here, the full path."""
-    file, wanted = split_name(name)
+    """A kind's name for a spec; a file becomes its full path, looked up beside the run file or from the current folder."""
+    file, kind_name = split_name(name)
     if not file.endswith(".py"):
         return name
     path = next((place for place in (beside / file, Path(file)) if place.is_file()), None)
     if path is None:
         raise EngineError(f"the file {file} of an engine kind does not exist")
-    return f"{path.resolve()}{':' if wanted else ''}{wanted}"
+    return f"{path.resolve()}{':' if kind_name else ''}{kind_name}"
 
 
 @cache
 def _kind_in(name: str) -> Kind:
-    """The kind in a user's file."""
-    file, wanted = split_name(name)
+    """The kind in a Python file."""
+    file, kind_name = split_name(name)
     kinds = {key: value for key, value in vars(import_file(Path(file), "engine")).items() if isinstance(value, Kind)}
-    if wanted and wanted not in kinds:
-        raise EngineError(f"{file} has no engine kind {wanted!r}; {did_you_mean(wanted, kinds)}")
-    if not wanted and len(kinds) != 1:
+    if kind_name and kind_name not in kinds:
+        raise EngineError(f"{file} has no engine kind {kind_name!r}; {did_you_mean(kind_name, kinds)}")
+    if not kind_name and len(kinds) != 1:
         raise EngineError(
             f"{file} has {len(kinds)} engine kinds ({', '.join(kinds) or 'none is a Kind'}); name one as {file}:NAME"
         )
-    kind = kinds[wanted or next(iter(kinds))]
+    kind = kinds[kind_name or next(iter(kinds))]
     _check_verbs(file, kind)
     return _with_version(kind)
 
 
 def _check_verbs(where: str, kind: Kind) -> None:
-    """Refuse a user's verb that no engine has; `write` is the name that `generate` had in earlier versions."""
+    """Raise for a verb that no engine has; `write` was the name of `generate` in earlier versions."""
     known = get_args(Verb)
     for verb in kind.verbs:
         if verb not in known:
@@ -188,10 +189,10 @@ def _check_verbs(where: str, kind: Kind) -> None:
 
 
 def _with_version(kind: Kind) -> Kind:
-    """The user's kind with its stated version, or with a hash of its file's code."""
+    """The kind with its own version, or with a hash of its file's code."""
     if kind.version is not None:
         return kind
     file = getattr(inspect.getmodule(kind.open), "__file__", None)
     if file is None:
-        raise EngineError("an engine kind whose code is in no file needs a `version`: change it when the code changes")
+        raise EngineError("an engine kind that is not defined in a file needs a `version`: change it when the code changes")
     return replace(kind, version=fingerprint(code_of_module(Path(file))))
