@@ -22,7 +22,7 @@ def test_rows_name_a_model_the_same_on_every_machine(model, identity, name):
 
 @pytest.mark.parametrize("knobs", [{"temperature": -0.1}, {"top_p": 0.0}, {"top_p": 1.01}, {"max_tokens": 0}])
 def test_a_sampling_that_cannot_be_drawn_is_refused(knobs):
-    with pytest.raises(RecipeError, match=r"temperature is 0 or more, top_p above 0 and at most 1, max_tokens 1 or more"):
+    with pytest.raises(RecipeError, match=r"temperature must be >= 0, top_p > 0 and <= 1, max_tokens >= 1"):
         Sampling(**knobs)
 
 

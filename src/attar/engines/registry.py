@@ -38,7 +38,7 @@ class Kind:
     reports: bool = False
     """True if the engine has `in_flight` and `errors`, for the progress line."""
     throttles: bool = False
-    """True if the engine has `careful`: set when a limit counts every request, so that it takes only what it can send at once."""
+    """True if the engine has `careful`: set when a limit counts requests, so that it takes only what it can send."""
     batches: bool = False
     """True if requests are sent in batches: the engine has `journal`, and `list_batches` and `cancel` for `attar batches`."""
     billed: bool = True

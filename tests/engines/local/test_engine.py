@@ -128,7 +128,7 @@ def test_a_device_or_precision_that_is_not_there_is_one_error(options):
 def test_a_sampling_that_makes_no_sense_is_refused(sampling):
     from attar.core.errors import RecipeError
 
-    with pytest.raises(RecipeError, match="top_p above 0"):
+    with pytest.raises(RecipeError, match="top_p > 0"):
         Sampling(**sampling)
 
 
