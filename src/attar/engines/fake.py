@@ -72,7 +72,7 @@ class Fake:
         return fingerprint("fake", self.spec.model, shaping)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to free."""
 
     def _dice(self, verb: str, request: Request) -> Random:
         asked = {**asdict(request), "index": 0, "verb": verb, "model": self.spec.model, "by": self.spec.options.get("seed", 0)}
@@ -80,7 +80,7 @@ class Fake:
         return Random(int.from_bytes(digest))
 
     def _each(self, verb: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Random | None]]:
-        """Every request with its dice, or with None where it is to fail."""
+        """Every request with its random numbers, or None if it must fail."""
         for request in requests:
             self.asked += 1
             time.sleep(self.spec.options.get("delay", 0))
@@ -88,18 +88,18 @@ class Fake:
             yield request, None if dice.random() < self.spec.options.get("faults", 0) else dice
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """A few words, or one of the given replies."""
+        """A few words, or one of `replies`."""
         for request, dice in self._each("write", requests):
             if dice is None:
                 yield Reply(request.index, error="fault on demand")
                 continue
-            given = self.spec.options.get("replies")
-            text = dice.choice(given) if given else " ".join(dice.choices(_WORDS, k=dice.randint(3, 12)))
+            texts = self.spec.options.get("replies")
+            text = dice.choice(texts) if texts else " ".join(dice.choices(_WORDS, k=dice.randint(3, 12)))
             finish = "length" if dice.random() < self.spec.options.get("cut", 0) else "stop"
             yield Reply(request.index, text, finish, tokens_in=8, tokens_out=len(text.split()))
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Random chances for the labels, which hold nine tenths together."""
+        """Random label probabilities that sum to 0.9."""
         for request, dice in self._each("weigh", requests):
             if dice is None:
                 yield Reply(request.index, error="fault on demand")
@@ -110,7 +110,7 @@ class Fake:
             )
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
-        """Eight random numbers of length one."""
+        """A random unit vector of eight numbers."""
         for request, dice in self._each("embed", requests):
             if dice is None:
                 yield Reply(request.index, error="fault on demand")

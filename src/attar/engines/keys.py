@@ -1,6 +1,6 @@
-"""API keys: never in a file, a log or an error. A run file names the environment variable that holds one.
+"""API keys: never in a file, a log or an error. A run file names the environment variable that holds the key.
 
-Errors and logs are masked whatever the key is. A reply is kept as it came, unless it holds a real secret: vLLM's usual key is
+Errors and logs are always masked. A reply is stored unchanged unless it contains a real secret: vLLM's usual key is
 EMPTY, and "An EMPTY list" is an answer.
 """
 
@@ -22,7 +22,7 @@ _PLACEHOLDERS = ("", "EMPTY", "NONE", "NULL", "TOKEN", "DUMMY")
 
 
 def looks_like_key(text: str) -> bool:
-    """True for what is long and random, as keys are; a name, a path or a sentence is not."""
+    """True for a long random text, as keys are; not for a name, a path or a sentence."""
     start = next((prefix for prefix in _PREFIXES if text.startswith(prefix)), None)
     if start is not None and len(text) >= len(start) + 8 and " " not in text[len(start) :]:
         return True
@@ -37,7 +37,7 @@ def is_secret(key: str) -> bool:
 
 
 def mask(text: str, key: str) -> str:
-    """An error or a log line without the key: as it is, with JSON's or a url's escapes, or cut short at the end."""
+    """An error or a log line without the key, whether plain, escaped as in JSON or a url, or truncated at the end."""
     if len(key) < _SHORTEST_MASKED:
         return text
     text = _pattern(key).sub("***", text)
@@ -58,7 +58,7 @@ def _pattern(key: str) -> re.Pattern[str]:
 
 
 def read_key(option: str, where: str) -> str:
-    """The key that an environment variable holds; "" where none is named."""
+    """The key in an environment variable; "" if none is named."""
     if not option:
         return ""
     check_variable(option, where)
@@ -66,12 +66,12 @@ def read_key(option: str, where: str) -> str:
     if not key:
         raise EngineError(f"{where}: the environment variable {option} is not set; it holds the key")
     if not (key.isascii() and key.isprintable()):
-        raise EngineError(f"{where}: what {option} holds is no key: it has characters that no header can carry")
+        raise EngineError(f"{where}: the value of {option} is not a key: it has characters that an HTTP header cannot contain")
     return key
 
 
 def check_variable(option: str, where: str) -> None:
-    """Raise unless `key_env` can be a variable's name; what may be the key itself is not repeated."""
+    """Raise unless `key_env` can be a variable's name; the message never shows its value, which may be a key."""
     unset = option not in os.environ
     if not _VARIABLE.fullmatch(option) or (unset and looks_like_key(option)):
         raise EngineError(
@@ -81,7 +81,7 @@ def check_variable(option: str, where: str) -> None:
 
 
 def refuse_keys(options: Mapping[str, Any], where: str) -> None:
-    """Raise if an option holds a key: options are written into the run's record. The message does not repeat it."""
+    """Raise if an option contains a key, because options are stored with the run. The message does not show it."""
     if isinstance(name := options.get("key_env"), str):
         check_variable(name, where)
     if isinstance(url := options.get("url"), str) and re.search(r"//[^/]*@|[?#]", url):
@@ -90,8 +90,8 @@ def refuse_keys(options: Mapping[str, Any], where: str) -> None:
             "end up in files: name the environment variable with key_env"
         )
     for path, name, value in _texts({part: options[part] for part in ("server", "extra", "command") if part in options}):
-        held_by_name = _OPTION_NAMES.search(name) and value.upper() not in _PLACEHOLDERS
-        if held_by_name or any(looks_like_key(word) for word in re.split(r"[\s,;=]+", value)):
+        named_like_key = _OPTION_NAMES.search(name) and value.upper() not in _PLACEHOLDERS
+        if named_like_key or any(looks_like_key(word) for word in re.split(r"[\s,;=]+", value)):
             raise EngineError(
                 f"{where}: the option {path} holds what looks like a key (not shown), which would end up in files; name the "
                 "environment variable that holds it with key_env, or set it in the server's own environment"

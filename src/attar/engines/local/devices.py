@@ -1,4 +1,4 @@
-"""Where a model in this process runs unless the options say."""
+"""The default device of a model in this process."""
 
 from attar.core.errors import MissingExtraError
 

@@ -1,4 +1,4 @@
-"""The small files of a model on the Hub: enough for its chat template and tokens, never its weights."""
+"""The small files of a model on the Hub: its chat template and tokenizer, never its weights."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from attar.core.errors import EngineError, MissingExtraError
 
 
 def fetch_template(model: str, revision: str | None = None) -> Path:
-    """A folder with a hub model's template and tokenizer settings, fetched or from the cache."""
+    """A folder with a Hub model's template and tokenizer settings, from the cache or downloaded."""
     try:
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError as error:
@@ -16,6 +16,6 @@ def fetch_template(model: str, revision: str | None = None) -> Path:
         return Path(str(snapshot_download(model, revision=revision, allow_patterns=list(FILES))))
     except (OSError, ValueError) as error:
         raise EngineError(
-            f"{model} is no folder here, and the hub does not give it ({str(error).strip().splitlines()[0]}): "
+            f"{model} is not a local folder, and the Hub does not provide it ({str(error).strip().splitlines()[0]}): "
             "name a model folder, a .jinja file or a tokenizer_config.json"
         ) from error

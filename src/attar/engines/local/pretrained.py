@@ -13,25 +13,25 @@ from typing import Any
 from attar.core.errors import EngineError, MissingExtraError
 
 _ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, AssertionError, ImportError)
-"""What transformers and torch raise for a broken folder; the classes of `safetensors` and `tokenizers` are Exceptions."""
+"""What transformers and torch raise for a broken folder; `safetensors` and `tokenizers` raise plain Exceptions."""
 
 
 def load_tokenizer(model: str, folder: Path | None, revision: str | None = None) -> Any:
-    """The tokenizer of a folder, or of a hub's model."""
+    """The tokenizer of a folder or a Hub model."""
     from transformers import AutoTokenizer
 
     return _load(AutoTokenizer.from_pretrained, model, folder, revision=revision)
 
 
 def load_config(model: str, folder: Path | None, revision: str | None = None) -> Any:
-    """The config of a folder, or of a hub's model."""
+    """The config of a folder or a Hub model."""
     from transformers import AutoConfig
 
     return _load(AutoConfig.from_pretrained, model, folder, revision=revision)
 
 
 def load_weights(head: str, model: str, folder: Path | None, shown: str = "", **options: Any) -> Any:
-    """A model with a head (`CausalLM`, `SequenceClassification` or none); errors call it `shown`."""
+    """A model with a head (`CausalLM`, `SequenceClassification` or none); `shown` is its name in errors."""
     try:
         import transformers
     except ModuleNotFoundError as error:
@@ -44,17 +44,17 @@ def load_tensors(file: Path) -> dict[str, Any]:
     """The tensors of one safetensors file."""
     from safetensors.torch import load_file
 
-    return _one_line(lambda: load_file(file), str(file))
+    return _load_or_explain(lambda: load_file(file), str(file))
 
 
 def _load(loader: Callable[..., Any], model: str, folder: Path | None, shown: str = "", **options: Any) -> Any:
     if folder is not None:
         check_folder(folder)
     hint = "" if folder else " (a local folder works without a network)"
-    return _one_line(lambda: loader(str(folder or model), trust_remote_code=False, **options), shown or model, hint)
+    return _load_or_explain(lambda: loader(str(folder or model), trust_remote_code=False, **options), shown or model, hint)
 
 
-def _one_line(load: Callable[[], Any], name: str, hint: str = "") -> Any:
+def _load_or_explain(load: Callable[[], Any], name: str, hint: str = "") -> Any:
     try:
         return load()
     except MemoryError as error:
@@ -70,14 +70,14 @@ _LIBRARIES = ("builtins", "safetensors", "safetensors_rust", "tokenizers", "torc
 
 
 def _without_advice(reason: str) -> str:
-    """transformers advises to trust the code: nobody is to follow that here."""
+    """Replace transformers' advice to trust remote code, which Attar never does."""
     if "trust_remote_code" in reason or "custom code" in reason:
         return "it needs Python code of its own, which is never run here; use a server that you trust with it (kind: http)"
     return reason
 
 
 def check_folder(folder: Path) -> None:
-    """Raise where a folder's files would load code, a pickle, or something outside the folder."""
+    """Raise if a folder's files would load code, a pickle, or a file outside the folder."""
     for index in folder.glob("*.index.json"):
         names = _read(index).get("weight_map")
         if not isinstance(names, dict) or not all(map(_is_safe_name, names.values())):
@@ -98,11 +98,11 @@ def _is_safe_name(name: Any) -> bool:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """A JSON object of a model folder; an absent one is empty."""
+    """A JSON object of a model folder; empty if the file is missing."""
     try:
         value = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     except (OSError, ValueError, RecursionError) as error:
         raise EngineError(f"{file} cannot be read ({' '.join(str(error).split())[:200]})") from error
     if not isinstance(value, dict):
-        raise EngineError(f"{file} is no JSON object")
+        raise EngineError(f"{file} is not a JSON object")
     return value
