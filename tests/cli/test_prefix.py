@@ -92,8 +92,8 @@ def test_a_hub_model_is_read_from_what_was_fetched_before(attar, model, tmp_path
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["some/model"], "attar: some/model is no folder here, and the hub does not give it ("),
-        (["a/b/c"], "attar: a/b/c is no folder here, and the hub does not give it ("),
+        (["some/model"], "attar: some/model is not a local folder, and the Hub does not provide it ("),
+        (["a/b/c"], "attar: a/b/c is not a local folder, and the Hub does not provide it ("),
         (["nowhere.jinja"], "attar: nowhere.jinja does not exist"),
         (["./nowhere"], "attar: model folder ./nowhere does not exist"),
         (["pocket:tacher"], "did you mean 'teacher'?"),

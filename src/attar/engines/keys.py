@@ -1,7 +1,7 @@
 """API keys: never in a file, a log or an error. A run file names the environment variable that holds the key.
 
-Errors and logs are always masked. A reply is stored unchanged unless it contains a real secret: vLLM's usual key is
-EMPTY, and "An EMPTY list" is an answer.
+Errors and logs are masked for every key of six characters or more. A reply is stored unchanged unless it contains a real
+secret: vLLM's usual key is EMPTY, and "An EMPTY list" is an answer.
 """
 
 import os

@@ -22,7 +22,7 @@ def test_only_the_small_files_of_a_model_are_fetched_and_never_its_weights(tmp_p
 
 def test_a_model_that_the_hub_does_not_give_is_one_line_with_what_to_do(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(EngineError, match=r"^nobody/nothing-at-all is no folder here, and the hub does not give it") as raised:
+    with pytest.raises(EngineError, match=r"^nobody/nothing-at-all is not a local folder, and the Hub does not") as raised:
         fetch_template("nobody/nothing-at-all")
     assert "\n" not in str(raised.value)
     assert "name a model folder, a .jinja file or a tokenizer_config.json" in str(raised.value)

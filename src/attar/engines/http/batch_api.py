@@ -43,7 +43,7 @@ class BatchRefused(EngineError):  # noqa: N818 (a state of the batch, which can 
 
 
 class BatchRecord(Protocol):
-    """The record of which request was sent in which batch."""
+    """Records the batch that each request was sent in."""
 
     def batch_of(self, key: bytes) -> str | None:
         """The id of the batch that a request was sent in."""
