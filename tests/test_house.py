@@ -144,6 +144,15 @@ def test_nobody_knows_a_stage_by_its_name():
                     assert not name.fullmatch(node.value), f"{path}:{node.lineno} {node.value!r}"
 
 
+def test_nobody_looks_for_a_word_in_a_stage_s_name():
+    """What a step is, its marks say."""
+    looks = re.compile(
+        r"""\bin \w+(\[["']stage["']\]|\.stage\b)|(\[["']stage["']\]|\.stage)\.(startswith|endswith|partition|split)"""
+    )
+    found = {path.relative_to(SRC) for path in MODULES if looks.search(path.read_text())}
+    assert found == set()
+
+
 def test_one_module_names_the_loaders_of_models_and_nothing_unpickles():
     """Elsewhere a forgotten `trust_remote_code=False` would let a model folder's code run."""
     door = SRC / "engines" / "local" / "pretrained.py"

@@ -117,7 +117,7 @@ def _add_row(grid: Grid, what: str, cells: Sequence[str]) -> None:
 
 
 def _format_rows(lines: Sequence[Line]) -> str:
-    return ", then ".join(f"{line['rows']:,} {'pairs' if '.prefer.' in line['stage'] else 'rows'}" for line in lines)
+    return ", then ".join(f"{line['rows']:,} {'pairs' if line['trains'] == 'pairs' else 'rows'}" for line in lines)
 
 
 def _format_tokens(lines: Sequence[Line]) -> str:

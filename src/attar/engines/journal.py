@@ -24,7 +24,7 @@ from typing import Any
 from attar.core.errors import EngineError
 from attar.core.replies import replace_surrogates
 from attar.engines.base import Reply
-from attar.engines.journal_file import USAGE_FIELDS, checksum, connect, damage_error, hold_journal, is_whole
+from attar.engines.journal_file import USAGE_FIELDS, connect, damage_error, hold_journal, is_whole, row_checksum
 from attar.engines.meter import Usage
 
 _log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Journal:
             if _is_full(error):  # replies in flight are paid for: they get the reserve
                 self._full = True
                 self._reserve.unlink(missing_ok=True)
-                with suppress(sqlite3.Error):
+                with suppress(sqlite3.Error, EngineError):
                     self.commit()
         else:
             if self.trouble and (not self._full or _reserve_space(self._reserve)):
@@ -139,9 +139,9 @@ class Journal:
                 spent, self._spent = self._spent, {}
             if not self._leaving and not failed and not spent:
                 return
-            rows = ((key, text, at, checksum(key, text)) for key, (text, at) in self._leaving.items())
-            self._base.execute("BEGIN IMMEDIATE")
+            rows = ((key, text, at, row_checksum(key, text)) for key, (text, at) in self._leaving.items())
             try:
+                self._base.execute("BEGIN IMMEDIATE")
                 while some := list(islice(rows, _ROWS_PER_INSERT)):
                     added = "INSERT OR IGNORE INTO replies VALUES " + ", ".join(["(?, ?, ?, ?)"] * len(some))
                     self._base.execute(added, list(chain.from_iterable(some)))
@@ -160,7 +160,7 @@ class Journal:
             raise damage_error(self.path, "the usage of a run does not match its checksum")
         added = [float(min(count, _LARGEST)) for count in astuple(counts)]
         total = [old + new for old, new in zip(before[:-1] if before else [0.0] * len(added), added, strict=True)]
-        self._base.execute(_SET_USAGE, (*account, *total, checksum(*account, *total)))
+        self._base.execute(_SET_USAGE, (*account, *total, row_checksum(*account, *total)))
 
     def _roll_back(self, failed: list[tuple[bytes, str, float]], spent: dict[tuple[str, str, str], Usage]) -> None:
         """Undo a group that was not written; all of it waits for the next group."""
@@ -231,7 +231,7 @@ class Journal:
 
     def set_batch(self, keys: list[bytes], batch: str) -> None:
         """Record at once which batch requests were sent in; an empty id removes it."""
-        rows = [(key, batch, time.time(), checksum(key, batch)) for key in keys]
+        rows = [(key, batch, time.time(), row_checksum(key, batch)) for key in keys]
         with self._writing, self._name_write_errors():
             self._base.executemany("DELETE FROM batches WHERE key = ?", [(key,) for key in keys])
             if batch:

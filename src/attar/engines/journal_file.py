@@ -37,7 +37,7 @@ _SUMMED = {"replies": (0, 1), "batches": (0, 1), "spent": tuple(range(3 + len(US
 """The columns that each table's checksum covers."""
 
 
-def checksum(*values: Any) -> int:
+def row_checksum(*values: Any) -> int:
     """A 64-bit hash of a row's values."""
     hashed = blake2b(digest_size=8)
     for value in values:
@@ -49,7 +49,7 @@ def checksum(*values: Any) -> int:
 
 def is_whole(stored: int | None, *values: Any) -> bool:
     """True if a row matches its checksum, or has none because an older version wrote it."""
-    return stored is None or stored == checksum(*values)
+    return stored is None or stored == row_checksum(*values)
 
 
 def damage_error(path: Path, reason: object) -> EngineError:

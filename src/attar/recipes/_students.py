@@ -41,7 +41,7 @@ class Fit(TrainingKnobs, total=False):
 
 
 class Preference(TrainingKnobs, total=False):
-    """How to train on pairs (`train.prefer.train`)."""
+    """How to train on pairs (`train.preference.train`)."""
 
     method: preference.Method
     beta: Annotated[float, Gt(0)]

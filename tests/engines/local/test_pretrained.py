@@ -90,6 +90,15 @@ HOSTILE = [custom_config, custom_model, custom_tokenizer, custom_generation, hub
            outside_by_index, adapter]  # fmt: skip
 
 
+def message_of(use):
+    """What an error says; "" where there is none, since not every use needs the file that is broken."""
+    try:
+        use()
+    except AttarError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("change", HOSTILE, ids=lambda change: change.__name__)
 def test_no_code_of_a_model_s_folder_runs(change, folder):
     (folder / "evil.py").write_text(CODE)
@@ -104,11 +113,9 @@ def test_no_code_of_a_model_s_folder_runs(change, folder):
         lambda: list(engine.reward(asks(1))),
         lambda: Http(Spec("http", "m", {"url": "http://127.0.0.1:9/v1", "tokenizer": str(folder)})).template,
     ):
-        try:
-            use()
-        except AttarError as error:
-            assert "\n" not in str(error)  # noqa: PT017 (some uses do succeed)
-            assert "trust_remote_code=True" not in str(error)  # noqa: PT017
+        message = message_of(use)
+        assert "\n" not in message
+        assert "trust_remote_code=True" not in message
     assert not list(folder.parent.rglob("RAN"))
 
 
@@ -146,7 +153,4 @@ def test_broken_weights_are_one_line(data, folder):
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"a": ', "\udcff", "[" * 5000, '{"weight_map": 3}'], ids=range(8))
 def test_a_broken_file_of_a_model_s_folder_is_one_line_or_is_not_needed(file, text, folder):
     (folder / file).write_bytes(text.encode("utf-8", "surrogateescape"))
-    try:
-        list(Local(Spec("local", str(folder), {})).generate(asks(1)))
-    except EngineError as error:
-        assert "\n" not in str(error)  # noqa: PT017 (an unused file may be broken)
+    assert "\n" not in message_of(lambda: list(Local(Spec("local", str(folder), {})).generate(asks(1))))

@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from attar.cli.render_comparison import _format_rows
 from attar.outputs.compare import costs
 from attar.outputs.compare.compare import compare
 from attar.runtime.home import read_json, write_json
@@ -171,3 +172,9 @@ def test_a_gain_is_over_the_questions_that_are_compared(made, marked, home):
     made("b", {"x": marked([True] * 60)})
     gain = line(compare(home, "a", "b").worth, "a:x/gain")
     assert (gain["value"], gain["count"]) == (pytest.approx(100 * 50 / 60), 60)
+
+
+def test_a_training_says_by_its_mark_whether_it_was_on_answers_or_on_pairs(found):
+    trained = found.trained.filter(side="a:y")
+    assert trained.select("step", "trains").rows() == [("train", "answers"), ("prefer", "pairs")]
+    assert _format_rows(trained.to_dicts()) == "2 rows, then 1 pairs"

@@ -1,15 +1,6 @@
-import pytest
 from stages_for_tests import marks_of
 
 from attar.engines.base import Spec
-from attar.outputs.report.formatting import (
-    format_agreement,
-    format_dollars,
-    format_duration,
-    format_number,
-    format_points,
-    format_short_count,
-)
 from attar.outputs.report.round_costs import costs_by_round
 from attar.recipes.alma import alma
 from attar.runtime.flow import trace
@@ -58,30 +49,3 @@ def test_the_page_shows_the_cost_of_each_round(made, page):
     assert rows[1] == ["2", "100", "1,600", "22.0 s", "5.0 s", "30.0 s", "58.0 s"]
     assert rows[2][0] == "10 so far"
     assert rows[3][:3] == ["all", "1,300", "31,600"]
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(99.0, "99.0 s"), (120.0, "2.0 min"), (7200.0, "2.0 h")])
-def test_times_have_the_unit_that_fits(seconds, text):
-    assert format_duration(seconds) == text
-
-
-def test_a_difference_that_rounds_to_zero_has_a_plus_sign():
-    assert (format_points(-0.0004), format_agreement(-0.0001, False, sign=True)) == ("+0.0", "+0.000")
-
-
-def test_shares_are_in_percent_and_other_figures_as_they_are():
-    assert (
-        format_agreement(0.125, True),
-        format_agreement(0.125, True, bare=True, sign=True),
-        format_agreement(-0.5, False),
-    ) == (
-        "12.5%",
-        "+12.5",
-        "-0.500",
-    )
-
-
-def test_figures_have_the_digits_that_one_reads():
-    assert [format_number(value) for value in (None, 3.0, 0.03921, 12.345, 12345.6)] == ["-", "3", "0.0392", "12.3", "12,346"]
-    assert [format_short_count(count) for count in (950, 12_345, 3_456_789, 2e9)] == ["950", "12.3K", "3.46M", "2B"]
-    assert [format_dollars(dollars) for dollars in (0.0, 0.0123, 1234.5)] == ["$0.00", "$0.0123", "$1,234.50"]

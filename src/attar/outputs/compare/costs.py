@@ -32,6 +32,7 @@ _TRAINING_COLUMNS = {
     "side": pl.String,
     "step": pl.String,
     "stage": pl.String,
+    "trains": pl.String,
     "rows": pl.Int64,
     "tokens": pl.Int64,
     "epochs": pl.Float64,
@@ -57,7 +58,7 @@ def cost_table(home: Home, sides: Sequence[Side]) -> Table:
 
 
 def training_table(home: Home, sides: Sequence[Side]) -> Table:
-    """side, step, stage, rows, tokens, epochs, counted: each training of a side's model, in the order of training.
+    """side, step, stage, trains, rows, tokens, epochs, counted: each training of a side's model, in the order of training.
 
     Tokens are counted by the model's own tokenizer, each row once; null without a tokenizer.
     """
@@ -121,6 +122,7 @@ def _training_row(home: Home, side: Side, step: Mapping[str, Any]) -> dict[str, 
         "side": side.name,
         "step": step["name"],
         "stage": step["stage"],
+        "trains": step["marks"]["trains"],
         "rows": count,
         "tokens": None if tokens is None else round(tokens / max(1, counted) * count),
         "epochs": (card.get("knobs") or {}).get("epochs"),

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from attar.core.format import format_seconds
 from attar.outputs.report import charts
-from attar.outputs.report.formatting import format_duration
 from attar.outputs.report.funnel import count_drop_reasons
 from attar.outputs.report.lineage import FinishedStep, replace_numbers
 
@@ -100,7 +100,7 @@ def slowest_steps(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         out.append(
             {"step": f"{sum(count for *_, count in rest)} other steps", "seconds": sum(seconds for _, seconds, _ in rest)}
         )
-    return [{**line, "label": format_duration(line["seconds"])} for line in out]
+    return [{**line, "label": format_seconds(line["seconds"])} for line in out]
 
 
 def _time_chart(lines: Sequence[Mapping[str, Any]]) -> charts.Drawing:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from attar.core.format import format_dollars, format_seconds
 from attar.outputs.report.arm_scores import ScoreEstimate
 
 
@@ -26,11 +27,6 @@ def format_signed_interval(figure: ScoreEstimate) -> str:
     return f"{format_points(figure.low)} to {format_points(figure.high)}"
 
 
-def format_duration(seconds: float) -> str:
-    """Seconds, minutes or hours."""
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def format_knob(value: Any) -> str:
     """A knob's value; one that was not said is as the recipe has it."""
     return "not said" if value is None else str(value)
@@ -47,20 +43,17 @@ def format_number(value: float | None) -> str:
     """Any number, with as many digits as one reads."""
     if value is None:
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+    whole = value == int(value) or abs(float(f"{value:.3g}")) >= 1000
+    return f"{value:,.0f}" if whole else f"{value:.3g}"
 
 
 def format_short_count(count: float) -> str:
     """A count by thousands or millions."""
+    rounded = float(f"{count:.3g}")  # 999,999 is 1M
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e4, "K")):
-        if count >= size:
+        if (count if letter == "K" else rounded) >= size:
             return f"{count / (1e3 if letter == 'K' else size):.3g}{letter}"
     return f"{count:,.0f}"
-
-
-def format_dollars(dollars: float) -> str:
-    """Dollars; of little money the parts of a cent too."""
-    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
 
 
 def readable_name(name: str) -> str:
@@ -79,7 +72,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "points": format_points,
     "interval": format_interval,
     "signed_interval": format_signed_interval,
-    "duration": format_duration,
+    "duration": format_seconds,
     "knob": format_knob,
     "agreement": format_agreement,
     "number": format_number,
