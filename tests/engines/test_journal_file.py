@@ -41,7 +41,7 @@ def whole(tmp_path_factory):
     opened = Journal(path)
     for number in range(COUNT):
         opened.keep(key(number), Reply(0, f"text {number}", "stop", tokens_out=number))
-    opened.note("run", "step", "engine", Usage(asked=COUNT, tokens_out=7140))
+    opened.add_usage("run", "step", "engine", Usage(asked=COUNT, tokens_out=7140))
     opened.close()
     return path
 
@@ -159,7 +159,7 @@ def test_no_number_of_tokens_stops_the_writer(journal, count):
 
     engine = Journaled(Boasting(Spec("fake", "m")), journal)
     list(engine.generate(asks(3)))
-    journal.note("run", "step", "fake m", engine.meter.now)
+    journal.add_usage("run", "step", "fake m", engine.meter.now)
     journal._try_commit()
     assert (journal.trouble, journal.size()) == ("", 3)
     assert journal.spent("run")["step", "fake m"].tokens_out <= 2**53

@@ -168,7 +168,7 @@ def test_each_step_s_counts_begin_anew_and_the_run_s_go_on():
 def test_counts_survive_in_the_journal_and_add_up_over_tries(tmp_path):
     for attempt in (1, 2):
         journal = Journal(tmp_path / "journal.sqlite")
-        meter = metered(Limits(), note=partial(journal.note, "run"))
+        meter = metered(Limits(), note=partial(journal.add_usage, "run"))
         list(Journaled(Taking(), journal, meter).generate(asks(3 * attempt)))
         journal.close()
     journal = Journal(tmp_path / "journal.sqlite")

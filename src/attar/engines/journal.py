@@ -63,7 +63,7 @@ class Journal:
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._waiting: dict[bytes, tuple[StoredReply, float]] = {}
-        self._leaving: dict[bytes, tuple[StoredReply, float]] = {}
+        self._committing: dict[bytes, tuple[StoredReply, float]] = {}
         self._failed: list[tuple[bytes, str, float]] = []
         self._spent: dict[tuple[str, str, str], Usage] = {}
         self._wake = threading.Event()
@@ -73,7 +73,7 @@ class Journal:
 
     def find(self, key: bytes) -> StoredReply | None:
         """The reply stored under a key."""
-        waiting = self._waiting.get(key) or self._leaving.get(key)
+        waiting = self._waiting.get(key) or self._committing.get(key)
         if waiting:
             return waiting[0]
         rows = self._read("SELECT reply, sum FROM replies WHERE key = ?", key)
@@ -97,7 +97,7 @@ class Journal:
         if len(self._waiting) > _MAX_WAITING and not self.trouble:  # the disk is slower than the server
             self._try_commit()
 
-    def note(self, run: str, step: str, engine: str, spent: Usage) -> None:
+    def add_usage(self, run: str, step: str, engine: str, spent: Usage) -> None:
         """Add to the usage of a run."""
         with self._adding:
             self._spent.setdefault((run, step, engine), Usage()).add(spent)
@@ -133,13 +133,13 @@ class Journal:
         """Write everything that waits, now."""
         with self._writing:
             with self._adding:
-                self._leaving.update(self._waiting)
+                self._committing.update(self._waiting)
                 self._waiting = {}
                 failed, self._failed = self._failed, []
                 spent, self._spent = self._spent, {}
-            if not self._leaving and not failed and not spent:
+            if not self._committing and not failed and not spent:
                 return
-            rows = ((key, text, at, row_checksum(key, text)) for key, (text, at) in self._leaving.items())
+            rows = ((key, text, at, row_checksum(key, text)) for key, (text, at) in self._committing.items())
             try:
                 self._base.execute("BEGIN IMMEDIATE")
                 while some := list(islice(rows, _ROWS_PER_INSERT)):
@@ -147,14 +147,14 @@ class Journal:
                     self._base.execute(added, list(chain.from_iterable(some)))
                 self._base.executemany("INSERT INTO failures VALUES (?, ?, ?)", failed)
                 for account, counts in spent.items():
-                    self._add_usage(account, counts)
+                    self._write_usage(account, counts)
                 self._base.execute("COMMIT")
             except BaseException:
                 self._roll_back(failed, spent)
                 raise
-            self._leaving = {}
+            self._committing = {}
 
-    def _add_usage(self, account: tuple[str, str, str], counts: Usage) -> None:
+    def _write_usage(self, account: tuple[str, str, str], counts: Usage) -> None:
         before = self._base.execute(_SELECT_USAGE, account).fetchone()
         if before and not is_whole(before[-1], *account, *before[:-1]):
             raise damage_error(self.path, "the usage of a run does not match its checksum")
@@ -178,7 +178,7 @@ class Journal:
             self._wake.set()
             self._thread.join()
             self._try_commit()
-            lost = len(self._waiting) + len(self._leaving)
+            lost = len(self._waiting) + len(self._committing)
             self._reader.close()
             self._base.close()
             self._hold.close()

@@ -86,7 +86,7 @@ def run(
     before = Usage()
     for spent in journal.spent(name).values():
         before.add(spent)
-    engines = _Engines(journal, Meter(limits, before, partial(journal.note, name)), name)
+    engines = _Engines(journal, Meter(limits, before, partial(journal.add_usage, name)), name)
     try:
         for step in trace.steps:
             where = f"step {step.name!r} ({step.title})"

@@ -48,7 +48,7 @@ def of_each(
         return held
     means = totals.with_row_index("_place").with_columns(answers_mean=pl.col("answers_sum") / pl.col("answers"))
     chosen = _best_and_others(held, group_by, others, beside=True).join(means, on=group_by).sort("_place", "id")
-    return chosen.drop("_by", "_lot", "_place", "answers_sum")
+    return chosen.drop("_by", "_draw_order", "_place", "answers_sum")
 
 
 def _merge_parts(parts: Iterable[Table]) -> Iterator[Table]:
@@ -64,18 +64,19 @@ def _merge_parts(parts: Iterable[Table]) -> Iterator[Table]:
 
 
 def _add_scores(table: Table, by: str, group_by: str, which: Others, seed: int) -> Table:
-    """The answers that have a score, as `_by`; the others are chosen by the lowest `_lot`."""
+    """The answers that have a score, as `_by`; the others are chosen by the lowest `_draw_order`."""
     need(table, "id", group_by)
     scored = table.with_columns(_by=expression(by).cast(pl.Float64).fill_nan(None)).drop_nulls(["_by", group_by])
+    # "few.of_each" is this stage's first name: another salt would draw other rows
     return scored.with_columns(
-        lots(scored, "few.of_each", seed).alias("_lot") if which == "drawn" else pl.col("_by").alias("_lot")
+        lots(scored, "few.of_each", seed).alias("_draw_order") if which == "drawn" else pl.col("_by").alias("_draw_order")
     )
 
 
 def _best_and_others(rows: Table, group_by: str, count: int, *, beside: bool = False) -> Table:
     """Each group's best answer and the `count` with the lowest lots; with `beside`, `count` besides the best."""
-    known = rows.select("id", group_by, "_by", "_lot").with_row_index("_row")
+    known = rows.select("id", group_by, "_by", "_draw_order").with_row_index("_row")
     best = known.sort(["_by", "id"], descending=[True, False]).unique(group_by, keep="first")
     candidates = known.join(best, on="id", how="anti") if beside else known
-    lowest = candidates.sort("_lot", "id").filter(pl.int_range(pl.len()).over(group_by) < count)
+    lowest = candidates.sort("_draw_order", "id").filter(pl.int_range(pl.len()).over(group_by) < count)
     return rows[pl.concat([best["_row"], lowest["_row"]]).unique().sort()]
