@@ -3,7 +3,7 @@
 `tests/a/b/test_x.py` is about `attar/a/b/x.py` or the folder `attar/a/b/x/`; a name may go on behind the module's
 (`test_client_keys.py` is about `client`), and a leading underscore is left out. `tests/a/b/test_b.py`, named by its own
 folder, is about those modules of the folder that it imports. `tests/long/` is about whole runs, and files that stand in no
-folder are about the whole house.
+folder are about the whole house; those of `tests/real/` are about real models.
 """
 
 import ast
@@ -14,7 +14,9 @@ import pytest
 ROOT = Path(__file__).parent
 SRC = ROOT.parent / "src" / "attar"
 MODULES = sorted(path.relative_to(SRC) for path in SRC.rglob("*.py") if path.name != "__init__.py")
-FILES = sorted(file for path in ROOT.glob("*/**/test_*.py") if (file := path.relative_to(ROOT)).parts[0] != "long")
+FILES = sorted(
+    file for path in ROOT.glob("*/**/test_*.py") if (file := path.relative_to(ROOT)).parts[0] not in ("long", "real")
+)
 OF_NO_MODULE = {
     "engines/http/test_llama.py": "all that is asked of llama.cpp, on a real server",
     "engines/http/test_vllm.py": "all that is asked of vLLM, on a real server",

