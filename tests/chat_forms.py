@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROLES = ("user", "assistant", "system")
 OURS = "Answer as a friend would."
@@ -12,6 +12,24 @@ CHATML_END = {"eos_token": "<|im_end|>"}
 D_BOS, D_END = "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>"
 D_USER, D_ANSWER = "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>"
 DEEPSEEK = {"bos_token": D_BOS, "eos_token": D_END}
+
+
+class Thoughts(NamedTuple):
+    """How a family's answers carry thoughts.
+
+    `opener` writes the first of the marks: the `model`, or the `prompt`. `start` is what stands from the end of the user's text
+    to where the model writes, and `without` the same under `off`, the template's arguments that turn thinking off (of V3.1,
+    which does not think by default: on); no `off`: nothing does. `field` is a thought's name in the history, and `shown` says
+    that the template writes the last answer's.
+    """
+
+    marks: tuple[str, str]
+    opener: str
+    start: str
+    off: Mapping[str, Any] = MappingProxyType({})
+    without: str = ""
+    field: str = "reasoning_content"
+    shown: bool = False
 
 
 class Family(NamedTuple):
@@ -31,6 +49,11 @@ class Family(NamedTuple):
     bos: str = "none"
     own: bool = False
     real: str = "(?!)"
+    system: str = "own"
+    """Where a system turn goes: `own` (a turn or a place of its own), `folded` into the first user turn, or `refused`."""
+    special: tuple[str, ...] = ()
+    """Special tokens that no other field names."""
+    thoughts: Thoughts | None = None
 
 
 def form(user: str, answer: str, system: str, start: str = "", ask: str = "", default: bool = False, trim: bool = False) -> str:

@@ -5,21 +5,21 @@ from pathlib import Path
 import pytest
 from chat_families import FAMILIES
 from chat_forms import form
-from chat_more_families import MORE
+from chat_older_families import OLDER
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.chat.templates import Template, bos, example_conversation, next_turn_prefix, prefix
 from attar.core.errors import EngineError
 
-ALL = {**FAMILIES, **MORE}
+ALL = {**FAMILIES, **OLDER}
 BRIEF = "Be brief."
 ANSWER = example_conversation()[-1]["content"]
 
 
 def template_of(name, source=None):
     family = ALL[name]
-    return Template(source or family.source, family.tokens, name, adds_bos=family.bos == "tokenizer")
+    return Template(source or family.source, family.tokens, name, family.special, adds_bos=family.bos == "tokenizer")
 
 
 def between(template):
@@ -28,7 +28,7 @@ def between(template):
 
 def test_there_are_families_enough():
     assert len(ALL) >= 45
-    assert len(ALL) == len(FAMILIES) + len(MORE)
+    assert len(ALL) == len(FAMILIES) + len(OLDER)
 
 
 @pytest.mark.parametrize("name", ALL)

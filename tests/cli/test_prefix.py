@@ -6,7 +6,7 @@ import sys
 import pytest
 from chat_families import FAMILIES
 
-GEMMA = FAMILIES["Gemma 1, 2"]
+GEMMA = FAMILIES["Gemma 2"]
 CODE = "import attar.cli.prefix; from attar.cli.main import main; main()"
 
 

@@ -44,9 +44,20 @@ def _compile(source: str) -> Callable[..., str]:
     return world.from_string(source).render
 
 
-def render_template(source: str, tokens: Mapping[str, str], turns: Sequence[Mapping[str, Any]], *, ask: bool) -> str:
-    """What a template makes of these turns; with `ask`, up to where the assistant's answer starts."""
-    given = {"messages": [dict(turn) for turn in turns], "tools": None, "documents": None, "add_generation_prompt": ask}
+def render_template(
+    source: str,
+    tokens: Mapping[str, str],
+    turns: Sequence[Mapping[str, Any]],
+    *,
+    ask: bool,
+    arguments: Mapping[str, Any] | None = None,
+) -> str:
+    """What a template makes of these turns; with `ask`, up to where the assistant's answer starts.
+
+    `arguments` are the template's own, such as `enable_thinking`.
+    """
+    turns = [dict(turn) for turn in turns]
+    given = {**(arguments or {}), "messages": turns, "tools": None, "documents": None, "add_generation_prompt": ask}
     try:
         return _compile(source)(**{**tokens, **given})
     except _TEMPLATE_FAULTS as error:  # a template's own slip: a list where it wants a text, a key that is not there

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jinja2 import TemplateError
 
@@ -31,12 +31,15 @@ class Template:
     name: str = "the chat template"
     special: tuple[str, ...] = ()
     adds_bos: bool | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """The template's own arguments, such as `enable_thinking: false`; servers call them `chat_template_kwargs`."""
 
     def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
         """A conversation as text; with `ask`, up to where the assistant's answer starts."""
         try:
             parts = takes_parts(self.source, tuple(sorted(self.tokens.items())))
-            return render_template(self.source, self.tokens, [as_parts(turn) if parts else turn for turn in messages], ask=ask)
+            turns = [as_parts(turn) if parts else turn for turn in messages]
+            return render_template(self.source, self.tokens, turns, ask=ask, arguments=self.arguments)
         except TemplateError as error:
             raise EngineError(f"{self.name} refuses this conversation: {error.message}") from error
 

@@ -1,65 +1,136 @@
-"""Chat formats by family, continued: DeepSeek to LLaVA."""
+"""Chat formats of earlier years by family, each by a template of our own that behaves as the family's does."""
+
+from datetime import datetime
 
 from chat_forms import (
     BETWEEN,
     CHATML_END,
-    D_ANSWER,
     D_BOS,
     D_END,
-    D_USER,
     DEEPSEEK,
     DEFAULT,
     END,
     ENDS,
+    LLAMA_ENDS,
+    LLAMA_STOPS,
     OPEN,
     OURS,
     ROLES,
     STEERED,
     USER,
+    E,
     Family,
+    H,
     chatml,
     form,
 )
 
+LLAMA_DATED = (  # the system block is always there, with a date; the given text goes into it
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set said = messages[0]['content'] | trim %}"
+    "{% set messages = messages[1:] %}{% else %}{% set said = '' %}{% endif %}"
+    "{{ '<|start_header_id|>system<|end_header_id|>\n\nYear: ' + YEAR + '\n\n' + said + '<|eot_id|>' }}"
+    "{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' + m['content'] | trim }}"
+    "{{ '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+ALTERNATE = (
+    "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('turn about') }}{% endif %}"
+)
+INST = ("[/INST]", "</s>", "[INST]")
+V3 = (  # Mistral: the system turn goes into the last user turn
+    "{% if messages[0]['role'] == 'system' %}{% set said = messages[0]['content'] %}"
+    "{% set messages = messages[1:] %}{% endif %}"
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}{{ '[INST]GAP' }}"
+    "{% if loop.last and said is defined %}{{ said + '\n\n' }}{% endif %}{{ m['content'] + '[/INST]' }}"
+    "{% else %}{{ m['content'] + eos_token }}{% endif %}{% endfor %}"
+)
+MIXTRAL = (
+    "{{ bos_token }}" + ALTERNATE + "{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
+    "{% else %}{{ m['content'] + eos_token }}{% endif %}{% endfor %}"
+)
 COMMAND = "<|START_OF_TURN_TOKEN|><|{}_TOKEN|>{}@{}<|END_OF_TURN_TOKEN|>"
 C_USER = "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>"
 C_STOPS = ("<|END_OF_TURN_TOKEN|>", "<|START_OF_TURN_TOKEN|>")
 C_ENDS = {"bos_token": "<BOS_TOKEN>", "eos_token": "<|END_OF_TURN_TOKEN|>"}
 G = "<|start_of_role|>{}<|end_of_role|>@<|end_of_text|>\n"
 G_USER = "<|start_of_role|>user<|end_of_role|>"
-
-MORE = {
+OLDER = {
+    "Llama 2": Family(
+        "{% if messages[0]['role'] == 'system' %}{% set said = '<<SYS>>\n' + messages[0]['content'] + '\n<</SYS>>\n\n' %}"
+        "{% set messages = messages[1:] %}{% else %}{% set said = '' %}{% endif %}" + ALTERNATE + "{% if m['role'] == 'user' %}"
+        "{{ bos_token + '[INST] ' + (said if loop.first else '') + m['content'] | trim + ' [/INST]' }}"
+        "{% else %}{{ ' ' + m['content'] | trim + ' ' + eos_token }}{% endif %}{% endfor %}",
+        "<s>[INST] ", "<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\n", " </s><s>[INST] ", INST, ENDS, "template",
+        real="hfjs--llama$|mistralrs--llama2$",
+    ),
+    "Llama 3": Family(
+        form(*(f"{H}{role}{E}@<|eot_id|>" for role in ROLES), start="<|begin_of_text|>", trim=True, ask=f"{H}assistant{E}"),
+        f"<|begin_of_text|>{H}user{E}", f"<|begin_of_text|>{H}system{E}Be brief.<|eot_id|>{H}user{E}", f"<|eot_id|>{H}user{E}",
+        LLAMA_STOPS, LLAMA_ENDS, "template", real="cpp--llama-3$|trl--llama3$|(axolotl|unsloth|mistralrs)--llama3$",
+    ),
+    "Llama 3.1, 3.3": Family(
+        LLAMA_DATED.replace("YEAR", "'2024'"), f"<|begin_of_text|>{H}system{E}Year: 2024\n\n<|eot_id|>{H}user{E}",
+        f"<|begin_of_text|>{H}system{E}Year: 2024\n\nBe brief.<|eot_id|>{H}user{E}", f"<|eot_id|>{H}user{E}",
+        LLAMA_STOPS, LLAMA_ENDS, "template", own=True, real="meta-llama.llama-3.[13]-|trl--llama3_1$",
+    ),
+    "Llama 3.2": Family(
+        LLAMA_DATED.replace("YEAR", "strftime_now('%Y')"),
+        f"<|begin_of_text|>{H}system{E}Year: {datetime.now():%Y}\n\n<|eot_id|>{H}user{E}",
+        f"<|begin_of_text|>{H}system{E}Year: {datetime.now():%Y}\n\nBe brief.<|eot_id|>{H}user{E}", f"<|eot_id|>{H}user{E}",
+        LLAMA_STOPS, LLAMA_ENDS, "template", own=True, real="llama-3.2-3b|trl--llama3_2$",
+    ),
+    "Gemma 4": Family(
+        form(*(f"<|turn>{role}\n@<turn|>\n" for role in ("user", "model", "system")), "<bos>", "<|turn>model\n", trim=True),
+        "<bos><|turn>user\n", "<bos><|turn>system\nBe brief.<turn|>\n<|turn>user\n", "<turn|>\n<|turn>user\n",
+        ("<turn|>", "<|turn>", "<eos>"), {"bos_token": "<bos>", "eos_token": "<eos>"}, "template",
+        real="gemma-4-31b|trl--gemma4|axolotl--gemma4|unsloth--gemma-4",
+    ),
+    "Mixtral": Family(
+        MIXTRAL, "<s>[INST] ", None, "</s>[INST] ", INST, ENDS, "template", real="mixtral-8x7b-instruct",
+    ),
+    "Mistral v0.3": Family(  # the system turn is skipped without a word
+        "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
+        "{% elif m['role'] == 'assistant' %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}",
+        "<s>[INST] ", None, "</s>[INST] ", INST, ENDS, "template", real="ciscai_mistral-7b-instruct-v0.3",
+    ),
+    "Mistral Large 2407": Family(
+        V3.replace("GAP", " "), "<s>[INST] ", "<s>[INST] Be brief.\n\n", "</s>[INST] ", INST, ENDS, "template",
+        real="mistral-large-instruct-2407|axolotl--mistral_v2v3",
+    ),
+    "Mistral Nemo": Family(
+        V3.replace("GAP", ""), "<s>[INST]", "<s>[INST]Be brief.\n\n", "</s>[INST]", INST, ENDS, "template",
+        real="mistral-nemo|axolotl--mistral_v3_tekken",
+    ),
+    "Mistral Large 2411": Family(
+        form("[INST] @[/INST]", " @</s>", "[SYSTEM_PROMPT] @[/SYSTEM_PROMPT]", "<s>"), "<s>[INST] ",
+        "<s>[SYSTEM_PROMPT] Be brief.[/SYSTEM_PROMPT][INST] ", "</s>[INST] ", INST, ENDS, "template",
+        real="mistral-large-instruct-2411",
+    ),
+    "Phi 3": Family(  # the first of them: no system turn, and the answer's header belongs to the user turn
+        "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}"
+        "{{ '<|user|>\n' + m['content'] + '<|end|>\n<|assistant|>\n' }}{% elif m['role'] == 'assistant' %}"
+        "{{ m['content'] + '<|end|>\n' }}{% endif %}{% endfor %}",
+        "<s><|user|>\n", None, "<|end|>\n<|user|>\n", ("<|end|>", "<|assistant|>", "<|user|>", "<|endoftext|>"),
+        {"bos_token": "<s>", "eos_token": "<|endoftext|>"}, "template", real="phi-3-mini$|mistralrs--phi3$",
+    ),
+    "Phi 3.5": Family(
+        form(*(f"<|{role}|>\n@<|end|>\n" for role in ROLES), ask="<|assistant|>\n")
+        + "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}",
+        "<|user|>\n", "<|system|>\nBe brief.<|end|>\n<|user|>\n", "<|end|>\n<|user|>\n",
+        ("<|end|>", "<|assistant|>", "<|user|>", "<|endoftext|>"), {"eos_token": "<|endoftext|>"},
+        real="phi-3.5-mini|trl--phi3_5$|axolotl--phi_35$",
+    ),
+    "Phi 4": Family(
+        form(*(f"<|im_start|>{role}<|im_sep|>@<|im_end|>" for role in ROLES),
+             ask="<|im_start|>assistant<|im_sep|>"),
+        "<|im_start|>user<|im_sep|>", "<|im_start|>system<|im_sep|>Be brief.<|im_end|><|im_start|>user<|im_sep|>",
+        "<|im_end|><|im_start|>user<|im_sep|>", (END, OPEN), CHATML_END, real="cpp--phi-4$|unsloth--phi4$",
+    ),
     "DeepSeek V2": Family(  # turns are marked by words alone: the line after the user's text is the mark
         form("User: @\n\n", f"Assistant: @{D_END}", "@\n\n", D_BOS, "Assistant:"),
         f"{D_BOS}User: ", f"{D_BOS}Be brief.\n\nUser: ", f"{D_END}User: ",
         ("Assistant:", D_END), DEEPSEEK, "template", real="deepseek-v2|deepseek-llm",
-    ),
-    "DeepSeek V3, R1": Family(
-        "{{ bos_token }}{% for m in messages if m['role'] == 'system' %}{{ m['content'] }}{% endfor %}{% for m in messages %}"
-        "{% if m['role'] == 'user' %}{{ '" + D_USER + "' + m['content'] }}{% elif m['role'] == 'assistant' %}"
-        "{{ '" + D_ANSWER + "' + m['content'].split('</think>')[-1] + eos_token }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '" + D_ANSWER + "<think>\n' }}{% endif %}",
-        f"{D_BOS}{D_USER}", f"{D_BOS}Be brief.{D_USER}", f"{D_END}{D_USER}",
-        (D_ANSWER, D_END, D_USER), DEEPSEEK, "template",
-        real="deepseek-ai.deepseek-r1|trl--deepseek|axolotl--deepseek_v3",
-    ),
-    "DeepSeek V3.1": Family(  # an answer that did not think says so: that mark opens no turn
-        form(f"{D_USER}@", f"{D_ANSWER}</think>@{D_END}", "@", D_BOS, f"{D_ANSWER}</think>"),
-        f"{D_BOS}{D_USER}", f"{D_BOS}Be brief.{D_USER}", f"{D_END}{D_USER}",
-        (D_ANSWER, D_END, D_USER), DEEPSEEK, "template", real="deepseek-v3.[12]",
-    ),
-    "GLM 4": Family(  # nothing ends an answer but the next turn
-        form("<|user|>\n@", "<|assistant|>\n@", "<|system|>\n@", "[gMASK]<sop>", "<|assistant|>"), "[gMASK]<sop><|user|>\n",
-        "[gMASK]<sop><|system|>\nBe brief.<|user|>\n", "<|user|>\n", ("<|assistant|>", "<|user|>", "<|endoftext|>"),
-        {"eos_token": "<|endoftext|>"}, real="chatglm4|glm-4.6|glm4moe",
-    ),
-    "Kimi K2": Family(
-        form("<|im_user|>user<|im_middle|>@<|im_end|>", "<|im_assistant|>assistant<|im_middle|>@<|im_end|>",
-             "<|im_system|>system<|im_middle|>@<|im_end|>", ask="<|im_assistant|>assistant<|im_middle|>", default=True),
-        f"<|im_system|>system<|im_middle|>{OURS}<|im_end|><|im_user|>user<|im_middle|>",
-        "<|im_system|>system<|im_middle|>Be brief.<|im_end|><|im_user|>user<|im_middle|>",
-        "<|im_end|><|im_user|>user<|im_middle|>", (END, "<|im_assistant|>", "<|im_user|>", "[EOS]"), {"eos_token": "[EOS]"},
-        own=True, real="kimi-k2",
     ),
     "Command-R": Family(
         form(COMMAND.format("USER", "", ""), COMMAND.format("CHATBOT", "", ""), COMMAND.format("SYSTEM", "", ""), "<BOS_TOKEN>",
@@ -103,8 +174,8 @@ MORE = {
         chatml(default=True), DEFAULT, STEERED, BETWEEN, (END, OPEN, "<|endoftext|>"), {"eos_token": "<|endoftext|>"}, own=True,
         real="ai2--olmo_thinker(_no_think_7b)?$|ai2--olmo$",
     ),
-    "SmolLM 2, 3": Family(
-        chatml(default=True), DEFAULT, STEERED, BETWEEN, (END, OPEN), CHATML_END, own=True, real="smollm[23]",
+    "SmolLM 2": Family(
+        chatml(default=True), DEFAULT, STEERED, BETWEEN, (END, OPEN), CHATML_END, own=True, real="smollm2",
     ),
     "Yi, Hermes": Family(
         chatml(), USER, STEERED, BETWEEN, (END, OPEN), CHATML_END, real="teknium_openhermes|dolphin|axolotl--chatml$",
@@ -125,19 +196,6 @@ MORE = {
         form(*(f"<|{role}|>\n@</s>\n" for role in ROLES), ask="<|assistant|>\n"), "<|user|>\n",
         "<|system|>\nBe brief.</s>\n<|user|>\n", "</s>\n<|user|>\n", ("</s>", "<|assistant|>", "<|user|>"), ENDS, "tokenizer",
         real="zephyr-7b-beta",
-    ),
-    "gpt-oss": Family(  # harmony: the given system turn is the developer's, the last answer ends otherwise
-        "{{ '<|start|>system<|message|>" + OURS + "<|end|>' }}{% for m in messages %}{% if m['role'] == 'system' %}"
-        "{{ '<|start|>developer<|message|># Instructions\n\n' + m['content'] + '\n\n<|end|>' }}{% elif m['role'] == 'user' %}"
-        "{{ '<|start|>user<|message|>' + m['content'] + '<|end|>' }}{% else %}"
-        "{{ '<|start|>assistant<|channel|>final<|message|>'"
-        " + m['content'] + ('<|return|>' if loop.last else '<|end|>') }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|start|>assistant' }}{% endif %}",
-        f"<|start|>system<|message|>{OURS}<|end|><|start|>user<|message|>",
-        f"<|start|>system<|message|>{OURS}<|end|><|start|>developer<|message|># Instructions\n\nBe brief.\n\n<|end|>"
-        "<|start|>user<|message|>",
-        "<|end|><|start|>user<|message|>", ("<|end|>", "<|start|>", "<|return|>"), {"eos_token": "<|return|>"}, own=True,
-        real="gpt-oss|trl--gptoss$",
     ),
     "MiniMax M1": Family(
         form("<beginning_of_sentence>user name=user\n@<end_of_sentence>\n",
@@ -167,11 +225,6 @@ MORE = {
         "<s>GPT4 Correct User: ", "<s>GPT4 Correct System: Be brief.<|end_of_turn|>GPT4 Correct User: ",
         "<|end_of_turn|>GPT4 Correct User: ", ("<|end_of_turn|>",), {"bos_token": "<s>", "eos_token": "<|end_of_turn|>"},
         "template", real="(hfjs|cpp)--openchat",
-    ),
-    "Seed-OSS": Family(  # what opens a turn is the BOS itself
-        form(*(f"<seed:bos>{role}\n@<seed:eos>" for role in ROLES), ask="<seed:bos>assistant\n"),
-        "<seed:bos>user\n", "<seed:bos>system\nBe brief.<seed:eos><seed:bos>user\n", "<seed:eos><seed:bos>user\n",
-        ("<seed:eos>", "<seed:bos>"), {"bos_token": "<seed:bos>", "eos_token": "<seed:eos>"}, "template", real="seed-oss",
     ),
     "SOLAR": Family(
         form("### User:\n@\n\n", "### Assistant:\n@\n\n", "### System:\n@\n\n", ask="### Assistant:\n"), "### User:\n",
