@@ -155,7 +155,7 @@ def test_a_rows_story_tells_where_it_was_dropped(attar, pool):
         (["pool.jsonl", "--keep", "2", "--embed", "x"], "--embed needs --diverse or --dedup semantic"),
         (["pool.jsonl", "--keep", "2", "--on", "prompts"], "--on 'prompts': did you mean 'prompt'?"),
         (["pol.jsonl", "--keep", "2"], "pol.jsonl does not exist; did you mean 'pool.jsonl'?"),
-        (["pool.jsonl", "--keep", "2", "-o", "pool.jsonl"], "pool.jsonl is (or is in) the source"),
+        (["pool.jsonl", "--keep", "2", "-o", "pool.jsonl"], "pool.jsonl is (or contains) the source"),
         (["pool.jsonl", "--keep", "2", "-o", "taken"], "taken exists already: choose a new folder"),
         (["pool.jsonl", "--keep", "2", "-o", "out.txt"], "out.txt: cannot write .txt"),
         (

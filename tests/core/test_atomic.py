@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from attar.core.atomic import move_into_place, partial_path, replace_file
+from attar.core.atomic import move_into_place, replace_file, write_beside
 
 
 def test_a_file_appears_only_when_its_block_has_ended(tmp_path: Path) -> None:
@@ -25,9 +25,9 @@ def test_a_write_that_fails_leaves_the_earlier_file_and_no_partial_one(tmp_path:
 
 def test_a_folder_moves_into_place_with_all_its_files(tmp_path: Path) -> None:
     target = tmp_path / "set"
-    partial = partial_path(target)
-    (partial / "data").mkdir(parents=True)
-    (partial / "data" / "train.jsonl").write_text("row")
-    move_into_place(partial, target)
+    with write_beside(target) as partial:
+        (partial / "data").mkdir(parents=True)
+        (partial / "data" / "train.jsonl").write_text("row")
+        move_into_place(partial, target)
     assert (target / "data" / "train.jsonl").read_text() == "row"
     assert not partial.exists()

@@ -11,7 +11,7 @@ from attar.core.stage import stage_name
 from attar.engines.prices import price_of
 from attar.engines.registry import kind_of
 from attar.outputs.dataset.write import MARK, has_data, write_dataset
-from attar.outputs.report.page import write_report
+from attar.outputs.report.page import is_complete, write_report
 from attar.runtime.flow import Step, Trace
 from attar.runtime.home import Home, run_record, write_json
 from attar.runtime.run_file import RunFile
@@ -41,7 +41,8 @@ def start(file: RunFile, home: Home, watch: Reporter) -> dict[str, Any]:
         record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
         write_json(path, record)
     paths = {"results": {name: str(folder) for name, folder in folders.items()}, "home": str(home.root)}
-    return record | paths | {"report": str(_report(home, record, same)), "dataset": _dataset(home, record, same)}
+    report, dataset = _report(home, record, same, watch), _dataset(home, record, same, watch)
+    return record | paths | {"report": str(report), "dataset": dataset}
 
 
 def _already_finished(before: dict[str, Any], record: dict[str, Any]) -> bool:
@@ -55,18 +56,20 @@ def _is_current(file: Path, record: dict[str, Any]) -> bool:
     return file.exists() and file.stat().st_mtime >= timegm(time.strptime(record["finished"], _WHEN))
 
 
-def _report(home: Home, record: dict[str, Any], same: bool) -> Path:
-    """The run's report, written again if the run has changed."""
+def _report(home: Home, record: dict[str, Any], same: bool, watch: Reporter) -> Path:
+    """The run's report, written again if the run has changed, or if it has no end."""
     page = home.runs / f"{record['name']}.html"
-    return page if same and _is_current(page, record) else write_report(home, record["name"])
+    current = same and _is_current(page, record) and is_complete(page)
+    return page if current else write_report(home, record["name"], waiting=watch.say)
 
 
-def _dataset(home: Home, record: dict[str, Any], same: bool) -> str | None:
+def _dataset(home: Home, record: dict[str, Any], same: bool, watch: Reporter) -> str | None:
     """The folder of the run's dataset, written again if the run has changed; None if no result is data."""
     if not has_data(home, record):
         return None
     mark = home.runs / f"{record['name']}.dataset" / MARK
-    return str(mark.parent if same and _is_current(mark, record) else write_dataset(home, record["name"]))
+    current = same and _is_current(mark, record)
+    return str(mark.parent if current else write_dataset(home, record["name"], waiting=watch.say))
 
 
 def _check_prices(file: RunFile) -> None:

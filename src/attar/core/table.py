@@ -4,7 +4,6 @@ On disk a table is a folder of parquet parts. A part's name has the input rows i
 its checksum, which is verified before the part is read. A part appears complete or not at all.
 """
 
-import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from attar.core.atomic import move_into_place, partial_path
+from attar.core.atomic import move_into_place, write_beside
 from attar.core.checksum import file_checksum
 from attar.core.errors import DataError
 
@@ -112,16 +111,13 @@ def parts(folder: Path) -> list[Path]:
 def write_part(table: Table, folder: Path, start: int, stop: int) -> None:
     """Write one part, in place of an earlier one of the same span; it appears complete or not at all, whatever happens."""
     span = _span_name(start, stop)
-    partial = partial_path(folder / f"{span}.{os.getpid()}")
-    try:
+    with write_beside(folder / span) as partial:
         table.write_parquet(partial, compression="zstd", statistics=False)
         target = folder / part_name(start, stop, len(table), file_checksum(partial))
         for earlier in folder.glob(f"{span}.*parquet"):  # before the rename: a crash may lose a part, but never double it
             if earlier != target:
                 earlier.unlink()
         move_into_place(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def verify_part(path: Path) -> Path:

@@ -39,6 +39,23 @@ def content_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def check_apart(target: Path, source: Path) -> None:
+    """Raise if writing `target` could touch the source: if it is a file of it by any name, contains it, or is inside it."""
+    files = [path for path in source.rglob("*") if path.is_file()] if source.is_dir() else []
+    folders = {folder for file in (source, *files) for folder in file.resolve().parents}
+    if target.exists() and _identity(target) in {_identity(path) for path in (source, *files, *folders)}:
+        raise DataError(f"{target} is (or contains) the source {source}: choose another path")
+    above = [folder for folder in target.resolve().parents if folder.exists()]
+    if source.is_dir() and _identity(source) in {_identity(folder) for folder in above}:
+        raise DataError(f"{target} is inside the source {source}: choose a path outside it")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What two names of one file share, also if one is a link or spelled otherwise."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 def check_unchanged(source: str, content: str | None) -> None:
     """Raise if the files have changed since `pin_source`."""
     if content is not None and content_of(Path(source)) != content:

@@ -1,31 +1,29 @@
 """Write chat data as a stream, in any known format: one JSONL, JSON or parquet file, a folder of parquet files, or a folder as
-the `datasets` library saves it. The output appears complete or not at all.
+the `datasets` library saves it. The output appears complete or not at all. The caller holds its lock.
 """
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from attar.core.atomic import move_into_place, partial_path
+from attar.core.atomic import move_into_place, write_beside
 from attar.core.errors import DataError, MissingExtraError, did_you_mean
 from attar.core.table import Table
 from attar.data.formats import CONVERSATION_COLUMNS, FORMATS, Row, format_row
 
 
 class Sink:
-    """Writes tables to one file in a format; the file appears, complete, when the sink is closed."""
+    """Writes tables to one new file, in a format and as a suffix says."""
 
-    def __init__(self, path: Path, form: str) -> None:
-        if form not in FORMATS:
-            raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
-        if path.suffix not in (".jsonl", ".json", ".parquet"):
-            raise DataError(f"{path}: cannot write {path.suffix or 'a file without a suffix'}; use .jsonl, .json or .parquet")
-        self.path = path
+    def __init__(self, file: Path, suffix: str, form: str) -> None:
+        self.suffix = suffix
         self.form = form
         self.count = 0
-        self._partial = partial_path(path)
-        self._text = None if path.suffix == ".parquet" else self._partial.open("w", encoding="utf-8")
+        self._file = file
+        self._text = None if suffix == ".parquet" else file.open("x", encoding="utf-8")
         self._parquet: Any = None
 
     def write(self, table: Table) -> list[str | None]:
@@ -64,7 +62,7 @@ class Sink:
             return
         for i, row in enumerate(out, self.count):
             line = json.dumps(row, ensure_ascii=False, default=str)
-            self._text.write(line + "\n" if self.path.suffix == ".jsonl" else ("[\n" if i == 0 else ",\n") + line)
+            self._text.write(line + "\n" if self.suffix == ".jsonl" else ("[\n" if i == 0 else ",\n") + line)
 
     def _put_parquet(self, out: list[Row], extras: Table) -> None:
         import pyarrow as pa
@@ -74,20 +72,20 @@ class Sink:
             return
         schema = self._parquet.schema if self._parquet else _infer_schema(out, extras)
         batch = pa.Table.from_pylist(out, schema=schema)
-        self._parquet = self._parquet or pq.ParquetWriter(self._partial, batch.schema, compression="zstd")
+        self._parquet = self._parquet or pq.ParquetWriter(self._file, batch.schema, compression="zstd")
         self._parquet.write_table(batch)
 
-    def close(self) -> None:
-        """Finish the file and move it to its path; without rows there is no file."""
+    def finish(self) -> None:
+        """Write the end of the file."""
         if self._text is not None:
-            self._text.write("" if self.path.suffix == ".jsonl" else ("[" if self.count == 0 else "") + "\n]\n")
+            self._text.write("" if self.suffix == ".jsonl" else ("[" if self.count == 0 else "") + "\n]\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._text is not None:
             self._text.close()
         elif self._parquet is not None:
             self._parquet.close()
-        if self.count:
-            move_into_place(self._partial, self.path)
-        else:
-            self._partial.unlink(missing_ok=True)
 
 
 def _infer_schema(out: list[Row], extras: Table) -> Any:
@@ -101,62 +99,79 @@ def _infer_schema(out: list[Row], extras: Table) -> Any:
 
 
 class FolderSink:
-    """Writes rows to a new folder, a parquet file for every table; or, on closing, as a `datasets` folder."""
+    """Writes rows to a folder, a parquet file for every table."""
 
-    def __init__(self, path: Path, form: str, *, datasets: bool) -> None:
-        if path.exists():
-            raise DataError(f"{path} exists already: name a new folder")
-        self.path = path
+    def __init__(self, folder: Path, form: str) -> None:
         self.form = form
-        self.datasets = datasets
         self.count = 0
-        self.files = 0
-        self._partial = partial_path(path)
-        shutil.rmtree(self._partial, ignore_errors=True)
+        self._folder = folder
+        self._files = 0
 
     def write(self, table: Table) -> list[str | None]:
         """Write a table's rows; returns for each row why it could not be written, or None."""
-        shard = Sink(self._partial / f"data-{self.files:05d}.parquet", self.form)
-        reasons = shard.write(table)
-        shard.close()
+        with _write_file(self._folder / f"data-{self._files:05d}.parquet", self.form) as shard:
+            reasons = shard.write(table)
         self.count += shard.count
-        self.files += bool(shard.count)
+        self._files += bool(shard.count)
         return reasons
 
-    def close(self) -> None:
-        """Move the folder to its path; without rows there is no folder."""
-        if not self.count:
-            shutil.rmtree(self._partial, ignore_errors=True)
-        elif self.datasets:
-            self._save()
-            shutil.rmtree(self._partial)
-        else:
-            move_into_place(self._partial, self.path)
 
-    def _save(self) -> None:
+@contextmanager
+def _write_file(path: Path, form: str) -> Iterator[Sink]:
+    with write_beside(path) as partial:
+        sink = Sink(partial, path.suffix, form)
         try:
-            from datasets import Dataset, disable_progress_bars
-            from datasets.exceptions import DatasetGenerationError
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(str(error.name), "train") from error
-        disable_progress_bars()
-        files: list[Any] = sorted(str(file) for file in self._partial.glob("*.parquet"))
-        saved = self._partial / "saved"
-        try:
-            dataset = Dataset.from_parquet(files, cache_dir=str(self._partial / "cache"))
-        except DatasetGenerationError as error:
-            reason = f"{error.__cause__ or error}".splitlines()[0]
-            raise DataError(
-                f"{self.path}: the rows have different columns, which `datasets` does not allow: {reason}"
-            ) from error
-        dataset.save_to_disk(str(saved))  # type: ignore[union-attr] # a list of files without a split is one Dataset
-        move_into_place(saved, self.path)
+            yield sink
+            sink.finish()
+        finally:
+            sink.close()
+        if sink.count:
+            move_into_place(partial, path)
 
 
-def open_sink(path: Path, form: str, layout: str | None = None) -> Sink | FolderSink:
-    """A sink for a path: a file by its suffix; without one a folder, of parquet or as `datasets` saves it."""
+@contextmanager
+def _write_folder(path: Path, form: str, datasets: bool) -> Iterator[FolderSink]:
+    if path.exists():
+        raise DataError(f"{path} exists already: name a new folder")
+    with write_beside(path) as partial:
+        files = partial / "files" if datasets else partial
+        sink = FolderSink(files, form)
+        yield sink
+        if sink.count and datasets:
+            _save_dataset(files, partial, path)
+            shutil.rmtree(files)
+        if sink.count:
+            move_into_place(partial, path)
+
+
+def _save_dataset(files: Path, folder: Path, path: Path) -> None:
+    """Save parquet files as the `datasets` library does, in a folder that is named `path` in errors."""
+    try:
+        from datasets import Dataset, disable_progress_bars
+        from datasets.exceptions import DatasetGenerationError
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "train") from error
+    disable_progress_bars()
+    names: Any = sorted(str(file) for file in files.glob("*.parquet"))
+    try:
+        dataset = Dataset.from_parquet(names, cache_dir=str(files / "cache"))
+    except DatasetGenerationError as error:
+        reason = f"{error.__cause__ or error}".splitlines()[0]
+        raise DataError(f"{path}: the rows have different columns, which `datasets` does not allow: {reason}") from error
+    dataset.save_to_disk(str(folder))  # type: ignore[union-attr] # a list of files without a split is one Dataset
+
+
+def open_sink(path: Path, form: str, layout: str | None = None) -> AbstractContextManager[Sink | FolderSink]:
+    """A sink for a path: a file by its suffix; without one a folder, of parquet or as `datasets` saves it.
+
+    The output appears when the block ends without an error; without rows there is none.
+    """
+    if form not in FORMATS:
+        raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
     if layout not in (None, "parquet", "datasets"):
         raise DataError(f"unknown layout {layout!r}; {did_you_mean(layout, ('parquet', 'datasets'))}")
-    if path.suffix and layout is None:
-        return Sink(path, form)
-    return FolderSink(path, form, datasets=layout == "datasets")
+    if not path.suffix or layout is not None:
+        return _write_folder(path, form, datasets=layout == "datasets")
+    if path.suffix not in (".jsonl", ".json", ".parquet"):
+        raise DataError(f"{path}: cannot write {path.suffix}; use .jsonl, .json or .parquet")
+    return _write_file(path, form)

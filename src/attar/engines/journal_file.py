@@ -14,7 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from attar.core.atomic import move_into_place
+from attar.core.atomic import move_into_place, write_beside
 from attar.core.errors import EngineError
 from attar.engines.meter import Usage
 
@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS spent (
 _SMALLEST = 512
 """Bytes; SQLite treats a shorter file as a new database."""
 _PAGE = 4096
+_ENDS = ("", "-wal", "-shm")
+"""The ends of the names of SQLite's files."""
 _SUMMED = {"replies": (0, 1), "batches": (0, 1), "spent": tuple(range(3 + len(USAGE_FIELDS)))}
 """The columns that each table's checksum covers."""
 
@@ -63,7 +65,7 @@ def damage_error(path: Path, reason: object) -> EngineError:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database; one process at a time, because switching to WAL mode does not wait for locks."""
-    with path.with_suffix(".lock").open("w") as lock:
+    with path.with_suffix(".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             _create(path)
@@ -93,12 +95,15 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _create(path: Path) -> None:
     """Create a journal under another name, and rename it when it is complete."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with closing(_open(partial)) as base:
+    with write_beside(path) as partial:
+        _build(partial)
+        move_into_place(partial, path)
+
+
+def _build(file: Path) -> None:
+    with closing(_open(file)) as base:
         base.executescript(_SCHEMA)
         base.execute(f"PRAGMA user_version = {FORMAT}")
-    move_into_place(partial, path)
 
 
 def _upgrade(base: sqlite3.Connection) -> None:
@@ -136,32 +141,32 @@ class Repair:
 
 def repair(path: Path) -> Repair:
     """Copy every readable row with a matching checksum into a new journal; the damaged file is kept under another name."""
-    with hold_journal(path, alone=True):
-        aside = next(
-            name for number in range(1, 10_000) if not (name := path.with_name(f"{path.name}.damaged-{number}")).exists()
-        )
-        fresh = path.with_name(f"{path.name}.repaired")
+    with hold_journal(path, alone=True), write_beside(path) as fresh, write_beside(path) as patched:
         kept, dropped = _salvage(path, fresh)
         if not kept and path.stat().st_size > _PAGE:  # the first page lists the tables: replace it with a new one
-            patched = path.with_name(f"{path.name}.patched")
             patched.write_bytes(_with_first_page_of(fresh, path.read_bytes()))
+            fresh.unlink()
             kept, dropped = _salvage(patched, fresh)
-            patched.unlink()
-        path.rename(aside)
-        for end in ("-wal", "-shm"):
+            for end in _ENDS:
+                _beside(patched, end).unlink(missing_ok=True)
+        numbered = (path.with_name(f"{path.name}.damaged-{number}") for number in range(1, 10_000))
+        aside = next(name for name in numbered if not any(_beside(name, end).exists() for end in _ENDS))
+        for end in _ENDS:
             with suppress(FileNotFoundError):
-                path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
-        fresh.rename(path)
-        fresh.with_suffix(".lock").unlink(missing_ok=True)
+                _beside(path, end).rename(_beside(aside, end))
+        move_into_place(fresh, path)
     return Repair(kept, dropped, aside)
+
+
+def _beside(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
 
 
 def _salvage(path: Path, fresh: Path) -> tuple[int, int]:
     """Copy the readable rows of a journal into a new one; returns (replies copied, rows dropped)."""
-    for end in ("", "-wal", "-shm"):
-        fresh.with_name(fresh.name + end).unlink(missing_ok=True)
     kept = dropped = 0
-    with closing(connect(fresh)) as new, closing(_open(path)) as old:
+    _build(fresh)
+    with closing(_open(fresh)) as new, closing(_open(path)) as old:
         old.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # so that invalid UTF-8 fails the checksum
         for table in _SUMMED if path.stat().st_size >= _SMALLEST else ():
             whole, lost = _copy(table, old, new)

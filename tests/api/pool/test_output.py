@@ -61,23 +61,24 @@ def test_kept_rows_are_written_some_at_a_time_with_what_the_steps_have_added(tmp
     assert (summary["written"], summary["replaced"], summary["refused"]) == (3, ["score"], None)
 
 
-def test_rows_that_the_format_cannot_say_go_to_a_file_beside_and_an_old_file_of_them_is_removed(tmp_path):
+def test_rows_that_the_format_cannot_say_go_to_a_file_beside_which_no_later_command_changes(tmp_path):
     pool, out = pour(tmp_path / "pool", ("a", 1), ("b", 2), ("c", 3), turns=4), Target(tmp_path / "out.jsonl", "prompt")
     summary = output.write_rows(pool, None, pl.Series([True, False, True]), out)
     aside = tmp_path / "out.jsonl.rejected.jsonl"
     assert [json.loads(line)["id"] for line in aside.read_text().splitlines()] == ["a", "c"]
     assert (summary["out"], summary["refused"]["rows"], summary["refused"]["aside"]) == (None, 2, str(aside))
     assert summary["refused"]["reason"].startswith("cannot be written as prompt: ")
+    before = aside.read_bytes()
     summary = output.write_rows(pool, None, pl.Series([True, False, True]), Target(tmp_path / "out.jsonl"))
     assert (summary["written"], summary["refused"]) == (2, None)
-    assert not aside.exists()
+    assert aside.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ({"out": "pool"}, "is in. the source"),
-        ({"verdicts": "pool/v.csv"}, "is in. the source"),
+        ({"out": "pool"}, "pool is .or contains. the source"),
+        ({"verdicts": "pool/v.csv"}, "v.csv is inside the source"),
         ({"out": "same.jsonl", "verdicts": "same.jsonl"}, "cannot be both"),
         ({"verdicts": "v.xlsx"}, "verdicts must be a file of .parquet, .jsonl, .csv"),
         ({"out": "out.txt"}, "cannot write .txt"),

@@ -1,9 +1,10 @@
 """Write the output of a pool command: the kept rows in any format, a verdict for every row, and a summary.
 
-Rows are streamed. Every file appears complete or not at all.
+Rows are streamed. Every file appears complete or not at all. The caller holds the locks of the outputs.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ import polars as pl
 
 from attar.core.atomic import replace_file
 from attar.core.errors import DataError, did_you_mean
+from attar.core.output_lock import lock_output
 from attar.core.table import Table, TableParts, index_parts, part_schema, read_rows
 from attar.data.formats import FORMATS
+from attar.data.rejected import collect_rejected
+from attar.data.sources import check_apart
 from attar.data.writers import open_sink
 
 _BATCH = 20_000
@@ -31,10 +35,8 @@ class Target:
     def check(self, source: Path) -> None:
         """Raise if a target cannot be written, or would overwrite the source."""
         for path in (self.out, self.verdicts):
-            if path is None:
-                continue
-            if path.resolve() == source.resolve() or source.resolve() in path.resolve().parents:
-                raise DataError(f"{path} is (or is in) the source: choose another path")
+            if path is not None and source.exists():  # a data set of the Hub is no path
+                check_apart(path, source)
         if self.out is not None and self.verdicts is not None and self.out.resolve() == self.verdicts.resolve():
             raise DataError(f"{self.out} cannot be both OUT and the verdicts: choose two paths")
         if self.verdicts is not None and self.verdicts.suffix not in _WRITERS:
@@ -47,6 +49,15 @@ class Target:
             )
         if self.out is not None and self.out.is_dir():
             raise DataError(f"{self.out} exists already: choose a new folder")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the locks of the outputs; raise if another process has one."""
+        with ExitStack() as locks:
+            for path in (self.out, self.verdicts):
+                if path is not None:
+                    locks.enter_context(lock_output(path))
+            yield
 
 
 _WRITERS = {
@@ -83,22 +94,22 @@ def write_verdicts(ledger: Table, path: Path) -> None:
 def write_rows(pool: Path, added: Path | None, kept: pl.Series, target: Target) -> dict[str, Any]:
     """Write the kept rows with the columns that steps added; rows that the format cannot express go to a file beside."""
     out, to = target.out or Path(), target.to
-    sink, aside = open_sink(out, to), out.with_name(out.name + ".rejected.jsonl")
-    refused: list[dict[str, str]] = []
     rows, more = index_parts(pool), index_parts(added) if added else None
     own, new = (set(part_schema(table.paths[0])) if table else set() for table in (rows, more))
-    for table in _iter_kept(rows, kept, more):
-        results = zip(table["id"], sink.write(table), strict=True)
-        refused += [{"id": row, "reason": f"cannot be written as {to}: {reason}"} for row, reason in results if reason]
-    sink.close()
-    aside.unlink(missing_ok=True)
-    if refused:
-        pl.DataFrame(refused).write_ndjson(aside)
+    first_reason = None
+    with open_sink(out, to) as sink, collect_rejected(out) as rejected:
+        for table in _iter_kept(rows, kept, more):
+            for row, why in zip(table["id"], sink.write(table), strict=True):
+                if why:
+                    reason = f"cannot be written as {to}: {why}"
+                    first_reason = first_reason or reason
+                    rejected.write({"id": row, "reason": reason})
+    refused = {"rows": rejected.count, "aside": str(rejected.path), "reason": first_reason}
     return {
         "out": str(out) if sink.count else None,
         "written": sink.count,
         "replaced": sorted(own & new - {"id"}),
-        "refused": {"rows": len(refused), "aside": str(aside), "reason": refused[0]["reason"]} if refused else None,
+        "refused": refused if rejected.count else None,
     }
 
 

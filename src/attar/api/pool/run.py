@@ -67,6 +67,15 @@ def run_pool_command(choice: PoolCommand, home: Home, watch: Reporter, target: o
     began = time.time()
     target.check(Path(choice.source).expanduser())
     source = {**sources.pin_source(choice.source), "form": choice.form}
+    with target.lock():
+        summary = _run_and_write(choice, source, home, watch, target)
+    return {"source": choice.source, **summary, "seconds": round(time.time() - began, 1)}
+
+
+def _run_and_write(
+    choice: PoolCommand, source: dict[str, Any], home: Home, watch: Reporter, target: output.Target
+) -> dict[str, Any]:
+    """Run the steps and write the outputs, whose locks the caller holds."""
     known = trace(choice.recipe, choice.engines, {"source": source, **choice.knobs})
     rows = next(step for step in known.steps if step.name == "pool")
     _read_pool(rows, home, watch)
@@ -93,8 +102,7 @@ def run_pool_command(choice: PoolCommand, home: Home, watch: Reporter, target: o
         output.write_verdicts(ledger, target.verdicts)
     if target.out:
         summary |= output.write_rows(folders["pool"], folders.get("added"), ledger["kept"], target)
-    summary |= {"verdicts": str(target.verdicts) if target.verdicts else None, "run": name, "home": str(home.root)}
-    return {"source": choice.source, **summary, "seconds": round(time.time() - began, 1)}
+    return summary | {"verdicts": str(target.verdicts) if target.verdicts else None, "run": name, "home": str(home.root)}
 
 
 def _read_pool(step: Step, home: Home, watch: Reporter) -> None:

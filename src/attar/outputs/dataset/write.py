@@ -2,12 +2,12 @@
 
     data/sft/train.parquet  data/sft/train.jsonl  data/sft/test.parquet  ...  README.md  attar.json
 
-The folder appears complete or not at all. Rows are streamed; only hashes of all rows are in memory at once.
+The folder appears complete or not at all, and one process at a time writes it. Rows are streamed; only hashes of all rows are
+in memory at once.
 """
 
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -16,8 +16,9 @@ from typing import Any
 
 import polars as pl
 
-from attar.core.atomic import move_into_place, partial_path
+from attar.core.atomic import replace_folder, replace_text
 from attar.core.errors import DataError
+from attar.core.output_lock import lock_output
 from attar.core.table import Table, part_schema, parts, read_part, table_schema
 from attar.outputs.dataset import lineage
 from attar.outputs.dataset.card import card_text, check_license
@@ -61,32 +62,36 @@ class WrittenConfig:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def write_dataset(
-    home: Home, run: str, out: Path | None = None, *, test: float = 0.02, seed: int = 0, license_id: str | None = None
+def write_dataset(  # noqa: PLR0913 (a command's options)
+    home: Home,
+    run: str,
+    out: Path | None = None,
+    *,
+    test: float = 0.02,
+    seed: int = 0,
+    license_id: str | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write a run's data with its card; returns the folder."""
+    """Write a run's data with its card; returns the folder.
+
+    If another process is writing it, raise; or call `waiting` with a message, and wait.
+    """
     if not 0 <= test < 1:
         raise DataError(f"test must be >= 0 and < 1, got {test}")
     check_license(license_id)
-    record = lineage.finished_record(home, run)
     target = out or home.runs / f"{run}.dataset"
-    _check_target(target)
-    sources = _sources(home, record)
-    partial = partial_path(target)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    lineage.finished_record(home, run)  # a run that is not finished makes no folder for the lock
+    with lock_output(target, waiting), replace_folder(target, _check_target) as partial:
+        record = lineage.finished_record(home, run)
+        sources = _sources(home, record)
         known = lineage.public_model_names(home, record)
         test_rows = assign_test_rows(
             {name: map(group_keys, source.pieces(["id", "parent", "messages"])) for name, source in sources.items()}, test, seed
         )
         written = {name: _write_config(name, source, test_rows[name], partial, known) for name, source in sources.items()}
         facts = _facts(home, record, sources, written, partial) | {"test": test, "seed": seed, "license": license_id}
-        (partial / "README.md").write_text(card_text(facts), encoding="utf-8")
+        replace_text(partial / "README.md", card_text(facts))
         write_json(partial / MARK, facts)
-        _place(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
@@ -106,17 +111,6 @@ def _check_target(target: Path) -> None:
     """Raise if the target exists, unless it is empty or a dataset of Attar's, which may be replaced."""
     if target.exists() and not (target / MARK).is_file() and not (target.is_dir() and not any(target.iterdir())):
         raise DataError(f"{target} exists and is no dataset of Attar's: choose another folder")
-
-
-def _place(partial: Path, target: Path) -> None:
-    if target.exists():
-        before = target.with_name(target.name + ".before")
-        shutil.rmtree(before, ignore_errors=True)
-        target.replace(before)
-        move_into_place(partial, target)
-        shutil.rmtree(before)
-    else:
-        move_into_place(partial, target)
 
 
 def _sources(home: Home, record: Mapping[str, Any]) -> dict[str, Source]:

@@ -11,10 +11,12 @@ from typing import Any
 
 import yaml
 
+from attar.core.atomic import replace_file, replace_text
 from attar.core.errors import RecipeError, did_you_mean
+from attar.core.output_lock import lock_output
 from attar.outputs.export import configs
 from attar.outputs.export.shapes import shape_rows
-from attar.outputs.export.trainings import find_trainings
+from attar.outputs.export.trainings import Training, find_trainings
 from attar.runtime.home import Home
 
 COMMANDS = {
@@ -31,26 +33,23 @@ def export(home: Home, run: str, form: str, out: Path, base: str | None = None) 
     trainings = find_trainings(home, run, base)
     config = {"trl": configs.trl, "axolotl": configs.axolotl, "llamafactory": configs.llamafactory}[form]
     configurations = [config(training) for training in trainings]
-    out.mkdir(parents=True, exist_ok=True)
-    commands = []
-    for training, settings in zip(trainings, configurations, strict=True):
-        _write_rows(out / f"{training.name}.jsonl", shape_rows(form, training))
-        note = f"# {training.method} on the rows of run {run}; a batch of {training.settings.batch} rows on one device\n"
-        (out / f"{training.name}.yaml").write_text(note + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-        commands.append(
-            f"cd {out} && {COMMANDS[form].format(kind=_trl_command(training.method), file=f'{training.name}.yaml')}"
-        )
-    if form == "llamafactory":
-        dataset_info = {f"attar_{training.name}": configs.dataset_info(training) for training in trainings}
-        (out / "dataset_info.json").write_text(json.dumps(dataset_info, indent=2) + "\n")
-    return commands
+    with lock_output(out):
+        for training, settings in zip(trainings, configurations, strict=True):
+            _write_rows(out / f"{training.name}.jsonl", shape_rows(form, training))
+            note = f"# {training.method} on the rows of run {run}; a batch of {training.settings.batch} rows on one device\n"
+            replace_text(out / f"{training.name}.yaml", note + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        if form == "llamafactory":
+            dataset_info = {f"attar_{training.name}": configs.dataset_info(training) for training in trainings}
+            replace_text(out / "dataset_info.json", json.dumps(dataset_info, indent=2) + "\n")
+    return [f"cd {out} && {_command(form, training)}" for training in trainings]
 
 
 def _write_rows(file: Path, rows: Iterator[dict[str, Any]]) -> None:
-    with file.open("w", encoding="utf-8") as stream:
+    with replace_file(file) as partial, partial.open("x", encoding="utf-8") as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _trl_command(method: str) -> str:
-    return {"ipo": "dpo"}.get(method, method)
+def _command(form: str, training: Training) -> str:
+    kind = {"ipo": "dpo"}.get(training.method, training.method)  # TRL's name of the method
+    return COMMANDS[form].format(kind=kind, file=f"{training.name}.yaml")

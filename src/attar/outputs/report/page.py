@@ -4,13 +4,15 @@ The other modules of this folder make its sections: plain values and charts from
 several runs the scores are those of all runs; everything else is from the first run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from attar.core.atomic import replace_text
+from attar.core.output_lock import lock_output
 from attar.core.table import Table, parts, read, table_schema
 from attar.outputs.report import (
     accuracy_curve,
@@ -47,9 +49,24 @@ class _Charts(dict[str, Drawing]):
         return name
 
 
-def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
-    """Write the page of one run or of several compared runs, and return its path."""
+def write_report(home: Home, *names: str, out: Path | None = None, waiting: Callable[[str], None] | None = None) -> Path:
+    """Write the page of one run or of several compared runs, and return its path.
+
+    If another process is writing it, raise; or call `waiting` with a message, and wait.
+    """
+    target = out or home.runs / f"{'+'.join(names)}.html"
     runs = [record_with_marks(home, name) for name in names]
+    with lock_output(target, waiting):
+        replace_text(target, _render(home, runs))
+    return target
+
+
+def is_complete(page: Path) -> bool:
+    """True if a page is there with its end: earlier versions left a part of it when the disk was full."""
+    return page.is_file() and page.read_bytes().rstrip().endswith(b"</html>")
+
+
+def _render(home: Home, runs: list[dict[str, Any]]) -> str:
     tables = comparable_scores(runs, [_result(home, each, "scores") for each in runs])
     page_charts = _Charts()
     sections = _score_sections(tables, runs) | _rows_sections(home, runs[0]) | _evaluation_sections(home, runs[0])
@@ -57,11 +74,7 @@ def write_report(home: Home, *names: str, out: Path | None = None) -> Path:
     env.filters |= FILTERS
     env.globals["place"] = page_charts.put
     body = env.get_template("body.html.jinja").render(run=runs[0], runs=runs, differences=differences(runs), **sections)
-    html = env.get_template("page.html.jinja").render(run=runs[0], runs=runs, body=body, script=script(page_charts))
-    target = out or home.runs / f"{'+'.join(names)}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(html)
-    return target
+    return env.get_template("page.html.jinja").render(run=runs[0], runs=runs, body=body, script=script(page_charts))
 
 
 def _score_sections(tables: list[Table], runs: list[dict[str, Any]]) -> dict[str, Any]:
