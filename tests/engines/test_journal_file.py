@@ -61,7 +61,7 @@ def read_all(path):
     results = []
     for number in range(COUNT):
         try:
-            kept = opened.find(key(number))
+            kept = opened.find([key(number)]).get(key(number))
             results.append(None if kept is None else load_reply(kept, 0))
         except EngineError as error:
             results.append(named(error, path))
@@ -141,7 +141,7 @@ def test_a_journal_of_an_earlier_format_opens_and_its_new_rows_have_checksums(tm
         base.execute("CREATE TABLE replies (key BLOB PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID")
         base.execute("INSERT INTO replies VALUES (?, ?, 0)", (key(0), '{"text":"old"}'))
     opened = Journal(path)
-    assert load_reply(opened.find(key(0)) or "", 0).text == "old"
+    assert load_reply(opened.find([key(0)])[key(0)], 0).text == "old"
     opened.keep(key(1), Reply(0, "new"))
     opened.close()
     with closing(sqlite3.connect(path)) as base:

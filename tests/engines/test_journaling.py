@@ -222,3 +222,78 @@ def test_of_equal_requests_in_one_call_the_first_is_asked_and_the_rest_are_recal
     twins = [Request(i, text=f"say {i % 3}", sampling=HOT, seed=i % 3) for i in range(12)]
     assert texts(engine.generate(twins)) == {i: plain(3)[i % 3] for i in range(12)}
     assert (engine.sent_count, engine.recalled_count) == (3, 9)
+
+
+class Lazy(Fake):
+    """Takes each request only after the reply to the one before it was read."""
+
+    def generate(self, requests):
+        for request in requests:
+            yield from super().generate([request])
+
+
+def counting(requests, taken):
+    for request in requests:
+        taken.append(request.index)
+        yield request
+
+
+def test_the_journal_is_asked_for_32_keys_at_once(journal):
+    queries = []
+    journal._reader.set_trace_callback(queries.append)
+    assert texts(Journaled(Fake(Spec("fake", "m")), journal).generate(asks(100))) == plain(100)
+    assert sum("FROM replies WHERE key IN" in query for query in queries) == 4
+
+
+def test_no_more_than_32_requests_are_taken_before_they_are_sent(journal):
+    taken = []
+    engine = Journaled(Lazy(Spec("fake", "m")), journal)
+    for read, _ in enumerate(engine.generate(counting(asks(100), taken))):
+        assert len(taken) == min(100, 32 * (read // 32 + 1))
+
+
+def test_stored_replies_among_new_requests_are_recalled_and_the_others_are_sent_in_order(journal):
+    engine = Journaled(Lazy(Spec("fake", "m")), journal)
+    texts(engine.generate(asks(100)[::3]))
+    journal.commit()
+    replies = list(engine.generate(asks(100)))
+    assert {reply.index: reply.text for reply in replies} == plain(100)
+    assert [reply.index for reply in replies if reply.index % 3] == [i for i in range(100) if i % 3]
+    assert (engine.sent_count, engine.recalled_count) == (100, 34)
+
+
+def test_a_reader_that_stops_gives_back_what_was_looked_up_and_not_sent(journal):
+    engine = Journaled(Lazy(Spec("fake", "m")), journal)
+    reading = engine.generate(asks(20))
+    next(reading)
+    other = in_thread(lambda: texts(engine.generate(asks(20)[10:])))
+    reading.close()
+    assert other.get(timeout=20) == plain(10, start=10)
+    assert not engine._in_flight
+
+
+def test_a_stop_or_trouble_holds_for_requests_that_were_looked_up_before_it(journal):
+    engine = Journaled(Lazy(Spec("fake", "m")), journal)
+    replies = engine.generate(asks(20))
+    first = [next(replies).index for _ in range(3)]
+    engine.meter.stop("the run's limit is reached")
+    with pytest.raises(LimitError, match="the run's limit is reached"):
+        next(replies)
+    troubled = Journaled(Lazy(Spec("fake", "m")), journal)
+    replies = troubled.generate(asks(20, start=20))
+    second = [next(replies).index for _ in range(2)]
+    journal.trouble = "disk full"
+    with pytest.raises(EngineError, match="disk full"):
+        next(replies)
+    journal.trouble = ""
+    assert (first, second, engine.sent_count, troubled.sent_count) == ([0, 1, 2], [20, 21], 3, 2)
+
+
+def test_a_damaged_reply_leaves_no_request_reserved(journal):
+    engine = Journaled(Fake(Spec("fake", "m")), journal)
+    texts(engine.generate(asks(10)))
+    journal.commit()
+    journal._base.execute("UPDATE replies SET sum = sum + 1")
+    with pytest.raises(EngineError, match="is damaged"):
+        list(engine.generate(asks(10)))
+    assert not engine._in_flight

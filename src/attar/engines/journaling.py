@@ -23,6 +23,8 @@ from attar.engines.registry import Verb, identity_of, kind_of
 
 _KEY_NAMES = {"generate": "write"}
 """Verb names in the journal's keys: old names stay, so that replies of earlier versions are found."""
+_KEYS_PER_LOOKUP = 32
+"""A lookup costs mostly its wait for the GIL; more keys at once would take more requests before there is room for them."""
 _Answers = SimpleQueue[Reply | Request]
 """Results from other threads' requests: a reply, or the request itself if the other thread gave it up."""
 
@@ -143,7 +145,10 @@ class _Call:
         self._verb = verb
         self._call = call
         self._answers: _Answers = SimpleQueue()
+        self._reserved: dict[bytes, Request] = {}
+        """Requests whose keys are reserved and not yet looked up, or not yet sent."""
         self._keys: dict[int, bytes] = {}
+        """The keys of the requests in flight."""
         self._waiting = 0
         self._stopped = ""
         self._trouble = ""
@@ -164,7 +169,7 @@ class _Call:
                         yield from self._take_answer()
         finally:
             meter.count_dropped(len(self._keys))
-            for key in self._keys.values():
+            for key in (*self._keys.values(), *self._reserved):
                 self._owner.release(key, None)
         while self._waiting:
             yield from self._take_answer()
@@ -180,13 +185,25 @@ class _Call:
 
     def _requests_to_send(self, requests: Iterable[Request]) -> Iterator[Request]:
         """The requests that neither the journal nor another thread answers."""
-        owner = self._owner
         for request in requests:
-            key = owner.key(self._verb, request)
-            if owner.join_pending(key, self._answers, request):
+            key = self._owner.key(self._verb, request)
+            if self._owner.join_pending(key, self._answers, request):
                 self._waiting += 1
-            elif (text := owner.journal.find(key)) is not None:
-                self._answers.put(reply := load_reply(text, request.index))
+            else:
+                self._reserved[key] = request
+                if len(self._reserved) == _KEYS_PER_LOOKUP:
+                    yield from self._look_up()
+        yield from self._look_up()
+
+    def _look_up(self) -> Iterator[Request]:
+        """The reserved requests without a stored reply; the limits are checked just before each is sent."""
+        owner = self._owner
+        found = owner.journal.find(self._reserved)
+        for key, request in tuple(self._reserved.items()):
+            reply = load_reply(found[key], request.index) if key in found else None
+            del self._reserved[key]
+            if reply is not None:
+                self._answers.put(reply)
                 self._waiting += 1
                 owner.release(key, reply)
             elif trouble := owner.journal.trouble:
