@@ -13,8 +13,8 @@ QUESTION = (
     "Question: How many legs does a spider have?\nAnswer: {}\n\nRate the answer from 1 (bad) to 5 (good). Only the digit."
 )
 ANSWERS = ("A spider has eight legs.", "A spider has four legs, and it is a kind of bird.", "Banana, banana.")
-SHOTS = "".join(f"Question: {q}\nAnswer: {a}\n\n" for q, a in [("How many days has a week?", "seven"), ("2 + 2?", "four")])
-RATED = "Question: How many days has a week?\nAnswer: seven\nScore from 0 to 10: 10\n\nQuestion: 2 + 2?\nAnswer: 4\nScore from 0 to 10:"
+RATED = "Question: {}\nAnswer: {}\nScore from 0 to 10:"
+TWO_RATED = f"{RATED.format('How many days has a week?', 'seven')} 10\n\n{RATED.format('2 + 2?', '4')}"
 
 
 def ask(text, most=12):
@@ -58,16 +58,18 @@ def test_qwen_one_and_a_half_billion_puts_its_probability_on_the_labels_and_rate
     assert right > max(wrong) + 0.5
 
 
-def test_a_base_goes_on_with_examples(gemma_base_server, connect):
+def test_a_base_goes_on_with_a_text_behind_its_bos(gemma_base_server, connect):
     engine = connect(gemma_base_server, "gemma-base")
-    text = f"{SHOTS}Question: How many months has a year?\nAnswer:"
-    (reply,) = engine.generate([Request(0, text=text, sampling=Sampling(max_tokens=6, stop=("\n",)))])
-    assert reply.text.strip().lower() in ("twelve", "12")
+    texts = ("one two three one two three one two", "Hi")
+    replies = engine.generate(Request(i, text=text, sampling=Sampling(max_tokens=1)) for i, text in enumerate(texts))
+    counted, greeting = in_order(replies, 2)
+    assert (counted.text, counted.tokens_in) == (" three", 9)
+    assert greeting.tokens_in == 2
 
 
 @pytest.mark.parametrize(("end", "low", "high"), [("", 0.0, 0.01), (" ", 0.98, 1.0001)], ids=["no space", "space"])
 def test_a_base_has_its_numbers_behind_a_space_only(end, low, high, gemma_base_server, connect):
     """Its tokens for digits have no space: behind `10:` comes the space first."""
     engine = connect(gemma_base_server, "gemma-base", logprobs=1000)
-    (reply,) = engine.weigh([Request(0, text=RATED + end, labels=tuple(map(str, range(11))))])
+    (reply,) = engine.weigh([Request(0, text=TWO_RATED + end, labels=tuple(map(str, range(11))))])
     assert low <= mass(reply.weights) <= high
