@@ -151,6 +151,25 @@ def test_a_journal_of_an_earlier_format_opens_and_its_new_rows_have_checksums(tm
     assert sums[key(1)] is not None
 
 
+def test_usage_whose_record_lost_its_last_columns_is_damage(tmp_path):
+    """A flipped bit in a record's header can end the record early: what is missing reads as null, the checksum too."""
+    path = tmp_path / "journal.sqlite"
+    opened = Journal(path)
+    opened.add_usage("run", "step", "fake m", Usage(asked=3))
+    opened.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as base:
+        columns = base.execute("PRAGMA table_info(spent)").fetchall()
+        schema = base.execute("SELECT sql FROM sqlite_schema WHERE name = 'spent'").fetchone()[0]
+        base.execute("PRAGMA writable_schema = ON")
+        base.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'spent'", (schema.replace(" NOT NULL", ""),))
+    with closing(sqlite3.connect(path, isolation_level=None)) as base:
+        base.execute(f"UPDATE spent SET {columns[-2][1]} = NULL, sum = NULL")
+    opened = Journal(path)
+    with pytest.raises(EngineError, match="usage of a run does not match its checksum"):
+        opened.stats()
+    opened.close()
+
+
 @pytest.mark.parametrize("count", [10**30, 10**400, 2**63])
 def test_no_number_of_tokens_stops_the_writer(journal, count):
     class Boasting(Fake):

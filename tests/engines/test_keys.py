@@ -60,9 +60,12 @@ def test_a_reply_that_holds_a_placeholder_key_is_kept_as_it_came(server, monkeyp
     assert not engine.errors
 
 
-def test_a_real_secret_in_a_reply_is_masked_counted_and_logged(server, monkeypatch, caplog):
+@pytest.mark.parametrize("repeated", [SECRET, json.dumps(SECRET)[1:-1], "".join(f"\\u{ord(letter):04x}" for letter in SECRET)])
+def test_a_real_secret_in_a_reply_is_masked_counted_and_logged(repeated, server, monkeypatch, caplog):
+    """Escaped too: a model that answers in JSON may repeat the key as JSON writes it."""
+
     async def speak(asked):
-        return good(asked, f"the key is {SECRET}.")
+        return good(asked, f"the key is {repeated}.")
 
     monkeypatch.setenv("MY_KEY", SECRET)
     engine = http(server(speak).url, key_env="MY_KEY")

@@ -50,8 +50,8 @@ def row_checksum(*values: Any) -> int:
 
 
 def is_whole(stored: int | None, *values: Any) -> bool:
-    """True if a row matches its checksum, or has none because an older version wrote it."""
-    return stored is None or stored == row_checksum(*values)
+    """True if a row matches its checksum, or has none because an older version wrote it; no version wrote nulls."""
+    return None not in values if stored is None else stored == row_checksum(*values)
 
 
 def damage_error(path: Path, reason: object) -> EngineError:

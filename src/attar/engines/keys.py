@@ -40,11 +40,17 @@ def mask(text: str, key: str) -> str:
     """An error or a log line without the key, whether plain, escaped as in JSON or a url, or truncated at the end."""
     if len(key) < _SHORTEST_MASKED:
         return text
-    text = _pattern(key).sub("***", text)
+    text = mask_whole(text, key)
     for size in range(len(key) - 1, 7, -1):
         if text.endswith(key[:size]):
             return f"{text[:-size]}***"
     return text
+
+
+def mask_whole(text: str, key: str) -> str:
+    """A text without the key, whether plain or escaped; the start of a key at its end stays."""
+    text = text.replace(key, "***")
+    return _pattern(key).sub("***", text) if "\\" in text or "%" in text else text
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ from attar.engines.http.concurrency import RateLimit
 from attar.engines.http.connections import REQUEST_ID, new_request_id
 from attar.engines.http.failures import FailedTry
 from attar.engines.http.server_queue import ServerQueue, queue_for
-from attar.engines.keys import is_secret, mask, read_key
+from attar.engines.keys import is_secret, mask, mask_whole, read_key
 from attar.engines.options import title
 
 _log = logging.getLogger(__name__)
@@ -116,12 +116,15 @@ class ApiClient:
             return result
         if result.error is not None:
             return replace(result, error=mask(result.error, key))
-        parts = {name: value for name in ("text", "reasoning") if (value := getattr(result, name)) and key in value}
-        if not parts or not is_secret(key):
+        if not is_secret(key):
+            return result
+        texts = {name: value for name in ("text", "reasoning") if (value := getattr(result, name))}
+        parts = {name: masked for name, value in texts.items() if (masked := mask_whole(value, key)) != value}
+        if not parts:
             return result
         self.tally["key in a reply"] += 1
         _log.warning("%s: a reply repeats the API key; it is kept as ***", self.name)
-        return replace(result, **{name: value.replace(key, "***") for name, value in parts.items()})
+        return replace(result, **parts)
 
     async def call(self, method: str, path: str, data: bytes | aiohttp.FormData | None = None) -> tuple[int, tuple[bytes, Any]]:
         """One request: the status, and the body and headers of the reply."""
