@@ -10,9 +10,9 @@ demo: .venv/demo
 test: .venv/dev
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
-# Real models and servers; QUICK=1 leaves out the slow ones. A test whose model cannot be had is skipped, and says so.
+# Real models and servers; QUICK=1 leaves out the slow ones. What cannot be tested here is named at the end.
 test-real: .venv/dev
-	.venv/bin/python -m pytest -m 'real$(if $(QUICK), and not slow)' -rs
+	.venv/bin/python -m pytest -m 'real$(if $(QUICK), and not slow)'
 
 # The opt-in models too, 2 GB in all; NAMES='qwen-0.5b' takes some. They go to ATTAR_MODELS, else ~/.cache/attar/models.
 models: .venv/dev

