@@ -37,8 +37,7 @@ MINIMAX = "]~!b[]~b]system\n{}[e~[\n]~b]user\n"
 HARMONY = f"<|start|>system<|message|>{OURS}\nReasoning: medium<|end|>"
 HARMONY_SPECIAL = ("<|message|>", "<|channel|>")
 SMOL = (
-    "<|im_start|>system\n## Metadata\n\nKnowledge Cutoff Date: June 2025\nReasoning Mode: /think\n\n"
-    "## Custom Instructions\n\n"
+    "<|im_start|>system\n## Metadata\n\nKnowledge Cutoff Date: June 2025\nReasoning Mode: /think\n\n## Custom Instructions\n\n"
 )
 ASKS = "Think first: [THINK]your thoughts[/THINK]then answer."
 SEED = ("<seed:think>", "</seed:think>")
@@ -110,8 +109,8 @@ FAMILIES = {
         ),
     ),
     "Gemma 2": Family(
-        _read("gemma-2"), GEMMA, None, "<end_of_turn>\n<start_of_turn>user\n", GEMMA_STOPS, GEMMA_ENDS, "template",
-        real="gemma-2-2b|(trl|axolotl)--gemma$", system="refused",
+        _read("gemma-2"), GEMMA, f"{GEMMA}Be brief.\n\n", "<end_of_turn>\n<start_of_turn>user\n", GEMMA_STOPS, GEMMA_ENDS,
+        "template", real="gemma-2-2b|(trl|axolotl)--gemma$", system="refused",
     ),
     "Gemma 3": Family(
         _read("gemma-3"), GEMMA, f"{GEMMA}Be brief.\n\n", "<end_of_turn>\n<start_of_turn>user\n", GEMMA_STOPS, GEMMA_ENDS,
@@ -136,7 +135,7 @@ FAMILIES = {
         thoughts=Thoughts(("[THINK]", "[/THINK]"), "model", "[/INST]"),
     ),
     "Mistral v0.1": Family(
-        _read("mistral-v0.1"), "<s>[INST] ", None, "</s> [INST] ", INST, ENDS, "template",
+        _read("mistral-v0.1"), "<s>[INST] ", "<s>[INST] Be brief.\n\n", "</s> [INST] ", INST, ENDS, "template",
         real="mistral-7b-instruct-v0.1|mistralrs--mistral$", system="refused",
     ),
     "SmolLM 3": Family(  # a system text may hold the switch: /think or /no_think

@@ -35,14 +35,16 @@ class Thoughts(NamedTuple):
 class Family(NamedTuple):
     """A small template of our own that behaves as a family's does, and by hand what must come of it.
 
-    `plain` and `steered` are the prefixes without and with the system turn "Be brief." (None: it must be refused), `between` is
-    what stands from the end of an answer to the next user text. `own`: the family has a default system text, and `plain` holds
-    ours instead. `real` matches the names of files with the family's real template, for the test that compares them.
+    `plain` and `steered` are the prefixes without and with the system turn "Be brief.", `between` is what stands from the end
+    of an answer to the next user text. `own`: the family has a default system text, and `plain` holds ours instead. `real`
+    matches the names of files with the family's real template, for the test that compares them. `system` is what the template
+    does with a system turn: `own` (it has a place), `folded` into a user turn, `refused` or `dropped`. `special` are
+    the special tokens that no other field names.
     """
 
     source: str
     plain: str
-    steered: str | None
+    steered: str
     between: str
     stops: tuple[str, ...]
     tokens: Mapping[str, str] = MappingProxyType({})
@@ -50,9 +52,7 @@ class Family(NamedTuple):
     own: bool = False
     real: str = "(?!)"
     system: str = "own"
-    """Where a system turn goes: `own` (a turn or a place of its own), `folded` into the first user turn, or `refused`."""
     special: tuple[str, ...] = ()
-    """Special tokens that no other field names."""
     thoughts: Thoughts | None = None
 
 

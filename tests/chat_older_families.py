@@ -81,26 +81,28 @@ OLDER = {
         LLAMA_STOPS, LLAMA_ENDS, "template", own=True, real="llama-3.2-3b|trl--llama3_2$",
     ),
     "Gemma 4": Family(
-        form(*(f"<|turn>{role}\n@<turn|>\n" for role in ("user", "model", "system")), "<bos>", "<|turn>model\n", trim=True),
+        form(*(f"<|turn>{role}\n@<turn|>\n" for role in ("user", "model", "system")), start="<bos>", ask="<|turn>model\n", trim=True),
         "<bos><|turn>user\n", "<bos><|turn>system\nBe brief.<turn|>\n<|turn>user\n", "<turn|>\n<|turn>user\n",
         ("<turn|>", "<|turn>", "<eos>"), {"bos_token": "<bos>", "eos_token": "<eos>"}, "template",
         real="gemma-4-31b|trl--gemma4|axolotl--gemma4|unsloth--gemma-4",
     ),
     "Mixtral": Family(
-        MIXTRAL, "<s>[INST] ", None, "</s>[INST] ", INST, ENDS, "template", real="mixtral-8x7b-instruct",
+        MIXTRAL, "<s>[INST] ", "<s>[INST] Be brief.\n\n", "</s>[INST] ", INST, ENDS, "template",
+        real="mixtral-8x7b-instruct", system="refused",
     ),
     "Mistral v0.3": Family(  # the system turn is skipped without a word
         "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
         "{% elif m['role'] == 'assistant' %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}",
-        "<s>[INST] ", None, "</s>[INST] ", INST, ENDS, "template", real="ciscai_mistral-7b-instruct-v0.3",
+        "<s>[INST] ", "<s>[INST] Be brief.\n\n", "</s>[INST] ", INST, ENDS, "template",
+        real="ciscai_mistral-7b-instruct-v0.3", system="dropped",
     ),
     "Mistral Large 2407": Family(
         V3.replace("GAP", " "), "<s>[INST] ", "<s>[INST] Be brief.\n\n", "</s>[INST] ", INST, ENDS, "template",
-        real="mistral-large-instruct-2407|axolotl--mistral_v2v3",
+        real="mistral-large-instruct-2407|axolotl--mistral_v2v3", system="folded",
     ),
     "Mistral Nemo": Family(
         V3.replace("GAP", ""), "<s>[INST]", "<s>[INST]Be brief.\n\n", "</s>[INST]", INST, ENDS, "template",
-        real="mistral-nemo|axolotl--mistral_v3_tekken",
+        real="mistral-nemo|axolotl--mistral_v3_tekken", system="folded",
     ),
     "Mistral Large 2411": Family(
         form("[INST] @[/INST]", " @</s>", "[SYSTEM_PROMPT] @[/SYSTEM_PROMPT]", "<s>"), "<s>[INST] ",
@@ -111,8 +113,10 @@ OLDER = {
         "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}"
         "{{ '<|user|>\n' + m['content'] + '<|end|>\n<|assistant|>\n' }}{% elif m['role'] == 'assistant' %}"
         "{{ m['content'] + '<|end|>\n' }}{% endif %}{% endfor %}",
-        "<s><|user|>\n", None, "<|end|>\n<|user|>\n", ("<|end|>", "<|assistant|>", "<|user|>", "<|endoftext|>"),
+        "<s><|user|>\n", "<s><|user|>\nBe brief.\n\n", "<|end|>\n<|user|>\n",
+        ("<|end|>", "<|assistant|>", "<|user|>", "<|endoftext|>"),
         {"bos_token": "<s>", "eos_token": "<|endoftext|>"}, "template", real="phi-3-mini$|mistralrs--phi3$",
+        system="dropped",
     ),
     "Phi 3.5": Family(
         form(*(f"<|{role}|>\n@<|end|>\n" for role in ROLES), ask="<|assistant|>\n")

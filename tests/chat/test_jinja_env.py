@@ -2,6 +2,7 @@ from datetime import datetime
 
 import pytest
 
+from attar.chat.jinja_env import render_template
 from attar.chat.templates import Template
 from attar.core.errors import EngineError
 
@@ -54,10 +55,17 @@ def test_a_rendering_is_what_transformers_renders(source, messages, ask):
     try:
         (theirs,), _ = render_jinja_template([messages], chat_template=source, add_generation_prompt=ask, **TOKENS)
     except TemplateError as error:
-        with pytest.raises(EngineError, match=str(error)):
-            Template(source, TOKENS).render(messages, ask=ask)
+        with pytest.raises(TemplateError, match=str(error)):
+            render_template(source, TOKENS, messages, ask=ask)
     else:
-        assert Template(source, TOKENS).render(messages, ask=ask) == theirs
+        assert render_template(source, TOKENS, messages, ask=ask) == theirs
+
+
+def test_a_templates_own_arguments_reach_it():
+    source = "{{ 'off' if enable_thinking is defined and not enable_thinking else 'on' }}"
+    assert render_template(source, {}, TALK, ask=True) == "on"
+    assert render_template(source, {}, TALK, ask=True, arguments={"enable_thinking": False}) == "off"
+    assert Template(source, arguments={"enable_thinking": False}).render(TALK) == "off"
 
 
 def test_a_template_that_wants_parts_gets_parts():

@@ -50,12 +50,12 @@ def test_marks_that_look_like_nothing_are_known_from_the_tokenizer():
     assert prefix(Template(source)).stops == ("[e~[",)
 
 
-def test_a_refused_system_turn_says_why_and_how_to_go_on():
+def test_a_refused_system_turn_opens_the_first_user_turn():
     source = "{% if messages[0].role == 'system' %}{{ raise_exception('No system!') }}{% endif %}" + chatml()
-    with pytest.raises(
-        EngineError, match=r"^the chat template of g refuses this conversation: No system!; it takes no system turn: ask"
-    ):
-        prefix(Template(source, name="the chat template of g"), "Be brief.")
+    assert prefix(Template(source), "Be brief.").text == "<|im_start|>user\nBe brief.\n\n"
+    steered = [{"role": "system", "content": "Be brief."}, *TALK]
+    said = "<|im_start|>user\nBe brief.\n\nQ<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n<|im_start|>user\n"
+    assert next_turn_prefix(Template(source), steered).text == said
 
 
 def test_a_template_that_will_not_go_without_a_system_turn_says_so():
@@ -73,12 +73,11 @@ def test_a_template_that_refuses_everything_says_what_to_give_instead():
 @pytest.mark.parametrize(
     "source",
     [
-        form("<u>@<e>", "<a>@<e>", "<s>@<e>").replace("m['role'] == 'system'", "false"),
         "{% for m in messages if m.role != 'system' %}<{{ m.role }}>{{ m.content }}<e>{% endfor %}"
         "{% for m in messages if m.role == 'system' %}{{ m.content }}{% endfor %}",
         "{% for m in messages %}<{{ m.role }}>{{ m.content | lower if m.role == 'system' else m.content }}<e>{% endfor %}",
     ],
-    ids=["dropped", "behind the user's text", "changed"],
+    ids=["behind the user's text", "changed"],
 )
 def test_a_system_turn_that_does_not_come_whole_before_the_users_text_is_told(source):
     with pytest.raises(EngineError, match="does not put the system turn, as it is, before the user's text: ask without"):

@@ -117,11 +117,3 @@ def test_ministrals_thought_is_a_part_of_the_answer():
     parts = [{"type": "thinking", "thinking": "7 times 13."}, {"type": "text", "text": "No."}]
     text = template_of("Ministral 3 Reasoning").render([QUESTION, {"role": "assistant", "content": parts}])
     assert text.endswith("[INST]Is 91 prime?[/INST][THINK]7 times 13.[/THINK]No.</s>")
-
-
-@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.system == "folded"])
-def test_a_folded_system_turn_is_the_first_users_own_text(name):
-    template, folded = template_of(name), {**QUESTION, "content": f"Be brief.\n\n{QUESTION['content']}"}
-    assert template.render([{"role": "system", "content": "Be brief."}, QUESTION], ask=True) == template.render(
-        [folded], ask=True
-    )

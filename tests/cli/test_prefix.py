@@ -57,6 +57,10 @@ def test_a_system_turn_of_ones_own_is_in_the_prefix(attar):
     assert found["next_turn_prefix"] == "<|im_end|>\n<|im_start|>user\n"
 
 
+def test_a_system_turn_that_the_template_refuses_opens_the_users_text(attar, model):
+    assert json.loads(attar(model, "--system", "Be brief.", "--json"))["prefix"] == f"{GEMMA.plain}Be brief.\n\n"
+
+
 def test_a_folder_a_template_and_a_config_say_the_same_and_no_weights_are_needed(attar, model):
     expected = {"prefix": GEMMA.plain, "next_turn_prefix": GEMMA.between, "stops": list(GEMMA.stops), "bos": "template"}
     for place in (model, model / "chat_template.jinja", model / "tokenizer_config.json"):
@@ -97,7 +101,6 @@ def test_a_hub_model_is_read_from_what_was_fetched_before(attar, model, tmp_path
         (["nowhere.jinja"], "attar: nowhere.jinja does not exist"),
         (["./nowhere"], "attar: model folder ./nowhere does not exist"),
         (["pocket:tacher"], "did you mean 'teacher'?"),
-        (["gemma", "--system", "Be brief."], "no system role; it takes no system turn: ask without one"),
         (["."], "has no chat template: it is a base model"),
     ],
 )

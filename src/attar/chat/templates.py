@@ -15,9 +15,9 @@ from jinja2 import TemplateError
 
 from attar.chat import template_loader, turn_markers
 from attar.chat.jinja_env import as_parts, render_template, takes_parts
+from attar.chat.system_turns import Message, fold_system, has_system, keeps_system
 from attar.core.errors import EngineError
 
-Message = Mapping[str, str]
 _SENTINELS = ("zqSentinelOneqz", "zqSentinelTwoqz", "zqSentinelThreeqz")
 _SYSTEM = "zqSystemqz"
 
@@ -35,7 +35,13 @@ class Template:
     """The template's own arguments, such as `enable_thinking: false`; servers call them `chat_template_kwargs`."""
 
     def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
-        """A conversation as text; with `ask`, up to where the assistant's answer starts."""
+        """A conversation as text; with `ask`, up to where the assistant's answer starts.
+
+        A system turn that the template refuses or drops is folded into the first user turn.
+        """
+        return self._render(fit_system(self, messages), ask=ask)
+
+    def _render(self, messages: Sequence[Message], *, ask: bool) -> str:
         try:
             parts = takes_parts(self.source, tuple(sorted(self.tokens.items())))
             turns = [as_parts(turn) if parts else turn for turn in messages]
@@ -50,6 +56,16 @@ class Prefix:
 
     text: str
     stops: tuple[str, ...]
+
+
+def fit_system(template: Template, messages: Sequence[Message]) -> Sequence[Message]:
+    """The conversation as a template takes it: a system turn that it refuses or drops is folded into the first user turn."""
+    return fold_system(messages) if has_system(messages) and not _keeps_system(template) else messages
+
+
+@lru_cache
+def _keeps_system(template: Template) -> bool:
+    return keeps_system(lambda turns: template._render(turns, ask=True))
 
 
 def prefix(template: Template, system: str | None = None) -> Prefix:
@@ -117,16 +133,14 @@ def _system_turns(system: str | None) -> list[Message]:
 
 
 def _render_question(template: Template, system: str | None) -> str:
-    """One question rendered; a refusal says whether it was for the system turn."""
+    """One question rendered; a refusal says whether a system turn was missing."""
     ask = [_turn("user", _SENTINELS[0])]
     try:
         return template.render([*_system_turns(system), *ask], ask=True)
     except EngineError as error:
-        other = _system_turns(_SYSTEM if system is None else None)
-        if not _can_render(template, [*other, *ask]):
-            raise EngineError(f"{error}; {_REMEDY}") from error
-        remedy = "it needs a system turn: give one" if system is None else "it takes no system turn: ask without one"
-        raise EngineError(f"{error}; {remedy}") from error
+        if system is None and _can_render(template, [*_system_turns(_SYSTEM), *ask]):
+            raise EngineError(f"{error}; it needs a system turn: give one") from error
+        raise EngineError(f"{error}; {_REMEDY}") from error
 
 
 def _can_render(template: Template, turns: Sequence[Message]) -> bool:

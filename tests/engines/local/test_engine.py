@@ -1,7 +1,9 @@
+import shutil
 from math import exp, log
 
 import pytest
 import torch
+from chat_families import FAMILIES
 from pocket_for_tests import QUESTIONS, asked, pocket
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -15,6 +17,31 @@ def test_a_prompt_longer_than_the_model_fails_alone(teacher):
     replies = in_order(teacher.generate([long, *[Request(1, text="cat", sampling=Sampling(max_tokens=5))]]), 2)
     assert "the model takes at most 512" in replies[0].error
     assert replies[1].error is None
+
+
+STEERED = {
+    "Gemma 2": "<start_of_turn>user\nBe brief.\n\n{}<end_of_turn>\n<start_of_turn>model\n",
+    "Mistral v0.1": "[INST] Be brief.\n\n{} [/INST]",
+}
+
+
+@pytest.mark.parametrize(("name", "text"), STEERED.items(), ids=STEERED)
+def test_a_system_turn_that_the_template_refuses_opens_the_question(name, text, tmp_path):
+    folder = shutil.copytree(POCKET / "teacher", tmp_path / "model")
+    (folder / "chat_template.jinja").write_text(FAMILIES[name].source)
+    engine = Local(Spec("local", str(folder), {"slots": 2, "dtype": "float64"}))
+    steered = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": QUESTIONS[0]})
+    bos = engine.template.tokens.get("bos_token", "")
+    sampling = Sampling(max_tokens=8)
+    requests = [
+        Request(0, messages=steered, sampling=sampling),
+        Request(1, text=bos + text.format(QUESTIONS[0]), sampling=sampling),
+    ]
+    ours, by_hand = in_order(engine.generate(requests), 2)
+    assert ours.error is None
+    assert (ours.text, ours.tokens_in) == (by_hand.text, by_hand.tokens_in)
+    (unsteered,) = engine.generate([Request(0, messages=steered[1:], sampling=sampling)])
+    assert ours.tokens_in == unsteered.tokens_in + len(engine.tokenizer.encode("Be brief.\n\n", add_special_tokens=False))
 
 
 def test_the_chances_of_single_token_labels_are_the_models_own(teacher, reference):
@@ -66,8 +93,6 @@ def test_rewards_are_the_classifiers_own_however_they_are_batched():
 
 
 def test_the_same_weights_elsewhere_are_the_same_engine(tmp_path):
-    import shutil
-
     copy = shutil.copytree(POCKET / "teacher", tmp_path / "elsewhere")
     here, there = pocket(), Local(Spec("local", str(copy), {"dtype": "float64", "slots": 3, "threads": 1}))
     assert here.identity() == there.identity()

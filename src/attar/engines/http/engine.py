@@ -26,6 +26,7 @@ from attar.engines.http.failures import FailedTry
 from attar.engines.http.server_info import ServerInfo, inspect_server
 from attar.engines.http.server_queue import wait_for
 from attar.engines.http.stream import Attempt, CallRequests, Stream
+from attar.engines.http.system_turns import fold_refused
 from attar.engines.http.tokenizer import ServerTokenizer
 from attar.engines.options import check_options
 
@@ -73,6 +74,7 @@ class Http:
         self.spec = spec
         self.errors = Counter[str]()
         self.wire = ApiClient(spec, self.options, self.errors)
+        self._post = fold_refused(self.wire.post)
         self._inspecting = threading.Lock()
         self._server: ServerInfo | None = None
         self._streams: set[Stream] = set()
@@ -110,7 +112,7 @@ class Http:
     @cached_property
     def tokens(self) -> ServerTokenizer:
         """The model's tokenizer and template, local or on the server."""
-        return ServerTokenizer(self.spec, lambda: self.server, self.wire.post, self.options.get("tokenizer"))
+        return ServerTokenizer(self.spec, lambda: self.server, self._post, self.options.get("tokenizer"))
 
     @property
     def template(self) -> Template:
@@ -171,7 +173,7 @@ class Http:
         path, body = await self.text_call(call[0])
         if len(call) > 1:
             body["n"] = len(call)
-        reply = await self.wire.post(path, body)
+        reply = await self._post(path, body)
         return payloads.read_ollama(reply, call) if path.startswith("/") else payloads.read_texts(reply, call)
 
     async def text_call(self, request: Request) -> tuple[str, dict[str, Any]]:
@@ -181,7 +183,7 @@ class Http:
             sampling = replace(sampling, max_tokens=most)
         body = payloads.sampling_body(sampling, request.seed, dialect)
         if request.text is None:
-            body["messages"] = list(map(dict, request.messages))
+            body["messages"] = self.tokens.fit(request.messages)
             return "chat/completions", body
         if dialect == "ollama":
             return "/api/generate", payloads.ollama_body(request.text, sampling, request.seed)
@@ -195,7 +197,7 @@ class Http:
     async def _weigh(self, call: CallRequests) -> list[Reply | FailedTry]:
         from attar.engines.http.label_logprobs import weigh
 
-        return [await weigh(call[0], self.wire.post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
+        return [await weigh(call[0], self._post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
 
     async def _embed(self, call: CallRequests) -> list[Reply | FailedTry]:
         inputs = [await self._text(request) for request in call]

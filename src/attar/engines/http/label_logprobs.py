@@ -40,7 +40,7 @@ async def weigh(request: Request, post: Post, tokens: ServerTokenizer, dialect: 
         start = await tokens.raw(await tokens.render(request.messages, ask=True))
         return await _weigh_spellings(request, _Prompt(start, ways), post, dialect, most)
     wanted = [token for [(token,)] in ways]
-    body = {"messages": list(map(dict, request.messages)), "logprobs": True, "top_logprobs": most}
+    body = {"messages": tokens.fit(request.messages), "logprobs": True, "top_logprobs": most}
     if dialect == "vllm":
         body |= {"logprob_token_ids": wanted, "return_tokens_as_token_ids": True}
     reply = await post("chat/completions", {**body, **sampling_body(_ONE, 0, dialect)})

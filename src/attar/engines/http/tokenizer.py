@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from attar.chat.templates import Message, Template
+from attar.chat.system_turns import has_system
+from attar.chat.templates import Message, Template, fit_system
 from attar.core.errors import EngineError
 from attar.engines.base import Spec
 from attar.engines.http.server_info import TOKENIZING_SERVERS, ServerInfo, tokenize_body
@@ -57,6 +58,19 @@ class ServerTokenizer:
             f"{title(self._spec)}: the server ({self._server.dialect}) does not report its chat template; "
             "name the model's folder or hub id with `tokenizer`"
         )
+
+    def fit(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        """The turns to send to the chat endpoint: a system turn is folded where the template is known and takes none."""
+        template = self._known_template() if has_system(messages) else None
+        return list(map(dict, fit_system(template, messages) if template else messages))
+
+    def _known_template(self) -> Template | None:
+        if self._local is None:
+            return self._server.template
+        try:
+            return self._local.template
+        except EngineError:  # the tokenizer's folder has no template: chats need none, and raw prompts say so
+            return None
 
     def _render(self, messages: list[dict[str, str]], ask: bool) -> str:
         return wait_for(self._render_remotely(messages, ask))
