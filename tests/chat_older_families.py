@@ -81,7 +81,8 @@ OLDER = {
         LLAMA_STOPS, LLAMA_ENDS, "template", own=True, real="llama-3.2-3b|trl--llama3_2$",
     ),
     "Gemma 4": Family(
-        form(*(f"<|turn>{role}\n@<turn|>\n" for role in ("user", "model", "system")), start="<bos>", ask="<|turn>model\n", trim=True),
+        form(*(f"<|turn>{role}\n@<turn|>\n" for role in ("user", "model", "system")),
+             start="<bos>", ask="<|turn>model\n", trim=True),
         "<bos><|turn>user\n", "<bos><|turn>system\nBe brief.<turn|>\n<|turn>user\n", "<turn|>\n<|turn>user\n",
         ("<turn|>", "<|turn>", "<eos>"), {"bos_token": "<bos>", "eos_token": "<eos>"}, "template",
         real="gemma-4-31b|trl--gemma4|axolotl--gemma4|unsloth--gemma-4",
