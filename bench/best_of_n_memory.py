@@ -20,7 +20,8 @@ from attar.core.table import Table, read
 from attar.runtime.flow import Flow, recipe, trace
 from attar.runtime.home import Home
 from attar.runtime.progress import Quiet
-from attar.runtime.runner import Settings, run
+from attar.runtime.runner import run
+from attar.runtime.settings import Settings
 from attar.stages.select import best_of_n
 from measure import peak_megabytes
 

@@ -43,7 +43,7 @@ def do(home):
 
     def go(recipe, watch=None, settings=None, **given):
         from attar.engines.base import Spec
-        from attar.runtime.runner import Settings
+        from attar.runtime.settings import Settings
 
         engines = {name: value for name, value in given.items() if isinstance(value, Spec)}
         knobs = {name: value for name, value in given.items() if name not in engines}

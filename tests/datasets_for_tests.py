@@ -8,7 +8,7 @@ from attar.api.run import start
 from attar.runtime.home import Home
 from attar.runtime.progress import Quiet
 from attar.runtime.run_file import read_run_file
-from attar.runtime.runner import Settings
+from attar.runtime.settings import Settings
 
 RECIPE = """
 import polars as pl

@@ -6,8 +6,28 @@ import sys
 from pathlib import Path
 
 import pytest
+from servers_for_tests import Served, good, refused, soon, told
 
 ATTAR = Path(sys.executable).parent / "attar"
+
+
+OWN_RECIPE = """
+import polars as pl
+
+from attar.engines.base import Spec
+from attar.runtime.flow import recipe
+from attar.stages.synth.respond import sample
+
+
+def questions(*, count):
+    talks = [[{"role": "user", "content": f"say {n}"}] for n in range(count)]
+    return pl.DataFrame({"id": [f"n{n}" for n in range(count)], "messages": talks})
+
+
+@recipe()
+def own(flow, *, teacher: Spec, count: int = 60):
+    return {"sft": flow(sample, flow(questions, count=count), engine=teacher)}
+"""
 
 
 @pytest.fixture
@@ -138,8 +158,8 @@ def test_filters_are_printed_with_their_rules(attar):
 
 def test_a_run_with_a_dot_in_its_name_is_found_again(attar, run_file):
     attar("run", run_file(name="my.v2.yaml"), "-q")
-    assert len(json.loads(attar("status", "my.v2", "--json").stdout)) == 13
-    assert len(json.loads(attar("status", "my.v2.yaml", "--json").stdout)) == 13
+    assert len(json.loads(attar("status", "my.v2", "--json").stdout)) == 15
+    assert len(json.loads(attar("status", "my.v2.yaml", "--json").stdout)) == 15
 
 
 def test_a_second_run_file_of_the_same_name_does_not_take_the_firsts_place(attar, run_file, tmp_path):
@@ -150,15 +170,37 @@ def test_a_second_run_file_of_the_same_name_does_not_take_the_firsts_place(attar
     assert "rename this run file" in attar("run", other / "try.yaml", code=2).stderr
 
 
+def test_retry_asks_the_failed_rows_of_a_run_again(attar, run_file, tmp_path):
+    down = {f"say {n}" for n in (3, 44)}
+
+    async def speak(asked):
+        return refused(500) if told(asked) in down else good(asked)
+
+    server = Served(speak)
+    (tmp_path / "own.py").write_text(OWN_RECIPE)
+    text = f"recipe: own.py\nengines:\n  teacher: {{kind: http, model: m, url: '{server.url}', tries: 1}}\n"
+    attar("run", path := run_file(text), "-q")
+    steps = {line["step"]: line for line in json.loads(attar("status", path, "--json").stdout)}
+    assert (steps["sample"]["failed"], steps["sample"]["transient"]) == (2, 2)
+    down.clear()
+    asked = len(server.posted)
+    attar("retry", path, "-q")
+    assert sorted(map(told, server.posted[asked:])) == ["say 3", "say 44"]
+    steps = {line["step"]: line for line in json.loads(attar("status", path, "--json").stdout)}
+    assert (steps["sample"]["failed"], steps["sample"]["transient"]) == (0, 0)
+    server.stop()
+
+
 def test_ctrl_c_says_how_to_go_on(attar, run_file, tmp_path):
     import signal
     import time
 
-    path = run_file(run_file().read_text().replace("model: teacher", "model: teacher, delay: 0.05"))
+    path = run_file(run_file().read_text().replace("model: teacher", "model: teacher, delay: 0.1"))
     child = subprocess.Popen(
         [str(ATTAR), "run", str(path), "--home", str(tmp_path / "home")], stderr=subprocess.PIPE, text=True
     )
-    time.sleep(2.0)
+    assert soon(lambda: list((tmp_path / "home" / "steps").glob("magpie.ask-*")), seconds=60)
+    time.sleep(0.5)
     child.send_signal(signal.SIGINT)
     _, told = child.communicate(timeout=20)
     assert child.returncode == 130

@@ -10,7 +10,8 @@ from attar.pocket.speech import parse, respond
 from attar.pocket.tasks import held_out
 from attar.runtime.home import Home, run_record
 from attar.runtime.progress import Quiet
-from attar.runtime.runner import Settings, run
+from attar.runtime.runner import run
+from attar.runtime.settings import Settings
 
 
 @pytest.fixture(scope="module")

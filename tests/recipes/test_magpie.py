@@ -13,7 +13,8 @@ from attar.runtime.flow import Trace
 from attar.runtime.home import read_card
 from attar.runtime.progress import Quiet
 from attar.runtime.run_file import read_run_file
-from attar.runtime.runner import Settings, run
+from attar.runtime.runner import run
+from attar.runtime.settings import Settings
 from attar.stages.annotate import safety
 from attar.stages.select import rank
 
@@ -142,6 +143,18 @@ def test_failed_draws_are_dropped_with_their_reason_and_the_rest_goes_on(run_fil
     reasons = read(dedup).filter(~pl.col("kept"))["reason"].to_list()
     assert reasons
     assert set(reasons) == {"no prompt"}
+
+
+def test_no_rule_keeps_a_row_without_an_answer_and_each_is_counted(run_file, do_file, home):
+    text = run_file().read_text().replace("rule: reward > -12", "rule: length(prompt) > 0, by: null")
+    path = run_file(text.replace("size: 10", "size: 60").replace("model: teacher}", "model: teacher, faults: 0.15}"))
+    results = do_file(path)
+    steps = {step.name: step for step in read_run_file(path).trace().steps}
+    unanswered = read(home.folder(steps["has-answered"])).filter(~pl.col("kept"))
+    assert len(unanswered) > 0
+    assert set(unanswered["reason"]) == {"no answer: fault on demand"}
+    assert read(results["sft"])["response"].null_count() == 0
+    assert not set(read(results["sft"])["id"]) & set(unanswered["id"])
 
 
 def test_the_record_of_a_run_holds_no_secret_and_every_knob(run_file, home, monkeypatch):

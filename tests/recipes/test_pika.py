@@ -7,7 +7,8 @@ from attar.engines.fake import Fake
 from attar.runtime.home import Home
 from attar.runtime.progress import Quiet
 from attar.runtime.run_file import read_run_file
-from attar.runtime.runner import Settings, run
+from attar.runtime.runner import run
+from attar.runtime.settings import Settings
 from attar.stages.annotate import safety
 
 POCKET = """

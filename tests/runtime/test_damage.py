@@ -9,7 +9,7 @@ from attar.engines.base import Spec
 from attar.runtime.flow import recipe
 from attar.runtime.home import read_card
 from attar.runtime.progress import Quiet
-from attar.runtime.runner import Settings
+from attar.runtime.settings import Settings
 
 FAKE = Spec("fake", "m")
 

@@ -16,7 +16,7 @@ from attar.engines.registry import Kind
 from attar.runtime.executor import StageJob, run_in_process
 from attar.runtime.flow import recipe
 from attar.runtime.home import read_card
-from attar.runtime.runner import Settings
+from attar.runtime.settings import Settings
 
 
 class Ahead(Fake):

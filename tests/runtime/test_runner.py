@@ -1,6 +1,5 @@
 import hashlib
 import json
-from collections import Counter
 
 import polars as pl
 import pytest
@@ -9,12 +8,11 @@ from stages_for_tests import Recorder, double, doubled, even, learn, most, needs
 from attar.core.errors import DataError, RecipeError, ReplyError
 from attar.core.table import part_span, parts, read
 from attar.engines.base import Spec
-from attar.engines.meter import Usage
-from attar.runtime.executor import SpanResult
 from attar.runtime.flow import recipe, trace
 from attar.runtime.home import read_card
 from attar.runtime.progress import Quiet
-from attar.runtime.runner import Settings, Tally, make_card, run
+from attar.runtime.runner import run
+from attar.runtime.settings import Settings
 from attar.stages.synth.pocket_data import questions as asked
 from attar.stages.synth.respond import sample
 
@@ -133,33 +131,3 @@ def test_a_stage_that_returns_no_table_is_named(do):
 
     with pytest.raises(RecipeError, match=r"nothing returned NoneType: a stage returns a table"):
         do(odd)
-
-
-@pytest.mark.parametrize("wrong", [{"shard": 0}, {"bulk": -1}, {"max_failures": 2.0}])
-def test_settings_that_make_no_sense_are_refused(wrong):
-    with pytest.raises(RecipeError, match="shard and bulk must be >= 1"):
-        Settings(**wrong)
-
-
-def test_a_card_has_the_counts_of_its_step_and_its_engine_and_no_cost_without_a_price():
-    step = trace(spoken, {"engine": FAKE}, {"count": 3}).results["out"]
-    tally = Tally(most=1.0, rows=2)
-    tally.accept(SpanResult(2, 5, rows=3, failed=2, errors=Counter({"fault": 2})))
-    card = make_card(step, tally, 1.234, spec=FAKE, now=Usage(asked=4, recalled=1, tokens_in=40), spent=Usage(asked=9))
-    assert (card["rows"], card["failed"], card["errors"]) == (5, 2, {"fault": 2})
-    assert (card["asked"], card["recalled"], card["tokens_in"], card["tokens_out"]) == (4, 1, 40, 0)
-    assert card["engine"] == {"kind": "fake", "model": "m", "options": {}}
-    assert card["inputs"] == [step.inputs[0].folder]
-    assert (card["seconds"], card["cost"], card["spent"]["asked"]) == (1.23, None, 9)
-
-
-def test_a_card_of_a_step_that_asked_nothing_has_counts_of_zero():
-    card = make_card(trace(doubled, {}, {}).steps[0], Tally(rows=7), 0.0)
-    assert (card["rows"], card["failed"], card["engine"], card["asked"], card["cost"], card["spent"]) == (
-        7,
-        0,
-        None,
-        0,
-        None,
-        {},
-    )

@@ -28,6 +28,14 @@ def test_every_row_becomes_a_row_in_its_place_the_unreadable_ones_under_their_fi
     assert table["messages_error"][0] == "no known chat format in the keys nothing"
 
 
+def test_an_empty_answer_is_no_answer_and_a_prompt_without_one_is_no_fault(tmp_path):
+    turns = [{"role": "user", "content": "x"}]
+    rows = [ask("1", ""), ask("2", " \n"), ask("3"), {"messages": turns}]
+    table = pool.read(**sources.pin_source(str(lines(tmp_path / "a.jsonl", *rows))))
+    assert table["messages_error"].to_list() == ["empty answer", "empty answer", None, None]
+    assert table["prompt"].to_list()[:2] == ["1", "2"]
+
+
 def test_reasons_that_differ_only_by_a_place_are_one_reason(tmp_path):
     table = pool.read(**sources.pin_source(str(lines(tmp_path / "a.jsonl", "{broken", '{"x": }', ask("fine")))))
     assert table["messages_error"][0].startswith("not JSON: ")

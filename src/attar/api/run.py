@@ -13,9 +13,10 @@ from attar.engines.registry import kind_of
 from attar.outputs.dataset.write import MARK, has_data, write_dataset
 from attar.outputs.report.page import is_complete, write_report
 from attar.runtime.flow import Step, Trace
-from attar.runtime.home import Home, run_record, write_json
+from attar.runtime.home import Home, read_card, run_record, write_json
+from attar.runtime.reporter import Reporter
 from attar.runtime.run_file import RunFile
-from attar.runtime.runner import Reporter, run
+from attar.runtime.runner import run
 
 _WHEN = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -37,6 +38,9 @@ def start(file: RunFile, home: Home, watch: Reporter) -> dict[str, Any]:
     write_json(path, record)
     began = time.time()
     folders = run(trace, home, watch, file.settings, file.limits, file.name)
+    if record["finished"] and _changed_since(record["finished"], trace, home):  # failed rows succeeded this time
+        same = False
+        record["finished"] = None
     if not record["finished"]:
         record |= {"seconds": round(time.time() - began, 1), "finished": _now()}
         write_json(path, record)
@@ -49,6 +53,12 @@ def _already_finished(before: dict[str, Any], record: dict[str, Any]) -> bool:
     """True if this exact run has finished before."""
     own = {key: value for key, value in json.loads(json.dumps(record)).items() if key not in ("started", "finished")}
     return bool(before["finished"]) and all(before.get(key) == value for key, value in own.items())
+
+
+def _changed_since(finished: str, trace: Trace, home: Home) -> bool:
+    """True if a step was made after the run finished."""
+    cards = (read_card(home.folder(step)) for step in trace.steps)
+    return any(card["made"] > finished for card in cards if card)
 
 
 def _is_current(file: Path, record: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from attar.cli.console import print_plain
 
 if TYPE_CHECKING:
     from attar.runtime.progress import Live
-    from attar.runtime.runner import Reporter
+    from attar.runtime.reporter import Reporter
 
 app = typer.Typer(
     add_completion=False,

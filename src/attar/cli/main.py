@@ -27,7 +27,9 @@ def main() -> None:
         _fail(" ".join(str(error).split()), debug, code=2)
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", debug, code=2)
-    except Exception as error:  # noqa: BLE001 (the outermost boundary: every error becomes one line)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 (the outermost boundary; a panic of polars or tokenizers is no Exception)
         place = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
         what = " ".join(f"{type(error).__name__}: {error}".split())
         hint = "" if debug else f"; {DEBUG} shows where it happened"

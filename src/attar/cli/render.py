@@ -134,7 +134,7 @@ def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:
     for step in record["steps"]:
         folder = home.steps / step["folder"]
         card = read_card(folder)
-        keys = ("rows", "failed", "errors", "cost")
+        keys = ("rows", "failed", "transient", "errors", "cost")
         begun = count_done_rows(folder)
         state = {"state": "done", **{key: card.get(key) for key in keys}} if card else None
         state = state or {"state": "begun" if begun else "to do", "rows": begun}

@@ -1,7 +1,7 @@
 """The commands on runs: plan, run, resume, status, why, report, compare, gc."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,14 +45,23 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; run it again to continue where it stopped."""
+    _start(file, home, quiet, as_json)
+
+
+def _start(file: Path, home: Path, quiet: bool, as_json: bool, **settings: Any) -> None:
+    """Run a recipe, some of its file's settings changed, and print its results."""
+    from dataclasses import replace
+
     from attar.api.run import start
     from attar.cli.render_results import print_results
     from attar.runtime.home import Home
     from attar.runtime.progress import Live
     from attar.runtime.run_file import read_run_file
 
+    content = read_run_file(file)
+    content = replace(content, settings=replace(content.settings, **settings))
     with report_progress(None if quiet or as_json else Live()) as watch:
-        results = start(read_run_file(file), Home(home), watch)
+        results = start(content, Home(home), watch)
     print_value(results, as_json, lambda record: print_results(record, quiet))
 
 
@@ -62,7 +71,19 @@ def resume(run_: RunArgument, home: HomeOption = HOME, quiet: QuietOption = Fals
     from attar.runtime.home import Home, run_record
 
     record = run_record(Home(home), run_name(run_))
-    run(Path(record["file"]), home, quiet, as_json)
+    _start(Path(record["file"]), home, quiet, as_json)
+
+
+@app.command()
+def retry(run_: RunArgument, home: HomeOption = HOME, quiet: QuietOption = False, as_json: JsonOption = False) -> None:
+    """Ask the rows of a run again that failed for reasons that pass, and make again what was made without them.
+
+    `attar run` does so too, unless a model was trained on the rows.
+    """
+    from attar.runtime.home import Home, run_record
+
+    record = run_record(Home(home), run_name(run_))
+    _start(Path(record["file"]), home, quiet, as_json, retry="always")
 
 
 @app.command()

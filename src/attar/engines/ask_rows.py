@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from attar.chat.templates import Message
+from attar.core.reasons import CUT_OFF
 from attar.core.replies import Weights
 from attar.engines.base import Generator, Grader, Reply, Request, in_order
 
@@ -32,7 +33,7 @@ def generate_answers(
 def _to_answer(reply: Reply, whole: bool) -> RowAnswer:
     """The answer in a reply; an empty text is an error, even after a reasoning text."""
     text = (reply.text or "").strip()
-    error = reply.error or ("cut off" if whole and reply.finish == "length" else None) or (None if text else "empty answer")
+    error = reply.error or (CUT_OFF if whole and reply.finish == "length" else None) or (None if text else "empty answer")
     return RowAnswer(None if error else text, error, reply)
 
 

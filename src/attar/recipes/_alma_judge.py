@@ -8,12 +8,13 @@ from attar.core.errors import RecipeError
 from attar.core.scorer_prompts import NUMBERS
 from attar.data import sources
 from attar.engines.base import Spec
+from attar.recipes._students import keep_answered
 from attar.runtime.flow import Flow, Handle
 from attar.stages import pool as pools
 from attar.stages.annotate import distil, reward, scorer
 from attar.stages.evaluate.benchmarks import pocket_exam
 from attar.stages.evaluate.judging import agreement
-from attar.stages.select import keep, rank, where
+from attar.stages.select import keep, rank
 from attar.stages.synth import pocket_data, respond
 from attar.stages.train import scorer as train_scorer
 
@@ -75,8 +76,7 @@ def sample_answers_to_rate(
     some = flow(rank.chance, prompts, keep=count, seed=seed, name="any-prompts")
     asked = flow(keep.rows, prompts, some, name="prompts-to-rate")
     drawn = flow(respond.sample, asked, engine=writer, **drawing, whole=False, name="answers-to-rate")
-    usable = flow(where.holds, drawn, rule="response IS NOT NULL", name="answered")
-    return flow(keep.rows, drawn, usable, name="unlabelled")
+    return keep_answered(flow, drawn, "unlabelled")
 
 
 def measure_agreement(

@@ -48,6 +48,11 @@ class Preference(TrainingKnobs, total=False):
     gamma: float
 
 
+def keep_answered(flow: Flow, rows: Handle, name: str = "answered") -> Handle:
+    """The rows that have an answer: no rule sees the others, and no comparison counts them."""
+    return flow(keep.rows, rows, flow(keep.has_answer, rows, name=f"has-{name}"), name=name)
+
+
 def keep_safe(flow: Flow, rows: Handle, guard: Spec | None, guarding: safety.Guard) -> Handle:
     """With a guard: only the rows that it rates as safe with probability 0.5 or more."""
     if guard is None:

@@ -28,7 +28,7 @@ from attar.engines.base import Spec
 from attar.recipes import _alma_judge, _alma_rounds
 from attar.recipes._alma_rounds import RoundsConfig, Variant
 from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
-from attar.recipes._students import Exam, Fit, Preference, TrainingKnobs, evaluate_students
+from attar.recipes._students import Exam, Fit, Preference, TrainingKnobs, evaluate_students, keep_answered
 from attar.runtime.flow import Flow, Handle, recipe
 from attar.stages import pool as pools
 from attar.stages.annotate import embed
@@ -229,10 +229,7 @@ def _train_arm(
     """The last model of the same rounds with one thing changed; or one trained on the same prompts, all answered right."""
     if arm == "oracle":
         right = [flow(pocket_data.answers, rows, name=f"right-{number}") for number, rows in enumerate(main.added, 2)]
-        usable = [
-            flow(keep.rows, rows, flow(where.holds, rows, rule="response IS NOT NULL", name="has-answer"), name="right")
-            for rows in right
-        ]
+        usable = [keep_answered(flow, rows, f"right-{number}-kept") for number, rows in enumerate(right, 2)]
         rows = flow(keep.concat, config.seeds, *usable, name="oracle-rows")
         return flow(sft.train, rows, engine=config.base, **config.fit, seed=config.seed, name="oracle-train")
     own = replace(variant, judge=judges.last, rewards=judges.last is rewarder, rounded=False)

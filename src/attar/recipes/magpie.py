@@ -19,7 +19,16 @@ from typing_extensions import TypedDict
 from attar.core.errors import RecipeError
 from attar.engines.base import Spec
 from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
-from attar.recipes._students import Exam, Fit, Preference, evaluate_students, keep_safe, train_on_pairs, train_students
+from attar.recipes._students import (
+    Exam,
+    Fit,
+    Preference,
+    evaluate_students,
+    keep_answered,
+    keep_safe,
+    train_on_pairs,
+    train_students,
+)
 from attar.runtime.flow import Flow, Handle, recipe
 from attar.stages import pairs as pair
 from attar.stages.annotate import embed, language, lengths, neighbours, reward, safety, tags
@@ -101,7 +110,7 @@ def magpie(
     for turn in range(1, rounds):
         more = flow(turns.extend, talks, engine=teacher, system=follow_up, max_tokens=prompt_tokens, seed=seed)
         talks = flow(respond.sample, more, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed + turn)
-    answered = flow(lengths.measure, talks)
+    answered = flow(lengths.measure, keep_answered(flow, talks))
     scored = _add_base_reward(flow, flow(reward.score, answered, engine=rewarder), wanted, rewarder, base, answer_tokens)
     scored = keep_safe(flow, scored, guard, guarding)
 
@@ -112,9 +121,7 @@ def magpie(
         best = flow(rank.chance, good, keep=size, seed=seed, name="any")
     arms = {"selected": flow(keep.rows, good, best, name="chosen")}
     if control and base:
-        usable = flow(where.holds, answered, rule="response IS NOT NULL", name="usable")
-        some = flow(keep.rows, answered, usable, name="answers")
-        arms["random"] = flow(keep.rows, some, flow(rank.chance, some, arms["selected"], seed=seed), name="random")
+        arms["random"] = flow(keep.rows, answered, flow(rank.chance, answered, arms["selected"], seed=seed), name="random")
     models = train_students(flow, base, arms, train or {}, seed) if base else {}
     results = {"sft": arms["selected"]}
     if pairs is not None:

@@ -15,7 +15,16 @@ from annotated_types import Ge, Gt
 
 from attar.engines.base import Spec
 from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
-from attar.recipes._students import Exam, Fit, Preference, evaluate_students, keep_safe, train_on_pairs, train_students
+from attar.recipes._students import (
+    Exam,
+    Fit,
+    Preference,
+    evaluate_students,
+    keep_answered,
+    keep_safe,
+    train_on_pairs,
+    train_students,
+)
 from attar.runtime.flow import Flow, Handle, recipe
 from attar.stages import pairs as pair
 from attar.stages.annotate import lengths, reward, safety
@@ -103,7 +112,8 @@ def pika(
             name="more",
         )
         several = flow(keep.concat, several, more)
-    scored = flow(reward.score, flow(lengths.measure, several), engine=rewarder)
+    answered = flow(lengths.measure, keep_answered(flow, several))
+    scored = flow(reward.score, answered, engine=rewarder)
     if second_rewarder:
         scored = flow(reward.score, scored, engine=second_rewarder, into="second_reward", name="second-reward")
 
@@ -121,9 +131,7 @@ def pika(
         return results
     arms = {"selected": chosen}
     if control:
-        usable = flow(where.holds, scored, rule="response IS NOT NULL", name="usable")
-        some = flow(keep.rows, scored, usable, name="answers")
-        arms["random"] = flow(keep.rows, some, flow(rank.chance, some, chosen, seed=seed), name="random")
+        arms["random"] = flow(keep.rows, scored, flow(rank.chance, scored, chosen, seed=seed), name="random")
     models = train_students(flow, base, arms, train or {}, seed)
     preferred = train_on_pairs(flow, models["selected"], pairs, prefer or {}, seed)
     models = {"selected": models["selected"], "preferred": preferred, **models}

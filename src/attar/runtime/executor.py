@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from attar.core.errors import RecipeError
+from attar.core.reasons import TRANSIENT
 from attar.core.stage import marks, stage_name
 from attar.core.table import Table, TableParts, read_rows, write_part
 
@@ -36,6 +37,8 @@ class SpanResult:
     stop: int
     rows: int
     failed: int
+    transient: int = 0
+    """How many failed for a reason that passes."""
     errors: Counter[str] = field(default_factory=Counter)
 
 
@@ -53,8 +56,14 @@ def count_failures(out: Table, before: Iterable[str], start: int, stop: int) -> 
     known = set(before)
     fresh = [name for name in out.columns if name.endswith("_error") and name not in known]
     errors = Counter(reason for name in fresh for reason in out[name].drop_nulls())
-    failed = out.select(pl.any_horizontal(*(pl.col(name).is_not_null() for name in fresh)).sum()).item() if fresh else 0
-    return SpanResult(start, stop, len(out), int(failed or 0), errors)
+    failed = _count_any(out, [pl.col(name).is_not_null() for name in fresh])
+    transient = _count_any(out, [pl.col(name).cast(pl.String).str.contains(TRANSIENT) for name in fresh])
+    return SpanResult(start, stop, len(out), failed, transient, errors)
+
+
+def _count_any(table: Table, conditions: list[pl.Expr]) -> int:
+    """In how many rows at least one of the conditions is true."""
+    return int(table.select(pl.any_horizontal(*conditions).sum()).item() or 0) if conditions else 0
 
 
 def check_output(out: Any, stage: Callable[..., Table]) -> Table:

@@ -128,7 +128,8 @@ class Live:
             self.console.print(f"[dim]·  {step.name:<16} {card['rows']:>9,} rows   kept from before[/]")
             return
         self.steps += 1
-        failed = f"   [yellow]{card['failed']:,} failed[/]" if card["failed"] else ""
+        transient = f", {card['transient']:,} for reasons that pass" if card.get("transient") else ""
+        failed = f"   [yellow]{card['failed']:,} failed{transient}[/]" if card["failed"] else ""
         asked = f"   {card['asked']:,} asked" if card["asked"] else ""
         recalled = f"   {card['recalled']:,} from the journal" if card["recalled"] else ""
         cost = f"   {format_dollars(card['cost'])}" if card.get("cost") else ""

@@ -26,7 +26,7 @@ from attar.engines.keys import refuse_keys
 from attar.engines.meter import Limits
 from attar.engines.registry import find_kind, kind_of
 from attar.runtime.flow import Recipe, Trace, trace
-from attar.runtime.runner import Settings
+from attar.runtime.settings import Settings
 
 _KEYS = ("recipe", "engines", "knobs", "limits", "run")
 RECIPES = Path(__file__).parents[1] / "recipes"

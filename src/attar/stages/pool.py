@@ -1,7 +1,8 @@
 """A pool: existing chat data as a table. Each of its rows becomes a row, in the pool's order, also those that cannot be parsed.
 
-A row that cannot be parsed has only an id (from its place) and the reason in `messages_error`. The pool's own ids are kept; a
-row without one, or with one that an earlier row has, gets an id from its file and line.
+A row that cannot be parsed has only an id (from its place) and the reason in `messages_error`; a row whose answer is empty has
+that reason beside its texts. The pool's own ids are kept; a row without one, or with one that an earlier row has, gets an id
+from its file and line.
 """
 
 import re
@@ -53,7 +54,10 @@ def _with_unique_ids(batch: RowBatch, root: Path, seen: set[str]) -> Table:
         names = chain([own_id, place_id], (f"{place_id}.{n}" for n in count(2)))
         ids.append(next(name for name in names if name and name not in seen))
         seen.add(ids[-1])
-    return rows[order].with_columns(pl.Series("id", ids, dtype=pl.String))
+    empty = pl.when(pl.col("response").str.strip_chars() == "").then(pl.lit("empty answer"))
+    return rows[order].with_columns(
+        pl.Series("id", ids, dtype=pl.String), *([pl.coalesce("messages_error", empty)] if "response" in rows.columns else [])
+    )
 
 
 def _reason(row: BadRow) -> str:

@@ -40,7 +40,7 @@ def test_what_passes_is_tried_again(server, status):
 def test_once_no_try_is_left_the_row_fails_with_the_last_reason(server):
     served = server(flaky([lambda: refused(500, "first")] + [lambda: refused(502, "then")] * 9))
     replies = in_order(http(served.url, tries=3).generate(asks(4)), 4)
-    assert [reply.error for reply in replies] == ["502: then"] * 4
+    assert [reply.error for reply in replies] == ["502: then (gave up after 3 tries)"] * 4
     assert len(served.posted) == 12
 
 
@@ -175,7 +175,7 @@ def test_overload_that_outlasts_patience_fails_the_row_with_its_reason(server):
         return refused(503, "busy") if told(asked) == "say 1" else good(asked)
 
     engine = http(server(speak).url, tries=1, patience=1)
-    assert [reply.error for reply in in_order(engine.generate(asks(3)), 3)] == [None, "503: busy", None]
+    assert [reply.error for reply in in_order(engine.generate(asks(3)), 3)] == [None, "503: busy (gave up after 1 try)", None]
 
 
 def test_a_try_at_a_server_that_is_not_there_is_not_counted(server):

@@ -26,3 +26,24 @@ def test_tables_are_put_together_with_null_where_one_lacks_a_column():
 def test_a_row_that_is_in_two_tables_is_named():
     with pytest.raises(DataError, match="row 'b' is in two"):
         keep.concat(ROWS, ROWS.tail(1))
+
+
+ANSWERS = pl.DataFrame(
+    {
+        "id": ["a", "b", "c", "d"],
+        "response": ["yes", None, " \n", "no"],
+        "response_error": [None, "cut off", None, None],
+    }
+)
+
+
+def test_verdicts_drop_a_row_without_an_answer_with_the_reason():
+    out = keep.has_answer(ANSWERS)
+    assert out["kept"].to_list() == [True, False, False, True]
+    assert out["reason"].to_list() == [None, "no answer: cut off", "no answer: empty answer", None]
+    assert keep.has_answer(ANSWERS.drop("response_error"))["reason"][1] == "no answer: empty answer"
+
+
+def test_no_verdict_keeps_a_row_that_has_no_answer():
+    everything = pl.DataFrame({"id": ["a", "b", "c", "d"], "kept": [True] * 4})
+    assert keep.rows(ANSWERS, everything)["id"].to_list() == ["a", "c", "d"]

@@ -13,7 +13,7 @@ from attar.engines.journaling import Journaled
 from attar.engines.meter import Meter
 from attar.runtime.flow import recipe
 from attar.runtime.home import read_card
-from attar.runtime.runner import Settings
+from attar.runtime.settings import Settings
 from attar.stages.synth import evolve
 from attar.stages.synth.evolve_prompts import BREADTH, COMPLEXITY, DEPTH, QUALITY, WAYS
 

@@ -22,8 +22,10 @@ from attar.engines.meter import NO_LIMITS
 from attar.runtime.flow import Recipe, Step, trace
 from attar.runtime.home import Home, lock_step, read_card, write_card
 from attar.runtime.progress import Live
+from attar.runtime.reporter import Reporter
 from attar.runtime.run_file import RunFile
-from attar.runtime.runner import Reporter, Settings, Tally, make_card
+from attar.runtime.settings import Settings
+from attar.runtime.tally import Tally, make_card
 from attar.stages import pool
 from attar.stages.select.where import columns as columns_of
 

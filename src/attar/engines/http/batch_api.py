@@ -19,6 +19,7 @@ from annotated_types import Ge, Gt, Le
 
 from attar.chat.templates import Template
 from attar.core.errors import EngineError
+from attar.core.reasons import mark_transient
 from attar.engines.base import Reply, Request, Spec
 from attar.engines.http import failures, payloads
 from attar.engines.http.engine import Http, HttpOptions
@@ -210,12 +211,14 @@ class BatchEngine:
                 return result
         elif response:
             message = failures.error_message(json.dumps(response.get("body")).encode())
-            result = FailedTry("refused", f"{response.get('status_code')}: {message}")
+            status = response.get("status_code")
+            result = FailedTry("refused", f"{status}: {message}", retry=status in failures.RETRIED)
         else:
             message = failures.error_message(json.dumps((line or {}).get("error") or "no answer in the batch").encode())
             result = FailedTry("not run", message)
         self.errors[result.kind] += 1
-        return Reply(request.index, error=mask(result.reason, self._http.wire.key))
+        reason = mask(result.reason, self._http.wire.key)
+        return Reply(request.index, error=mark_transient(reason, 1) if result.retry else reason)
 
     def list_batches(self) -> list[dict[str, Any]]:
         """The account's latest batches."""

@@ -20,7 +20,8 @@ import aiohttp
 from attar.core.errors import EngineError
 from attar.core.replies import replace_surrogates
 
-_RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
+RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
+"""Statuses of failures that may pass."""
 _OVERLOAD = {429, 503, 529}
 _NO_CREDIT = (
     "insufficient_quota",
@@ -65,7 +66,7 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, asked: str
         raise EngineError(f"{asked}: the server has no such model or endpoint ({status}: {message})")
     if 300 <= status < 400:
         raise EngineError(f"{asked}: the server redirects to {headers.get('Location', 'nowhere')}; use that url")
-    if status in _RETRIED:
+    if status in RETRIED:
         busy = status in _OVERLOAD
         kind = "rate limit" if status == 429 else "overload" if busy else "server error"
         return FailedTry(kind, f"{status}: {message}", overloaded=busy, pushback=busy, retry_after=retry_after(headers))

@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from random import Random
 
 from attar.core.errors import EngineError
+from attar.core.reasons import mark_transient
 from attar.engines.base import Reply, Request
 from attar.engines.http.failures import FailedTry, retry_delay
 from attar.engines.http.server_queue import ServerQueue, event_loop
@@ -191,7 +192,7 @@ class Stream:
                 if failures[0].pushback and overload_began is None:
                     overload_began = started
                 waits = self._is_waited_out(failures[0], overload_began)
-                call, last_failure = self._settle(call, results, last=not waits and tries + 1 >= self._tries)
+                call, last_failure = self._settle(call, results, 0 if waits else tries + 1)
             else:
                 waits = False
                 last_failure = None
@@ -210,19 +211,21 @@ class Stream:
             await self._enter()
 
     def _settle(
-        self, call: CallRequests, results: list[Reply | FailedTry], *, last: bool
+        self, call: CallRequests, results: list[Reply | FailedTry], tries: int
     ) -> tuple[CallRequests, FailedTry | None]:
-        """Collect the final replies; returns the requests to try again, and the last failure among them."""
+        """Collect the final replies after so many tries; returns the requests to try again, and the last failure among them."""
         again: CallRequests = []
         last_failure = None
         for request, result in zip(call, results, strict=True):
             if isinstance(result, Reply):
                 self._replies.append(result)
-            elif result.retry and (result.unreachable or not last):
+            elif not result.retry:
+                self._replies.append(Reply(request.index, error=result.reason))
+            elif result.unreachable or tries < self._tries:
                 again.append(request)
                 last_failure = result
             else:
-                self._replies.append(Reply(request.index, error=result.reason))
+                self._replies.append(Reply(request.index, error=mark_transient(result.reason, tries)))
         return again, last_failure
 
     def _is_waited_out(self, failure: FailedTry, overload_began: float | None) -> bool:

@@ -12,7 +12,7 @@ from stages_for_tests import Recorder, doubled, learn, numbers, smaller, spoken
 from attar.core.table import part_span, parts, read
 from attar.engines.base import Spec
 from attar.runtime.flow import recipe, trace
-from attar.runtime.runner import Settings
+from attar.runtime.settings import Settings
 
 FAKE = Spec("fake", "m")
 
@@ -100,7 +100,8 @@ from stages_for_tests import recipe, numbers, say, double, slow
 from attar.engines.base import Spec
 from attar.runtime.flow import trace
 from attar.runtime.home import Home
-from attar.runtime.runner import Settings, run
+from attar.runtime.runner import run
+from attar.runtime.settings import Settings
 from attar.stages.synth.pocket_data import questions as asked
 from attar.stages.synth.respond import sample
 from attar.runtime.progress import Quiet
