@@ -6,6 +6,7 @@ import pytest
 
 from attar.chat.templates import prefix
 from attar.engines.base import Request, Sampling, in_order
+from attar.engines.doctor import server
 
 pytestmark = pytest.mark.slow
 DIGITS = ("1", "2", "3", "4", "5")
@@ -56,6 +57,12 @@ def test_qwen_one_and_a_half_billion_puts_its_probability_on_the_labels_and_rate
     assert min(map(mass, weights)) > 0.95
     right, *wrong = map(expected_score, weights)
     assert right > max(wrong) + 0.5
+
+
+def test_the_doctor_doubts_the_template_that_llama_cpp_gives_a_base(gemma_base_server, connect):
+    checks = dict(server.checks(connect(gemma_base_server, "gemma-base"), 1))
+    assert "'<|im_end|>', '<|im_start|>': not a token of this model" in checks["magpie prefix"]()
+    assert checks["raw prompts"]().endswith("with one BOS (2)")
 
 
 def test_a_base_goes_on_with_a_text_behind_its_bos(gemma_base_server, connect):

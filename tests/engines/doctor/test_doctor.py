@@ -1,5 +1,6 @@
 """What the doctor says of an engine: by its verbs, as a model in this process, and behind a server."""
 
+import shutil
 from math import log
 
 import pytest
@@ -10,7 +11,7 @@ from attar.core.errors import EngineError
 from attar.engines.base import Reply, Spec
 from attar.engines.doctor import local, server, verbs
 from attar.engines.doctor.engine import examine
-from attar.engines.local.engine import Local
+from attar.engines.local.engine import POCKET, Local
 
 
 def examine_all(spec, rows=4):
@@ -131,6 +132,24 @@ def test_raw_prompts_that_cost_as_much_as_chat_are_found_to_be_re_templated(serv
 
     served._speak = templated
     assert "the server re-templates raw prompts" in run_checks(server.checks(http(served.url, tries=1), 2))["raw prompts"]
+
+
+@pytest.mark.parametrize(("end", "doubted"), [("<|im_end|>", False), ("<|over|>", True)])
+def test_a_template_with_marks_that_the_model_has_not_is_doubted(end, doubted, served, tmp_path):
+    folder = shutil.copytree(POCKET / "teacher", tmp_path / "teacher")
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|im_end|>", end))
+    found = run_checks(server.checks(http(served.url, tokenizer=str(folder)), 2))["magpie prefix"]
+    assert f"stops at '{end}'" in found
+    assert (f"'{end}': not a token of this model" in found) == doubted
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(30.0, 40), (0.0, 8)])
+def test_a_slow_server_is_not_asked_for_all_that_measures_a_fast_one(seconds, asked, served, monkeypatch):
+    monkeypatch.setattr(server, "_SPEED_SECONDS", seconds)
+    (speed,) = (check for what, check in server.checks(http(served.url), 10) if what == "speed")
+    assert " rows/s, " in speed()
+    assert len(served.posted) == asked
 
 
 def test_where_nobody_listens_there_is_nothing_more_to_try(served):

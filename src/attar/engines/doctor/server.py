@@ -10,7 +10,7 @@ from typing import Any
 from attar.chat.templates import prefix
 from attar.core.errors import AttarError, EngineError
 from attar.core.format import format_dollars
-from attar.engines.base import Request, Sampling
+from attar.engines.base import Reply, Request, Sampling
 from attar.engines.doctor.verbs import CHECKS, HI, Check, only, show_template
 from attar.engines.http.engine import Http
 from attar.engines.http.server_queue import wait_for
@@ -18,6 +18,8 @@ from attar.engines.prices import price_of
 
 FIRST = "server"
 """The check that all others need."""
+_SPEED_SECONDS = 10.0
+"""After this time no more requests are sent: a slow server would take an hour."""
 _SHAPE = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}
 
 
@@ -73,7 +75,7 @@ def _raw(engine: Http) -> str:
                 "Magpie would sample from another prompt than intended: use a server that takes raw prompts (vllm, llama.cpp)"
             )
         start = wait_for(engine.tokens.ids("", special=True))[:1]
-        bos = f"one BOS ({start[0]})" if start else "no BOS (the model has none)"
+        bos = f"one BOS ({start[0]})" if start else "no BOS (the tokenizer adds none)"
         return f"are sent as token ids and taken unchanged, with {bos}"
     if raw.tokens_in >= chat.tokens_in:
         raise EngineError(
@@ -89,7 +91,14 @@ def _prefix(engine: Http) -> str:
     if not engine.tokens.available:
         return text
     ids, stops = wait_for(engine.tokens.raw(magpie_prefix.text)), wait_for(engine.tokens.single_token_ids(magpie_prefix.stops))
-    return f"{text}; token ids {ids}, stop ids {stops}"
+    plain = [
+        mark for mark in magpie_prefix.stops if mark.startswith("<|") and not wait_for(engine.tokens.single_token_ids((mark,)))
+    ]
+    doubt = (
+        f"; {', '.join(map(repr, plain))}: not a token of this model, so check that the template is its own "
+        "(llama.cpp gives ChatML to a model that has no template)"
+    )
+    return f"{text}; token ids {ids}, stop ids {stops}{doubt if plain else ''}"
 
 
 def _sample(engine: Http) -> str:
@@ -109,7 +118,9 @@ def _weigh(engine: Http) -> str:
     weights = only(engine.weigh([Request(0, messages=HI, labels=labels)])).weights or ()
     returned = sum(not isinf(weight) for weight in weights)
     if not returned:
-        raise EngineError("the server returns log-probabilities, but none of the nine digits is among them")
+        raise EngineError(
+            "the server returns log-probabilities, but none of the nine digits is among them; with llama.cpp, set `logprobs: 1000`"
+        )
     coverage = (
         "of any label"
         if returned == len(labels)
@@ -133,11 +144,14 @@ def _shape(engine: Http) -> str:
 def _speed(engine: Http, rows: int) -> str:
     sampling = Sampling(temperature=1.0, max_tokens=64)
     started = time.perf_counter()
-    replies = list(engine.generate(Request(i, messages=HI, sampling=sampling, seed=i) for i in range(rows)))
+    replies: list[Reply] = []
+    while not replies or (len(replies) < rows and time.perf_counter() < started + _SPEED_SECONDS):
+        batch = range(len(replies), min(rows, 2 * len(replies) + 8))
+        replies += engine.generate(Request(i, messages=HI, sampling=sampling, seed=i) for i in batch)
     seconds = time.perf_counter() - started
     answered = [reply for reply in replies if reply.error is None]
     if not answered:
-        raise EngineError(f"none of {rows} requests was answered: {replies[0].error}")
+        raise EngineError(f"none of {len(replies)} requests was answered: {replies[0].error}")
     tokens_in, tokens_out = sum(reply.tokens_in for reply in answered), sum(reply.tokens_out for reply in answered)
     level = engine.wire.queue.concurrency.limit
     speed = f"{len(answered) / seconds:,.1f} rows/s, {tokens_out / seconds:,.0f} tokens/s, best with {level} in flight"
