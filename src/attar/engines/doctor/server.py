@@ -119,7 +119,7 @@ def _weigh(engine: Http) -> str:
     returned = sum(not isinf(weight) for weight in weights)
     if not returned:
         raise EngineError(
-            "the server returns log-probabilities, but none of the nine digits is among them; with llama.cpp, set `logprobs: 1000`"
+            "the server returns log-probabilities, but none of the nine digits is among them; llama.cpp takes `logprobs: 1000`"
         )
     coverage = (
         "of any label"
