@@ -100,3 +100,14 @@ def test_a_program_that_imports_attar_gets_its_records(caplog, do):
     with caplog.at_level(logging.DEBUG, logger="attar"):
         do(doubled, count=3)
     assert [record.message for record in caplog.records if "ends" in record.message][-1].startswith("step double ends: 3 rows")
+
+
+def test_a_panic_of_a_library_is_one_line_too(attar, tmp_path):
+    """polars and tokenizers raise a panic of Rust as a BaseException of their own."""
+    panics = "class PanicException(BaseException): ...\n\n\ndef faulty(table):\n    raise PanicException('range end')"
+    mine = tmp_path / "mine.py"
+    mine.write_text(mine.read_text().replace('def faulty(table):\n    return table["no such column"]', panics))
+    done = attar("run", "broken.yaml")
+    assert done.returncode == 1
+    assert "PanicException: range end (unexpected" in done.stderr
+    assert "Traceback" not in done.stderr

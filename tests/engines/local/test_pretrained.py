@@ -1,15 +1,22 @@
 """A model folder is data: its code never runs, its pickles are never opened, and whatever is wrong with it is one line."""
 
 import io
-import json
-import os
-import pickle
-import re
 import shutil
 import sys
-from random import Random
 
 import pytest
+from hostile_folders import (
+    BROKEN_FILES,
+    BROKEN_TEXTS,
+    CODE,
+    HOSTILE,
+    adapter,
+    broken_weights,
+    hub_kernels,
+    outside_by_index,
+    pickle_by_index,
+    slow_pattern,
+)
 from servers_for_tests import asks
 
 from attar.core.errors import AttarError, EngineError
@@ -17,12 +24,6 @@ from attar.engines.base import Request, Spec
 from attar.engines.http.engine import Http
 from attar.engines.local.engine import POCKET, Local
 from attar.engines.local.pretrained import check_folder
-
-CODE = """
-import pathlib
-pathlib.Path(__file__).with_name("RAN").write_text("code of the folder ran")
-pathlib.Path("RAN").write_text("code of the folder ran")
-"""
 
 
 @pytest.fixture
@@ -33,61 +34,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     shutil.copytree(POCKET / "base", tmp_path / "model")
     return tmp_path / "model"
-
-
-def edit(file, **values):
-    known = json.loads(file.read_text()) if file.exists() else {}
-    file.write_text(json.dumps(known | values))
-
-
-def custom_config(folder):
-    edit(folder / "config.json", auto_map={"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}, model_type="evil")
-
-
-def custom_model(folder):
-    edit(folder / "config.json", auto_map={"AutoModelForCausalLM": "evil.Model"}, architectures=["Evil"])
-
-
-def custom_tokenizer(folder):
-    edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Slow", "evil.Fast"]}, tokenizer_class="Evil")
-
-
-def custom_generation(folder):
-    (folder / "custom_generate").mkdir()
-    (folder / "custom_generate" / "generate.py").write_text(CODE)
-
-
-def hub_kernels(folder):
-    edit(folder / "config.json", _attn_implementation="someone/kernels")
-
-
-class Bomb:
-    def __reduce__(self):
-        return os.system, ("touch RAN",)
-
-
-def pickled_weights(folder):
-    (folder / "model.safetensors").unlink()
-    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))
-
-
-def pickle_by_index(folder):
-    pickled_weights(folder)
-    edit(folder / "model.safetensors.index.json", metadata={}, weight_map={"model.embed_tokens.weight": "pytorch_model.bin"})
-
-
-def outside_by_index(folder):
-    (folder / "model.safetensors").rename(folder.parent / "other.safetensors")
-    edit(folder / "model.safetensors.index.json", metadata={}, weight_map={"lm_head.weight": "../other.safetensors"})
-
-
-def adapter(folder):
-    edit(folder / "adapter_config.json", base_model_name_or_path="someone/else", peft_type="LORA")
-    (folder / "adapter_model.bin").write_bytes(pickle.dumps(Bomb()))
-
-
-HOSTILE = [custom_config, custom_model, custom_tokenizer, custom_generation, hub_kernels, pickled_weights, pickle_by_index,
-           outside_by_index, adapter]  # fmt: skip
 
 
 def message_of(use):
@@ -128,18 +74,6 @@ def test_what_would_be_opened_elsewhere_is_refused_by_name(change, folder):
         check_folder(folder)
 
 
-def broken_weights():
-    data = (POCKET / "base" / "model.safetensors").read_bytes()
-    size = int.from_bytes(data[:8], "little")
-    dice = Random(0)
-    yield from (data[:length] for length in (0, 4, 8, 9, size // 2, 8 + size, len(data) // 2, len(data) - 1))
-    yield (2**63).to_bytes(8, "little") + data[8:]
-    yield data[:8] + b"[" * size + data[8 + size :]
-    yield data[:8] + re.sub(rb'"(B?)F(16|32)"', rb'"\1F99"', data[8 : 8 + size]) + data[8 + size :]
-    yield data[:8] + data[8 : 8 + size].replace(b"[0,", b"[9,") + data[8 + size :]
-    yield b"\x80\x04" + dice.randbytes(3000)
-
-
 @pytest.mark.parametrize("data", list(broken_weights()), ids=lambda data: f"{len(data)} bytes")
 def test_broken_weights_are_one_line(data, folder):
     (folder / "model.safetensors").write_bytes(data)
@@ -149,8 +83,16 @@ def test_broken_weights_are_one_line(data, folder):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json"])
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"a": ', "\udcff", "[" * 5000, '{"weight_map": 3}'], ids=range(8))
+@pytest.mark.parametrize("file", BROKEN_FILES)
+@pytest.mark.parametrize("text", BROKEN_TEXTS, ids=range(8))
 def test_a_broken_file_of_a_model_s_folder_is_one_line_or_is_not_needed(file, text, folder):
     (folder / file).write_bytes(text.encode("utf-8", "surrogateescape"))
     assert "\n" not in message_of(lambda: list(Local(Spec("local", str(folder), {})).generate(asks(1))))
+
+
+@pytest.mark.parametrize("verb", ["generate", "embed"])
+def test_a_pattern_that_the_tokenizer_gives_up_on_is_one_line(verb, folder):
+    slow_pattern(folder)
+    with pytest.raises(EngineError, match=r"the tokenizer of .*model fails on a text \(.*retry-limit") as caught:
+        list(getattr(Local(Spec("local", str(folder), {})), verb)([Request(0, text="a" * 40 + "b")]))
+    assert "\n" not in str(caught.value)

@@ -14,6 +14,7 @@ from attar.core.errors import EngineError
 from attar.engines.base import Spec
 from attar.engines.http.server_info import TOKENIZING_SERVERS, ServerInfo, tokenize_body
 from attar.engines.http.server_queue import wait_for
+from attar.engines.local.pretrained import explain_panics
 from attar.engines.options import title
 
 Post = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -104,7 +105,8 @@ class ServerTokenizer:
     async def ids(self, text: str, *, special: bool = False) -> list[int]:
         """A text's token ids; each text is sent to the server once."""
         if self._local is not None:
-            return self._local.tokenizer.encode(text, add_special_tokens=special)
+            with explain_panics(self._local.spec.model):
+                return self._local.tokenizer.encode(text, add_special_tokens=special)
         key = (text, special)
         if key not in self._cache:
             if len(self._cache) >= _CACHE_SIZE:

@@ -31,7 +31,7 @@ from attar.engines.local.pooling import (
     token_limit,
     tokenize_truncated,
 )
-from attar.engines.local.pretrained import load_config, load_tokenizer, load_weights
+from attar.engines.local.pretrained import explain_panics, load_config, load_tokenizer, load_weights
 from attar.engines.options import check_options
 
 POCKET = Path(__file__).parents[2] / "pocket"
@@ -169,7 +169,8 @@ class Local:
 
     def tokens(self, text: str) -> list[int]:
         """A text's tokens, with exactly one BOS if the model has one."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        with explain_panics(self.spec.model):
+            ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         bos = self.tokenizer.bos_token_id
         if bos is not None and bos in self.tokenizer.encode("") and ids[:1] != [bos]:
             ids.insert(0, bos)
@@ -274,7 +275,8 @@ class Local:
         """Each text's tokens with the model's special tokens, and whether it was truncated."""
         conversations = [self._encode(request, ask=False) if request.text is None else None for request in requests]
         texts = [prepare_text(pooling, request.text) for request in requests if request.text is not None]
-        rows = iter(tokenize_truncated(self.tokenizer, texts, longest))
+        with explain_panics(self.spec.model):
+            rows = iter(tokenize_truncated(self.tokenizer, texts, longest))
         return [next(rows) if ids is None else (ids[:longest], len(ids) > longest) for ids in conversations]
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:

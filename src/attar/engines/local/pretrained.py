@@ -6,7 +6,8 @@ is wrong with a folder is one line that names it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +22,17 @@ def load_tokenizer(model: str, folder: Path | None, revision: str | None = None)
     from transformers import AutoTokenizer
 
     return _load(AutoTokenizer.from_pretrained, model, folder, revision=revision)
+
+
+@contextmanager
+def explain_panics(model: str) -> Iterator[None]:
+    """An EngineError where a model's tokenizer gives up on a text with a panic of Rust, which is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise EngineError(f"the tokenizer of {model} fails on a text ({' '.join(str(error).split())})") from error
 
 
 def load_config(model: str, folder: Path | None, revision: str | None = None) -> Any:
