@@ -34,6 +34,7 @@ def run_together(*calls, rounds=5):
     for call in calls:
         here, there = _SPAWN.Pipe()
         _SPAWN.Process(target=_take_turns, args=(there, call), daemon=True).start()
+        there.close()  # so that the end of the process is the end of the pipe
         pipes.append(here)
     assert [pipe.recv() for pipe in pipes] == ["ready"] * len(calls)
     for _ in range(rounds):
@@ -83,9 +84,20 @@ def run_on_full_disk(call, size):
     here, there = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_limit, args=(there, size, call))
     process.start()
+    there.close()
     found = here.recv()
     process.join()
     return found
+
+
+def start_run(file, home):
+    """Run a run file in a home, as `attar run` does."""
+    from attar.api.run import start  # here, because each process that needs none of it would load it too
+    from attar.runtime.home import Home
+    from attar.runtime.progress import Quiet
+    from attar.runtime.run_file import read_run_file
+
+    start(read_run_file(file), Home(home), Quiet())
 
 
 def snapshot(folder):

@@ -1,6 +1,9 @@
 import json
+import random
+from functools import partial
 
 import pytest
+from at_once_for_tests import kill_in, only_locked_out, put_foreign, run_on_full_disk, run_together, snapshot, unchanged
 
 from attar.api.convert import convert
 from attar.core.errors import DataError
@@ -139,3 +142,71 @@ def test_a_missing_source_leaves_no_litter(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         convert(tmp_path / "none.jsonl", tmp_path / "new" / "out.jsonl", "messages")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["same", "dots", "symbolic link", "hard link", "folder of it", "linked folder"])
+def test_a_target_that_is_the_source_by_another_name_is_refused_before_anything_opens(source, tmp_path, how):
+    (tmp_path / "data").mkdir()
+    file = source(SINGLE, "oops", name="data/in.jsonl")
+    (tmp_path / "soft.jsonl").symlink_to(file)
+    (tmp_path / "hard.jsonl").hardlink_to(file)
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "data")
+    target = {
+        "same": file,
+        "dots": tmp_path / "data" / ".." / "data" / "in.jsonl",
+        "symbolic link": tmp_path / "soft.jsonl",
+        "hard link": tmp_path / "hard.jsonl",
+        "folder of it": tmp_path / "data",
+        "linked folder": tmp_path / "elsewhere",
+    }[how]
+    before, written = snapshot(tmp_path), file.stat()
+    with pytest.raises(DataError, match=r"is \(or contains\) the source .*: choose another path"):
+        convert(file, target, "messages")
+    assert snapshot(tmp_path) == before
+    assert (file.stat().st_mtime_ns, file.stat().st_ino) == (written.st_mtime_ns, written.st_ino)
+
+
+def many(count, answer):
+    return [{"prompt": f"q{i}", "response": answer, "id": f"r{i}"} for i in range(count)]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+def test_two_at_once_give_one_whole_file_each_or_one_clear_line(source, tmp_path, name):
+    files = [source(*many(3000, letter), "oops", name=f"{letter}.jsonl") for letter in "xy"]
+    target, foreign = tmp_path / name, put_foreign(tmp_path / name)
+    for results in run_together(*(partial(convert, file, target, "messages") for file in files)):
+        assert only_locked_out(results)
+        [batch] = load(target)
+        assert batch.bad == []
+        assert batch.table["response"].unique().len() == 1
+        assert batch.table["id"].to_list() == [f"r{i}" for i in range(3000)]
+    assert unchanged(foreign)
+    aside = [lines(path)[0]["file"] for path in sorted(tmp_path.glob("out.*.rejected-*.jsonl"))]
+    assert set(aside) <= {str(file) for file in files}
+    assert len(aside) == len(set(aside)) > 0, "the same rows make no second file"
+
+
+@pytest.mark.parametrize("where", ["attar.data.writers.Sink.write", "attar.data.writers.move_into_place"])
+def test_a_conversion_that_was_killed_leaves_the_old_file_and_the_next_works(source, tmp_path, where):
+    file, foreign = source(*many(10, "new")), put_foreign(tmp_path / "out.jsonl")
+    (tmp_path / "out.jsonl").write_text("old")
+    known = set(tmp_path.iterdir())
+    kill_in(where, partial(convert, file, tmp_path / "out.jsonl", "messages"))
+    assert (tmp_path / "out.jsonl").read_text() == "old"
+    assert set(tmp_path.iterdir()) > known
+    convert(file, tmp_path / "out.jsonl", "messages")
+    assert len(lines(tmp_path / "out.jsonl")) == 10
+    assert set(tmp_path.iterdir()) == known
+    assert unchanged(foreign)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.json", "out.parquet"])
+def test_a_full_disk_leaves_the_old_file_and_no_other(source, tmp_path, name):
+    texts = [{**row, "prompt": random.Random(i).randbytes(500).hex()} for i, row in enumerate(many(300, "new"))]
+    file = source(*texts)
+    (tmp_path / name).write_text("old")
+    call = partial(convert, file, tmp_path / name, "messages")
+    assert "File too large" in run_on_full_disk(call, 50_000)
+    assert (tmp_path / name).read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", name}
+    assert convert(file, tmp_path / name, "messages")["rows"] == 300

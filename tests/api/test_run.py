@@ -1,9 +1,12 @@
 import json
 import shutil
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
+from at_once_for_tests import run_together, start_run
 
 from attar.api.run import start
 from attar.outputs.dataset.write import MARK
@@ -66,3 +69,24 @@ def test_a_page_that_was_not_written_is_written_by_the_same_command(run):
     page, data = run("one")
     assert page.exists()
     assert word(data) == "one"
+
+
+def test_a_page_that_an_earlier_version_left_half_written_is_written_by_the_same_command(run):
+    page, _ = run("one")
+    whole = page.read_text()
+    page.write_text(whole[: len(whole) // 2])
+    assert run("one")[0].read_text() == whole
+
+
+def test_a_run_waits_for_another_that_writes_the_same_page_and_data(tmp_path, run):
+    page, data = run("one")
+    runs = [partial(start_run, tmp_path / "try.yaml", tmp_path / "home")] * 2
+    words = iter(["two", "one", "two", "one", "two"])
+    (tmp_path / "try.yaml").write_text(f"recipe: own.py\nknobs: {{word: {next(words)}}}\n")
+    for results in run_together(*runs):
+        found = yaml.safe_load((tmp_path / "try.yaml").read_text())["knobs"]["word"]
+        assert results == ["done", "done"]
+        assert word(data) == found
+        assert f"word: {found}" in page.read_text()
+        assert {path.name for path in page.parent.iterdir()} == {"try.json", "try.html", "try.dataset"}
+        (tmp_path / "try.yaml").write_text(f"recipe: own.py\nknobs: {{word: {next(words, 'end')}}}\n")

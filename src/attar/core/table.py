@@ -4,6 +4,8 @@ On disk a table is a folder of parquet parts. A part's name has the input rows i
 its checksum, which is verified before the part is read. A part appears complete or not at all.
 """
 
+import os
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -112,12 +114,22 @@ def write_part(table: Table, folder: Path, start: int, stop: int) -> None:
     """Write one part, in place of an earlier one of the same span; it appears complete or not at all, whatever happens."""
     span = _span_name(start, stop)
     with write_beside(folder / span) as partial:
-        table.write_parquet(partial, compression="zstd", statistics=False)
+        write_parquet(table, partial, statistics=False)
         target = folder / part_name(start, stop, len(table), file_checksum(partial))
         for earlier in folder.glob(f"{span}.*parquet"):  # before the rename: a crash may lose a part, but never double it
             if earlier != target:
                 earlier.unlink()
         move_into_place(partial, target)
+
+
+def write_parquet(table: Table, file: Path, *, statistics: bool = True) -> None:
+    """Write a parquet file; what the disk refuses is an OSError, as for any other file."""
+    try:
+        table.write_parquet(file, compression="zstd", statistics=statistics)
+    except pl.exceptions.ComputeError as error:
+        if (code := re.search(r"\(os error (\d+)\)", str(error))) is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(file)) from error
 
 
 def verify_part(path: Path) -> Path:

@@ -1,8 +1,11 @@
 """The page as a file: where it is written, and that it holds all that its places need and nothing unfinished."""
 
-import polars as pl
+from functools import partial
 
-from attar.outputs.report.page import write_report
+import polars as pl
+from at_once_for_tests import kill_in, only_locked_out, put_foreign, run_on_full_disk, run_together, unchanged
+
+from attar.outputs.report.page import is_complete, write_report
 
 
 def test_a_page_lies_beside_its_runs_under_their_names(home, made, scored):
@@ -43,3 +46,37 @@ def test_texts_of_a_run_are_shown_and_never_run(made, page):
     found = page("one")
     assert "<script>alert(1)</script>" in found.text
     assert "<script>alert(1)</script>" not in found.html
+
+
+def test_two_at_once_give_one_whole_page_or_one_clear_line(home, made, scored):
+    for name, right in (("one", 120), ("two", 130)):
+        made(name, {"scores": scored({"selected": right, "random": 100})})
+    target = home.runs / "page.html"
+    whole = {write_report(home, name).read_bytes() for name in ("one", "two")}
+    foreign = put_foreign(target)
+    for results in run_together(*(partial(write_report, home, name, out=target) for name in ("one", "two"))):
+        assert only_locked_out(results)
+        assert target.read_bytes() in whole
+    assert unchanged(foreign)
+    assert len(list(home.runs.glob("*page.html*"))) == 1 + len(foreign)
+
+
+def test_a_page_that_was_killed_or_met_a_full_disk_leaves_the_old_one(home, made, scored):
+    made("one", {"scores": scored({"selected": 120, "random": 100})})
+    old = write_report(home, "one").read_bytes()
+    known = sorted(home.runs.iterdir())
+    kill_in("attar.core.atomic.move_into_place", partial(write_report, home, "one"))
+    assert (home.runs / "one.html").read_bytes() == old
+    assert "File too large" in run_on_full_disk(partial(write_report, home, "one"), len(old) // 2)
+    assert (home.runs / "one.html").read_bytes() == old
+    write_report(home, "one")
+    assert sorted(home.runs.iterdir()) == known
+
+
+def test_a_page_without_its_end_is_not_complete(home, made, scored):
+    made("one", {"scores": scored({"selected": 120, "random": 100})})
+    page = write_report(home, "one")
+    assert is_complete(page)
+    page.write_bytes(page.read_bytes()[:-9])
+    assert not is_complete(page)
+    assert not is_complete(home.runs / "none.html")

@@ -14,7 +14,7 @@ import polars as pl
 from attar.core.atomic import replace_file
 from attar.core.errors import DataError, did_you_mean
 from attar.core.output_lock import lock_output
-from attar.core.table import Table, TableParts, index_parts, part_schema, read_rows
+from attar.core.table import Table, TableParts, index_parts, part_schema, read_rows, write_parquet
 from attar.data.formats import FORMATS
 from attar.data.rejected import collect_rejected
 from attar.data.sources import check_apart
@@ -61,7 +61,7 @@ class Target:
 
 
 _WRITERS = {
-    ".parquet": lambda table, path: table.write_parquet(path, compression="zstd"),
+    ".parquet": write_parquet,
     ".jsonl": lambda table, path: table.write_ndjson(path),
     ".csv": lambda table, path: table.write_csv(path),
 }
