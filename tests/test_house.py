@@ -162,3 +162,80 @@ def test_one_module_names_the_loaders_of_models_and_nothing_unpickles():
     found = {path.relative_to(SRC) for path in MODULES if path != door and named.search(path.read_text())}
     assert found == set()
     assert "trust_remote_code=False" in door.read_text()
+
+
+WRITING = re.compile(
+    r"write_(text|bytes|parquet|ndjson|csv|ipc)|save(_\w+)?|ParquetWriter|\w*TemporaryFile|mk[ds]temp|copytree|touch"
+)
+MAY_WRITE = {
+    "core/atomic": "the one writer of outputs",
+    "core/output_lock": "the lock file of an output",
+    "core/table": "a part, in the file that write_beside gives",
+    "api/pool/output": "verdicts, in the file that replace_file gives",
+    "data/writers": "rows, in the file or folder that write_beside gives",
+    "outputs/dataset/shard_writer": "rows, in the folder that replace_folder gives",
+    "engines/http/managed_server": "a server's log, as a temporary file",
+    "engines/journal": "the reserve of disk space beside the journal",
+    "engines/journal_file": "the journal's lock files",
+    "runtime/home": "a step's lock file",
+    "runtime/retry": "a step's folder, which is complete only with its card",
+    "runtime/trained_models": "a step's folder, which is complete only with its card",
+    "core/scorer_prompts": "a step's folder, which is complete only with its card",
+    "stages/train/scorer": "a step's folder, which is complete only with its card",
+    "stages/train/trainer": "a step's folder, which is complete only with its card",
+    "stages/train/checkpoints": "checkpoints, which are checked before they are used",
+    "stages/train/distributed": "a job for other processes, in a step's folder",
+    "stages/train/worker": "a job's curve, in a step's folder",
+}
+MAY_REMOVE = {
+    "core/atomic": "what has a name of its own",
+    "core/output_lock": "its own lock file",
+    "core/table": "an earlier part of the same rows",
+    "data/writers": "the parts of a `datasets` folder, in the folder that write_beside gives",
+    "api/pool/run": "a run's record and an incomplete step of a home",
+    "engines/http/managed_server": "a server's log",
+    "engines/journal": "the reserve of disk space",
+    "runtime/home": "the steps that `gc` removes",
+    "runtime/retry": "a step's parts that are made again",
+    "runtime/stage_calls": "a step's parts that are made again",
+    "stages/train/checkpoints": "checkpoints",
+    "stages/train/distributed": "a job's folder in a step",
+    "stages/train/trainer": "a pickle that the trainer leaves in a model's folder",
+}
+
+
+def calls_by_name(tree: ast.AST) -> list[tuple[str, ast.Call]]:
+    named = [(node.func, node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [(function.attr if isinstance(function, ast.Attribute) else ast.unparse(function), call) for function, call in named]
+
+
+def opens_for_writing(name: str, call: ast.Call) -> bool:
+    words = [word.value for word in (*call.args[:2], *(key.value for key in call.keywords)) if isinstance(word, ast.Constant)]
+    modes = [word for word in words if isinstance(word, str) and re.fullmatch(r"[rwaxbt+]+", word) and set(word) & set("wax+")]
+    return name == "open" and (bool(modes) or ast.unparse(call.func) == "os.open")
+
+
+def names_of_its_own(tree: ast.AST) -> set[str]:
+    """The names that a module gives to the paths of the one writer: `with replace_file(...) as partial`."""
+    items = [item for node in ast.walk(tree) if isinstance(node, ast.With) for item in node.items]
+    writers = re.compile(r"(write_beside|replace_file|replace_folder)\(")
+    return {
+        ast.unparse(item.optional_vars)
+        for item in items
+        if item.optional_vars and writers.match(ast.unparse(item.context_expr))
+    }
+
+
+def test_only_named_modules_write_files_by_other_ways_than_the_one_writer_or_remove_any():
+    wrote, removed = set(), set()
+    for path in MODULES:
+        tree, here = ast.parse(path.read_text()), "/".join(place(path))
+        own = names_of_its_own(tree)
+        for name, call in calls_by_name(tree):
+            if {node.id for node in ast.walk(call) if isinstance(node, ast.Name)} & own:
+                continue
+            to_memory = name.startswith("write_") and not call.args
+            wrote |= {here} if opens_for_writing(name, call) or (WRITING.fullmatch(name) and not to_memory) else set()
+            removed |= {here} if name in ("unlink", "rmtree", "remove", "rmdir") else set()
+    assert wrote == set(MAY_WRITE)
+    assert removed == set(MAY_REMOVE)

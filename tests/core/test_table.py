@@ -1,7 +1,9 @@
 import random
+from functools import partial
 
 import polars as pl
 import pytest
+from at_once_for_tests import run_on_full_disk
 
 from attar.core.errors import DataError
 from attar.core.table import (
@@ -261,3 +263,9 @@ def test_a_folder_without_parts_is_no_table(tmp_path):
         read(tmp_path)
     with pytest.raises(DataError, match="holds no table"):
         index_parts(tmp_path)
+
+
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path):
+    table = pl.DataFrame({"text": [random.Random(number).randbytes(16).hex() for number in range(2000)]})
+    assert "File too large" in run_on_full_disk(partial(write_part, table, tmp_path, 0, 2000), 10_000)
+    assert list(tmp_path.iterdir()) == []

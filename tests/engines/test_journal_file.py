@@ -199,3 +199,19 @@ def test_a_full_disk_is_named_and_what_was_under_way_is_kept(tmp_path):
     again = Journal(tmp_path / "j.sqlite")
     assert again.size() == 200
     again.close()
+
+
+def test_a_repair_makes_names_of_its_own_and_leaves_every_other_file(whole, tmp_path):
+    path = tmp_path / "journal.sqlite"
+    data = whole.read_bytes()
+    path.write_bytes(bytes(4096) + data[4096:])  # no first page, so the repair makes a second file
+    for end in (".partial", ".repaired", ".patched", ".damaged-1-wal", ".damaged-2"):
+        (tmp_path / f"{path.name}{end}").write_text(end)
+    found = repair(path)
+    assert found.aside == tmp_path / f"{path.name}.damaged-3"
+    assert found.kept >= COUNT / 3
+    for end in (".partial", ".repaired", ".patched", ".damaged-1-wal", ".damaged-2"):
+        assert (tmp_path / f"{path.name}{end}").read_text() == end
+    assert {file.name.partition("sqlite")[2] for file in tmp_path.iterdir()} == {
+        *("", ".partial", ".repaired", ".patched", ".damaged-1-wal", ".damaged-2", ".damaged-3")
+    }

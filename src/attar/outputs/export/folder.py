@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from attar.core.atomic import replace_file, replace_text
+from attar.core.atomic import clear_leftovers, replace_file, replace_text
 from attar.core.errors import RecipeError, did_you_mean
 from attar.core.output_lock import lock_output
 from attar.outputs.export import configs
@@ -34,7 +34,10 @@ def export(home: Home, run: str, form: str, out: Path, base: str | None = None) 
     config = {"trl": configs.trl, "axolotl": configs.axolotl, "llamafactory": configs.llamafactory}[form]
     configurations = [config(training) for training in trainings]
     with lock_output(out):
+        out.mkdir(exist_ok=True)
         for training, settings in zip(trainings, configurations, strict=True):
+            for file in (f"{training.name}.jsonl", f"{training.name}.yaml", "dataset_info.json"):
+                clear_leftovers(out / file)
             _write_rows(out / f"{training.name}.jsonl", shape_rows(form, training))
             note = f"# {training.method} on the rows of run {run}; a batch of {training.settings.batch} rows on one device\n"
             replace_text(out / f"{training.name}.yaml", note + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
