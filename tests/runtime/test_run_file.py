@@ -41,7 +41,7 @@ ENGINES = "engines: {teacher: {kind: fake, model: t}, rewarder: {kind: fake, mod
         ("recipes: magpie", "unknown key 'recipes'; did you mean 'recipe'?"),
         ("recipe: magpy\n" + ENGINES, "unknown recipe 'magpy'; did you mean 'magpie'?"),
         ("engines: {}", "the key 'recipe' is missing"),
-        ("recipe: magpie\nengines: {teacher: {kind: fake, model: t}}", "needs an engine for the role 'rewarder'"),
+        ("recipe: magpie\nengines: {rewarder: {kind: fake, model: r}}", "needs an engine for the role 'teacher'"),
         ("recipe: magpie\nengines: {techer: {kind: fake, model: t}}", "unknown engine role 'techer'; did you mean 'teacher'?"),
         ("recipe: magpie\nengines: {teacher: {kind: fak, model: t}}", "unknown engine kind 'fak'; did you mean 'fake'?"),
         ("recipe: magpie\nengines: {teacher: {kind: fake}}", "engine 'teacher': the key 'model' is missing"),

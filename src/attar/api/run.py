@@ -100,6 +100,7 @@ def _make_record(file: RunFile, trace: Trace) -> dict[str, Any]:
         "paper": vars(file.function).get("paper"),
         "engines": {role: {"kind": spec.kind, "model": spec.model, **spec.options} for role, spec in file.engines.items()},
         "knobs": dict(file.knobs),
+        "remarks": list(trace.remarks),
         "steps": [_step_record(step, file) for step in trace.steps],
         "results": {name: step.folder for name, step in trace.results.items()},
         "started": _now(),

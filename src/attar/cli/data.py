@@ -62,4 +62,5 @@ def filters(as_json: JsonOption = False) -> None:
     from attar.cli.render import print_filters
     from attar.stages.select.presets import FILTERS
 
-    print_value([{"filter": name, **asdict(one)} for name, one in FILTERS.items()], as_json, print_filters)
+    lines = [{"filter": name, "rule": one.rule, **asdict(one)} for name, one in FILTERS.items()]
+    print_value(lines, as_json, print_filters)

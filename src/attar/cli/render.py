@@ -54,6 +54,9 @@ def print_filters(lines: list[dict[str, Any]]) -> None:
         console.print(f"  rule: {escape(line['rule'])}", soft_wrap=True)
         strata = f", half of them each by: {line['per']}" if line["per"] else ""
         console.print(f"  by:   {escape(line['by'] or 'chance')}{escape(strata)}", soft_wrap=True)
+        if line["reward_model"]:
+            threshold = f"reward > {line['reward_above']:g} is for {line['reward_model']}"
+            console.print(f"  {threshold}; by another model's scores the lowest tenth is dropped (knob reward_above)")
 
 
 def plan_lines(estimates: list[Estimate]) -> list[dict[str, Any]]:

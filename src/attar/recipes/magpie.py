@@ -6,6 +6,8 @@ Differs from the paper:
 - one judge prompt asks for all tags at once, and only for those that the filter reads
 - without an embedder, neighbours are found by character n-grams, not by meaning
 - `filter` is one of the paper's, `rule` and `by` take its place; "longest" ranks by length, a known confound
+- a filter's threshold is for its own reward model; by another's scores, or a judge's, the lowest tenth is dropped
+- without a rewarder a judge scores, if one is named and something reads the score; else nothing does
 - preference pairs can be of the student's own answers (`pairs: {by: student}`) in place of the writer's
 - a control student is trained too: as many random rows from the same samples, with the same settings
 """
@@ -18,6 +20,7 @@ from typing_extensions import TypedDict
 
 from attar.core.errors import RecipeError
 from attar.engines.base import Spec
+from attar.recipes import _scores
 from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
 from attar.recipes._students import (
     Exam,
@@ -58,7 +61,7 @@ def magpie(
     flow: Flow,
     *,
     teacher: Spec,
-    rewarder: Spec,
+    rewarder: Spec | None = None,
     writer: Spec | None = None,
     judge: Spec | None = None,
     embedder: Spec | None = None,
@@ -78,6 +81,9 @@ def magpie(
     filter: str = "pro",
     rule: str | None = None,
     by: str | None = OWN,
+    reward_above: float | None = None,
+    rubric: Literal["helpfulness", "pocket"] = "helpfulness",
+    force_judge: bool = False,
     guarding: safety.Guard = "plain",
     against: Sequence[str] = BENCHMARKS,
     pairs: Pairs | None = None,
@@ -90,8 +96,10 @@ def magpie(
 ) -> Mapping[str, Handle]:
     """An SFT set from nothing, and preference pairs; with a base also the models trained on them, a control, an exam."""
     own = presets.preset(filter)
-    rule, by, size = rule or own.rule, own.by if by == OWN else by, size or own.size
-    wanted = {*where.columns(rule), *(where.columns(by) if by else ())}
+    by, size = own.by if by == OWN else by, size or own.size
+    scorer, chosen_by, wanted = _choose_scorer(own, rule, reward_above, by, rewarder, judge, rubric, pairs)
+    flow.remark(_scores.describe(chosen_by, scorer, _describe_ranking(by, size)))
+    checked = _scores.check_scorer(flow, scorer, force_judge)
     writer = writer or teacher
 
     plan = flow(draw.draws, count=count, mix=mix or [{}], seed=seed)
@@ -111,10 +119,10 @@ def magpie(
         more = flow(turns.extend, talks, engine=teacher, system=follow_up, max_tokens=prompt_tokens, seed=seed)
         talks = flow(respond.sample, more, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed + turn)
     answered = flow(lengths.measure, keep_answered(flow, talks))
-    scored = _add_base_reward(flow, flow(reward.score, answered, engine=rewarder), wanted, rewarder, base, answer_tokens)
-    scored = keep_safe(flow, scored, guard, guarding)
-
-    good = flow(keep.rows, scored, flow(where.holds, scored, rule=rule, name="rule"), name="good")
+    scored = _scores.score_answers(flow, answered, scorer)
+    if "base_reward" in wanted:
+        scored = _add_base_reward(flow, scored, rewarder, base, answer_tokens)
+    good = _scores.keep_by_rule(flow, keep_safe(flow, scored, guard, guarding), chosen_by)
     if by:
         best = flow(rank.top, good, by=by, keep=size, per=own.per, name="best")
     else:
@@ -123,10 +131,10 @@ def magpie(
     if control and base:
         arms["random"] = flow(keep.rows, answered, flow(rank.chance, answered, arms["selected"], seed=seed), name="random")
     models = train_students(flow, base, arms, train or {}, seed) if base else {}
-    results = {"sft": arms["selected"]}
+    results = {"sft": arms["selected"], **checked}
     if pairs is not None:
         by_whom = models["selected"] if pairs.get("by") == "student" and models else writer
-        several = _sample_answers(flow, good, by_whom, rewarder, pairs, answer_tokens, seed)
+        several = _sample_answers(flow, good, by_whom, scorer, pairs, answer_tokens, seed)
         results |= _choose_pairs(flow, keep_safe(flow, several, guard, guarding), pairs, seed)
         if models:
             preferred = train_on_pairs(flow, models["selected"], results["pairs"], prefer or {}, seed)
@@ -142,12 +150,36 @@ def _add_neighbours(flow: Flow, rows: Handle, wanted: set[str], embedder: Spec |
     return flow(keep.columns, rows, flow(neighbours.measure, vectors, name="neighbours"), name="placed")
 
 
-def _add_base_reward(
-    flow: Flow, scored: Handle, wanted: set[str], rewarder: Spec, base: Spec | None, answer_tokens: int
-) -> Handle:
+def _choose_scorer(
+    own: presets.Filter,
+    rule: str | None,
+    reward_above: float | None,
+    by: str | None,
+    rewarder: Spec | None,
+    judge: Spec | None,
+    rubric: str,
+    pairs: Pairs | None,
+) -> tuple[_scores.Scorer | None, _scores.Rule, set[str]]:
+    """Who scores the answers, the rule, and the columns that are read; a judge scores only if something reads the score."""
+    scorer = _scores.choose_scorer(rewarder, judge, rubric)
+    chosen_by = _scores.filter_rule(own, rule, reward_above, scorer)
+    wanted = chosen_by.columns | set(where.columns(by) if by else ())
+    _scores.check_columns(wanted, scorer)
+    if pairs is not None and scorer is None:
+        raise RecipeError("'pairs' need a score for every answer: name an engine for 'rewarder', or for 'judge'")
+    if rewarder is None and "reward" not in wanted and pairs is None:
+        scorer = None
+    return scorer, chosen_by, wanted
+
+
+def _describe_ranking(by: str | None, size: int) -> str:
+    if by is None:
+        return f"any {size:,} of these"
+    return f"the {size:,} longest answers" if by == presets.LONGEST else f"the {size:,} highest by {by}"
+
+
+def _add_base_reward(flow: Flow, scored: Handle, rewarder: Spec | None, base: Spec | None, answer_tokens: int) -> Handle:
     """The reward of what the base model answers by itself, where the rule compares with it."""
-    if "base_reward" not in wanted:
-        return scored
     if base is None:
         raise RecipeError("the rule reads 'base_reward', the reward of the base model's own answer: name an engine for 'base'")
     alone = flow(incontext.answer, scored, engine=base, max_tokens=answer_tokens)
@@ -155,7 +187,7 @@ def _add_base_reward(
 
 
 def _sample_answers(
-    flow: Flow, rows: Handle, writer: Spec | Handle, rewarder: Spec, how: Pairs, answer_tokens: int, seed: int
+    flow: Flow, rows: Handle, writer: Spec | Handle, scorer: _scores.Scorer | None, how: Pairs, answer_tokens: int, seed: int
 ) -> Handle:
     """Several answers to some of the prompts, scored."""
     some = flow(rank.chance, rows, keep=how.get("count", 100_000), seed=seed, name="some")
@@ -170,7 +202,7 @@ def _sample_answers(
         seed=seed,
         name="several",
     )
-    return flow(reward.score, several, engine=rewarder, name="compare")
+    return _scores.score_answers(flow, several, scorer, "compare")
 
 
 def _choose_pairs(flow: Flow, scored: Handle, how: Pairs, seed: int) -> dict[str, Handle]:

@@ -4,16 +4,19 @@ Differs from the paper:
 - `personas` come from the built-in taxonomy unless a file or a dataset is named; `none` asks without them
 - five answers at temperature 0.8 (the paper does not say), a second writer may add some of its own
 - the reward alone ranks, as in the paper; `by` may be any expression over the columns, a second reward included
+- without a rewarder a judge scores, if one is named; without both, one answer is asked for and stands, and no pairs are made
 - `within` keeps an answer for SFT only if it is about as long as its prompt's other answers (to test for length bias)
 - training as Magpie's, since the paper's settings are not known
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 
+from attar.core.errors import RecipeError
 from attar.engines.base import Spec
+from attar.recipes import _scores
 from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
 from attar.recipes._students import (
     Exam,
@@ -35,6 +38,7 @@ from attar.stages.synth import personas as sources
 
 Positive = Annotated[int, Ge(1)]
 SFT = presets.preset("pika-sft")
+SCORE = "reward"
 
 
 @recipe(paper="arXiv:2510.06670")
@@ -42,7 +46,8 @@ def pika(
     flow: Flow,
     *,
     teacher: Spec,
-    rewarder: Spec,
+    rewarder: Spec | None = None,
+    judge: Spec | None = None,
     writer: Spec | None = None,
     second_writer: Spec | None = None,
     second_rewarder: Spec | None = None,
@@ -61,8 +66,10 @@ def pika(
     temperature: Annotated[float, Gt(0)] = 0.8,
     answer_tokens: Positive = 4096,
     rounds: Positive = 1,
-    by: str = "reward",
+    by: str = SCORE,
     rule: str = SFT.rule,
+    rubric: Literal["helpfulness", "pocket"] = "helpfulness",
+    force_judge: bool = False,
     guarding: safety.Guard = "plain",
     against: Sequence[str] = BENCHMARKS,
     within: Annotated[float, Gt(0), Ge(1)] | None = None,
@@ -77,6 +84,16 @@ def pika(
 ) -> Mapping[str, Handle]:
     """Experts' instructions with their best answers, and preference pairs; with a base also the models trained on them."""
     writer = writer or teacher
+    scorer = _scores.choose_scorer(rewarder, judge, rubric)
+    compared = scorer is not None or by != SCORE
+    if scorer is None:
+        of_pairs = {"second_rewarder": second_rewarder, "rejected": rejected != "worst", "margin": margin, "prefer": prefer}
+        _refuse_without_scorer(of_pairs if compared else {"second_writer": second_writer, "within": within, **of_pairs})
+    answers = answers if compared else 1
+    chosen_by = None if scorer is None and rule == SFT.rule else _scores.Rule(rule)
+    _scores.check_columns((chosen_by.columns if chosen_by else set()) | set(where.columns(by) if compared else ()), scorer)
+    flow.remark(_describe(scorer, chosen_by, by if compared else None, size))
+    checked = _scores.check_scorer(flow, scorer, force_judge)
     crowd = _sample_personas(flow, personas, column, count, seed)
     asked = flow(
         expert.ask,
@@ -113,29 +130,53 @@ def pika(
         )
         several = flow(keep.concat, several, more)
     answered = flow(lengths.measure, keep_answered(flow, several))
-    scored = flow(reward.score, answered, engine=rewarder)
+    scored = _scores.score_answers(flow, answered, scorer)
     if second_rewarder:
         scored = flow(reward.score, scored, engine=second_rewarder, into="second_reward", name="second-reward")
 
     scored = keep_safe(flow, scored, guard, guarding)
     fair = _match_lengths(flow, scored, within)
-    good = flow(keep.rows, fair, flow(where.holds, fair, rule=rule, name="rule"), name="good")
-    best = flow(keep.rows, good, flow(rank.best, good, by=by), name="best-answers")
+    good = _scores.keep_by_rule(flow, fair, chosen_by) if chosen_by else fair
+    best = flow(keep.rows, good, flow(rank.best, good, by=by), name="best-answers") if compared else good
     chosen = flow(keep.rows, best, flow(rank.chance, best, keep=size, seed=seed, name="any"), name="chosen")
-    second = "second_reward" if second_rewarder else None
-    drawn = flow(pair.choose, scored, rejected=rejected, margin=margin, second=second, seed=seed, name="pairs")
-    sound = flow(keep.rows, drawn, flow(pair.keep_usable, drawn), name="sound")
-    pairs = flow(keep.rows, sound, flow(rank.chance, sound, keep=size, seed=seed, name="any-pairs"), name="pairs-kept")
-    results = {"sft": chosen, "pairs": pairs, "audit": flow(pair.audit, drawn)}
+    results = {"sft": chosen, **checked}
+    if scorer:
+        second = "second_reward" if second_rewarder else None
+        results |= _choose_pairs(flow, scored, size, {"rejected": rejected, "margin": margin, "second": second, "seed": seed})
     if base is None:
         return results
     arms = {"selected": chosen}
     if control:
         arms["random"] = flow(keep.rows, scored, flow(rank.chance, scored, chosen, seed=seed), name="random")
     models = train_students(flow, base, arms, train or {}, seed)
-    preferred = train_on_pairs(flow, models["selected"], pairs, prefer or {}, seed)
-    models = {"selected": models["selected"], "preferred": preferred, **models}
+    if scorer:
+        preferred = train_on_pairs(flow, models["selected"], results["pairs"], prefer or {}, seed)
+        models = {"selected": models["selected"], "preferred": preferred, **models}
     return results | evaluate_students(flow, models, base, exam, exam_size, answer_tokens, seed)
+
+
+def _refuse_without_scorer(given: Mapping[str, Any]) -> None:
+    """Raise if a knob or an engine is given that only means something where answers are scored."""
+    if named := [name for name, value in given.items() if value]:
+        raise RecipeError(
+            f"{named[0]!r} is about several scored answers to a prompt, and nothing scores them: "
+            "name an engine for 'rewarder', or for 'judge'"
+        )
+
+
+def _describe(scorer: _scores.Scorer | None, rule: _scores.Rule | None, by: str | None, size: int) -> str:
+    """What rows are kept by, in one line."""
+    chosen = f"the best answer of each prompt by {by}, any {size:,} of these" if by else f"any {size:,} prompts"
+    text = _scores.describe(rule, scorer, chosen)
+    return text if scorer else f"{text}; no pairs are made"
+
+
+def _choose_pairs(flow: Flow, scored: Handle, size: int, how: Mapping[str, Any]) -> dict[str, Handle]:
+    """Preference pairs: each prompt's best answer and a worse one; and the figures on them."""
+    drawn = flow(pair.choose, scored, **how, name="pairs")
+    sound = flow(keep.rows, drawn, flow(pair.keep_usable, drawn), name="sound")
+    some = flow(rank.chance, sound, keep=size, seed=how["seed"], name="any-pairs")
+    return {"pairs": flow(keep.rows, sound, some, name="pairs-kept"), "audit": flow(pair.audit, drawn)}
 
 
 def _sample_personas(flow: Flow, personas: str, column: str | None, count: int, seed: int) -> Handle:

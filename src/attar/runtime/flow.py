@@ -115,6 +115,10 @@ class Flow(Protocol):
         """Wire one stage to its inputs."""
         ...
 
+    def remark(self, text: str) -> None:
+        """Say in a line what people should know of the run: plan, results, report and dataset card show it."""
+        ...
+
 
 Recipe = Callable[..., Mapping[str, Handle]]
 
@@ -135,6 +139,7 @@ class Trace:
 
     steps: list[Step] = field(default_factory=list)
     results: dict[str, Step] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     _known: dict[str, Step] = field(default_factory=dict)
     _engines: dict[str, str] = field(default_factory=dict)
 
@@ -162,6 +167,10 @@ class Trace:
             self._known[print_] = Step(unique, stage, before, source, knobs, manner, print_)
             self.steps.append(self._known[print_])
         return Handle(self._known[print_])
+
+    def remark(self, text: str) -> None:
+        """Keep a line for the run's record; it changes no step."""
+        self.remarks.append(text)
 
     def _engine_identity(self, engine: Spec | Step | None) -> str | None:
         if engine is None or isinstance(engine, Step):

@@ -1,9 +1,10 @@
-"""Keep a number of rows: the best by an expression, or any; and the control that a fair comparison needs.
+"""Keep a number of rows: the best by an expression, all but the lowest, or any; and the control that a fair comparison needs.
 
 Rows are walked best first, ties by id. What has no worth (null, or not a number) is never kept.
 """
 
 from collections.abc import Mapping
+from math import floor
 from typing import Any, Literal
 
 import polars as pl
@@ -68,6 +69,29 @@ def chance(table: Table, like: Table | None = None, *, keep: int | None = None, 
     keep = len(like) if like is not None else check_keep(keep or 0)
     ranked = table.select("id").with_columns(lots(table, "rank.chance", seed)).with_row_index().sort(["lot", "id"])
     return _verdicts(ranked.with_columns(stratum=pl.lit(""), limit=pl.lit(keep)), "chance", pl.lit(True))
+
+
+@reads(lambda knobs: columns(knobs["by"]))
+def drop_lowest(table: Table, *, by: str, share: float = 0.1) -> Table:
+    """the columns of `by` -> verdicts: rows below the value that has `share` of the others below it; nulls are dropped.
+
+    Of rows that are equal at that value none is dropped, so that what goes is at most `share`, and nothing where all are equal.
+    """
+    if not 0 <= share < 1:
+        raise RecipeError(f"share must be >= 0 and < 1, got {share}")
+    need(table, *columns(by))
+    ranked = sort_best_first(table, by)
+    values = ranked["by"].drop_nulls().cast(pl.Float64).sort()
+    least = float(values[floor(len(values) * share + 1e-9)]) if len(values) else 0.0
+    share_name = "tenth" if share == 0.1 else f"{share:.4g} of all"
+    lowest = pl.lit(f"in the lowest {share_name} by {by} (< {least:.4g})")
+    able = pl.col("by").is_not_null()
+    return ranked.sort("index").select(
+        "id",
+        (able & (pl.col("by") >= least)).alias("kept"),
+        pl.when(~able).then(pl.lit(f"no {by}")).when(pl.col("by") < least).then(lowest).alias("reason"),
+        pl.lit(None, dtype=pl.String).alias("because"),
+    )
 
 
 def sort_best_first(table: Table, by: str | None, **more: pl.Expr) -> Table:
