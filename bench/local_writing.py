@@ -18,7 +18,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from attar.engines.base import Request, Sampling, Spec, in_order
 from attar.engines.journal import Journal
 from attar.engines.journaling import Journaled
-from attar.engines.local.engine import POCKET, Local
+from attar.engines.local.engine import Local
+from attar.engines.local.spec import POCKET
 from attar.stages.evaluate.benchmarks import pocket_exam
 from measure import timed
 

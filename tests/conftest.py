@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from stages_for_tests import FAKE
 
-from attar.engines.local.engine import POCKET
+from attar.engines.local.spec import POCKET
 from attar.runtime.home import Home
 from attar.runtime.progress import Quiet
 from attar.runtime.run_file import read_run_file

@@ -6,7 +6,7 @@ import pickle
 import re
 from random import Random
 
-from attar.engines.local.engine import POCKET
+from attar.engines.local.spec import POCKET
 
 CODE = """
 import pathlib

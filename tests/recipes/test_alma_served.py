@@ -10,7 +10,8 @@ import yaml
 from attar.api.run import start
 from attar.core.table import read
 from attar.engines.base import Spec
-from attar.engines.local.engine import POCKET, Local
+from attar.engines.local.engine import Local
+from attar.engines.local.spec import POCKET
 from attar.runtime.home import Home, run_record
 from attar.runtime.progress import Quiet
 from attar.runtime.run_file import check_run_file

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 from attar.engines.base import Spec
 from attar.engines.http.engine import Http
-from attar.engines.local.engine import POCKET
+from attar.engines.local.spec import POCKET
 
 PYTHON = os.environ.get("ATTAR_VLLM", "")
 ENV = {

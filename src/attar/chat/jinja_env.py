@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import TemplateError, nodes
+from jinja2 import TemplateError, meta, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -35,13 +35,26 @@ def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, *
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
 
-@lru_cache
-def _compile(source: str) -> Callable[..., str]:
+def _environment() -> ImmutableSandboxedEnvironment:
     world = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
     world.filters["tojson"] = _tojson
     world.globals["raise_exception"] = _refuse
     world.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return world.from_string(source).render
+    return world
+
+
+@lru_cache
+def _compile(source: str) -> Callable[..., str]:
+    return _environment().from_string(source).render
+
+
+@lru_cache
+def argument_names(source: str) -> frozenset[str]:
+    """The names that a template reads and does not set itself; none if it cannot be parsed."""
+    try:
+        return frozenset(meta.find_undeclared_variables(_environment().parse(source)))
+    except TemplateError:
+        return frozenset()
 
 
 def render_template(

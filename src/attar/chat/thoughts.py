@@ -48,6 +48,11 @@ def find_marks(source: str, special: Iterable[str] = ()) -> tuple[Marks, ...]:
     return (*found, *((f"<{tag}>", f"</{tag}>") for tag in tags if f"<{tag}>" not in known and f"</{tag}>" in text))
 
 
+def mark_texts(marks: Sequence[Marks]) -> tuple[str, ...]:
+    """All texts that mark thoughts, and of gpt-oss the frame between its channels."""
+    return (*(text for pair in marks for text in pair), *(["<|start|><|channel|><|return|>"] if CHANNELS in marks else []))
+
+
 def opened_thought(prompt: str, marks: Sequence[Marks]) -> str:
     """The mark with which a prompt ends, if it opens a thought for the model; else nothing."""
     end = prompt.rstrip()

@@ -52,8 +52,8 @@ def _check(template: Any) -> None:
 
 def _path(model: str) -> Path:
     """The path of a file, folder or pocket model, or the fetched template files of a Hub model."""
-    from attar.engines.local.engine import find_model_folder
     from attar.engines.local.hub import fetch_template
+    from attar.engines.local.spec import find_model_folder
 
     path = Path(model).expanduser()
     if path.exists():

@@ -68,6 +68,10 @@ class Reply:
     """`stop` if the model ended by itself, `length` if the text was truncated."""
     reasoning: str | None = None
     """A reasoning model's thoughts, separate from its answer."""
+    marks: tuple[tuple[str, str], ...] | None = None
+    """What opens and closes a thought in this model's texts, where it matters; None if it is unknown."""
+    opened: str | None = None
+    """The mark with which the prompt opened a thought, so that the text begins inside it."""
     weights: tuple[float, ...] | None = None
     """Log-probabilities of the request's labels, in their order."""
     vector: "array[float] | None" = None

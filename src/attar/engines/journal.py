@@ -28,6 +28,7 @@ from attar.engines.journal_file import USAGE_FIELDS, connect, damage_error, hold
 from attar.engines.meter import Usage
 
 _log = logging.getLogger(__name__)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 GROUP_SECONDS = 0.5
 _MAX_WAITING = 8_000
 _ROWS_PER_INSERT = 500
@@ -272,7 +273,7 @@ def _reserve_space(file: Path) -> bool:
 
 def _dump(reply: Reply) -> StoredReply:
     values = {name: value for name in _REPLY_FIELDS if (value := getattr(reply, name)) is not None}
-    text = json.dumps(values, separators=(",", ":"))
+    text = _encode(values)
     return text if reply.vector is None else text.encode() + b"\n" + array("f", reply.vector).tobytes()
 
 
@@ -282,6 +283,8 @@ def load_reply(stored: StoredReply, index: int) -> Reply:
     values: dict[str, Any] = json.loads(text)
     if "weights" in values:
         values["weights"] = tuple(values["weights"])
+    if "marks" in values:
+        values["marks"] = tuple(map(tuple, values["marks"]))
     if numbers or "vector" in values:  # older journals hold vectors as JSON
         values["vector"] = array("f", numbers or values["vector"])
     return Reply(index, **values)

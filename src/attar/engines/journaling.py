@@ -20,9 +20,11 @@ from attar.engines.journal import Journal, load_reply
 from attar.engines.meter import Meter
 from attar.engines.options import title
 from attar.engines.registry import Verb, identity_of, kind_of
+from attar.engines.thinking import separate
 
 _KEY_NAMES = {"generate": "write"}
 """Verb names in the journal's keys: old names stay, so that replies of earlier versions are found."""
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 _KEYS_PER_LOOKUP = 32
 """A lookup costs mostly its wait for the GIL; more keys at once would take more requests before there is room for them."""
 _Answers = SimpleQueue[Reply | Request]
@@ -102,7 +104,7 @@ class Journaled:
     def _run(self, verb: Verb, requests: Iterable[Request]) -> Iterator[Reply]:
         if verb not in self.kind.verbs:
             raise EngineError(f"{title(self.spec)} cannot {verb}: engines of this kind {', '.join(self.kind.verbs)}")
-        return _Call(self, verb, getattr(self.engine, verb)).replies(requests)
+        return (separate(reply) for reply in _Call(self, verb, getattr(self.engine, verb)).replies(requests))
 
     def join_pending(self, key: bytes, answers: _Answers, request: Request) -> bool:
         """If an equal request is in flight, wait for its reply and return True; else reserve the key."""
@@ -133,8 +135,7 @@ class Journaled:
             request.seed if is_random else 0,
             request.labels,
         )
-        text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return blake2b(_encode(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class _Call:

@@ -11,7 +11,8 @@ from attar.core.errors import EngineError
 from attar.engines.base import Reply, Spec
 from attar.engines.doctor import local, server, verbs
 from attar.engines.doctor.engine import examine
-from attar.engines.local.engine import POCKET, Local
+from attar.engines.local.engine import Local
+from attar.engines.local.spec import POCKET
 
 
 def examine_all(spec, rows=4):

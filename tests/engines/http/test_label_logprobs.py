@@ -26,9 +26,7 @@ class World:
 
     def __init__(self, dialect, chat=None, start=START, chances=CHANCES):
         self.asked, self.chat, self.start, self.chances = [], chat or {}, start, chances
-        self.tokens = ServerTokenizer(
-            Spec("http", "m"), lambda: ServerInfo(dialect, ("m",), template=TEMPLATE), self.post, None
-        )
+        self.tokens = ServerTokenizer(Spec("http", "m"), lambda: ServerInfo(dialect, ("m",), template=TEMPLATE), self.post, {})
         self.dialect = dialect
 
     async def post(self, path, body):
@@ -166,7 +164,7 @@ def test_a_server_that_takes_text_only_goes_on_from_raw_text():
 
     request = Request(0, text="Score: ", labels=("1", "2", "3"))
     reply = asyncio.run(
-        weigh(request, post, ServerTokenizer(Spec("http", "m"), lambda: ServerInfo("other", ("m",)), post, None), "other", 5)
+        weigh(request, post, ServerTokenizer(Spec("http", "m"), lambda: ServerInfo("other", ("m",)), post, {}), "other", 5)
     )
     assert asked == [("completions", "Score: ", 5)]
     assert reply.weights == pytest.approx((log(0.5), log(0.1), -inf))

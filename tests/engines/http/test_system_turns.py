@@ -68,7 +68,7 @@ def tokens_of(family):
         raise AssertionError(f"{path} was called")
 
     template = Template(family.source, family.tokens)
-    return ServerTokenizer(Spec("http", "m"), lambda: ServerInfo("vllm", ("m",), template=template), post, None)
+    return ServerTokenizer(Spec("http", "m"), lambda: ServerInfo("vllm", ("m",), template=template), post, {})
 
 
 @pytest.mark.parametrize("name", ["Gemma 2", "Mistral v0.1", "Mistral v0.3"])

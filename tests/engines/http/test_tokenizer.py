@@ -18,9 +18,7 @@ class Speller:
 
     def __init__(self, dialect="vllm", bos=True, template=None, writes=False):
         self.asked, self.bos, self.writes, self.fails = [], bos, writes, 0
-        self.tokens = ServerTokenizer(
-            Spec("http", "m"), lambda: ServerInfo(dialect, ("m",), template=template), self.post, None
-        )
+        self.tokens = ServerTokenizer(Spec("http", "m"), lambda: ServerInfo(dialect, ("m",), template=template), self.post, {})
 
     async def post(self, path, body):
         self.asked.append((path, body))

@@ -3,7 +3,7 @@ import torch
 from pocket_for_tests import pocket
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from attar.engines.local.engine import POCKET
+from attar.engines.local.spec import POCKET
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.local.engine import POCKET, Local
+from attar.engines.local.engine import Local
+from attar.engines.local.spec import POCKET
 
 
 def test_a_prompt_longer_than_the_model_fails_alone(teacher):

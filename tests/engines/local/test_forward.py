@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from attar.engines.local import forward
-from attar.engines.local.engine import POCKET
+from attar.engines.local.spec import POCKET
 
 SOME = st.integers(0, 425)
 FEW = st.sampled_from([7, 19, 230])  # so that labels begin alike

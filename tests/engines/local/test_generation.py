@@ -11,8 +11,9 @@ from transformers import AutoTokenizer
 from attar.chat.templates import prefix
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.local.engine import POCKET, Local
+from attar.engines.local.engine import Local
 from attar.engines.local.generation import SequenceState, _sample_tokens, check_layers
+from attar.engines.local.spec import POCKET
 
 
 def test_greedy_writing_is_what_transformers_generates(teacher, reference):

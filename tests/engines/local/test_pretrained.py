@@ -22,8 +22,9 @@ from servers_for_tests import asks
 from attar.core.errors import AttarError, EngineError
 from attar.engines.base import Request, Spec
 from attar.engines.http.engine import Http
-from attar.engines.local.engine import POCKET, Local
+from attar.engines.local.engine import Local
 from attar.engines.local.pretrained import check_folder
+from attar.engines.local.spec import POCKET
 
 
 @pytest.fixture

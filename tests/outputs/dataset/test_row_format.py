@@ -40,7 +40,7 @@ def test_trl_trains_on_what_it_reads(folder, tmp_path):
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    from attar.engines.local.engine import POCKET
+    from attar.engines.local.spec import POCKET
 
     base = str(POCKET / "base")
     common = {"output_dir": str(tmp_path / "out"), "max_steps": 1, "per_device_train_batch_size": 2, "report_to": "none"}

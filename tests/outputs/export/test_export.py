@@ -12,7 +12,7 @@ from attar.cli import main
 from attar.cli.app import app
 from attar.core.errors import DataError, RecipeError
 from attar.core.table import COLUMNS, write_part
-from attar.engines.local.engine import POCKET
+from attar.engines.local.spec import POCKET
 from attar.outputs.export.folder import export
 from attar.runtime.home import write_json
 from attar.runtime.progress import Quiet

@@ -40,7 +40,7 @@ def test_on_a_real_model_the_score_is_the_mean_under_its_own_next_token_probabil
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from attar.engines.local.engine import POCKET
+    from attar.engines.local.spec import POCKET
 
     question, answer = "Repeat these words: cat dog.", "The answer is cat dog."
     rows = pl.DataFrame({"id": ["a"], "prompt": [question], "response": [answer]})

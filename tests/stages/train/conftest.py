@@ -6,7 +6,7 @@ import pytest
 
 from attar.core.table import COLUMNS
 from attar.engines.base import Spec
-from attar.engines.local.engine import POCKET
+from attar.engines.local.spec import POCKET
 from attar.pocket.speech import instruct, respond
 from attar.pocket.tasks import draw_task
 

@@ -94,7 +94,7 @@ def test_an_unknown_method_is_named_with_the_nearest(pairs, tmp_path):
 def test_a_base_that_was_never_tuned_to_talk_is_sent_to_tuning_first(pairs, tmp_path):
     import shutil
 
-    from attar.engines.local.engine import POCKET
+    from attar.engines.local.spec import POCKET
 
     folder = shutil.copytree(POCKET / "teacher", tmp_path / "bare")
     (folder / "chat_template.jinja").unlink()

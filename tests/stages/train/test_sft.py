@@ -3,7 +3,8 @@ from transformers import AutoTokenizer
 
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, Spec, in_order
-from attar.engines.local.engine import POCKET, Local
+from attar.engines.local.engine import Local
+from attar.engines.local.spec import POCKET
 from attar.stages.evaluate.benchmarks import pocket_exam
 from attar.stages.train import sft
 

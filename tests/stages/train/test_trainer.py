@@ -3,7 +3,7 @@ import pytest
 
 from attar.core.errors import DataError, EngineError, RecipeError
 from attar.engines.base import Spec
-from attar.engines.local.engine import POCKET
+from attar.engines.local.spec import POCKET
 from attar.stages.train import sft, trainer
 
 BASE = Spec("local", "pocket:base", {"threads": 1})

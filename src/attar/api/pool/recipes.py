@@ -11,7 +11,7 @@ from typing import Any
 from attar.core import scorer_prompts
 from attar.core.errors import RecipeError, did_you_mean
 from attar.engines.base import Spec
-from attar.engines.local.engine import find_model_folder as where_model
+from attar.engines.local.spec import find_model_folder as where_model
 from attar.engines.registry import kind_of
 from attar.runtime.flow import Flow, Handle
 from attar.stages import pool

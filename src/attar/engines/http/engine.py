@@ -14,11 +14,12 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Required
 
 from annotated_types import Ge, Gt, Le
-from typing_extensions import TypedDict
 
 from attar.chat.templates import Template
+from attar.chat.thoughts import opened_thought
 from attar.core.errors import EngineError
 from attar.core.fingerprint import fingerprint
+from attar.engines import thinking
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.http import payloads
 from attar.engines.http.client import ApiClient
@@ -29,12 +30,13 @@ from attar.engines.http.stream import Attempt, CallRequests, Stream
 from attar.engines.http.system_turns import fold_refused
 from attar.engines.http.tokenizer import ServerTokenizer
 from attar.engines.options import check_options
+from attar.engines.thinking import ThinkingOptions
 
 _TEXTS_PER_CALL = 32
 """Texts per call, for embeddings and rewards."""
 
 
-class CommonOptions(TypedDict, total=False):
+class CommonOptions(ThinkingOptions, total=False):
     """The options of every engine that is called over HTTP."""
 
     __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
@@ -83,7 +85,8 @@ class Http:
         """A hash of the model's name (for a local folder its content), its revision, and what is added to each request."""
         options = self.spec.options
         shaping = {name: options.get(name) for name in ("revision", "extra", "omit", "n", "rewards", "tokenizer")}
-        return fingerprint("http", self.spec.identity or self.spec.model, {k: v for k, v in shaping.items() if v is not None})
+        shaping = {name: value for name, value in shaping.items() if value is not None} | thinking.shaping(options)
+        return fingerprint("http", self.spec.identity or self.spec.model, shaping)
 
     @property
     def http(self) -> "Http":
@@ -112,7 +115,7 @@ class Http:
     @cached_property
     def tokens(self) -> ServerTokenizer:
         """The model's tokenizer and template, local or on the server."""
-        return ServerTokenizer(self.spec, lambda: self.server, self._post, self.options.get("tokenizer"))
+        return ServerTokenizer(self.spec, lambda: self.server, self._post, self.options)
 
     @property
     def template(self) -> Template:
@@ -174,16 +177,42 @@ class Http:
         if len(call) > 1:
             body["n"] = len(call)
         reply = await self._post(path, body)
-        return payloads.read_ollama(reply, call) if path.startswith("/") else payloads.read_texts(reply, call)
+        results = payloads.read_ollama(reply, call) if path.startswith("/") else payloads.read_texts(reply, call)
+        return [self._with_marks(result, request) for result, request in zip(results, call, strict=True)]
+
+    def _with_marks(self, result: Reply | FailedTry, request: Request) -> Reply | FailedTry:
+        """A reply that says how its model marks thoughts, where the template is known."""
+        template = self.tokens.known_template
+        if template is None or isinstance(result, FailedTry):
+            return result
+        marks = thinking.marks_of(template)
+        opened = opened_thought(request.text, marks) if request.text is not None else self._opened
+        return thinking.with_marks(result, marks, opened)
+
+    @cached_property
+    def _opened(self) -> str:
+        """The mark with which the template's prompts open a thought."""
+        template = self.tokens.known_template
+        return thinking.opened_by(template, self.options) if template else ""
+
+    @cached_property
+    def _thinks(self) -> bool:
+        """True if an answer may come after a thought: its token limit does not count that."""
+        how, template = thinking.setting(self.options), self.tokens.known_template
+        return how == "on" or (how == "auto" and template is not None and bool(thinking.marks_of(template)))
 
     async def text_call(self, request: Request) -> tuple[str, dict[str, Any]]:
         """The path and the body of a call that generates a text."""
         sampling, dialect = request.sampling or Sampling(), self.server.dialect
+        if request.text is None and self.tokens.needs_empty_thought:
+            request = replace(request, messages=(), text=await self.tokens.render_closed(request.messages))
+        elif request.text is None and self._thinks:
+            sampling = replace(sampling, max_tokens=sampling.max_tokens + thinking.budget(self.options))
         if (most := self.server.context) and sampling.max_tokens > most:  # vLLM refuses more than it can generate
             sampling = replace(sampling, max_tokens=most)
         body = payloads.sampling_body(sampling, request.seed, dialect)
         if request.text is None:
-            body["messages"] = self.tokens.fit(request.messages)
+            body |= {"messages": self.tokens.fit(request.messages), **thinking.request_fields(dialect, self.options)}
             return "chat/completions", body
         if dialect == "ollama":
             return "/api/generate", payloads.ollama_body(request.text, sampling, request.seed)
@@ -197,7 +226,8 @@ class Http:
     async def _weigh(self, call: CallRequests) -> list[Reply | FailedTry]:
         from attar.engines.http.label_logprobs import weigh
 
-        return [await weigh(call[0], self._post, self.tokens, self.server.dialect, self.options.get("logprobs", 20))]
+        most = self.options.get("logprobs", 1000 if self.server.dialect == "llamacpp" else 20)
+        return [await weigh(call[0], self._post, self.tokens, self.server.dialect, most)]
 
     async def _embed(self, call: CallRequests) -> list[Reply | FailedTry]:
         inputs = [await self._text(request) for request in call]

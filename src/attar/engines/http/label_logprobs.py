@@ -36,11 +36,11 @@ async def weigh(request: Request, post: Post, tokens: ServerTokenizer, dialect: 
             return await _weigh_spellings(request, await _encode_raw(request.text, request.labels, tokens), post, dialect, most)
         return await _weigh_by_text(request, post, dialect, most)
     _, ways = await _spell("", request.labels, tokens) if raw else (0, [])
-    if raw and not _are_single_tokens(ways):
-        start = await tokens.raw(await tokens.render(request.messages, ask=True))
+    if raw and (not _are_single_tokens(ways) or tokens.thinks_at_chat):
+        start = await tokens.raw(await tokens.render_closed(request.messages))
         return await _weigh_spellings(request, _Prompt(start, ways), post, dialect, most)
     wanted = [token for [(token,)] in ways]
-    body = {"messages": tokens.fit(request.messages), "logprobs": True, "top_logprobs": most}
+    body = {"messages": tokens.fit(request.messages), "logprobs": True, "top_logprobs": most, **tokens.without_thought}
     if dialect == "vllm":
         body |= {"logprob_token_ids": wanted, "return_tokens_as_token_ids": True}
     reply = await post("chat/completions", {**body, **sampling_body(_ONE, 0, dialect)})

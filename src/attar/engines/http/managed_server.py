@@ -29,7 +29,7 @@ from attar.core.errors import EngineError
 from attar.core.fingerprint import fingerprint, folder_fingerprint
 from attar.engines.base import Reply, Request, Spec
 from attar.engines.http import engine as wired
-from attar.engines.local.engine import find_model_folder
+from attar.engines.local.spec import find_model_folder
 from attar.engines.options import check_options, title
 
 _log = logging.getLogger(__name__)

@@ -112,16 +112,8 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
         text = ""
     if not isinstance(text, str):
         return FailedTry("malformed reply", "the answer has no text")
-    if "message" in choice and text.lstrip().startswith("<think>"):
-        reasoning, text = _split_reasoning(text)
     reasoning = replace_surrogates(reasoning) if isinstance(reasoning, str) else None
     return Reply(index, replace_surrogates(text), finish, reasoning, tokens_in=tokens_in, tokens_out=tokens_out)
-
-
-def _split_reasoning(text: str) -> tuple[str, str]:
-    """Split off the reasoning that a server without a reasoning parser leaves in the text."""
-    reasoning, closed, rest = text.lstrip().removeprefix("<think>").partition("</think>")
-    return reasoning.strip(), rest.lstrip() if closed else ""
 
 
 def read_vectors(body: Any, call: list[Request]) -> list[Reply | FailedTry]:

@@ -4,13 +4,15 @@ Raw prompts become token ids wherever possible, with exactly one BOS if the mode
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from attar.chat.system_turns import has_system
 from attar.chat.templates import Message, Template, fit_system
+from attar.chat.thoughts import KNOWN, close_thought, opened_thought
 from attar.core.errors import EngineError
+from attar.engines import thinking
 from attar.engines.base import Spec
 from attar.engines.http.server_info import TOKENIZING_SERVERS, ServerInfo, tokenize_body
 from attar.engines.http.server_queue import wait_for
@@ -24,13 +26,14 @@ _CACHE_SIZE = 4096
 class ServerTokenizer:
     """The tokenizer of one engine's model."""
 
-    def __init__(self, spec: Spec, inspect: Callable[[], ServerInfo], post: Post, tokenizer: str | None) -> None:
+    def __init__(self, spec: Spec, inspect: Callable[[], ServerInfo], post: Post, options: Mapping[str, Any]) -> None:
         self._spec = spec
+        self._options = options
         self._inspect = inspect
         self._post = post
         self._cache: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
         self._local: Any = None
-        if tokenizer:
+        if tokenizer := options.get("tokenizer"):
             from attar.engines.local.engine import Local
 
             self._local = Local(Spec("local", tokenizer))
@@ -50,9 +53,9 @@ class ServerTokenizer:
     def template(self) -> Template:
         """The chat template; if the server only applies its own, one that calls the server to render."""
         if self._local is not None:
-            return self._local.template
+            return thinking.with_arguments(self._local.template, self._options)
         if self._server.template is not None:
-            return self._server.template
+            return thinking.with_arguments(self._server.template, self._options)
         if self._server.dialect in ("vllm", "sglang"):
             return _RemoteTemplate(self._render, f"the chat template of {title(self._spec)}")
         raise EngineError(
@@ -62,22 +65,51 @@ class ServerTokenizer:
 
     def fit(self, messages: Sequence[Message]) -> list[dict[str, str]]:
         """The turns to send to the chat endpoint: a system turn is folded where the template is known and takes none."""
-        template = self._known_template() if has_system(messages) else None
+        template = self.known_template if has_system(messages) else None
         return list(map(dict, fit_system(template, messages) if template else messages))
 
-    def _known_template(self) -> Template | None:
-        if self._local is None:
-            return self._server.template
+    @cached_property
+    def known_template(self) -> Template | None:
+        """The chat template, if it is known on this machine."""
+        if self._local is None and self._server.template is None:
+            return None
         try:
-            return self._local.template
+            return self.template
         except EngineError:  # the tokenizer's folder has no template: chats need none, and raw prompts say so
             return None
+
+    @cached_property
+    def needs_empty_thought(self) -> bool:
+        """True if thinking is off, and the server's chat endpoint cannot turn it off: only a raw prompt can."""
+        return thinking.setting(self._options) == "off" and self.available and self.thinks_at_chat
+
+    @cached_property
+    def thinks_at_chat(self) -> bool:
+        """True if the model may think at the chat endpoint even if it is told not to."""
+        return self.known_template is not None and not thinking.is_closed_by_template(self.known_template, self._options)
+
+    @cached_property
+    def without_thought(self) -> dict[str, Any]:
+        """The fields of a chat request whose answer's first token is read: thoughts are off, where there may be any."""
+        template, dialect = self.known_template, self._server.dialect
+        may_think = bool(thinking.marks_of(template)) if template else dialect in TOKENIZING_SERVERS
+        is_off = may_think or thinking.setting(self._options) == "off"
+        return thinking.request_fields(dialect, self._options, "off" if is_off else "auto")
+
+    async def render_closed(self, messages: Sequence[Message]) -> str:
+        """A conversation as text, up to where the answer starts: its labels are read there."""
+        if self.known_template is not None:
+            return thinking.render_closed(self.known_template, messages, self._options)
+        fields = thinking.request_fields(self._server.dialect, self._options, "off")
+        text = await self._render_remotely([dict(turn) for turn in messages], True, fields)
+        return close_thought(text, KNOWN) if opened_thought(text, KNOWN) else text
 
     def _render(self, messages: list[dict[str, str]], ask: bool) -> str:
         return wait_for(self._render_remotely(messages, ask))
 
-    async def _render_remotely(self, messages: list[dict[str, str]], ask: bool) -> str:
-        body = {"messages": messages, "add_generation_prompt": ask, "add_special_tokens": False}
+    async def _render_remotely(self, messages: list[dict[str, str]], ask: bool, fields: Mapping[str, Any] | None = None) -> str:
+        fields = thinking.request_fields(self._server.dialect, self._options) if fields is None else fields
+        body = {"messages": messages, "add_generation_prompt": ask, "add_special_tokens": False, **fields}
         ids = _read_ids(await self._post("/tokenize", body))
         reply = await self._post("/detokenize", {"tokens": ids})
         return str(reply.get("prompt", reply.get("text", "")))

@@ -1,22 +1,20 @@
 """Models in this process, by transformers: generation with continuous batching, label probabilities, embeddings, rewards.
 
-Runs on CPU, CUDA or MPS. Options: `device`, `device_map`, `dtype`, `revision`, `slots` (rows at a time),
-`threads` (CPU); for embeddings `pool` (`mean`, `last`, `cls`), `longest` (tokens that are read), `prefix` (before each text).
+Runs on CPU, CUDA or MPS. Options: `device`, `device_map`, `dtype`, `revision`, `slots` (rows at a time), `threads` (CPU),
+`thinking`; for embeddings `pool` (`mean`, `last`, `cls`), `longest` (tokens that are read), `prefix` (before each text).
 """
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain, islice
-from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from annotated_types import Ge
-from typing_extensions import TypedDict
+from typing import Any
 
 from attar.chat.templates import Template, load_template
-from attar.core.errors import EngineError, MissingExtraError, did_you_mean
+from attar.chat.thoughts import Marks, mark_texts, opened_thought
+from attar.core.errors import EngineError, MissingExtraError
 from attar.core.fingerprint import fingerprint, folder_fingerprint
+from attar.engines import thinking
 from attar.engines.base import Reply, Request, Sampling, Spec
 from attar.engines.label_tokens import LabelPrompt, answer_space, label_logprobs, tokenize_labels
 from attar.engines.local.devices import best_device
@@ -32,49 +30,11 @@ from attar.engines.local.pooling import (
     tokenize_truncated,
 )
 from attar.engines.local.pretrained import explain_panics, load_config, load_tokenizer, load_weights
+from attar.engines.local.spec import LocalOptions, find_model_folder
+from attar.engines.local.thought_limit import ThoughtLimit
 from attar.engines.options import check_options
 
-POCKET = Path(__file__).parents[2] / "pocket"
-
-
-class LocalOptions(TypedDict, total=False):
-    """The options of a local engine."""
-
-    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc] # noqa: RUF012 (pydantic declares it so)
-
-    device: str
-    device_map: str | dict[str, Any]
-    dtype: str
-    revision: str
-    slots: Annotated[int, Ge(1)]
-    threads: Annotated[int, Ge(1)]
-    pool: Literal["mean", "last", "cls"]
-    longest: Annotated[int, Ge(1)]
-    prefix: str
-    gpus: Annotated[int, Ge(1)]
-    """GPUs for training a base model, like `accelerate`."""
-    accelerate: str
-
-
 _DEFAULT_SLOTS = {"cpu": 256, "mps": 64, "cuda": 512}
-
-
-def find_model_folder(model: str) -> Path | None:
-    """The folder of a local model, or of `pocket:NAME`; None for a model on the Hub."""
-    if model.startswith("pocket:"):
-        folder = POCKET / model.removeprefix("pocket:")
-        if not (folder / "config.json").exists():
-            known = [path.name for path in POCKET.iterdir() if (path / "config.json").exists()]
-            raise EngineError(f"there is no pocket model {folder.name!r}; {did_you_mean(folder.name, known)}")
-        return folder
-    path = Path(model).expanduser()
-    if path.is_dir():
-        if not (path / "config.json").exists():
-            raise EngineError(f"{path} is not a model folder: it has no config.json")
-        return path
-    if path.is_absolute() or model.startswith((".", "~")):
-        raise EngineError(f"model folder {model} does not exist")
-    return None
 
 
 class Local:
@@ -92,7 +52,8 @@ class Local:
         model = self.spec.identity or (
             folder_fingerprint(self.folder) if self.folder else [self.spec.model, options.get("revision")]
         )
-        return fingerprint("local", model, self._dtype(), options.get("pool", "mean"), *identity_parts(self.folder, options))
+        parts = [*identity_parts(self.folder, options), *([shaping] if (shaping := thinking.shaping(options)) else [])]
+        return fingerprint("local", model, self._dtype(), options.get("pool", "mean"), *parts)
 
     def _dtype(self) -> str:
         """The precision: by default float32 on a CPU, else the checkpoint's own."""
@@ -107,8 +68,17 @@ class Local:
 
     @cached_property
     def template(self) -> Template:
-        """The chat template of the model's folder, or of its tokenizer on the hub."""
-        return load_template(self.folder or fetch_template(self.spec.model, self.spec.options.get("revision")))
+        """The chat template of the model's folder, or of its tokenizer on the hub, with the options' arguments."""
+        template = load_template(self.folder or fetch_template(self.spec.model, self.spec.options.get("revision")))
+        return thinking.with_arguments(template, self.spec.options)
+
+    @cached_property
+    def marks(self) -> tuple[Marks, ...]:
+        """The marks of the model's thoughts; none if it does not think, or has no chat template."""
+        try:
+            return thinking.marks_of(self.template)
+        except EngineError:
+            return ()
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -164,8 +134,15 @@ class Local:
             raise EngineError(f"{self.spec.model} is not a model for {verb}: it has no weights for {missing[0]}")
         return model
 
-    def _encode(self, request: Request, *, ask: bool) -> list[int]:
-        return self.tokens(request.text if request.text is not None else self.template.render(request.messages, ask=ask))
+    def _encode(self, request: Request) -> list[int]:
+        """A whole conversation's tokens, or a raw text's."""
+        return self.tokens(request.text if request.text is not None else self.template.render(request.messages))
+
+    def _prompt(self, request: Request) -> str:
+        """The text that the model continues."""
+        if request.text is not None:
+            return request.text
+        return thinking.render_question(self.template, request.messages, self.spec.options)
 
     def tokens(self, text: str) -> list[int]:
         """A text's tokens, with exactly one BOS if the model has one."""
@@ -183,10 +160,12 @@ class Local:
         model = self._model("CausalLM")
         most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         too_long: list[Reply] = []
+        opened: dict[int, str] = {}
 
         def jobs() -> Iterator[SequenceState]:
             for request in requests:
-                prompt, sampling = self._encode(request, ask=True), request.sampling or Sampling()
+                text, sampling = self._prompt(request), request.sampling or Sampling()
+                prompt = self.tokens(text)
                 if most and len(prompt) >= most:
                     too_long.append(
                         Reply(request.index, error=f"prompt has {len(prompt)} tokens, the model takes at most {most}")
@@ -194,23 +173,39 @@ class Local:
                     continue
                 stop_ids, texts = self._split_stops(sampling)
                 stops_at = self._stop_check(texts) if texts else None
-                yield SequenceState(request.index, prompt, sampling, stop_ids, request.seed, stops_at)
+                opened[request.index] = opened_thought(text, self.marks)
+                limit = self._thought_limit(request, opened[request.index])
+                yield SequenceState(request.index, prompt, sampling, stop_ids, request.seed, stops_at, limit)
 
         slots = self.spec.options.get("slots") or _DEFAULT_SLOTS[model.device.type]
         for job in ContinuousBatcher(model, slots).run(jobs()):
-            text = self.tokenizer.decode(job.ids, skip_special_tokens=True)
+            text = self._decode(job.ids)
             for stop in job.sampling.stop:
                 text = text.partition(stop)[0]
-            yield Reply(
-                job.index,
-                text,
-                job.finish,
-                tokens_in=len(job.prompt),
-                tokens_out=len(job.ids),
-            )
+            reply = Reply(job.index, text, job.finish, tokens_in=len(job.prompt), tokens_out=len(job.ids))
+            yield thinking.with_marks(reply, self.marks, opened.pop(job.index))
             yield from too_long
             too_long.clear()
         yield from too_long
+
+    def _thought_limit(self, request: Request, opened: str) -> ThoughtLimit | None:
+        """Counts a thought apart from the answer, where the model may write one first."""
+        if not self.marks or request.text is not None or thinking.setting(self.spec.options) == "off":
+            return None
+        return ThoughtLimit(self._decode, self.marks, opened, thinking.budget(self.spec.options))
+
+    def _decode(self, ids: list[int]) -> str:
+        """Tokens as text, without special tokens, except those that mark thoughts."""
+        if not self._mark_ids:
+            return self.tokenizer.decode(ids, skip_special_tokens=True)
+        special = set(self.tokenizer.all_special_ids) - self._mark_ids
+        return self.tokenizer.decode([token for token in ids if token not in special])
+
+    @cached_property
+    def _mark_ids(self) -> set[int]:
+        """The special tokens that are part of a mark of thoughts."""
+        tokens = zip(self.tokenizer.all_special_tokens, self.tokenizer.all_special_ids, strict=True)
+        return {token_id for token, token_id in tokens if any(token in frame for frame in mark_texts(self.marks))}
 
     def _split_stops(self, sampling: Sampling) -> tuple[frozenset[int], tuple[str, ...]]:
         """The token ids that end a text, and the stops of several tokens."""
@@ -250,11 +245,13 @@ class Local:
                 yield Reply(request.index, weights=weights, tokens_in=len(prompt), tokens_out=1)
 
     def _label_prompt(self, request: Request) -> LabelPrompt:
-        raw = request.text
-        text, space = (
-            (raw, "") if raw is not None else (self.template.render(request.messages, ask=True), answer_space(self.template))
-        )
+        text, space = request.text, ""
+        if text is None:
+            text, space = self._closed_prompt(request), answer_space(self.template)
         return tokenize_labels(self.tokenizer, self.tokens(text), text, request.labels, space)
+
+    def _closed_prompt(self, request: Request) -> str:
+        return thinking.render_closed(self.template, request.messages, self.spec.options)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors of texts, with special tokens and truncation by the model's tokenizer; `length` marks truncation."""
@@ -273,7 +270,7 @@ class Local:
 
     def _tokenize_texts(self, requests: list[Request], pooling: Pooling, longest: int) -> list[tuple[list[int], bool]]:
         """Each text's tokens with the model's special tokens, and whether it was truncated."""
-        conversations = [self._encode(request, ask=False) if request.text is None else None for request in requests]
+        conversations = [self._encode(request) if request.text is None else None for request in requests]
         texts = [prepare_text(pooling, request.text) for request in requests if request.text is not None]
         with explain_panics(self.spec.model):
             rows = iter(tokenize_truncated(self.tokenizer, texts, longest))
@@ -284,7 +281,7 @@ class Local:
         from attar.engines.local.forward import reward
 
         for batch in self._batches(requests):
-            ids = [self._encode(request, ask=False) for request in batch]
+            ids = [self._encode(request) for request in batch]
             rewards = reward(self._model("SequenceClassification"), ids)
             for request, prompt, value in zip(batch, ids, rewards, strict=True):
                 yield Reply(request.index, reward=value, tokens_in=len(prompt))

@@ -18,6 +18,7 @@ from transformers.cache_utils import DynamicLayer
 
 from attar.core.errors import EngineError
 from attar.engines.base import Sampling
+from attar.engines.local.thought_limit import ThoughtLimit
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class SequenceState:
     seed: int
     stops_at: Callable[[list[int]], bool] | None = None
     """True if the text of these tokens ends with a stop; only for stops of several tokens."""
+    thought: ThoughtLimit | None = None
+    """The limits on tokens, where the text may begin with a thought."""
     ids: list[int] = field(default_factory=list)
     finish: str | None = None
     dice: np.random.Generator | None = None
@@ -38,6 +41,11 @@ class SequenceState:
     def __post_init__(self) -> None:
         if self.sampling.temperature > 0:
             self.dice = np.random.Generator(np.random.Philox(self.seed))
+
+    def is_full(self) -> bool:
+        """True if the text has all the tokens that it may have."""
+        most = self.sampling.max_tokens
+        return self.thought.is_reached(self.ids, most) if self.thought else len(self.ids) >= most
 
     def restart(self) -> None:
         """Discard the tokens so far; generating again gives the same ones."""
@@ -219,7 +227,7 @@ class ContinuousBatcher:
             job.ids.append(token)
             if job.stops_at and job.stops_at(job.ids):
                 job.finish = "stop"
-            elif len(job.ids) >= job.sampling.max_tokens:
+            elif job.is_full():
                 job.finish = "length"
         return best
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from attar.core.errors import DataError, RecipeError
 from attar.core.table import parts
-from attar.engines.local.engine import find_model_folder
+from attar.engines.local.spec import find_model_folder
 from attar.runtime.home import Home, read_card, record_with_marks
 from attar.stages.train import preference, sft
 from attar.stages.train.trainer import TrainingSettings

@@ -17,7 +17,7 @@ from attar.core.scorer_prompts import LABELS, WORDINGS, Question
 from attar.core.stage import role, rowwise
 from attar.core.table import Table, need, put
 from attar.engines.base import Grader, Request, Spec, in_order
-from attar.engines.local.engine import find_model_folder
+from attar.engines.local.spec import find_model_folder
 from attar.engines.registry import kind_of
 from attar.stages.annotate.judge import add_scores
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from attar.core.errors import EngineError, RecipeError
 from attar.engines.base import Spec
-from attar.engines.local.engine import Local, LocalOptions
+from attar.engines.local.engine import Local
 from attar.engines.local.pretrained import load_weights
+from attar.engines.local.spec import LocalOptions
 from attar.engines.registry import kind_of
 
 DISTRIBUTION_OPTIONS = ("gpus", "accelerate")
