@@ -52,6 +52,21 @@ def read_tables(home: Path, name: str) -> dict[str, list[bytes]]:
     return {name: [file.read_bytes() for file in paths] for name, paths in files.items()}
 
 
+def kill_at_random(file: Path, home: Path, kills: int, longest: float, dice: random.Random) -> list[float]:
+    """Start a run again and again and kill it each time, until it ends or `kills` are done; the times of the kills."""
+    kill_times = []
+    while len(kill_times) < kills:
+        child = start(file, home)
+        try:
+            child.wait(dice.uniform(min(1.5, longest / 2), longest))
+            break
+        except subprocess.TimeoutExpired:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+            kill_times.append(time.time())
+    return kill_times
+
+
 def compare(file: Path, place: Path, kills: int, dice: random.Random) -> tuple[list[float], list[str], dict[str, list[float]]]:
     """Run whole, run killed: the times of the kills, the steps that differ, the times at which each reply arrived."""
     started = time.time()
@@ -59,17 +74,7 @@ def compare(file: Path, place: Path, kills: int, dice: random.Random) -> tuple[l
         sys.exit("the uninterrupted run failed")
     length = time.time() - started
     print(f"uninterrupted: {length:.0f} s", flush=True)
-    kill_times = []
-    for _ in range(kills):
-        child = start(file, place / "killed")
-        wait = dice.uniform(1.5, max(3.0, 2.0 * length / kills))
-        try:
-            child.wait(wait)
-            break
-        except subprocess.TimeoutExpired:
-            os.kill(child.pid, signal.SIGKILL)
-            child.wait()
-            kill_times.append(time.time())
+    kill_times = kill_at_random(file, place / "killed", kills, max(3.0, 2.0 * length / kills), dice)
     if start(file, place / "killed").wait():
         sys.exit("the killed run did not finish")
     whole, killed = read_tables(place / "whole", file.stem), read_tables(place / "killed", file.stem)

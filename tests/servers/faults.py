@@ -1,6 +1,8 @@
 """An OpenAI-compatible server that misbehaves, by seed: the same share of faults, of every kind, on every run.
 
-python tests/servers/faults.py [--port 0] [--share 0.3] [--seed 0] [--delay 0.005] [--kinds 429,reset,...]
+python tests/servers/faults.py [--port 0] [--share 0.3] [--seed 0] [--delay 0.005] [--kinds 429,reset,...] [--echo-ids]
+
+`LIES` are further kinds, which are sent only if they are named: some of them are answers.
 
 A good answer's text is that of the request's last message, so that a mix-up shows. GET /told: how many requests came, how many
 texts were answered well, and how often any at most. Which fault a try meets hangs on the seed, the body and the try's number.
@@ -18,6 +20,13 @@ KINDS = (
     "429", "500", "503", "reset", "hang", "slow", "truncated", "malformed", "not-json-object",
     "one-more", "duplicate", "missing", "huge", "no-text", "no-finish",
 )  # fmt: skip
+LIES = (
+    "tokens-huge", "tokens-negative", "tokens-nan", "tokens-text", "empty", "blank", "burst", "huge-headers", "swapped",
+    "key-in-text", "key-escaped", "key-escaped-in-text", "key-in-500", "key-in-400",
+)  # fmt: skip
+COUNTS = {"tokens-huge": 10**30, "tokens-negative": -7, "tokens-nan": float("nan"), "tokens-text": "many"}
+BURST = 40
+"""Requests that are refused at once, one after the other."""
 
 
 class Faults:
@@ -26,8 +35,12 @@ class Faults:
     def __init__(self, given: argparse.Namespace) -> None:
         self.given, self.tries = given, Counter[bytes]()
         self.requests, self.answered, self.met = 0, Counter[str](), Counter[str]()
+        self.refusing, self.previous = 0, ("nobody's", "attar-0123456789abcdef-7")
 
     def fault(self, body: bytes) -> str | None:
+        if self.refusing:
+            self.refusing -= 1
+            return "503"
         self.tries[body] += 1
         dice = Random(f"{self.given.seed} {self.tries[body]} {body!r}")
         return dice.choice(self.given.kinds) if dice.random() < self.given.share else None
@@ -43,9 +56,39 @@ class Faults:
         kind = self.fault(body)
         if kind is None:
             self.answered[text] += 1
-            return web.json_response(answer(asked, [text] * asked.get("n", 1)))
+            given_id = request.headers.get("X-Request-Id", "")
+            self.previous = (text, given_id)
+            headers = {"X-Request-Id": given_id} if self.given.echo_ids else {}
+            return web.json_response(answer(asked, [text] * asked.get("n", 1)), headers=headers)
         self.met[kind] += 1
+        if kind in LIES:
+            response = self.lie(request, kind, asked, text)
+            if self.given.echo_ids:
+                response.headers.setdefault("X-Request-Id", request.headers.get("X-Request-Id", ""))
+            return response
         return await self.fail(request, kind, asked, text)
+
+    def lie(self, request: web.Request, kind: str, asked: dict, text: str) -> web.Response:
+        """An answer with absurd counts, without a text, with the client's key, or another request's."""
+        good, key = answer(asked, [text] * asked.get("n", 1)), request.headers.get("Authorization", "").removeprefix("Bearer ")
+        escaped = "".join(f"\\u{ord(letter):04x}" for letter in key)
+        if kind in COUNTS:
+            return web.json_response({**good, "usage": {"prompt_tokens": COUNTS[kind], "completion_tokens": COUNTS[kind]}})
+        if kind in ("empty", "blank"):
+            return web.json_response(answer(asked, ["" if kind == "empty" else " \n\t"]))
+        if kind == "burst":
+            self.refusing = BURST
+            return web.json_response({"error": {"message": "too much"}}, status=503, headers={"Retry-After": "0.02"})
+        if kind == "huge-headers":
+            return web.json_response(good, headers={"X-Pad": "x" * 2**17})
+        if kind == "swapped":
+            other, other_id = self.previous
+            return web.json_response(answer(asked, [other]), headers={"X-Request-Id": other_id})
+        if kind.startswith("key-in-") and kind != "key-in-text":
+            return web.json_response({"error": {"message": f"bad key {key}, {escaped}"}}, status=int(kind[-3:]))
+        spoken = f"{text} {escaped if kind == 'key-escaped-in-text' else key}"
+        body = json.dumps(answer(asked, [spoken]))
+        return web.Response(text=body.replace(key, escaped) if kind == "key-escaped" else body, content_type="application/json")
 
     async def fail(self, request: web.Request, kind: str, asked: dict, text: str) -> web.StreamResponse:
         count = asked.get("n", 1)
@@ -144,5 +187,6 @@ if __name__ == "__main__":
     parser.add_argument("--share", type=float, default=0.3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.005)
+    parser.add_argument("--echo-ids", action="store_true")
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS)
     asyncio.run(serve(parser.parse_args()))

@@ -5,6 +5,7 @@ cut in two. `echo_ids` repeats the request's id as vLLM does.
 """
 
 import json
+import re
 import socket
 import threading
 import time
@@ -16,6 +17,13 @@ def reply(text, request_id=""):
     body |= {"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": text}}], "usage": {}}
     data = json.dumps(body).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+
+
+def wrong_length(sound, when):
+    """A reply whose Content-Length is not that of its body."""
+    head, _, body = sound.partition(b"\r\n\r\n")
+    claimed = len(body) // 2 if when == "short" else len(body) + 1
+    return re.sub(rb"(Content-Length: )\d+", rb"\g<1>%d" % claimed, head) + b"\r\n\r\n" + body
 
 
 def read_request(stream):
@@ -31,7 +39,10 @@ def read_request(stream):
 
 
 class Stray:
-    """How it misbehaves: `when` is "idle", "at once", "late" (as the next request arrives), "half" or "never"."""
+    """How it misbehaves: `when` is "idle", "at once", "late" (as the next request arrives), "half" or "never".
+
+    "short" and "long" send no stray reply: the length that a reply claims is half its own, or one more.
+    """
 
     def __init__(self, when="never", echo_ids=False, every=2):
         self.when, self.echo_ids, self.every = when, echo_ids, every
@@ -55,6 +66,9 @@ class Stray:
                     stray = self.answered % self.every == 0
                     self.strays += stray and self.when != "never"
                 own = headers.get("x-request-id", "") if self.echo_ids else ""
+                if stray and self.when in ("short", "long"):
+                    connection.sendall(wrong_length(reply(said, own), self.when))
+                    continue
                 extra = reply("STRAY", "attar-0123456789abcdef-7" if self.echo_ids else "")
                 connection.sendall(late + reply(said, own) + (extra if stray and self.when == "at once" else b""))
                 late = extra if stray and self.when == "late" else b""
