@@ -22,6 +22,10 @@ models: .venv/dev
 test-long: .venv/dev
 	FULL=$(FULL) .venv/bin/python -m pytest -m long --numprocesses 2 --dist load
 
+# Hostile servers, kills, flipped bits, hostile model folders, several processes: under half an hour; QUICK=1: under four minutes.
+attack: .venv/dev
+	.venv/bin/python bench/attack/run.py $(if $(QUICK),--quick)
+
 check: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
