@@ -116,9 +116,9 @@ def test_where_the_server_separated_the_thought_that_the_prompt_opened_the_text_
     assert thinking.separate(replace(reply, reasoning=None)).error == "thought not closed"
 
 
-@pytest.mark.parametrize("kind", ["local", "http"])
+@pytest.mark.parametrize("kind", ["local", "http", "vllm"])
 def test_each_option_of_thinking_changes_the_key_and_the_default_does_not(kind):
-    model = {"local": ("pocket:teacher", {}), "http": ("m", {"url": "http://localhost:1/v1"})}[kind]
+    model = ("m", {"url": "http://localhost:1/v1"}) if kind == "http" else ("pocket:teacher", {})
 
     def key(**options):
         return identity_of(open_engine(Spec(kind, model[0], {**model[1], **options})))

@@ -93,6 +93,11 @@ def test_a_served_model_whose_folder_lies_here_needs_no_server_for_its_template(
     assert "<|im_start|>user\nHi<|im_end|>" in engine.template.render([{"role": "user", "content": "Hi"}])
 
 
+def test_its_template_has_the_arguments_that_the_run_file_gives_it():
+    options = {"command": ["no-such-server"], "thinking": False, "template_args": {"effort": "low"}}
+    assert ManagedServer(Spec("vllm", "pocket:teacher", options)).template.arguments == {"effort": "low"}
+
+
 def test_a_real_llama_cpp_server_is_started_asked_and_stopped(gguf):
     command = [sys.executable, str(SERVERS / "llama.py")]
     engine = ManagedServer(Spec("llamacpp", str(gguf), {"command": command, "server": {"parallel": 4}}))

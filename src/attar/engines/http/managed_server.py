@@ -27,6 +27,7 @@ from annotated_types import Ge, Gt
 from attar.chat.templates import Template
 from attar.core.errors import EngineError
 from attar.core.fingerprint import fingerprint, folder_fingerprint
+from attar.engines import thinking
 from attar.engines.base import Reply, Request, Spec
 from attar.engines.http import engine as wired
 from attar.engines.local.spec import find_model_folder
@@ -74,7 +75,7 @@ class ManagedServer:
         content = folder_fingerprint(self.folder) if self.folder else file.stat().st_size if file.is_file() else None
         model = self.spec.identity or (content if self.folder else [self.spec.model, content])
         shaping = {name: self.options[name] for name in ("revision", "extra", "omit", "n", "rewards") if name in self.options}
-        return fingerprint("http", model, shaping)
+        return fingerprint("http", model, shaping | thinking.shaping(self.options))
 
     @property
     def in_flight(self) -> int:
@@ -92,7 +93,7 @@ class ManagedServer:
         if self.folder:
             from attar.chat.templates import load_template
 
-            return load_template(self.folder)
+            return thinking.with_arguments(load_template(self.folder), self.options)
         return self.http.template
 
     @property
