@@ -227,3 +227,27 @@ def test_nobody_listening_costs_no_try():
     assert from_exception(unknown, "e").reason == "the name h cannot be resolved"
     assert from_exception(refused, "e").unreachable
     assert from_exception(unknown, "e").unreachable
+
+
+def test_an_empty_account_at_anthropic_s_is_told_by_how_its_400_begins():
+    told = "Your credit balance is too low to access the Anthropic API."
+    with pytest.raises(EngineError, match="no money left"):
+        status(400, json.dumps({"error": {"message": told}}).encode())
+    assert status(400, json.dumps({"error": {"message": f"refused: {told}"}}).encode()).kind == "refused"
+
+
+def test_limits_of_anthropic_s_are_read_from_their_headers_and_times():
+    soon = (datetime.now(UTC) + timedelta(seconds=30)).isoformat(timespec="seconds")
+    for name in ("requests", "tokens", "input-tokens", "output-tokens"):
+        headers = {f"anthropic-ratelimit-{name}-remaining": "0", f"anthropic-ratelimit-{name}-reset": soon}
+        assert 25 < (retry_after(CIMultiDict(headers)) or 0) <= 30
+    assert parse_seconds("2020-01-01T00:00:00Z") == 0.0
+    assert parse_seconds("2020-13-01T00:00:00Z") is None
+
+
+def test_gemini_s_delay_is_in_the_body_and_a_header_goes_before_it():
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "22.5s"}
+    body = json.dumps({"error": {"code": 429, "message": "quota", "details": [info]}}).encode()
+    assert status(429, body).retry_after == 22.5
+    assert status(429, body, **{"Retry-After": "3"}).retry_after == 3
+    assert status(429, body.replace(b"22.5s", b"1.2.3s")).retry_after is None

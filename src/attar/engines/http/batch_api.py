@@ -26,7 +26,7 @@ from attar.engines.http.engine import Http, HttpOptions
 from attar.engines.http.failures import FailedTry
 from attar.engines.http.server_queue import wait_for
 from attar.engines.keys import mask
-from attar.engines.options import check_options
+from attar.engines.options import check_options, title
 
 FINAL_STATUSES = ("completed", "expired", "cancelled", "failed")
 _MAX_BYTES = 190 * 2**20
@@ -64,6 +64,8 @@ class BatchEngine:
         self._poll = options.pop("poll", 30.0)
         self._most = options.pop("most", 50_000)
         self._http = Http(Spec("batch", spec.model, options, spec.identity))
+        if (api := self._http.api) and api.name != "responses":
+            raise EngineError(f"{title(spec)}: {api.title} has no batches of OpenAI's form: use kind: http")
         self.journal: BatchRecord | None = None
         self._closed = threading.Event()
         self.waiting = Counter[str]()
@@ -102,7 +104,7 @@ class BatchEngine:
         """Generated texts, once their batches are done."""
         _ = self._http.server  # a wrong key, port or model fails before anything is sent
         calls = [(request, *wait_for(self._http.text_call(request))) for request in requests]
-        return self._run_batches(calls, payloads.read_texts)
+        return self._run_batches(calls, self._http.read_texts)
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors, once their batches are done."""

@@ -17,6 +17,7 @@ from attar.engines.http import failures
 from attar.engines.http.concurrency import RateLimit
 from attar.engines.http.connections import REQUEST_ID, new_request_id
 from attar.engines.http.failures import FailedTry
+from attar.engines.http.hosted import KEY_VARIABLES, bearer_header, find_api
 from attar.engines.http.server_queue import ServerQueue, queue_for
 from attar.engines.keys import is_secret, mask, mask_whole, read_key
 from attar.engines.options import title
@@ -34,7 +35,9 @@ class ApiClient:
         self.options = options
         self.tally = tally if tally is not None else Counter[str]()
         """Failed tries by kind, and replies that contained the key."""
-        self.url = _api_url(options["url"], title(spec))
+        self.api = find_api(options)
+        """The API that it speaks; None for chat completions."""
+        self.url = _api_url(options["url"], title(spec), self.api.version if self.api else "v1")
         self.name = f"{title(spec)} at {self.url}"
         self._urls: dict[str, URL] = {}
         self._timeout = aiohttp.ClientTimeout(total=options.get("timeout", 600.0), sock_connect=20)
@@ -65,6 +68,8 @@ class ApiClient:
 
     def full_body(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body to send: with the model's name, the run file's `extra` and without its `omit`."""
+        if self.api:
+            return self.api.full_body(self.spec.model, body, self.options)
         full = {"model": self.spec.model, **body, **self.options.get("extra", {})}
         for name in self.options.get("omit", ()):
             full.pop(name, None)
@@ -157,27 +162,27 @@ class ApiClient:
     @cached_property
     def key(self) -> str:
         """The API key; "" if the options name none."""
-        name = self.options.get("key_env") or ("OPENAI_API_KEY" if self.url.host == "api.openai.com" else "")
+        name = self.options.get("key_env") or KEY_VARIABLES.get(self.url.host or "", "")
         return read_key(name, title(self.spec))
 
     @cached_property
     def _key_header(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return (self.api.key_header if self.api else bearer_header)(self.key)
 
     @cached_property
     def _headers(self) -> dict[str, str]:
         return {"Content-Type": "application/json", **self._key_header}
 
 
-def _api_url(text: str, title: str) -> URL:
-    """The url of the API; a url without a path gets /v1."""
+def _api_url(text: str, title: str, version: str) -> URL:
+    """The url of the API; a url without a path gets the API's version, such as /v1."""
     try:
         url = URL(text)
     except ValueError:
         url = URL()
     if url.scheme not in ("http", "https") or not url.host:
         raise EngineError(f"{title}: {text!r} is not a url such as http://localhost:8000/v1")
-    return url / "v1" if url.path in ("", "/") else url.with_path(url.path.rstrip("/"))
+    return url / version if url.path in ("", "/") else url.with_path(url.path.rstrip("/"))
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:

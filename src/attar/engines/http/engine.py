@@ -8,7 +8,7 @@ available (on the server, or named by `tokenizer`), with exactly one BOS; else a
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Required
@@ -21,19 +21,18 @@ from attar.core.errors import EngineError
 from attar.core.fingerprint import fingerprint
 from attar.engines import thinking
 from attar.engines.base import Reply, Request, Sampling, Spec
-from attar.engines.http import payloads
+from attar.engines.http import hosted, payloads
+from attar.engines.http.calls import batch_requests, group_equal, retry_singly
 from attar.engines.http.client import ApiClient
 from attar.engines.http.failures import FailedTry
-from attar.engines.http.server_info import ServerInfo, inspect_server
+from attar.engines.http.hosted import ApiName
+from attar.engines.http.server_info import ServerInfo
 from attar.engines.http.server_queue import wait_for
 from attar.engines.http.stream import Attempt, CallRequests, Stream
 from attar.engines.http.system_turns import fold_refused
 from attar.engines.http.tokenizer import ServerTokenizer
-from attar.engines.options import check_options
+from attar.engines.options import check_options, title
 from attar.engines.thinking import ThinkingOptions
-
-_TEXTS_PER_CALL = 32
-"""Texts per call, for embeddings and rewards."""
 
 
 class CommonOptions(ThinkingOptions, total=False):
@@ -63,6 +62,8 @@ class HttpOptions(CommonOptions, total=False):
 
     url: Required[str]
     ca: str
+    api: ApiName
+    cache: Literal["system", "prompt"]
 
 
 class Http:
@@ -76,7 +77,10 @@ class Http:
         self.spec = spec
         self.errors = Counter[str]()
         self.wire = ApiClient(spec, self.options, self.errors)
-        self._post = fold_refused(self.wire.post)
+        self.api = self.wire.api
+        """Its API; None for OpenAI's chat completions, which most servers speak."""
+        hosted.refuse_options(self.api, self.options, title(spec))
+        self._post = hosted.explain_refused(fold_refused(self.wire.post), self.wire.name)
         self._inspecting = threading.Lock()
         self._server: ServerInfo | None = None
         self._streams: set[Stream] = set()
@@ -86,6 +90,7 @@ class Http:
         options = self.spec.options
         shaping = {name: options.get(name) for name in ("revision", "extra", "omit", "n", "rewards", "tokenizer")}
         shaping = {name: value for name, value in shaping.items() if value is not None} | thinking.shaping(options)
+        shaping |= {"api": self.api.name} if self.api else {}
         return fingerprint("http", self.spec.identity or self.spec.model, shaping)
 
     @property
@@ -107,7 +112,7 @@ class Http:
             if self._server is None:
                 host = self.wire.url.host or ""
                 try:
-                    self._server = wait_for(inspect_server(self.wire.get, self.spec.model, host, self.wire.name))
+                    self._server = wait_for(hosted.inspect_api(self.api, self.wire.get, self.spec.model, host, self.wire.name))
                 except EngineError as error:
                     raise self.wire.mask_error(error) from error.__cause__
             return self._server
@@ -120,6 +125,7 @@ class Http:
     @property
     def template(self) -> Template:
         """The model's chat template."""
+        hosted.refuse_verb(self.api, "raw", self.wire.name)
         return self.tokens.template
 
     def close(self) -> None:
@@ -130,19 +136,22 @@ class Http:
     def generate(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Generated texts, in the order in which they finish."""
         samples_per_call = self.options.get("n", 1) if self.server.dialect != "ollama" else 1
-        return self._stream(self._generate, _group_equal(requests, samples_per_call))
+        return self._stream(self._generate, group_equal(requests, samples_per_call))
 
     def weigh(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Log-probabilities of labels: by the answer's first token if it distinguishes them, else token by token."""
+        hosted.refuse_verb(self.api, "weigh", self.wire.name)
         return self._stream(self._weigh, ([request] for request in requests))
 
     def embed(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Unit vectors."""
-        return self._stream(_retry_singly(self._embed), _batch_requests(requests))
+        hosted.refuse_verb(self.api, "embed", self.wire.name)
+        return self._stream(retry_singly(self._embed), batch_requests(requests))
 
     def reward(self, requests: Iterable[Request]) -> Iterator[Reply]:
         """Rewards, from a server that serves a reward model."""
-        return self._stream(_retry_singly(self._reward), _batch_requests(requests))
+        hosted.refuse_verb(self.api, "reward", self.wire.name)
+        return self._stream(retry_singly(self._reward), batch_requests(requests))
 
     def _stream(self, attempt: Attempt, calls: Iterable[CallRequests]) -> Iterator[Reply]:
         _ = self.server  # a wrong key, port or model fails before any request is taken
@@ -177,13 +186,22 @@ class Http:
         if len(call) > 1:
             body["n"] = len(call)
         reply = await self._post(path, body)
-        results = payloads.read_ollama(reply, call) if path.startswith("/") else payloads.read_texts(reply, call)
+        return self.read_texts(reply, call, payloads.read_ollama if path.startswith("/") else payloads.read_texts)
+
+    def read_texts(
+        self, reply: Any, call: CallRequests, read: Callable[[Any, CallRequests], list[Reply | FailedTry]] = payloads.read_texts
+    ) -> list[Reply | FailedTry]:
+        """The texts of a reply, which say how the model marks thoughts."""
+        results = [self.api.read_text(reply, call[0].index)] if self.api else read(reply, call)
         return [self._with_marks(result, request) for result, request in zip(results, call, strict=True)]
 
     def _with_marks(self, result: Reply | FailedTry, request: Request) -> Reply | FailedTry:
         """A reply that says how its model marks thoughts, where the template is known."""
-        template = self.tokens.known_template
-        if template is None or isinstance(result, FailedTry):
+        if isinstance(result, FailedTry):
+            return result
+        if self.api:  # its thoughts came apart from its answer, which may speak of marks
+            return thinking.with_marks(result, ())
+        if (template := self.tokens.known_template) is None:
             return result
         marks = thinking.marks_of(template)
         opened = opened_thought(request.text, marks) if request.text is not None else self._opened
@@ -203,6 +221,8 @@ class Http:
 
     async def text_call(self, request: Request) -> tuple[str, dict[str, Any]]:
         """The path and the body of a call that generates a text."""
+        if self.api:
+            return hosted.text_call(self.api, request, self.options, self.server, self.wire.name)
         sampling, dialect = request.sampling or Sampling(), self.server.dialect
         if request.text is None and self.tokens.needs_empty_thought:
             request = replace(request, messages=(), text=await self.tokens.render_closed(request.messages))
@@ -226,6 +246,8 @@ class Http:
     async def _weigh(self, call: CallRequests) -> list[Reply | FailedTry]:
         from attar.engines.http.label_logprobs import weigh
 
+        if self.api:
+            return [await hosted.weigh(self.api, call[0], self.options, self.server, self.wire.name, self._post)]
         most = self.options.get("logprobs", 1000 if self.server.dialect == "llamacpp" else 20)
         return [await weigh(call[0], self._post, self.tokens, self.server.dialect, most)]
 
@@ -239,51 +261,3 @@ class Http:
 
     async def _text(self, request: Request) -> str:
         return request.text if request.text is not None else await self.tokens.render(request.messages)
-
-
-def _retry_singly(attempt: Attempt) -> Attempt:
-    """The same call; if a call of several requests is refused, each is sent alone, so that only the bad ones fail."""
-
-    async def attempt_singly(call: CallRequests) -> list[Reply | FailedTry]:
-        try:
-            return await attempt(call)
-        except FailedTry as failure:
-            if failure.retry or len(call) == 1:
-                raise
-        results: list[Reply | FailedTry] = []
-        for request in call:  # one after another: the call has one place in the queue
-            try:
-                results += await attempt([request])
-            except FailedTry as failure:
-                results.append(failure)
-        return results
-
-    return attempt_singly
-
-
-def _group_equal(requests: Iterable[Request], most: int) -> Iterator[CallRequests]:
-    """One request per call; with `most` above 1, neighbours that differ only in their seed share a call."""
-    call: CallRequests = []
-    for request in requests:
-        is_random = request.sampling is not None and request.sampling.temperature > 0
-        if call and (len(call) == most or not is_random or not _same_prompt(call[0], request)):
-            yield call
-            call = []
-        call.append(request)
-    if call:
-        yield call
-
-
-def _same_prompt(one: Request, other: Request) -> bool:
-    return one.text == other.text and one.messages == other.messages and one.sampling == other.sampling
-
-
-def _batch_requests(requests: Iterable[Request]) -> Iterator[CallRequests]:
-    call: CallRequests = []
-    for request in requests:
-        call.append(request)
-        if len(call) == _TEXTS_PER_CALL:
-            yield call
-            call = []
-    if call:
-        yield call

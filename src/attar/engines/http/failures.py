@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from random import Random
 
@@ -30,7 +31,15 @@ _NO_CREDIT = (
     "spend_limit_exceeded",
     "organization_usage_limit_exceeded",
 )
-_LIMIT_HEADERS = [(f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}") for what in ("requests", "tokens")]
+_EMPTY_ACCOUNT = "your credit balance is too low"
+"""How Anthropic's error begins, with status 400."""
+_LIMIT_HEADERS = [
+    *((f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}") for what in ("requests", "tokens")),
+    *(
+        (f"anthropic-ratelimit-{what}-remaining", f"anthropic-ratelimit-{what}-reset")
+        for what in ("requests", "tokens", "input-tokens", "output-tokens")
+    ),
+]
 """Rate-limit headers that come with each reply: what remains, and the time until it is reset."""
 _UNITS = {"us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -58,7 +67,7 @@ class FailedTry(Exception):  # noqa: N818 (an outcome, handled far from where it
 def from_status(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> FailedTry:
     """The failure that a status other than 200 means; raises if every row would fail alike."""
     message = error_message(body)
-    if status == 402 or (status == 429 and any(code in body.decode(errors="replace").lower() for code in _NO_CREDIT)):
+    if _has_no_credit(status, body, message):
         raise EngineError(f"{asked}: the account has no money left ({status}: {message})")
     if status in (401, 403):
         raise EngineError(f"{asked}: the server refuses this API key ({status}: {message})")
@@ -69,8 +78,15 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, asked: str
     if status in RETRIED:
         busy = status in _OVERLOAD
         kind = "rate limit" if status == 429 else "overload" if busy else "server error"
-        return FailedTry(kind, f"{status}: {message}", overloaded=busy, pushback=busy, retry_after=retry_after(headers))
+        wait = _retry_delay(body) if (delay := retry_after(headers)) is None else delay
+        return FailedTry(kind, f"{status}: {message}", overloaded=busy, pushback=busy, retry_after=wait)
     return FailedTry("refused", f"{status}: {message}", retry=False)
+
+
+def _has_no_credit(status: int, body: bytes, message: str) -> bool:
+    if status == 429:
+        return any(code in body.decode(errors="replace").lower() for code in _NO_CREDIT)
+    return status == 402 or (status == 400 and message.lower().startswith(_EMPTY_ACCOUNT))
 
 
 def from_exception(error: Exception, asked: str) -> FailedTry:
@@ -119,6 +135,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return limit_reset(headers)
 
 
+def _retry_delay(body: bytes) -> float | None:
+    """Seconds to wait from an error's body, where Gemini's API has them."""
+    found = re.search(rb'"retryDelay"\s*:\s*"([0-9.]{1,20}s)"', body[:8000])
+    return parse_seconds(found[1].decode()) if found else None
+
+
 def limit_reset(headers: Mapping[str, str]) -> float | None:
     """Seconds until a used-up rate limit is reset; None if none is used up."""
     waits = [parse_seconds(headers.get(reset, "")) for left, reset in _LIMIT_HEADERS if headers.get(left) == "0"]
@@ -126,10 +148,15 @@ def limit_reset(headers: Mapping[str, str]) -> float | None:
 
 
 def parse_seconds(text: str, unit: str = "s") -> float | None:
-    """`20`, `1.5s`, `6m0s`, `120ms` or an HTTP date as seconds; None for anything else."""
+    """`20`, `1.5s`, `6m0s`, `120ms`, an HTTP date or an ISO date and time as seconds; None for anything else."""
     if text.endswith("GMT"):
         try:
             return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        except ValueError:
+            return None
+    if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)", text):
+        try:
+            return max(0.0, datetime.fromisoformat(text).timestamp() - time.time())
         except ValueError:
             return None
     if re.fullmatch(r"\d+(\.\d+)?", text):

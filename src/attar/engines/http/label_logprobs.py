@@ -50,7 +50,7 @@ async def weigh(request: Request, post: Post, tokens: ServerTokenizer, dialect: 
     if wanted and any(isinstance(token, int) for token, _ in logprobs):
         weights = tuple(_logprob_of(logprobs, token) for token in wanted)
     else:
-        weights = match_labels(logprobs, _check_first_tokens(request.labels, logprobs))
+        weights = match_labels(logprobs, check_first_tokens(request.labels, logprobs))
     return Reply(request.index, weights=weights, **counts)
 
 
@@ -63,7 +63,7 @@ def _logprob_of(logprobs: TokenLogprobs, token: int) -> float:
     return next((value for other, value in logprobs if other == token), -inf)
 
 
-def _check_first_tokens(labels: tuple[str, ...], logprobs: TokenLogprobs) -> tuple[str, ...]:
+def check_first_tokens(labels: tuple[str, ...], logprobs: TokenLogprobs) -> tuple[str, ...]:
     """The labels, if a single first token can identify each; raises if not, as for "1" and "10"."""
     for label in labels:
         if any(other != label and other.startswith(label) for other in labels):
@@ -94,7 +94,7 @@ async def _weigh_by_text(request: Request, post: Post, dialect: str, most: int) 
     """Label log-probabilities of a raw text on a server that takes and returns text."""
     reply = await post("completions", {"prompt": request.text, "logprobs": most, **sampling_body(_ONE, 0, dialect)})
     logprobs = read_logprobs(reply)
-    weights = match_labels(logprobs, _check_first_tokens(request.labels, logprobs))
+    weights = match_labels(logprobs, check_first_tokens(request.labels, logprobs))
     return Reply(request.index, weights=weights, tokens_in=(reply.get("usage") or {}).get("prompt_tokens") or 0, tokens_out=1)
 
 

@@ -65,8 +65,8 @@ def read_ollama(body: Any, call: list[Request]) -> list[Reply | FailedTry]:
     if finish is None or not isinstance(body.get("response"), str):
         return [FailedTry("malformed reply", "the reply has no text or no finish reason")]
     counts: dict[str, Any] = {
-        "tokens_in": _to_count(body.get("prompt_eval_count")),
-        "tokens_out": _to_count(body.get("eval_count")),
+        "tokens_in": to_count(body.get("prompt_eval_count")),
+        "tokens_out": to_count(body.get("eval_count")),
     }
     return [Reply(call[0].index, replace_surrogates(body["response"]), finish, **counts)]
 
@@ -75,14 +75,14 @@ def read_texts(body: Any, call: list[Request]) -> list[Reply | FailedTry]:
     """The texts of a chat or raw completion, one per request."""
     choices = _items_by_index(body, "choices", len(call))
     usage = usage_of(body)
-    tokens_out = _to_count(usage.get("completion_tokens"))
+    tokens_out = to_count(usage.get("completion_tokens"))
     results: list[Reply | FailedTry] = []
     for place, (request, choice) in enumerate(zip(call, choices, strict=True)):
         if choice is None:
             results.append(FailedTry("wrong count", f"{sum(c is not None for c in choices)} answers to {len(call)} requests"))
             continue
         share = _even_share(tokens_out, place, len(call))
-        tokens_in = _to_count(usage.get("prompt_tokens")) if place == 0 else 0
+        tokens_in = to_count(usage.get("prompt_tokens")) if place == 0 else 0
         results.append(_text(choice, request.index, tokens_in, share))
     return results
 
@@ -119,7 +119,7 @@ def _text(choice: dict[str, Any], index: int, tokens_in: int, tokens_out: int) -
 def read_vectors(body: Any, call: list[Request]) -> list[Reply | FailedTry]:
     """Embeddings, normalised to length 1."""
     items = _items_by_index(body, "data", len(call))
-    tokens_in, count = _to_count(usage_of(body).get("prompt_tokens")), len(call)
+    tokens_in, count = to_count(usage_of(body).get("prompt_tokens")), len(call)
     return [_vector(item, call[place].index, _even_share(tokens_in, place, count)) for place, item in enumerate(items)]
 
 
@@ -155,7 +155,7 @@ def read_rewards(body: Any, call: list[Request]) -> list[Reply | FailedTry]:
     if isinstance(body, list):
         body = {"data": body}
     items = _items_by_index(body, "data", len(call))
-    tokens_in, count = _to_count(usage_of(body).get("prompt_tokens")), len(call)
+    tokens_in, count = to_count(usage_of(body).get("prompt_tokens")), len(call)
     return [_reward(item, call[place].index, _even_share(tokens_in, place, count)) for place, item in enumerate(items)]
 
 
@@ -255,5 +255,6 @@ def _is_finite(value: Any) -> TypeGuard[float]:
     return abs(value) <= sys.float_info.max  # False for NaN, and for integers too large for a float
 
 
-def _to_count(value: Any) -> int:
+def to_count(value: Any) -> int:
+    """A reply's count of tokens; 0 for what can be none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_TOKENS else 0

@@ -25,6 +25,10 @@ class ServerInfo:
     models: tuple[str, ...]
     context: int | None = None
     template: Template | None = None
+    most_tokens: int | None = None
+    """The most tokens of an answer, its thought among them."""
+    thinking: tuple[str, ...] | None = None
+    """The kinds of thinking that the model has; None if they are unknown."""
 
 
 async def inspect_server(get: Get, model: str, host: str, title: str) -> ServerInfo:
