@@ -7,6 +7,15 @@ import pytest
 from chat_families import FAMILIES
 
 GEMMA = FAMILIES["Gemma 2"]
+GEMMA_FACTS = {
+    "bos": "template",
+    "bos_token": "<bos>",
+    "prefix": GEMMA.plain,
+    "next_turn_prefix": GEMMA.between,
+    "stops": list(GEMMA.stops),
+    "thoughts": None,
+    "system_turn": "folded",
+}
 CODE = "import attar.cli.prefix; from attar.cli.main import main; main()"
 
 
@@ -36,18 +45,22 @@ def model(tmp_path):
 def test_a_pocket_model_is_shown_for_programs_and_for_people(attar):
     start = "<|im_start|>user\n"
     assert json.loads(attar("pocket:teacher", "--json")) == {
+        "bos": "none",
+        "bos_token": None,
         "prefix": start,
         "next_turn_prefix": f"<|im_end|>\n{start}",
         "stops": ["<|im_end|>", "<|im_start|>"],
-        "bos": "none",
+        "thoughts": None,
+        "system_turn": "own",
     }
     shown = attar("pocket:teacher").splitlines()
-    assert [line.split(maxsplit=1) for line in shown] == [
-        ["prefix", repr(start)],
-        ["next_turn_prefix", repr(f"<|im_end|>\n{start}")],
-        ["bos", "'none'"],
-        ["stop", "'<|im_end|>'"],
-        ["stop", "'<|im_start|>'"],
+    assert [(line[:12].rstrip(), line[13:]) for line in shown] == [
+        ("BOS", "none"),
+        ("prefix", repr(start)),
+        ("next turn", repr(f"<|im_end|>\n{start}")),
+        ("stops", "'<|im_end|>', '<|im_start|>'"),
+        ("thoughts", "none"),
+        ("system turn", "own"),
     ]
 
 
@@ -62,9 +75,8 @@ def test_a_system_turn_that_the_template_refuses_opens_the_users_text(attar, mod
 
 
 def test_a_folder_a_template_and_a_config_say_the_same_and_no_weights_are_needed(attar, model):
-    expected = {"prefix": GEMMA.plain, "next_turn_prefix": GEMMA.between, "stops": list(GEMMA.stops), "bos": "template"}
     for place in (model, model / "chat_template.jinja", model / "tokenizer_config.json"):
-        assert json.loads(attar(place, "--json")) == expected
+        assert json.loads(attar(place, "--json")) == GEMMA_FACTS
 
 
 def test_a_lone_template_is_told_its_tokens(attar, tmp_path):
@@ -74,7 +86,7 @@ def test_a_lone_template_is_told_its_tokens(attar, tmp_path):
         in attar("lone.jinja", code=2)
     )
     found = json.loads(attar("lone.jinja", "--bos", "<bos>", "--eos", "<eos>", "--json"))
-    assert found == {"prefix": GEMMA.plain, "next_turn_prefix": GEMMA.between, "stops": list(GEMMA.stops), "bos": "template"}
+    assert found == GEMMA_FACTS
 
 
 def test_a_token_that_the_config_beside_a_template_does_not_have_is_nothing(attar, model):

@@ -124,8 +124,8 @@ def test_a_failing_step_says_which_and_why_and_the_rest_is_kept(attar, run_file)
 def test_the_doctor_looks_the_pocket_teacher_over(attar):
     findings = {line["what"]: line for line in json.loads(attar("doctor", "pocket:teacher", "--json").stdout)}
     assert all(line["good"] for line in findings.values())
-    assert findings["magpie prefix"]["told"].startswith("'<|im_start|>user\\n' = [2, ")
-    assert "stops at '<|im_end|>'" in findings["magpie prefix"]["told"]
+    assert findings["prefix"]["told"].startswith("'<|im_start|>user\\n' = [2, ")
+    assert findings["stops"]["told"].startswith("'<|im_end|>' (3), ")
 
 
 def test_rows_that_cannot_be_converted_are_set_aside_with_their_place(attar, tmp_path):
@@ -142,8 +142,7 @@ def test_recipes_are_listed_with_roles_and_knobs(attar):
     assert set(found) == {"alma", "deita", "evaluate", "magpie", "pika"}
     assert found["magpie"]["roles"] == {
         "teacher": "needed",
-        "rewarder": "needed",
-        **dict.fromkeys(("writer", "judge", "embedder", "guard", "base"), "optional"),
+        **dict.fromkeys(("rewarder", "writer", "judge", "embedder", "guard", "base"), "optional"),
     }
     assert found["magpie"]["knobs"]["count"] == 1_000_000
     assert found["pika"]["paper"] == "arXiv:2510.06670"
@@ -215,5 +214,5 @@ def test_a_report_of_a_run_that_kept_nothing_is_still_a_report(attar, run_file, 
 
 def test_the_doctor_finds_that_a_base_is_no_teacher(attar):
     findings = {line["what"]: line for line in json.loads(attar("doctor", "pocket:base", "--json", code=1).stdout)}
-    assert not findings["generation"]["good"]
-    assert "base model" in findings["generation"]["told"]
+    assert not findings["sampling"]["good"]
+    assert "base model" in findings["sampling"]["told"]

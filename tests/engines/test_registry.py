@@ -102,10 +102,10 @@ def test_replies_of_changed_code_are_not_replayed_and_those_of_the_same_version_
 def test_a_doctor_tries_what_the_kind_promises_and_is_content_with_that(place):
     done = attar(place, "doctor", "try.yaml:teacher")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "generation" in done.stdout
+    assert "chat" in done.stdout
     assert "embeddings" not in done.stdout
     findings = list(examine(Spec(find_kind("echo.py", place), "parrot")))
-    assert [(finding.what, finding.good) for finding in findings] == [("identity", True), ("generation", True)]
+    assert [(finding.what, finding.good) for finding in findings] == [("identity", True), ("chat", True)]
 
 
 def test_what_an_engine_cannot_do_is_one_line(place, tmp_path):

@@ -5,8 +5,10 @@ import math
 import pytest
 
 from attar.chat.templates import prefix
+from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, in_order
 from attar.engines.doctor import server
+from attar.stages.synth import magpie
 
 pytestmark = pytest.mark.slow
 DIGITS = ("1", "2", "3", "4", "5")
@@ -59,10 +61,15 @@ def test_qwen_one_and_a_half_billion_puts_its_probability_on_the_labels_and_rate
     assert right > max(wrong) + 0.5
 
 
-def test_the_doctor_doubts_the_template_that_llama_cpp_gives_a_base(gemma_base_server, connect):
-    checks = dict(server.checks(connect(gemma_base_server, "gemma-base"), 1))
-    assert "'<|im_end|>', '<|im_start|>': not a token of this model" in checks["magpie prefix"]()
-    assert checks["raw prompts"]().endswith("with one BOS (2)")
+def test_a_base_has_no_prefix_though_llama_cpp_shows_a_template_for_it(gemma_base_server, connect):
+    engine = connect(gemma_base_server, "gemma-base")
+    with pytest.raises(EngineError, match=r"'<\|im_end\|>', which is no token of the model \(it is \d tokens\)"):
+        magpie.ask(magpie.draws(count=1), engine=engine)
+    checks = dict(server.checks(engine, 1))
+    for what in ("chat template", "prefix", "sampling"):
+        with pytest.raises(EngineError, match="a base model that has none"):
+            checks[what]()
+    assert checks["raw prompts"]().endswith("the tokenizer adds BOS 2")
 
 
 def test_a_base_goes_on_with_a_text_behind_its_bos(gemma_base_server, connect):

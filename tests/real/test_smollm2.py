@@ -110,9 +110,10 @@ def test_a_json_schema_is_followed(smollm2):
 def test_the_doctor_finds_what_it_can_do_and_what_not(smollm2_server):
     found = {f.what: f for f in examine(Spec("http", "smollm2", {"url": smollm2_server, "logprobs": 1000}), rows=1)}
     assert {what for what, finding in found.items() if not finding.good} == {"embeddings", "rewards"}
-    assert "token ids [1, 9690, 198," in found["magpie prefix"].told
-    assert "stop ids [2, 1]" in found["magpie prefix"].told
-    assert "taken unchanged, with no BOS" in found["raw prompts"].told
+    assert found["BOS"].told == "'<|im_start|>' (1), written by the template"
+    assert " = [1, 9690, 198," in found["prefix"].told
+    assert found["stops"].told == "'<|im_end|>' (2), '<|im_start|>' (1)"
+    assert "taken unchanged; the tokenizer adds no BOS" in found["raw prompts"].told
 
 
 def test_a_second_run_asks_the_server_for_nothing(smollm2_server, home, do):

@@ -96,14 +96,16 @@ def next_turn_prefix(template: Template, messages: Sequence[Message]) -> Prefix:
     return Prefix(text.partition(sentinel)[0], _stops(template, steered=messages[0]["role"] == "system"))
 
 
-def bos(template: Template) -> Literal["template", "tokenizer", "none", "unknown"]:
-    """Who writes the one BOS: the template itself, the tokenizer, none of them; unknown where no file says."""
+def bos(template: Template, adds_bos: bool | None = None) -> Literal["template", "tokenizer", "none", "unknown"]:
+    """Who writes the one BOS: the template itself, the tokenizer, none of them; unknown where no file says.
+
+    `adds_bos` is what the tokenizer itself does, where it was asked.
+    """
     token = template.tokens.get("bos_token")
     if token and _render_question(template, None).lstrip().startswith(token):
         return "template"
-    if template.adds_bos is None:
-        return "unknown"
-    return "tokenizer" if template.adds_bos else "none"
+    adds = template.adds_bos if adds_bos is None else adds_bos
+    return "unknown" if adds is None else "tokenizer" if adds else "none"
 
 
 def example_conversation() -> list[Message]:

@@ -1,6 +1,6 @@
-"""The command `prefix`, which shows a chat model's Magpie prefix, its next-turn prefix, its stops and its BOS.
+"""The command `prefix`, which shows what a chat template holds: BOS, Magpie prefix, stops, marks of thoughts, system turn.
 
-Only the template and the tokenizer's small files are read, never the weights.
+Only the template and the tokenizer's small files are read, never the weights; `--url` asks a server, which has token ids too.
 """
 
 import re
@@ -23,21 +23,40 @@ def prefix(
     system: Annotated[str | None, typer.Option(help="a system turn, put where the template puts it")] = None,
     bos: Annotated[str | None, typer.Option(help="the text of the BOS token, for a .jinja file without a tokenizer")] = None,
     eos: Annotated[str | None, typer.Option(help="the text of the EOS token, likewise")] = None,
+    url: Annotated[str | None, typer.Option(help="URL of a server; MODEL is one of its models")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the Magpie prefix of a chat model: what its template puts before a user's text, and where that text stops."""
-    from attar.chat import templates
+    """Show a chat model's Magpie prefix, with its BOS, its stops, its marks of thoughts, and where a system turn goes."""
+    from attar.engines.describe import to_json, to_lines
 
-    template = templates.load_template(_path(model))
-    tokens = {"bos_token": bos, "eos_token": eos}
+    if url:
+        facts, ids = _facts_of_server(model, url, system)
+    else:
+        facts, ids = _facts_of_files(model, {"bos_token": bos, "eos_token": eos}, system), None
+    print_value(to_json(facts), as_json, lambda _: _show(to_lines(facts, ids)))
+
+
+def _facts_of_files(model: str, tokens: dict[str, str | None], system: str | None) -> Any:
+    from attar.chat.templates import load_template
+    from attar.engines.describe import describe
+
+    template = load_template(_path(model))
     template = replace(template, tokens={**template.tokens, **{key: text for key, text in tokens.items() if text is not None}})
     _check(template)
-    start = templates.prefix(template, system)
-    talk: list[templates.Message] = [] if system is None else [{"role": "system", "content": system}]
-    talk += templates.example_conversation()
-    next_turn = templates.next_turn_prefix(template, talk).text.rpartition(talk[-1]["content"])[2]
-    parts = {"prefix": start.text, "next_turn_prefix": next_turn, "stops": list(start.stops), "bos": templates.bos(template)}
-    print_value(parts, as_json, _show)
+    return describe(template, system=system)
+
+
+def _facts_of_server(model: str, url: str, system: str | None) -> Any:
+    """The facts and the token ids of a server's model."""
+    from attar.engines.base import Spec
+    from attar.engines.doctor.server import describe_server
+    from attar.engines.registry import open_engine
+
+    engine = open_engine(Spec("http", model, {"url": url}))
+    try:
+        return describe_server(engine, system)
+    finally:
+        engine.close()
 
 
 def _check(template: Any) -> None:
@@ -63,6 +82,5 @@ def _path(model: str) -> Path:
     return find_model_folder(model) or fetch_template(model)
 
 
-def _show(parts: dict[str, Any]) -> None:
-    lines = [(key, value) for key, value in parts.items() if key != "stops"] + [("stop", stop) for stop in parts["stops"]]
-    print_plain("\n".join(f"{key:<17} {value!r}" for key, value in lines))
+def _show(lines: dict[str, str]) -> None:
+    print_plain("\n".join(f"{label:<12} {words}" for label, words in lines.items()))

@@ -93,6 +93,11 @@ def is_closed_by_template(template: Template, options: Mapping[str, Any]) -> boo
     return with_arguments(template, options, "off").render(question, ask=True) == render_closed(template, question, options)
 
 
+def is_counted_apart(template: Template | None, options: Mapping[str, Any]) -> bool:
+    """True if an answer may come after a thought, and its token limit does not count that."""
+    return setting(options) == "on" or (setting(options) == "auto" and template is not None and bool(marks_of(template)))
+
+
 def request_fields(dialect: str, options: Mapping[str, Any], how: Setting | None = None) -> dict[str, Any]:
     """The fields of a chat request that turn thoughts off or on at a server of this kind."""
     how, arguments = how or setting(options), options.get("template_args", {})
@@ -102,13 +107,10 @@ def request_fields(dialect: str, options: Mapping[str, Any], how: Setting | None
     return {"reasoning_effort": "none"} if how == "off" else {}
 
 
-def with_marks(reply: Reply, marks: Sequence[Marks] | None, opened: str = "") -> Reply:
-    """A reply that says which marks its model has, where that matters to `separate`; None if they are unknown."""
-    if marks is None or reply.text is None:
-        return reply
-    if not marks and not any(mark in reply.text for pair in KNOWN for mark in pair):
-        return reply
-    return replace(reply, marks=tuple(marks), opened=opened or None)
+def with_marks(reply: Reply, marks: Sequence[Marks], opened: str = "") -> Reply:
+    """A reply that says which marks its model has beside the known ones, and which one its prompt ended with."""
+    own = tuple(pair for pair in marks if pair not in KNOWN)
+    return replace(reply, marks=own or None, opened=opened or None) if own or opened else reply
 
 
 def separate(reply: Reply) -> Reply:
@@ -116,7 +118,7 @@ def separate(reply: Reply) -> Reply:
     if reply.text is None or reply.error is not None:
         return reply
     opened = "" if reply.reasoning else reply.opened or ""  # the server has separated the thought that the prompt opened
-    parts = split_thought(reply.text, KNOWN if reply.marks is None else reply.marks, opened)
+    parts = split_thought(reply.text, (*(reply.marks or ()), *KNOWN), opened)
     if parts.answer is None:
         error = f"thought {CUT_OFF}" if reply.finish == "length" else "thought not closed"
         return replace(reply, text=None, reasoning=parts.thought, error=error)

@@ -9,6 +9,7 @@ from servers_for_tests import Served, http
 
 from attar.core.errors import EngineError
 from attar.engines.base import Reply, Spec
+from attar.engines.describe import LABELS
 from attar.engines.doctor import local, server, verbs
 from attar.engines.doctor.engine import examine
 from attar.engines.local.engine import Local
@@ -41,16 +42,17 @@ def test_an_engine_of_any_kind_is_tried_with_every_verb_that_its_kind_has():
     found = examine_all(Spec("fake", "m"))
     assert list_good(found) == list(found)
     assert list(found) == [
-        *("identity", "chat template", "magpie prefix", "generation", "label log-probs", "embeddings", "rewards"),
+        *("identity", "chat template", *LABELS, "chat", "label log-probs", "embeddings", "rewards"),
     ]
     assert found["embeddings"].told == "8 dimensions"
-    assert found["magpie prefix"].told == "'<user>', stops at '<end>', '<assistant>', '<user>'"
+    assert found["prefix"].told == "'<user>'"
+    assert found["stops"].told == "'<end>', '<assistant>', '<user>'"
 
 
 def test_a_verb_that_fails_has_its_reason_and_the_others_are_still_tried():
     found = examine_all(Spec("fake", "m", {"faults": 1.0}))
-    assert list_good(found) == ["identity", "chat template", "magpie prefix"]
-    assert {found[what].told for what in ("generation", "label log-probs", "embeddings", "rewards")} == {"fault on demand"}
+    assert list_good(found) == ["identity", "chat template", *LABELS]
+    assert {found[what].told for what in ("chat", "label log-probs", "embeddings", "rewards")} == {"fault on demand"}
     assert all(finding.needed for finding in found.values())
 
 
@@ -67,25 +69,26 @@ def test_one_request_has_one_reply(count):
 def test_a_writer_in_this_process_shows_its_prefix_token_by_token_and_draws_from_nothing():
     found = examine_all(Spec("local", "pocket:teacher", {"threads": 1}), rows=8)
     assert list_good(found) == [
-        *("identity", "chat template", "magpie prefix", "training marks", "generation", "label log-probs", "embeddings"),
+        *("identity", "chat template", *LABELS, "training marks", "chat", "sampling", "label log-probs", "embeddings"),
     ]
-    assert "'<|im_start|>user\\n' = [2, 605, 202], no BOS (the model has none)" in found["magpie prefix"].told
-    assert found["generation"].told.startswith("8 texts sampled from the prefix, ")
+    assert found["BOS"].told == "none"
+    assert found["prefix"].told == "'<|im_start|>user\\n' = [2, 605, 202]"
+    assert found["stops"].told == "'<|im_end|>' (3), '<|im_start|>' (2)"
+    assert found["chat"].told.startswith("answers '")
+    assert found["sampling"].told.startswith("8 texts sampled from the prefix, ")
     assert found["training marks"].told.startswith("the template marks the assistant's turns")
 
 
 def test_a_reward_model_is_asked_for_rewards_and_not_to_write():
     found = examine_all(Spec("local", "pocket:rewarder", {"threads": 1}))
     assert list_good(found)[:3] == ["identity", "chat template", "rewards"]
-    assert "generation" not in found
+    assert "sampling" not in found
     assert float(found["rewards"].told.partition(" ")[0]) < 0  # a greeting is no answer of its world
 
 
 def test_a_base_that_never_ends_a_draw_is_no_teacher():
     found = run_checks(local.checks(Local(Spec("local", "pocket:base", {"threads": 1})), 4))
-    assert found["generation"].startswith(
-        "fails: none of 4 texts sampled from the prefix ended by itself: this is a base model"
-    )
+    assert found["sampling"].startswith("fails: none of 4 texts sampled from the prefix ended by itself: this is a base model")
     assert found["embeddings"].endswith(" dimensions")
 
 
@@ -140,9 +143,9 @@ def test_a_template_with_marks_that_the_model_has_not_is_doubted(end, doubted, s
     folder = shutil.copytree(POCKET / "teacher", tmp_path / "teacher")
     template = folder / "chat_template.jinja"
     template.write_text(template.read_text().replace("<|im_end|>", end))
-    found = run_checks(server.checks(http(served.url, tokenizer=str(folder)), 2))["magpie prefix"]
-    assert f"stops at '{end}'" in found
-    assert (f"'{end}': not a token of this model" in found) == doubted
+    stops = run_checks(server.checks(http(served.url, tokenizer=str(folder)), 2))["stops"]
+    assert stops.startswith(f"'{end}' (")
+    assert ("no token of this model, so is the template its own?" in stops) == doubted
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(30.0, 40), (0.0, 8)])

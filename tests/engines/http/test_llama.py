@@ -6,6 +6,7 @@ from servers.running_llama import serving
 
 from attar.chat.templates import prefix
 from attar.engines.base import Request, Sampling, Spec, in_order
+from attar.engines.describe import LABELS
 from attar.engines.doctor.engine import examine
 from attar.engines.http.engine import Http
 from attar.engines.local.engine import Local
@@ -110,9 +111,10 @@ def test_the_doctor_finds_what_it_can_do_and_what_not(url):
     found = {finding.what: finding for finding in examine(Spec("http", "teacher", {"url": url}), rows=8)}
     good = {what for what, finding in found.items() if finding.good}
     assert good == {
-        "identity", "server", "chat", "chat template", "raw prompts", "magpie prefix", "sampling from nothing",
+        "identity", "server", "chat", "chat template", "raw prompts", *LABELS, "sampling",
         "label log-probs", "structured output", "speed",
     }  # fmt: skip
-    assert "token ids [2, 605, 202], stop ids [3, 2]" in found["magpie prefix"].told
-    assert "taken unchanged, with no BOS" in found["raw prompts"].told
+    assert found["prefix"].told.endswith(" = [2, 605, 202]")
+    assert found["stops"].told == "'<|im_end|>' (3), '<|im_start|>' (2)"
+    assert "taken unchanged; the tokenizer adds no BOS" in found["raw prompts"].told
     assert "Start it with `--embeddings`" in found["embeddings"].told

@@ -7,7 +7,9 @@ from typing import Any
 from attar.chat.templates import prefix
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling
-from attar.engines.doctor.verbs import CHECKS, Check, show_template
+from attar.engines.describe import Facts, TokenIds, describe, to_lines
+from attar.engines.doctor.verbs import CHECKS, Check, show_answer, show_facts, show_template
+from attar.engines.thinking import separate
 
 
 def checks(engine: Any, rows: int) -> Iterator[Check]:
@@ -16,20 +18,20 @@ def checks(engine: Any, rows: int) -> Iterator[Check]:
     if any("ForSequenceClassification" in name for name in engine.architectures()):
         yield CHECKS["reward"][0], lambda: CHECKS["reward"][1](engine)
     else:
-        yield "magpie prefix", lambda: _prefix(engine)
+        yield from show_facts(lambda: to_lines(*describe_local(engine)))
         yield "training marks", lambda: _marks(engine)
-        yield "generation", lambda: _generate(engine, rows)
+        yield "chat", lambda: show_answer(engine, engine.template)
+        yield "sampling", lambda: _sample(engine, rows)
         yield CHECKS["weigh"][0], lambda: CHECKS["weigh"][1](engine)
     yield CHECKS["embed"][0], lambda: CHECKS["embed"][1](engine)
 
 
-def _prefix(engine: Any) -> str:
-    magpie_prefix = prefix(engine.template)
+def describe_local(engine: Any) -> tuple[Facts, TokenIds]:
+    """The facts of the model's template, and its tokenizer's ids."""
     tokenizer = engine.tokenizer
-    ids = engine.tokens(magpie_prefix.text)
-    bos = ids.count(tokenizer.bos_token_id) if tokenizer.bos_token_id is not None else 0
-    bos_count = "no BOS (the model has none)" if tokenizer.bos_token_id is None else f"{bos} BOS"
-    return f"{magpie_prefix.text!r} = {ids}, {bos_count}, stops at {', '.join(map(repr, magpie_prefix.stops))}"
+    adds_bos = tokenizer.bos_token_id is not None and tokenizer.bos_token_id in tokenizer.encode("")
+    facts = describe(engine.template, engine.spec.options, adds_bos=adds_bos)
+    return facts, TokenIds(engine.tokens, lambda text: tokenizer.encode(text, add_special_tokens=False))
 
 
 def _marks(engine: Any) -> str:
@@ -38,12 +40,13 @@ def _marks(engine: Any) -> str:
     return "the template does not mark the assistant's turns: usable as a teacher, not as a base to train"
 
 
-def _generate(engine: Any, rows: int) -> str:
+def _sample(engine: Any, rows: int) -> str:
     magpie_prefix = prefix(engine.template)
     sampling = Sampling(1.0, 1.0, 128, magpie_prefix.stops)
     list(engine.generate([Request(0, text=magpie_prefix.text, sampling=sampling)]))  # loads the model before the clock starts
     started = time.perf_counter()
-    replies = list(engine.generate(Request(i, text=magpie_prefix.text, sampling=sampling, seed=i) for i in range(rows)))
+    asks = (Request(i, text=magpie_prefix.text, sampling=sampling, seed=i) for i in range(rows))
+    replies = list(map(separate, engine.generate(asks)))
     seconds = time.perf_counter() - started
     tokens = sum(reply.tokens_out for reply in replies)
     complete = sum(reply.finish == "stop" for reply in replies)

@@ -11,10 +11,12 @@ from attar.chat.templates import prefix
 from attar.core.errors import AttarError, EngineError
 from attar.core.format import format_dollars
 from attar.engines.base import Reply, Request, Sampling
-from attar.engines.doctor.verbs import CHECKS, HI, Check, only, show_template
+from attar.engines.describe import Facts, TokenIds, describe, to_lines
+from attar.engines.doctor.verbs import CHECKS, HI, Check, fail, only, show_answer, show_facts, show_template
 from attar.engines.http.engine import Http
 from attar.engines.http.server_queue import wait_for
 from attar.engines.prices import price_of
+from attar.engines.thinking import separate
 
 FIRST = "server"
 """The check that all others need."""
@@ -28,24 +30,20 @@ def checks(opened: Any, rows: int) -> Iterator[Check]:
     try:
         engine: Http = opened.http  # starts the server if Attar manages it
     except AttarError as error:
-        yield FIRST, partial(_fail, error)
+        yield FIRST, partial(fail, error)
         return
     rows *= 4
     yield FIRST, lambda: _server(engine)
     yield "chat", lambda: _chat(engine)
     yield "chat template", lambda: show_template(engine)
     yield "raw prompts", lambda: _raw(engine)
-    yield "magpie prefix", lambda: _prefix(engine)
-    yield "sampling from nothing", lambda: _sample(engine)
+    yield from show_facts(lambda: to_lines(*describe_server(engine)))
+    yield "sampling", lambda: _sample(engine)
     yield "label log-probs", lambda: _weigh(engine)
     yield "structured output", lambda: _shape(engine)
     for name, check in (CHECKS["embed"], CHECKS["reward"]):
         yield name, partial(check, engine)
     yield "speed", lambda: _speed(engine, rows)
-
-
-def _fail(error: AttarError) -> str:
-    raise error
 
 
 def _server(engine: Http) -> str:
@@ -55,56 +53,56 @@ def _server(engine: Http) -> str:
 
 
 def _chat(engine: Http) -> str:
-    reply = only(engine.generate([Request(0, messages=HI, sampling=Sampling(max_tokens=16))]))
-    reasoning = ", returns its reasoning separately" if reply.reasoning else ""
-    return f"answers {reply.text!r} ({reply.finish}){reasoning}; a greeting is {reply.tokens_in} tokens"
+    return show_answer(engine, engine.tokens.known_template)
+
+
+def describe_server(engine: Http, system: str | None = None) -> tuple[Facts, TokenIds | None]:
+    """The facts of the model's template, and its tokenizer's ids where there are any."""
+    tokens, template = engine.tokens, engine.template
+    if not tokens.available:
+        return describe(template, engine.options, system), None
+    adds_bos = bool(wait_for(tokens.ids("", special=True)))
+    ids = TokenIds(lambda text: wait_for(tokens.raw(text)), lambda text: wait_for(tokens.ids(text)))
+    return describe(template, engine.options, system, adds_bos=adds_bos), ids
 
 
 def _raw(engine: Http) -> str:
     """The server must count as many tokens as a raw prompt has; more mean that it adds a template."""
     one = Sampling(max_tokens=1)
-    raw = only(engine.generate([Request(0, text="Hi", sampling=one)]))
-    chat = only(engine.generate([Request(0, messages=HI, sampling=one)]))
-    if not raw.tokens_in:
+    raw = _count_prompt(engine, Request(0, text="Hi", sampling=one))
+    if not raw:
         raise EngineError("the server reports no prompt tokens, so it is unknown whether it re-templates raw prompts")
     if engine.tokens.available:
         ids = wait_for(engine.tokens.raw("Hi"))
-        if len(ids) != raw.tokens_in:
+        if len(ids) != raw:
             raise EngineError(
-                f"'Hi' is {len(ids)} tokens, but the server counted {raw.tokens_in}: it adds something to raw prompts. "
+                f"'Hi' is {len(ids)} tokens, but the server counted {raw}: it adds something to raw prompts. "
                 "Magpie would sample from another prompt than intended: use a server that takes raw prompts (vllm, llama.cpp)"
             )
-        start = wait_for(engine.tokens.ids("", special=True))[:1]
-        bos = f"one BOS ({start[0]})" if start else "no BOS (the tokenizer adds none)"
-        return f"are sent as token ids and taken unchanged, with {bos}"
-    if raw.tokens_in >= chat.tokens_in:
+        bos = wait_for(engine.tokens.ids("", special=True))[:1]
+        return f"are sent as token ids and taken unchanged; the tokenizer adds {f'BOS {bos[0]}' if bos else 'no BOS'}"
+    chat = _count_prompt(engine, Request(0, messages=HI, sampling=one))
+    if raw >= chat:
         raise EngineError(
-            f"'Hi' costs {raw.tokens_in} tokens raw and {chat.tokens_in} in chat: the server re-templates raw prompts. "
+            f"'Hi' costs {raw} tokens raw and {chat} in chat: the server re-templates raw prompts. "
             "Magpie does not work on it: use a server that takes raw prompts (vllm, llama.cpp)"
         )
-    return f"are sent as text and not re-templated ('Hi' is {raw.tokens_in} tokens, {chat.tokens_in} in chat)"
+    return f"are sent as text and not re-templated ('Hi' is {raw} tokens, {chat} in chat)"
 
 
-def _prefix(engine: Http) -> str:
-    magpie_prefix = prefix(engine.template)
-    text = f"{magpie_prefix.text!r}, stops at {', '.join(map(repr, magpie_prefix.stops))}"
-    if not engine.tokens.available:
-        return text
-    ids, stops = wait_for(engine.tokens.raw(magpie_prefix.text)), wait_for(engine.tokens.single_token_ids(magpie_prefix.stops))
-    plain = [
-        mark for mark in magpie_prefix.stops if mark.startswith("<|") and not wait_for(engine.tokens.single_token_ids((mark,)))
-    ]
-    doubt = (
-        f"; {', '.join(map(repr, plain))}: not a token of this model, so check that the template is its own "
-        "(llama.cpp gives ChatML to a model that has no template)"
-    )
-    return f"{text}; token ids {ids}, stop ids {stops}{doubt if plain else ''}"
+def _count_prompt(engine: Http, request: Request) -> int:
+    """The tokens that the server counts in a prompt, whatever it answers."""
+    (reply,) = engine.generate([request])
+    if reply.error is not None:
+        raise EngineError(reply.error)
+    return reply.tokens_in
 
 
 def _sample(engine: Http) -> str:
     magpie_prefix = prefix(engine.template)
     sampling = Sampling(1.0, 1.0, 256, magpie_prefix.stops)
-    replies = list(engine.generate(Request(i, text=magpie_prefix.text, sampling=sampling, seed=i) for i in range(16)))
+    asks = (Request(i, text=magpie_prefix.text, sampling=sampling, seed=i) for i in range(16))
+    replies = list(map(separate, engine.generate(asks)))
     complete = [reply for reply in replies if reply.finish == "stop" and (reply.text or "").strip()]
     if not complete:
         raise EngineError(

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from attar.chat.system_turns import has_system
-from attar.chat.templates import Message, Template, fit_system
+from attar.chat.templates import Message, Template, fit_system, prefix
 from attar.chat.thoughts import KNOWN, close_thought, opened_thought
 from attar.core.errors import EngineError
 from attar.engines import thinking
 from attar.engines.base import Spec
+from attar.engines.http.failures import FailedTry
 from attar.engines.http.server_info import TOKENIZING_SERVERS, ServerInfo, tokenize_body
 from attar.engines.http.server_queue import wait_for
 from attar.engines.local.pretrained import explain_panics
@@ -33,6 +34,7 @@ class ServerTokenizer:
         self._post = post
         self._cache: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
         self._local: Any = None
+        self._marks_checked = False
         if tokenizer := options.get("tokenizer"):
             from attar.engines.local.engine import Local
 
@@ -49,8 +51,32 @@ class ServerTokenizer:
         """True if texts can be turned into token ids."""
         return self._local is not None or self._server.dialect in TOKENIZING_SERVERS
 
-    @cached_property
+    @property
     def template(self) -> Template:
+        """The chat template, for text that the model continues; raises if its marks are no tokens of the model."""
+        self._check_marks()
+        return self._unchecked_template
+
+    def _check_marks(self) -> None:
+        """llama.cpp shows ChatML as the template of a base model that has none: a prefix of it would mean nothing there."""
+        if self._marks_checked or self._local is not None or self._server.dialect != "llamacpp":
+            return
+        try:
+            stops = prefix(self._unchecked_template).stops
+            mark = next((stop for stop in stops if stop.startswith("<|")), None)
+            ids = wait_for(self.ids(mark)) if mark else []
+        except (EngineError, FailedTry):  # no prefix can be cut, which it says where it is; a busy server is asked next time
+            return
+        if len(ids) > 1:
+            raise EngineError(
+                f"{title(self._spec)}: the server's chat template marks turns with {mark!r}, which is no token of the model "
+                f"(it is {len(ids)} tokens): llama.cpp shows this template for a base model that has none, so there is no "
+                "Magpie prefix. Serve the chat model; if this one was trained with them, name its folder with `tokenizer`"
+            )
+        self._marks_checked = True
+
+    @cached_property
+    def _unchecked_template(self) -> Template:
         """The chat template; if the server only applies its own, one that calls the server to render."""
         if self._local is not None:
             return thinking.with_arguments(self._local.template, self._options)
@@ -74,7 +100,7 @@ class ServerTokenizer:
         if self._local is None and self._server.template is None:
             return None
         try:
-            return self.template
+            return self._unchecked_template
         except EngineError:  # the tokenizer's folder has no template: chats need none, and raw prompts say so
             return None
 
@@ -116,9 +142,9 @@ class ServerTokenizer:
 
     async def render(self, messages: Sequence[Message], *, ask: bool = False) -> str:
         """A conversation as text, from the event loop, which must not block on a template that only the server has."""
-        if isinstance(self.template, _RemoteTemplate):
+        if isinstance(self._unchecked_template, _RemoteTemplate):
             return await self._render_remotely([dict(turn) for turn in messages], ask)
-        return self.template.render(messages, ask=ask)
+        return self._unchecked_template.render(messages, ask=ask)
 
     async def raw(self, text: str) -> list[int] | str:
         """A raw prompt as token ids if possible, else as text."""
