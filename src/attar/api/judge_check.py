@@ -13,4 +13,4 @@ def check_judge(engine: Any, rubric: str = "helpfulness") -> Table:
     rated = judging.score(judge_check.answers(), engine=engine, rubric=rubric)
     compared = pairwise.weigh(judge_check.battles(), engine=engine)
     values = RUBRICS[rubric].values
-    return judge_check.figures(rated, compared, span=float(values[-1] - values[0]))
+    return judge_check.figures(rated, compared, judge=engine.spec.name, span=float(values[-1] - values[0]))

@@ -13,6 +13,7 @@ def doctor(
     model: Annotated[str, typer.Argument(metavar="ENGINE", help="a model (folder, hub id, pocket:teacher), or RUN.yaml:ROLE")],
     kind: Annotated[str, typer.Option(help="the engine's kind")] = "local",
     url: Annotated[str | None, typer.Option(help="URL of a server to examine; ENGINE is one of its models")] = None,
+    judge: Annotated[bool, typer.Option("--judge", help="only: can it judge? 80 requests on pairs with known answers")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Examine what an engine can do: endpoints, raw prompts, Magpie prefix, BOS, stops, log-probs, shapes, speed, price."""
@@ -23,9 +24,29 @@ def doctor(
     from attar.engines.doctor.engine import examine
 
     spec = engine_of_role(model) or (Spec("http", model, {"url": url}) if url else Spec(kind, model))
+    if judge:
+        _check_judge(spec, as_json)
+        return
     findings = [asdict(finding) for finding in examine(spec)]
     print_value(findings, as_json, print_findings)
     if not all(finding["good"] for finding in findings if finding["needed"]):
+        raise typer.Exit(1)
+
+
+def _check_judge(spec: Any, as_json: bool) -> None:
+    """Print whether an engine can judge; exit code 1 if it cannot, one by one or in pairs."""
+    from attar.api.judge_check import check_judge
+    from attar.cli.render_judge import print_judge_check
+    from attar.engines.registry import open_engine
+    from attar.stages.evaluate.judging.judge_check import plain
+
+    engine = open_engine(spec)
+    try:
+        result = plain(check_judge(engine))
+    finally:
+        engine.close()
+    print_value(result, as_json, print_judge_check)
+    if result["reasons"]:
         raise typer.Exit(1)
 
 

@@ -1,5 +1,6 @@
 """Print recipes, plans, runs, rows' histories and engines' states on the terminal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -110,6 +111,12 @@ def print_plan(lines: list[dict[str, Any]]) -> None:
         unpriced = sorted({line["engine"] for line in todo if line["calls"] and line["cost"] is None})
         remark = f"; no price is known for {', '.join(unpriced)}" if unpriced else ""
         console.print(f"cost: {_money(sum(costs))}{remark}")
+
+
+def print_remarks(remarks: Sequence[str]) -> None:
+    """Print what a recipe says of a run, such as what rows are kept by."""
+    for remark in remarks:
+        console.print(escape(remark), soft_wrap=True)
 
 
 def status_lines(home: Home, name: str | None) -> list[dict[str, Any]]:

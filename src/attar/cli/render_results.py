@@ -7,7 +7,7 @@ import polars as pl
 from rich.markup import escape
 
 from attar.cli.console import console, print_plain
-from attar.cli.render import make_grid
+from attar.cli.render import make_grid, print_remarks
 from attar.core.table import read
 
 _FIGURE_COLUMNS = ("id", "figure", "value", "low", "high", "count", "asked", "order", "date", "published_se", "controlled_by")
@@ -25,6 +25,7 @@ def print_results(record: dict[str, Any], quiet: bool) -> None:
         print_figures(read(Path(record["results"][name])).to_dicts(), name)
     if not quiet:
         console.print()
+        print_remarks(record.get("remarks", ()))
     places = record["results"] | {name: record[name] for name in ("dataset", "report") if record.get(name)}
     for name, place in places.items():
         print_plain(f"{name:<20} {place}")

@@ -28,13 +28,15 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show every step of a run, its estimated time and cost, and what is already done."""
-    from attar.cli.render import plan_lines, print_plan
+    from attar.cli.render import plan_lines, print_plan, print_remarks
     from attar.runtime.home import Home
     from attar.runtime.plan import plan as make_plan
     from attar.runtime.run_file import read_run_file
 
-    estimates = make_plan(read_run_file(file).trace(), Home(home), probe)
-    print_value(plan_lines(estimates), as_json, print_plan)
+    trace = read_run_file(file).trace()
+    print_value(plan_lines(make_plan(trace, Home(home), probe)), as_json, print_plan)
+    if not as_json:
+        print_remarks(trace.remarks)
 
 
 @app.command()

@@ -19,6 +19,6 @@ def check(flow: Flow, judge: Spec, rubric: str, force: bool) -> dict[str, Handle
     rated = flow(judging.score, answers, engine=judge, rubric=rubric, name="check-ratings")
     battles = flow(judge_check.battles, name="check-pairs")
     compared = flow(pairwise.weigh, battles, engine=judge, name="check-preferences")
-    figures = flow(judge_check.figures, rated, compared, name=RESULT)
-    flow(judge_check.refuse_unable, figures, judge=judge.name, force=force, name="judge-is-able")
+    figures = flow(judge_check.figures, rated, compared, judge=judge.name, name=RESULT)
+    flow(judge_check.refuse_unable, figures, force=force, name="judge-is-able")
     return {RESULT: figures}

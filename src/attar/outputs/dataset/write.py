@@ -20,7 +20,7 @@ from attar.core.atomic import replace_folder, replace_text
 from attar.core.errors import DataError
 from attar.core.output_lock import lock_output
 from attar.core.table import Table, part_schema, parts, read_part, table_schema
-from attar.outputs.dataset import lineage
+from attar.outputs.dataset import lineage, redact
 from attar.outputs.dataset.card import card_text, check_license
 from attar.outputs.dataset.row_format import dropped_columns, fault, form_of, public_names, shape_rows
 from attar.outputs.dataset.shard_writer import Spool
@@ -188,6 +188,7 @@ def _facts(
         "paper": record["paper"],
         "configs": configs,
         "texts": lineage.text_sources(home, record, sources),
+        "remarks": [redact.redact_message(remark) for remark in record.get("remarks", ())],
         "lineage": lineage.lineage(home, steps),
         "run_file": lineage.run_file(record),
     }

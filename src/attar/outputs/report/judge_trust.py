@@ -6,6 +6,7 @@ from typing import Any
 
 from attar.core.table import Table
 from attar.outputs.report import charts
+from attar.stages.evaluate.judging import judge_check
 
 FIGURES = {
     "pairs": "pairs of answers in the right order",
@@ -20,6 +21,7 @@ FIGURES = {
 }
 """Titles of the figures of agreement, the most important first."""
 _SHARES = ("pairs", "best", "exact", "unscored")
+_CHECK_SHARES = ("judged", "mass", "right", "disagrees", "first_shown")
 _LARGEST = 1000
 """The area of the largest circle, in square pixels."""
 
@@ -30,6 +32,16 @@ class Agreement:
 
     judges: Sequence[str]
     lines: Sequence[tuple[str, bool, Sequence[Mapping[str, Any] | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedJudge:
+    """A judge, what it was checked by, why it is unable (nothing if it is able), and the figures with their titles."""
+
+    name: str
+    checked_by: str
+    reasons: Sequence[str]
+    lines: Sequence[tuple[str, bool, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,27 @@ def agreement(table: Table | None) -> Agreement | None:
     figures = [*(name for name in FIGURES if name in present), *(name for name in present if name not in FIGURES)]
     lines = [(FIGURES.get(name, name), name in _SHARES, [rows.get((judge, name)) for judge in judges]) for name in figures]
     return Agreement(judges, lines)
+
+
+def checked_judges(tables: Sequence[Table]) -> list[CheckedJudge]:
+    """Tables of figures -> the judges whose check, or whose position bias, is among them."""
+    out: list[CheckedJudge] = []
+    for table in tables:
+        columns = set(table.columns)
+        if {"way", "figure", "value", "low", "high", "unable"} <= columns:
+            lines = [
+                (f"{row['way']}: {judge_check.TITLES[row['figure']]}", row["figure"] in _CHECK_SHARES, row)
+                for row in table.to_dicts()
+            ]
+            by = "built-in pairs whose better answer is known"
+            out.append(CheckedJudge(str(table["judge"][0]), by, judge_check.reasons(table), lines))
+        elif {"judge", "figure", "value", "low", "high"} <= columns and "disagrees" in table["figure"]:
+            row = next(row for row in table.to_dicts() if row["figure"] == "disagrees")
+            reason = judge_check.disagreement(row["value"])
+            title = judge_check.TITLES["disagrees"]
+            own = CheckedJudge(str(row["judge"]), "this run's own pairs", [reason] if reason else [], [(title, True, row)])
+            out.append(own)
+    return out
 
 
 def reliability(table: Table | None) -> Reliability | None:

@@ -34,7 +34,19 @@ from attar.outputs.report.round_costs import costs_by_round
 from attar.outputs.report.script import script
 from attar.runtime.home import Home, read_card, record_with_marks
 
-_OWN_SECTIONS = ("scores", "agreement", "reliability", "coverage", "prompts", "sft", "pairs", "audit", "ledger", "columns")
+_OWN_SECTIONS = (
+    "scores",
+    "agreement",
+    "reliability",
+    "coverage",
+    "prompts",
+    "sft",
+    "pairs",
+    "audit",
+    "ledger",
+    "columns",
+    "judge-check",
+)
 """Results with a section of their own; other results are shown if they are tables of figures."""
 
 
@@ -99,6 +111,7 @@ def _rows_sections(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
         "plane": prompt_map.plane(lineage, list(steps.values())) if lineage else None,
         "examples": examples.examples(lineage) if lineage else [],
         "losses": losses.losses(steps.values()),
+        "remarks": run.get("remarks", []),  # records of earlier versions have none
         "knobs": yaml.safe_dump(run["knobs"], sort_keys=False, allow_unicode=True),
     }
 
@@ -111,10 +124,17 @@ def _evaluation_sections(home: Home, run: Mapping[str, Any]) -> dict[str, Any]:
         "figures": [section for name, table in tables if table is not None and (section := figures.figures(name, table))],
         "coverage": judge_trust.coverage(_result(home, run, "coverage")),
         "prompt_counts": judge_trust.prompt_counts(_result(home, run, "prompts")),
+        "judges": _judges(home, run),
         "agreement": judge_trust.agreement(_result(home, run, "agreement")),
         "reliability": judge_trust.reliability(_result(home, run, "reliability")),
         "pairs": pairs.pairs(_result(home, run, "audit"), _result(home, run, "pairs")),
     }
+
+
+def _judges(home: Home, run: Mapping[str, Any]) -> list[judge_trust.CheckedJudge]:
+    """The judges that were checked on built-in pairs, or by the two orders of the run's own battles."""
+    folders = [folder for folder in run["results"].values() if _has_figures(home.steps / folder)]
+    return judge_trust.checked_judges([read(home.steps / folder) for folder in folders])
 
 
 def _has_figures(folder: Path) -> bool:

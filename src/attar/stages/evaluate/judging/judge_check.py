@@ -24,9 +24,19 @@ MOST_DISAGREEMENT = 0.4
 """The share of pairs in which the two orders may disagree."""
 LEAST_SPREAD = 0.005
 """The least standard deviation of ratings, as a share of their scale."""
-WAYS = ("pointwise", "pairwise")
+TITLES = {
+    "judged": "pairs with a verdict",
+    "mass": "probability on the labels (median)",
+    "spread": "standard deviation of ratings",
+    "right": "pairs with the better answer ahead",
+    "gap": "better answer's rating minus the worse's",
+    "disagrees": "pairs whose two orders disagree",
+    "first_shown": "showings won by the answer shown first",
+}
+"""What the figures are."""
 _SCHEMA = {
     "id": pl.String,
+    "judge": pl.String,
     "way": pl.String,
     "figure": pl.String,
     "value": pl.Float64,
@@ -68,29 +78,30 @@ def battles() -> Table:
 
 
 @role("exam")
-def figures(rated: Table, compared: Table | None = None, *, score: str = "score", span: float = 10.0) -> Table:
-    """rated `answers`, compared `battles` -> id, way, figure, value, low, high, count, unable (the reason).
+def figures(rated: Table, compared: Table | None = None, *, judge: str, score: str = "score", span: float = 10.0) -> Table:
+    """rated `answers`, compared `battles` -> id, judge, way, figure, value, low, high, count, unable (the reason).
 
     `span` is the width of the scale of ratings. Without `compared` only the ratings are looked at.
     """
-    lines = _pointwise_lines(rated, score, span) + (_pairwise_lines(compared) if compared is not None else [])
-    return pl.DataFrame([{"id": f"{line['way']}/{line['figure']}", **line} for line in lines], schema=_SCHEMA)
+    ways = [_pointwise_lines(rated, score, span)] + ([_pairwise_lines(compared)] if compared is not None else [])
+    lines = [line for way in ways for line in _without_consequences(way)]
+    return pl.DataFrame([{"id": f"{line['way']}/{line['figure']}", "judge": judge, **line} for line in lines], schema=_SCHEMA)
 
 
 @role("bookkeeping")
-def refuse_unable(check: Table, *, judge: str, force: bool = False) -> Table:
-    """figures -> the figures that show that the judge is unable; if there are any, an error, unless forced.
+def refuse_unable(check: Table, *, force: bool = False) -> Table:
+    """judge, figures -> the figures that show that the judge is unable; if there are any, an error, unless forced.
 
     A part of the pairs, as `attar plan` sends them with a small probe, decides nothing.
     """
-    need(check, "way", "figure", "count", "unable")
+    need(check, "judge", "way", "figure", "count", "unable")
     failed = check.drop_nulls("unable")
     complete = check.filter(pl.col("figure") == "judged")["count"].min() == len(PAIRS)
     if failed.is_empty() or force or not complete:
         return failed
     raise EngineError(
-        f"judge {judge} cannot judge: {'; '.join(reasons(check))}. Nothing was selected by it: name another judge, or a "
-        "rewarder; to select by it all the same, set the knob force_judge: true (attar doctor --judge shows all figures)"
+        f"judge {check['judge'][0]} cannot judge: {'; '.join(reasons(check))}. Nothing was selected by it: name another "
+        "judge, or a rewarder; to select by it all the same, set force_judge: true (attar doctor --judge shows all figures)"
     )
 
 
@@ -105,6 +116,16 @@ def disagreement(share: float | None) -> str | None:
     if share is None or share <= MOST_DISAGREEMENT:
         return None
     return f"its two orders disagree in {share:.0%} of pairs (at most {MOST_DISAGREEMENT:.0%})"
+
+
+def _without_consequences(lines: list[Line]) -> list[Line]:
+    """The lines of one way; where most pairs have no verdict, the figures of the few others are no reasons of their own."""
+    judged, mass, *others = lines
+    if judged["unable"] is None:
+        return lines
+    if mass["unable"]:
+        judged = {**judged, "unable": None}  # a verdict needs some probability on the labels
+    return [judged, mass, *({**line, "unable": None} for line in others)]
 
 
 def _pointwise_lines(rated: Table, score: str, span: float) -> list[Line]:
@@ -221,8 +242,13 @@ def _median(values: Sequence[float]) -> tuple[float | None, float | None, float 
     return (middle, ordered[rank - 1], ordered[n - rank]) if rank else (middle, None, None)
 
 
-def plain(check: Table, judge: str) -> Mapping[str, Any]:
+def plain(check: Table) -> Mapping[str, Any]:
     """A check as plain data: whether the judge is able, way by way, and its figures."""
     failed = check.drop_nulls("unable")
     able = {way: not (failed["way"] == way).any() for way in check["way"].unique(maintain_order=True)}
-    return {"judge": judge, "able": able, "reasons": reasons(check), "figures": check.drop("id").to_dicts()}
+    return {
+        "judge": check["judge"][0],
+        "able": able,
+        "reasons": reasons(check),
+        "figures": check.drop("id", "judge").to_dicts(),
+    }
