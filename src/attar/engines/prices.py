@@ -22,6 +22,11 @@ KNOWN_PRICES = {
     "api.openai.com/gpt-6-luna": {"input": 0.10, "output": 0.50},
     "api.openai.com/gpt-6-sol": {"input": 2.00, "output": 10.00},
     "api.openai.com/gpt-6.2-sol": {"input": 2.00, "output": 10.00},
+    "api.anthropic.com/claude-haiku-4-5": {"input": 1.00, "output": 5.00},
+    "api.anthropic.com/claude-sonnet-4-5": {"input": 3.00, "output": 15.00},
+    "generativelanguage.googleapis.com/gemini-2.5-flash-lite": {"input": 0.10, "output": 0.40},
+    "generativelanguage.googleapis.com/gemini-2.5-flash": {"input": 0.30, "output": 2.50},
+    "generativelanguage.googleapis.com/gemini-2.5-pro": {"input": 1.25, "output": 10.00},  # prompts up to 200,000 tokens
 }
 
 

@@ -159,8 +159,9 @@ LEAVES = st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | st.text(
 JSON = st.recursive(
     LEAVES, lambda x: st.lists(x, max_size=4) | st.dictionaries(st.sampled_from(KEYS), x, max_size=6), max_leaves=25
 )
+BLOCKS = st.fixed_dictionaries({"type": st.sampled_from(WORDS) | JSON}, optional={"text": JSON, "thinking": JSON})
 NEAR = st.fixed_dictionaries(
-    {"stop_reason": st.sampled_from(WORDS[:3]) | JSON, "content": st.lists(JSON, max_size=4) | JSON},
+    {"stop_reason": st.sampled_from(WORDS[:3]) | JSON, "content": st.lists(BLOCKS | JSON, max_size=3) | JSON},
     optional={"stop_details": JSON, "usage": JSON},
 )
 

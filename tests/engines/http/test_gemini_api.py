@@ -166,8 +166,13 @@ LEAVES = st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | st.text(
 JSON = st.recursive(
     LEAVES, lambda x: st.lists(x, max_size=4) | st.dictionaries(st.sampled_from(KEYS), x, max_size=6), max_leaves=25
 )
+PARTS = st.lists(JSON | st.fixed_dictionaries({"text": JSON}, optional={"thought": JSON}), max_size=3)
+CANDIDATES = st.fixed_dictionaries(
+    {"finishReason": st.sampled_from(WORDS) | JSON, "content": st.fixed_dictionaries({"parts": PARTS | JSON}) | JSON},
+    optional={"finishMessage": JSON, "logprobsResult": JSON},
+)
 NEAR = st.fixed_dictionaries(
-    {"candidates": st.lists(JSON, max_size=2) | JSON}, optional={"usageMetadata": JSON, "promptFeedback": JSON}
+    {"candidates": st.lists(CANDIDATES | JSON, max_size=2) | JSON}, optional={"usageMetadata": JSON, "promptFeedback": JSON}
 )
 
 

@@ -99,21 +99,6 @@ def test_thoughts_that_come_unasked_are_shown_and_have_room(hosted):
 
 
 @APIS
-def test_an_answer_that_speaks_of_thoughts_is_left_whole(api, hosted):
-    engine, _ = hosted(api)
-    [reply] = answers(engine, "<think>a</think>b")
-    assert (reply.text, reply.marks) == ("<THINK>A</THINK>B", None)
-    stub_text = "<think> is a mark"
-    bodies = {
-        "responses": {"status": "completed", "output": [{"content": [{"type": "output_text", "text": stub_text}]}]},
-        "anthropic": {"content": [{"type": "text", "text": stub_text}], "stop_reason": "end_turn"},
-        "gemini": {"candidates": [{"content": {"parts": [{"text": stub_text}]}, "finishReason": "STOP"}]},
-    }
-    [reply] = engine.read_texts(bodies[api], rows("a"))
-    assert (reply.text, reply.marks) == (stub_text, ())
-
-
-@APIS
 def test_a_refusal_is_the_row_s_error_and_a_cut_answer_is_truncated(api, hosted):
     engine, _ = hosted(api)
     refused, cut, good = answers(engine, "refuse this", "cut this", "take this")
@@ -158,7 +143,7 @@ def test_a_schema_a_stop_string_and_a_system_turn_arrive_in_the_api_s_own_fields
 def test_raw_prompts_are_refused_with_what_to_do(api, hosted):
     engine, stub = hosted(api)
     for ask in (lambda: list(engine.generate([Request(0, text="go on")])), lambda: engine.template):
-        with pytest.raises(EngineError, match=r"takes conversations only, .* Magpie .*: use a model behind vllm"):
+        with pytest.raises(EngineError, match=r"takes conversations only, .* Magpie continues: use a model behind vllm"):
             ask()
     assert stub.posted == []
 

@@ -154,8 +154,12 @@ LEAVES = st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | st.text(
 JSON = st.recursive(
     LEAVES, lambda x: st.lists(x, max_size=4) | st.dictionaries(st.sampled_from(KEYS), x, max_size=6), max_leaves=25
 )
+PARTS = st.lists(
+    JSON | st.fixed_dictionaries({"type": JSON, "text": JSON}, optional={"refusal": JSON, "logprobs": JSON}), max_size=3
+)
+ITEMS = st.fixed_dictionaries({"content": PARTS | JSON}, optional={"summary": PARTS | JSON, "phase": JSON, "type": JSON})
 NEAR = st.fixed_dictionaries(
-    {"status": st.sampled_from(WORDS[:3]) | JSON, "output": st.lists(JSON, max_size=4) | JSON},
+    {"status": st.sampled_from(WORDS[:3]) | JSON, "output": st.lists(ITEMS | JSON, max_size=3) | JSON},
     optional={"error": JSON, "incomplete_details": JSON, "usage": JSON},
 )
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Required
 from annotated_types import Ge, Gt, Le
 
 from attar.chat.templates import Template
-from attar.chat.thoughts import opened_thought
+from attar.chat.thoughts import KNOWN, opened_thought
 from attar.core.errors import EngineError
 from attar.core.fingerprint import fingerprint
 from attar.engines import thinking
@@ -83,6 +83,7 @@ class Http:
         self._post = hosted.explain_refused(fold_refused(self.wire.post), self.wire.name)
         self._inspecting = threading.Lock()
         self._server: ServerInfo | None = None
+        self._opened_remotely = ""
         self._streams: set[Stream] = set()
 
     def identity(self) -> str:
@@ -202,7 +203,8 @@ class Http:
         if self.api:  # its thoughts came apart from its answer, which may speak of marks
             return thinking.with_marks(result, ())
         if (template := self.tokens.known_template) is None:
-            return result
+            opened = self._opened_remotely if request.text is None else ""
+            return thinking.with_marks(result, KNOWN, opened) if opened else result
         marks = thinking.marks_of(template)
         opened = opened_thought(request.text, marks) if request.text is not None else self._opened
         return thinking.with_marks(result, marks, opened)
@@ -213,20 +215,21 @@ class Http:
         template = self.tokens.known_template
         return thinking.opened_by(template, self.options) if template else ""
 
-    @cached_property
-    def _thinks(self) -> bool:
+    async def _thinks(self) -> bool:
         """True if an answer may come after a thought: its token limit does not count that."""
         how, template = thinking.setting(self.options), self.tokens.known_template
-        return how == "on" or (how == "auto" and template is not None and bool(thinking.marks_of(template)))
+        self._opened_remotely = await self.tokens.opened_remotely(how)
+        has_marks = bool(thinking.marks_of(template)) if template else bool(self._opened_remotely)
+        return how == "on" or (how == "auto" and has_marks)
 
     async def text_call(self, request: Request) -> tuple[str, dict[str, Any]]:
         """The path and the body of a call that generates a text."""
         if self.api:
             return hosted.text_call(self.api, request, self.options, self.server, self.wire.name)
         sampling, dialect = request.sampling or Sampling(), self.server.dialect
-        if request.text is None and self.tokens.needs_empty_thought:
+        if request.text is None and await self.tokens.needs_empty_thought():
             request = replace(request, messages=(), text=await self.tokens.render_closed(request.messages))
-        elif request.text is None and self._thinks:
+        elif request.text is None and await self._thinks():
             sampling = replace(sampling, max_tokens=sampling.max_tokens + thinking.budget(self.options))
         if (most := self.server.context) and sampling.max_tokens > most:  # vLLM refuses more than it can generate
             sampling = replace(sampling, max_tokens=most)

@@ -98,8 +98,8 @@ APIS: dict[str, HostedApi] = {
 _NOT_THEIRS = ("n", "rewards")
 """Options of servers that take several samples or reward models."""
 _DO_INSTEAD = {
-    "raw": "takes conversations only, and this step continues a raw prompt, as Magpie does: use a model behind vllm, sglang, "
-    "llamacpp or kind: local",
+    "raw": "takes conversations only, not the raw prompts that Magpie continues: use a model behind vllm, sglang, llamacpp or "
+    "kind: local",
     "weigh": "gives no probabilities of labels: let the judge write its verdict (knob `by: verdict`), or use a judge on "
     "OpenAI's chat API, vllm, sglang, llamacpp or kind: local",
     "embed": "is used for texts only: name another engine as embedder, such as kind: local",
