@@ -27,6 +27,8 @@ FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
         ("<|channel|>final<|message|>Yes.", None, "Yes."),
         ("analysisHm.assistantfinalYes.", "Hm.", "Yes."),
         ("<think></think>Yes.", "", "Yes."),
+        ("<think></think>Hm.</think>Yes.", "Hm.", "Yes."),
+        ("Hm.</think>\n</think>\nYes.", "Hm.", "Yes."),
         ("<think>One.</think><think>Two.</think>Yes.", "One.\n\nTwo.", "Yes."),
         ("<think>One.</think>Yes,\n<think>Two.</think>\nand no.", "One.\n\nTwo.", "Yes,\n\nand no."),
         ("Well:\n<think>Hm.</think>\nYes.", "Hm.", "Well:\n\nYes."),
@@ -68,17 +70,14 @@ def test_a_thought_that_the_prompt_opened_goes_to_its_closing_mark_or_has_no_end
         " Yes, with spaces. \n",
         "Write <think> where a thought begins.",
         "Use it so:\n```\n<think>\nHm.\n</think>\n```\nThat is all.",
+        "A closing `</think>` ends it, or '</think>'.",
+        "```\n</think>\n```",
         "analysis of the assistant",
         "",
     ],
 )
 def test_a_text_without_a_thought_stays_as_it_is(text):
     assert split_thought(text) == Parts(None, text)
-
-
-def test_a_model_without_marks_may_write_about_them():
-    text = "A closing </think> ends it.\n<think> opens it."
-    assert split_thought(text, ()) == Parts(None, text)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -93,10 +93,9 @@ def test_the_journal_keeps_the_text_as_it_came_so_a_better_separation_costs_no_r
     assert (ask(server.url, tmp_path).text, len(server.posted)) == ("Yes.", 1)
 
 
-def test_a_reply_whose_model_has_no_marks_is_left_as_it_is():
-    reply = Reply(0, "<think> opens it, </think> ends it.", "stop")
-    assert thinking.separate(thinking.with_marks(reply, ())).text == reply.text
-    assert thinking.with_marks(Reply(0, "Yes."), ()).marks is None  # nothing to note: the row stays as small as it was
+def test_a_reply_of_a_model_with_known_marks_needs_no_note_of_them():
+    reply = Reply(0, "<think>Hm.</think>Yes.", "stop")
+    assert thinking.with_marks(reply, (THINK,)) is reply  # the journal's row stays as small as it was
 
 
 def test_marks_of_one_template_alone_are_used_too_when_the_reply_is_read_again(tmp_path):
@@ -111,7 +110,7 @@ def test_marks_of_one_template_alone_are_used_too_when_the_reply_is_read_again(t
 
 
 def test_where_the_server_separated_the_thought_that_the_prompt_opened_the_text_is_the_answer():
-    reply = Reply(0, "Yes.", "stop", reasoning="Hm.", marks=(THINK,), opened="<think>")
+    reply = Reply(0, "Yes.", "stop", reasoning="Hm.", opened="<think>")
     assert thinking.separate(reply) == reply
     assert thinking.separate(replace(reply, reasoning=None)).error == "thought not closed"
 

@@ -22,10 +22,11 @@ KNOWN: tuple[Marks, ...] = (
     ("◁think▷", "◁/think▷"),
     CHANNELS,
 )
-"""Marks that nobody writes in an answer; they are looked for where a model's template is unknown."""
+"""Marks that are looked for in every model's texts, whatever its template says."""
 _TAG = re.compile(r"<([\w:|]*(?:think|thought|reason)[\w:|]*)>", re.IGNORECASE)
 _CHANNEL = re.compile(r"<\|channel\|>(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 _FRAME = re.compile(r"<\|(?:start|end|return|call)\|>(?:assistant)?")
+_QUOTES = ("`", '"', "'", "“", "‘")
 _BARE_CHANNELS = re.compile(r"analysis(.*?)assistant(?:final|<\|channel\|>final<\|message\|>)(.*)", re.DOTALL)
 """gpt-oss where a server dropped the special tokens."""
 
@@ -82,8 +83,9 @@ def split_thought(text: str, marks: Sequence[Marks] = KNOWN, opened: str = "") -
         thoughts.append(thought)
         if not closed:
             return Parts(_join(thoughts), None)
-    if not thoughts and (ended := _end_of_opened(rest, marks)):
-        thoughts, rest = [ended[0]], ended[1]
+    while ended := _end_of_opened(rest, marks):
+        thoughts.append(ended[0])
+        rest = ended[1]
     for mark in marks:
         rest, inner, closed = _take_later(rest, mark)
         thoughts += inner
@@ -100,7 +102,8 @@ def _end_of_opened(text: str, marks: Sequence[Marks]) -> tuple[str, str] | None:
     """A text that begins inside a thought, in two: there is a closing mark, and no opening one before it."""
     for opening, closing in marks:
         thought, closed, rest = text.partition(closing)
-        if closed and opening not in thought and (opening, closing) != CHANNELS:
+        is_quoted = thought.endswith(_QUOTES) or thought.count("```") % 2 == 1
+        if closed and opening not in thought and not is_quoted and (opening, closing) != CHANNELS:
             return thought, rest
     return None
 

@@ -69,7 +69,7 @@ class Reply:
     reasoning: str | None = None
     """A reasoning model's thoughts, separate from its answer."""
     marks: tuple[tuple[str, str], ...] | None = None
-    """What opens and closes a thought in this model's texts, where it matters; None if it is unknown."""
+    """What opens and closes a thought in this model's texts, beside the marks that every model's texts are searched for."""
     opened: str | None = None
     """The mark with which the prompt opened a thought, so that the text begins inside it."""
     weights: tuple[float, ...] | None = None

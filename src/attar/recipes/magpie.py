@@ -13,7 +13,7 @@ Differs from the paper:
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
@@ -75,6 +75,7 @@ def magpie(
     prompt_tokens: Positive = 1024,
     answer_tokens: Positive = 4096,
     temperature: Annotated[float, Ge(0)] = 0.0,
+    keep_reasoning: bool = True,
     rounds: Positive = 1,
     follow_up: str | None = turns.FOLLOW_UP,
     form: str = "instruction",
@@ -114,10 +115,11 @@ def magpie(
     elif "language" in wanted:
         fresh = flow(language.detect, fresh, least=0.3, name="language")
 
-    talks = flow(respond.sample, fresh, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed)
+    answering: dict[str, Any] = {"max_tokens": answer_tokens, "temperature": temperature, "keep_reasoning": keep_reasoning}
+    talks = flow(respond.sample, fresh, engine=writer, **answering, seed=seed)
     for turn in range(1, rounds):
         more = flow(turns.extend, talks, engine=teacher, system=follow_up, max_tokens=prompt_tokens, seed=seed)
-        talks = flow(respond.sample, more, engine=writer, max_tokens=answer_tokens, temperature=temperature, seed=seed + turn)
+        talks = flow(respond.sample, more, engine=writer, **answering, seed=seed + turn)
     answered = flow(lengths.measure, keep_answered(flow, talks))
     scored = _scores.score_answers(flow, answered, scorer)
     if "base_reward" in wanted:

@@ -65,6 +65,7 @@ def pika(
     second_answers: Annotated[int, Ge(1)] = 2,
     temperature: Annotated[float, Gt(0)] = 0.8,
     answer_tokens: Positive = 4096,
+    keep_reasoning: bool = True,
     rounds: Positive = 1,
     by: str = SCORE,
     rule: str = SFT.rule,
@@ -109,25 +110,15 @@ def pika(
     if exam == "pocket":
         fresh = flow(keep.rows, fresh, flow(pocket_exam.drop_held_out, fresh), name="unseen")
     fresh = drop_benchmark_overlap(flow, fresh, against)
+    answering: dict[str, Any] = {"temperature": temperature, "max_tokens": answer_tokens, "keep_reasoning": keep_reasoning}
     for turn in range(1, rounds):
-        first = flow(respond.sample, fresh, engine=writer, temperature=temperature, max_tokens=answer_tokens, seed=seed + turn)
+        first = flow(respond.sample, fresh, engine=writer, **answering, seed=seed + turn)
         fresh = flow(turns.extend, first, engine=teacher, max_tokens=prompt_tokens, seed=seed)
 
-    several = flow(
-        respond.sample, fresh, engine=writer, n=answers, temperature=temperature, max_tokens=answer_tokens, seed=seed
-    )
+    several = flow(respond.sample, fresh, engine=writer, n=answers, **answering, seed=seed)
     if second_writer:
-        more = flow(
-            respond.sample,
-            fresh,
-            engine=second_writer,
-            n=second_answers,
-            start=answers,
-            temperature=temperature,
-            max_tokens=answer_tokens,
-            seed=seed,
-            name="more",
-        )
+        answering |= {"n": second_answers, "start": answers}
+        more = flow(respond.sample, fresh, engine=second_writer, **answering, seed=seed, name="more")
         several = flow(keep.concat, several, more)
     answered = flow(lengths.measure, keep_answered(flow, several))
     scored = _scores.score_answers(flow, answered, scorer)

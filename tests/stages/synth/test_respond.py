@@ -71,3 +71,11 @@ def test_five_answers_are_five_draws():
     out = respond.sample(rows, engine=engine, n=5, temperature=0.8)
     assert out["response"].n_unique() == 5
     assert out["parent"].to_list() == ["a"] * 5
+
+
+def test_a_thought_stands_beside_the_answer_unless_the_recipe_drops_it():
+    engine = Spy(lambda request: Reply(request.index, "Yes.", "stop", reasoning="Hm."))
+    kept, dropped = (respond.sample(asked("Is it so?"), engine=engine, keep_reasoning=keep) for keep in (True, False))
+    assert (kept["reasoning"].to_list(), dropped["reasoning"].to_list()) == (["Hm."], [None])
+    assert kept["messages"].equals(dropped["messages"])
+    assert [turn["content"] for turn in kept["messages"][0]] == ["Is it so?", "Yes."]

@@ -5,7 +5,7 @@ import polars as pl
 from attar.core.fingerprint import seed_of
 from attar.core.stage import role, rowwise
 from attar.core.table import COLUMNS, Table, need, put
-from attar.engines.ask_rows import generate_answers
+from attar.engines.ask_rows import RowAnswer, generate_answers
 from attar.engines.base import Generator, Request, Sampling
 
 
@@ -21,12 +21,14 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
     top_p: float = 1.0,
     max_tokens: int = 4096,
     whole: bool = True,
+    keep_reasoning: bool = True,
     seed: int = 0,
 ) -> Table:
     """messages -> response, response_error, response_tokens, reasoning, writer, messages; n > 1: each row n times, `parent`.
 
     An answer truncated at `max_tokens` fails, unless `whole` is off (as for an exam, where it is just wrong). Several writers
-    can share a prompt's answers by numbering them: the second writer's `start` is the first writer's `n`.
+    can share a prompt's answers by numbering them: the second writer's `start` is the first writer's `n`. A thought is no
+    part of the answer; it is in `reasoning`, unless `keep_reasoning` is off.
     """
     need(table, "id", "messages")
     drawn = Sampling(temperature, top_p, max_tokens)
@@ -46,9 +48,13 @@ def sample(  # noqa: PLR0913 (sampling is four knobs)
     return out.with_columns(
         pl.Series("messages", conversations, dtype=COLUMNS["messages"]),
         pl.Series("response_tokens", [answer.reply.tokens_out if answer.reply else None for answer in found], dtype=pl.Int64),
-        pl.Series("reasoning", [answer.reply.reasoning if answer.reply else None for answer in found], dtype=pl.String),
+        pl.Series("reasoning", [_reasoning(answer) if keep_reasoning else None for answer in found], dtype=pl.String),
         pl.lit(engine.spec.name).alias("writer"),
     )
+
+
+def _reasoning(answer: RowAnswer) -> str | None:
+    return answer.reply.reasoning if answer.reply else None
 
 
 def _repeat(table: Table, start: int, n: int) -> Table:
