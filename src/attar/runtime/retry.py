@@ -31,7 +31,7 @@ def is_retried(step: Step, card: dict[str, Any], trace: Trace, home: Home, watch
     if trained and settings.retry == "transient":
         watch.say(
             f"step {step.name}: {count:,} rows failed for reasons that pass, but a model was trained on what came of the "
-            "others;  attar retry RUN  asks them again and trains anew"
+            "others;  attar retry RUN  asks them again and trains again"
         )
         return False
     watch.say(f"step {step.name}: {count:,} rows failed for reasons that pass; they are asked again")
