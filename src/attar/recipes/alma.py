@@ -11,6 +11,7 @@ Differs from the paper:
 - self-distillation trains on the nearest number (`drawn`: one sampled from its probabilities)
 - `align: dpo` pairs the best answer with a random other one, and trains the first student on the pairs of all rounds
 - a `rewarder` may judge the rounds (`by`); `kept` is the share of a round's best answers, best rated, that are trained on
+- a judge that is named, not trained here, is checked on pairs with known answers before anything else (`force_judge`)
 - `patience` ends the rounds when the latest models' answers stop improving by the judge; a round after that adds nothing
 - `arms` runs all rounds again with one thing changed
 """
@@ -25,7 +26,7 @@ from attar.core import scorer_prompts
 from attar.core.errors import RecipeError
 from attar.data import sources
 from attar.engines.base import Spec
-from attar.recipes import _alma_judge, _alma_rounds
+from attar.recipes import _alma_judge, _alma_rounds, _judge_check
 from attar.recipes._alma_rounds import RoundsConfig, Variant
 from attar.recipes._decontaminate import BENCHMARKS, drop_benchmark_overlap
 from attar.recipes._students import Exam, Fit, Preference, TrainingKnobs, evaluate_students, keep_answered
@@ -76,6 +77,7 @@ def alma(
     distil: Literal["rounded", "drawn", "none"] = "rounded",
     distilled: Positive = 2000,
     kept: Annotated[float, Gt(0), Le(1)] = 1.0,
+    force_judge: bool = False,
     align: Literal["sft", "dpo"] = "sft",
     patience: Positive | None = None,
     least: Annotated[float, Ge(0)] = 0.0,
@@ -89,6 +91,13 @@ def alma(
     seed: int = 0,
 ) -> Mapping[str, Handle]:
     """The model after the last round, and the rows that it was trained on."""
+    wording = (
+        scorer_prompts.question_text(question) if question else None if judge else scorer_prompts.WORDINGS[_alma_judge.WHAT]
+    )
+    asking = {"what": _alma_judge.WHAT, "question": wording, "turns": "last"}
+    checked = _judge_check.check_scorer(
+        flow, judge if by == "judge" else None, asking, pocket=form == "pocket", force=force_judge
+    )
     seed_rows = _load_seed_rows(flow, seeds, seed)
     fit: dict[str, Any] = dict(train or {})
     students = tuple(
@@ -102,10 +111,6 @@ def alma(
     fresh = drop_benchmark_overlap(flow, fresh, against)
     grouped = _cluster_prompts(flow, fresh, embedder, clusters, seed)
 
-    wording = (
-        scorer_prompts.question_text(question) if question else None if judge else scorer_prompts.WORDINGS[_alma_judge.WHAT]
-    )
-    asking = {"what": _alma_judge.WHAT, "question": wording, "turns": "last"}
     labelled = _alma_judge.load_rated_answers(flow, labels, students[0], drawing, 2, seed + 1, "labels") if labels else None
     unlabelled = None
     if distil != "none" and labelled and judge is None:
@@ -122,7 +127,7 @@ def alma(
         more=fit_distilled or fit_judge or {},
         seed=seed,
     )
-    results = {"prompts": yielded}
+    results = {"prompts": yielded, **checked}
     if gold:
         rated = _alma_judge.load_rated_answers(flow, gold, students[0], drawing, 4, seed + 2, "gold")
         results |= _alma_judge.measure_agreement(flow, judges, rewarder, rated, asking)
