@@ -213,7 +213,7 @@ class Stream:
     def _settle(
         self, call: CallRequests, results: list[Reply | FailedTry], tries: int
     ) -> tuple[CallRequests, FailedTry | None]:
-        """Collect the final replies after this number of tries; returns the requests to try again, and the last failure among them."""
+        """Collect the final replies; returns the requests to try again, and the last failure among them."""
         again: CallRequests = []
         last_failure = None
         for request, result in zip(call, results, strict=True):
