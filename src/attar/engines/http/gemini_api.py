@@ -65,7 +65,7 @@ def _sampling(sampling: Sampling, seed: int, thinking: Thinking) -> dict[str, An
 
 
 def _thinks_unasked(thinking: Thinking) -> bool:
-    """True for a model that thinks unless it is told not to; its thoughts are billed, shown or not, so they are shown."""
+    """True for a model that thinks by default; its thoughts are billed, shown or not, so they are shown."""
     return thinking.setting == "auto" and bool(thinking.ways)
 
 
@@ -91,11 +91,11 @@ def full_body(_: str, body: dict[str, Any], options: dict[str, Any]) -> dict[str
     """The body to send: with the run file's `extra`, and without its `omit`, in `generationConfig` too."""
     extra, omit = options.get("extra", {}), options.get("omit", ())
     config = {**body[_CONFIG], **extra.get(_CONFIG, {})}
-    full = {**body, **extra, _CONFIG: {name: value for name, value in config.items() if name not in _omitted(omit)}}
+    full = {**body, **extra, _CONFIG: {name: value for name, value in config.items() if name not in _config_names(omit)}}
     return {name: value for name, value in full.items() if name not in omit}
 
 
-def _omitted(omit: Sequence[str]) -> set[str]:
+def _config_names(omit: Sequence[str]) -> set[str]:
     return {_OMITTED_AS.get(name, name) for name in omit}
 
 
