@@ -26,7 +26,7 @@ KNOWN: tuple[Marks, ...] = (
 _TAG = re.compile(r"<([\w:|]*(?:think|thought|reason)[\w:|]*)>", re.IGNORECASE)
 _CHANNEL = re.compile(r"<\|channel\|>(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 _FRAME = re.compile(r"<\|(?:start|end|return|call)\|>(?:assistant)?")
-_QUOTES = ("`", '"', "'", "“", "‘")
+_QUOTES = ("`", '"', "'", "“")
 _BARE_CHANNELS = re.compile(r"analysis(.*?)assistant(?:final|<\|channel\|>final<\|message\|>)(.*)", re.DOTALL)
 """gpt-oss where a server dropped the special tokens."""
 
