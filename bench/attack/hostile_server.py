@@ -52,7 +52,7 @@ _STRAYS = {
     "stray replies right behind a reply": {"when": "at once"},
     "stray replies with the next reply, ids repeated": {"when": "late", "echo_ids": True},
     "a Content-Length that is too small": {"when": "short"},
-    "a Content-Length that is too large": {"when": "long", "every": 23},
+    "a Content-Length that is too large": {"when": "long", "every": 7},
 }
 _REASONS = ("empty answer", "400: ")
 """How a row may fail: the server's last word on it was no text, or that it is refused."""

@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/attack/run.py [--quick] [--seed 0] [--only NAME ...]     (or: make attack)
 
-The full run takes under half an hour on two cores, --quick under four minutes. The exit status is 1 if anything did harm.
+The full run takes about half an hour on two idle cores, --quick five minutes of processor time. The exit status is 1 if
+anything did harm.
 """
 
 import argparse
