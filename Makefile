@@ -22,7 +22,7 @@ models: .venv/dev
 test-long: .venv/dev
 	FULL=$(FULL) .venv/bin/python -m pytest -m long --numprocesses 2 --dist load
 
-# Hostile servers, kills, flipped bits, hostile model folders, several processes: under half an hour; QUICK=1: under four minutes.
+# Hostile servers, kills, flipped bits, hostile model folders, several processes: half an hour; QUICK=1: minutes.
 attack: .venv/dev
 	.venv/bin/python bench/attack/run.py $(if $(QUICK),--quick)
 
