@@ -1,6 +1,7 @@
 """What the doctor says of an engine: by its verbs, as a model in this process, and behind a server."""
 
 import shutil
+from dataclasses import replace
 from math import log
 
 import pytest
@@ -146,6 +147,77 @@ def test_a_template_with_marks_that_the_model_has_not_is_doubted(end, doubted, s
     stops = run_checks(server.checks(http(served.url, tokenizer=str(folder)), 2))["stops"]
     assert stops.startswith(f"'{end}' (")
     assert ("no token of this model, so is the template its own?" in stops) == doubted
+
+
+THOUGHT = {"content": "<think>\nHm.\n</think>\n\nYes."}
+LIMIT = "`thinking_tokens` (4,096) limits the thought and `max_tokens` the answer alone"
+
+
+@pytest.mark.parametrize(
+    ("message", "options", "expected"),
+    [
+        ({"content": "Yes."}, {}, "answers 'Yes.' (stop); a greeting is 0 tokens"),
+        (
+            THOUGHT,
+            {"thinking": "on"},
+            f"answers 'Yes.' (stop) after a thought of 3 characters; {LIMIT}; a greeting is 0 tokens",
+        ),
+        (
+            {"content": "Yes.", "reasoning_content": "Hm."},
+            {"thinking": "on", "thinking_tokens": 50},
+            "answers 'Yes.' (stop) after a thought of 3 characters; `thinking_tokens` (50) limits the thought and "
+            "`max_tokens` the answer alone; a greeting is 0 tokens",
+        ),
+        (
+            THOUGHT,
+            {},
+            "answers 'Yes.' (stop) after a thought of 3 characters; `max_tokens` limits both together, for the template is not "
+            "known here: set `thinking: on`; a greeting is 0 tokens",
+        ),
+        (
+            THOUGHT,
+            {"thinking": "off"},
+            "fails: `thinking: off`, but the reply has a thought, 'Hm.': the server or the model ignores it; leave `thinking` "
+            "out, or take a server that passes it to the template (vllm, sglang, llamacpp)",
+        ),
+        ({"content": "Yes."}, {"thinking": "off"}, "answers 'Yes.' (stop); a greeting is 0 tokens"),
+        (
+            {"content": "<think>\nHm, and so on"},
+            {},
+            "fails: thought not closed: there is no answer; raise `thinking_tokens`, set `thinking: on` if the template is not "
+            "known, or `thinking: off`",
+        ),
+    ],
+)
+def test_a_replys_thought_is_apart_from_its_answer_and_what_it_means_for_limits_is_said(message, options, expected, served):
+    async def think(asked):
+        return web.json_response({"choices": [{"index": 0, "finish_reason": "stop", "message": message}], "usage": {}})
+
+    served._speak = think
+    checks = ((what, check) for what, check in server.checks(http(served.url, **options), 2) if what == "chat")
+    assert run_checks(checks)["chat"] == expected
+
+
+def test_an_answer_in_json_is_checked_without_the_thought_before_it(served):
+    async def think(asked):
+        return web.json_response(
+            {"choices": [{"finish_reason": "stop", "message": {"content": '<think>a</think>{"ok": true}'}}]}
+        )
+
+    served._speak = think
+    checks = ((what, check) for what, check in server.checks(http(served.url), 2) if what == "structured output")
+    assert run_checks(checks)["structured output"] == "the reply follows the JSON schema"
+
+
+def test_a_model_in_this_process_that_thinks_has_a_limit_for_its_thought():
+    """The pocket teacher with a template that opens a thought: what it writes never closes one."""
+    engine = Local(Spec("local", "pocket:teacher", {"threads": 1, "thinking_tokens": 4}))
+    source = engine.template.source.replace("assistant\\n' }}{% endif", "assistant\\n<think>' }}{% endif")
+    assert source != engine.template.source
+    engine.template = replace(engine.template, source=source + "{# </think> #}")
+    found = run_checks(check for check in local.checks(engine, 1) if check[0] == "chat")
+    assert found["chat"].startswith("fails: thought ")
+    assert ": there is no answer; raise `thinking_tokens`" in found["chat"]
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(30.0, 40), (0.0, 8)])
