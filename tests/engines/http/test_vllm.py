@@ -54,8 +54,8 @@ def local(name="teacher"):
 
 
 def calls_of(engine):
-    calls, post = [], engine.wire.post
-    engine.wire.post = lambda path, body: calls.append((path, body)) or post(path, body)
+    calls, post = [], engine._post
+    engine._post = lambda path, body: calls.append((path, body)) or post(path, body)
     return calls
 
 

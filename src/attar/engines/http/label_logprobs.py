@@ -36,7 +36,7 @@ async def weigh(request: Request, post: Post, tokens: ServerTokenizer, dialect: 
             return await _weigh_spellings(request, await _encode_raw(request.text, request.labels, tokens), post, dialect, most)
         return await _weigh_by_text(request, post, dialect, most)
     _, ways = await _spell("", request.labels, tokens) if raw else (0, [])
-    if raw and (not _are_single_tokens(ways) or tokens.thinks_at_chat):
+    if raw and (not _are_single_tokens(ways) or await tokens.thinks_at_chat()):
         start = await tokens.raw(await tokens.render_closed(request.messages))
         return await _weigh_spellings(request, _Prompt(start, ways), post, dialect, most)
     wanted = [token for [(token,)] in ways]

@@ -4,7 +4,7 @@ Raw prompts become token ids wherever possible, with exactly one BOS if the mode
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +32,7 @@ class ServerTokenizer:
         self._options = options
         self._inspect = inspect
         self._post = post
-        self._cache: dict[tuple[str, bool], asyncio.Future[list[int]]] = {}
+        self._cache: dict[Hashable, asyncio.Future[Any]] = {}
         self._local: Any = None
         self._marks_checked = False
         if tokenizer := options.get("tokenizer"):
@@ -104,15 +104,37 @@ class ServerTokenizer:
         except EngineError:  # the tokenizer's folder has no template: chats need none, and raw prompts say so
             return None
 
-    @cached_property
-    def needs_empty_thought(self) -> bool:
+    async def needs_empty_thought(self) -> bool:
         """True if thinking is off, and the server's chat endpoint cannot turn it off: only a raw prompt can."""
-        return thinking.setting(self._options) == "off" and self.available and self.thinks_at_chat
+        return thinking.setting(self._options) == "off" and self.available and await self.thinks_at_chat()
+
+    async def thinks_at_chat(self) -> bool:
+        """True if the model may think at the chat endpoint even where thinking is off."""
+        if self.known_template is not None:
+            return not self._closes
+        return bool(await self.opened_remotely("off"))
 
     @cached_property
-    def thinks_at_chat(self) -> bool:
-        """True if the model may think at the chat endpoint even if it is told not to."""
-        return self.known_template is not None and not thinking.is_closed_by_template(self.known_template, self._options)
+    def _closes(self) -> bool:
+        """True if the template that is known turns thoughts off by itself."""
+        return self.known_template is not None and thinking.is_closed_by_template(self.known_template, self._options)
+
+    async def opened_remotely(self, how: thinking.Setting) -> str:
+        """The mark with which a template that only a vLLM has opens a thought; nothing if it does not."""
+        if self.known_template is not None or self._server.dialect != "vllm":
+            return ""
+        return await self._once(how, lambda: self._find_opened(how))
+
+    async def _find_opened(self, how: thinking.Setting) -> str:
+        fields = thinking.request_fields(self._server.dialect, self._options, how)
+        try:
+            return opened_thought(await self._render_remotely([{"role": "user", "content": "?"}], True, fields), KNOWN)
+        except FailedTry as failure:
+            if failure.retry:
+                raise
+        except EngineError:  # a proxy may have the chat endpoint alone
+            pass
+        return ""
 
     @cached_property
     def without_thought(self) -> dict[str, Any]:
@@ -128,7 +150,7 @@ class ServerTokenizer:
             return thinking.render_closed(self.known_template, messages, self._options)
         fields = thinking.request_fields(self._server.dialect, self._options, "off")
         text = await self._render_remotely([dict(turn) for turn in messages], True, fields)
-        return close_thought(text, KNOWN) if opened_thought(text, KNOWN) else text
+        return close_thought(text, [marks for marks in KNOWN if marks[0] == opened_thought(text, KNOWN)])
 
     def _render(self, messages: list[dict[str, str]], ask: bool) -> str:
         return wait_for(self._render_remotely(messages, ask))
@@ -165,11 +187,14 @@ class ServerTokenizer:
         if self._local is not None:
             with explain_panics(self._local.spec.model):
                 return self._local.tokenizer.encode(text, add_special_tokens=special)
-        key = (text, special)
+        return await self._once((text, special), lambda: self._tokenize(text, special))
+
+    async def _once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """What the server answers, asked for once however many wait for it; again if it failed."""
         if key not in self._cache:
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.pop(next(iter(self._cache)))
-            self._cache[key] = asyncio.ensure_future(self._tokenize(text, special))
+            self._cache[key] = asyncio.ensure_future(ask())
         try:
             return await asyncio.shield(self._cache[key])
         except BaseException:
