@@ -8,6 +8,7 @@ from servers.threaded import serving
 
 from attar.core.errors import EngineError
 from attar.engines.base import Reply, Request, Sampling, Spec, in_order
+from attar.engines.doctor.engine import examine
 from attar.engines.http.batch_api import BatchEngine
 from attar.engines.http.engine import Http
 from attar.engines.http.failures import FailedTry
@@ -282,3 +283,12 @@ def test_batches_take_the_apis_that_have_openai_s_form():
     with pytest.raises(EngineError, match=r"Anthropic's API has no batches of OpenAI's form: use kind: http"):
         BatchEngine(Spec("batch", "m", {"url": "https://api.anthropic.com/v1"}))
     assert BatchEngine(Spec("batch", "m", {"url": "https://api.openai.com/v1", "api": "responses"})).http.api
+
+
+def test_the_doctor_says_what_an_api_can_do_and_how_its_thoughts_are_limited(hosted):
+    engine, _ = hosted("gemini", "gemini-thinks")
+    found = {finding.what: finding for finding in examine(engine.spec, rows=4)}
+    assert found["server"].told == "gemini with gemini-thinks"
+    assert "after a thought of 7 characters; `thinking_tokens` (4,096) limits the thought" in found["chat"].told
+    assert not found["raw prompts"].good
+    assert "takes conversations only" in found["raw prompts"].told

@@ -53,7 +53,7 @@ def _server(engine: Http) -> str:
 
 
 def _chat(engine: Http) -> str:
-    return show_answer(engine, engine.tokens.known_template)
+    return show_answer(engine, engine.tokens.known_template, counted_apart=engine.api is not None)
 
 
 def describe_server(engine: Http, system: str | None = None) -> tuple[Facts, TokenIds | None]:

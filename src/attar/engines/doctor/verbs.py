@@ -59,10 +59,10 @@ def show_template(engine: Any) -> str:
     return f"renders a question as {engine.template.render(HI, ask=True)!r}"
 
 
-def show_answer(engine: Any, template: Template | None = None) -> str:
+def show_answer(engine: Any, template: Template | None = None, *, counted_apart: bool = False) -> str:
     """A greeting's answer and whether a thought comes first; raises for a thought where thinking is off.
 
-    `template` is the engine's, if it is known here.
+    `template` is the engine's, if it is known here; thoughts may be `counted_apart` without one.
     """
     options = engine.spec.options
     reply = only(engine.generate([Request(0, messages=HI, sampling=Sampling(max_tokens=16))]))
@@ -76,7 +76,7 @@ def show_answer(engine: Any, template: Template | None = None) -> str:
         )
     limit = (
         f"`thinking_tokens` ({thinking.budget(options):,}) limits the thought and `max_tokens` the answer alone"
-        if thinking.is_counted_apart(template, options)
+        if counted_apart or thinking.is_counted_apart(template, options)
         else "`max_tokens` limits both together, for the template is not known here: set `thinking: on`"
     )
     return f"{answer} after a thought of {len(reply.reasoning)} characters; {limit}{size}"
