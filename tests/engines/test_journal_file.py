@@ -170,6 +170,17 @@ def test_usage_whose_record_lost_its_last_columns_is_damage(tmp_path):
     opened.close()
 
 
+def test_usage_whose_run_is_no_longer_a_text_is_damage(tmp_path):
+    """A flipped bit can make a text a blob of the same bytes, which no run's name equals: its usage would count as none."""
+    opened = Journal(tmp_path / "journal.sqlite")
+    opened.add_usage("run", "step", "fake m", Usage(asked=3))
+    opened.commit()
+    opened._base.execute("UPDATE spent SET run = CAST(run AS BLOB)")
+    with pytest.raises(EngineError, match="usage of a run does not match its checksum"):
+        opened.spent("run")
+    opened.close()
+
+
 @pytest.mark.parametrize("count", [10**30, 10**400, 2**63])
 def test_no_number_of_tokens_stops_the_writer(journal, count):
     class Boasting(Fake):

@@ -201,7 +201,7 @@ class Journal:
     def _accounts(self) -> list[tuple[Any, ...]]:
         """(run, step, engine, counts...) for every run, step and engine."""
         rows = self._read(f"SELECT run, step, engine, {', '.join(USAGE_FIELDS)}, sum FROM spent")
-        if not all(is_whole(row[-1], *row[:-1]) for row in rows):
+        if not all(is_whole(row[-1], *row[:-1]) and all(isinstance(name, str) for name in row[:3]) for row in rows):
             raise damage_error(self.path, "the usage of a run does not match its checksum")
         return [row[:-1] for row in rows]
 
