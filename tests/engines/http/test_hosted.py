@@ -159,9 +159,7 @@ def test_labels_are_weighed_by_the_first_token(api, hosted):
 
 def test_labels_are_refused_where_there_are_no_log_probabilities(hosted):
     engine, stub = hosted("anthropic")
-    with pytest.raises(
-        EngineError, match=r"no probabilities of labels: let the judge write its verdict \(knob `by: verdict`\)"
-    ):
+    with pytest.raises(EngineError, match=r"no probabilities of labels: in `evaluate` .* \(`by: verdict`\), elsewhere name"):
         list(engine.weigh([Request(0, messages=rows("a")[0].messages, labels=("A", "B"))]))
     assert stub.posted == []
     engine, _ = hosted("gemini", "gemini-pro-thinks")

@@ -100,8 +100,8 @@ _NOT_THEIRS = ("n", "rewards")
 _DO_INSTEAD = {
     "raw": "takes conversations only, not the raw prompts that Magpie continues: use a model behind vllm, sglang, llamacpp or "
     "kind: local",
-    "weigh": "gives no probabilities of labels: let the judge write its verdict (knob `by: verdict`), or use a judge on "
-    "OpenAI's chat API, vllm, sglang, llamacpp or kind: local",
+    "weigh": "gives no probabilities of labels: in `evaluate` let the judge write its verdict (`by: verdict`), elsewhere name "
+    "a rewarder, or a judge on OpenAI's chat API, vllm, sglang, llamacpp or kind: local",
     "embed": "is used for texts only: name another engine as embedder, such as kind: local",
     "reward": "has no reward models: use kind: local or vllm",
 }
@@ -206,7 +206,10 @@ _ADVICE = (
         r"\b(thinking|reasoning|budget(_tokens)?)\b|values are: '(none|minimal|low|medium)'",
         "change or leave out the engine's `thinking` and `thinking_tokens`, or set the API's own field with `extra`",
     ),
-    (r"\b(top_)?logprobs\b", "this model gives no probabilities: let the judge write its verdict (knob `by: verdict`)"),
+    (
+        r"\b(top_)?logprobs\b",
+        "this model gives no probabilities of labels: use another judge, or in `evaluate` its written verdicts (`by: verdict`)",
+    ),
 )
 _REFUSES_SETTING = re.compile(
     r"unsupported (parameter|value)|not (supported|enabled|allowed)|does not support|deprecated|only be set to|cannot both be"
