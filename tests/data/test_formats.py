@@ -220,3 +220,36 @@ def test_a_preference_keeps_the_whole_conversation_that_stands_beside_its_prompt
 def test_a_turn_that_calls_tools_is_set_aside_not_emptied():
     with pytest.raises(ValueError, match="calls tools"):
         parse_row({"messages": [U("q"), {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]})
+
+
+BINARIZED = {  # as HuggingFaceH4/ultrafeedback_binarized has its rows (train_prefs): messages holds the chosen conversation
+    "prompt": "q",
+    "prompt_id": "0a1b",
+    "chosen": [U("q"), A("good")],
+    "rejected": [U("q"), A("bad")],
+    "messages": [U("q"), A("good")],
+    "score_chosen": 8.5,
+    "score_rejected": 6.0,
+}
+
+
+def test_in_ultrafeedback_binarized_the_chosen_answer_is_no_part_of_the_prompt():
+    row = parse_row(BINARIZED)
+    assert (row["messages"], row["chosen"], row["rejected"]) == ([U("q")], "good", "bad")
+    assert (row["prompt"], row["prompt_id"], row["score_chosen"]) == ("q", "0a1b", 8.5)
+
+
+@pytest.mark.parametrize("answer", ["good", "bad"])
+def test_an_answer_at_the_end_of_messages_is_one_of_the_two_that_are_compared(answer):
+    row = {"messages": [U("q"), A(answer)], "chosen": "good", "rejected": "bad"}
+    assert parse_row(row)["messages"] == [U("q")]
+    with pytest.raises(ValueError, match="an answer that is neither chosen nor rejected"):
+        parse_row({**row, "chosen": "other", "rejected": "another"})
+
+
+def test_a_preference_of_several_turns_is_on_the_turns_that_both_share():
+    talk = [U("q"), A("a"), U("and?")]
+    row = {"prompt": "q", "chosen": [*talk, A("good")], "rejected": [*talk, A("bad")]}
+    assert parse_row(row)["messages"] == talk
+    with pytest.raises(ValueError, match="differ before their last turn"):
+        parse_row({**row, "rejected": [U("q"), A("other"), U("and?"), A("bad")]})

@@ -135,12 +135,7 @@ def _from_prompt(row: Row) -> Row:
 
 
 def _from_preference(row: Row) -> Row:
-    key = _first(row, _PROMPT_KEYS)
-    messages = row.get("messages")
-    if isinstance(messages, list) and messages:
-        prompt = turns(messages)
-    else:
-        prompt = _prompt_turns(row[key]) if key else turns(row["chosen"])[:-1]
+    prompt = _preference_prompt(row)
     if not prompt:
         raise ValueError("a preference without a prompt")
     return {
@@ -148,6 +143,29 @@ def _from_preference(row: Row) -> Row:
         "chosen": _response_text(row["chosen"]),
         "rejected": _response_text(row["rejected"]),
     }
+
+
+def _preference_prompt(row: Row) -> Turns:
+    """What both answers answer: the turns that they share, else `messages` without an answer at its end, else the prompt."""
+    chosen, rejected = (turns(row[key]) if isinstance(row[key], list) else [] for key in ("chosen", "rejected"))
+    if len(chosen) > 1 and len(rejected) > 1:
+        if chosen[:-1] != rejected[:-1]:
+            raise ValueError("chosen and rejected differ before their last turn: they do not answer the same prompt")
+        return chosen[:-1]
+    messages = row.get("messages")
+    if isinstance(messages, list) and messages:
+        return _without_answer(turns(messages), row)
+    key = _first(row, _PROMPT_KEYS)
+    return _prompt_turns(row[key]) if key else chosen[:-1]
+
+
+def _without_answer(talk: Turns, row: Row) -> Turns:
+    """A conversation up to its answer; an answer at its end must be one of the two that are compared."""
+    if talk[-1]["role"] != "assistant":
+        return talk
+    if talk[-1]["content"] not in (_response_text(row["chosen"]), _response_text(row["rejected"])):
+        raise ValueError("messages ends with an answer that is neither chosen nor rejected: which turns are the prompt?")
+    return talk[:-1]
 
 
 def _write_messages(row: Row) -> Row:
