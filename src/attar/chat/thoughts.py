@@ -76,6 +76,8 @@ def split_thought(text: str, marks: Sequence[Marks] = KNOWN, opened: str = "") -
     """A text's thoughts, joined, and its answer; `opened` is the mark with which the prompt opened a thought."""
     if CHANNELS in marks and (parts := _split_channels(text)):
         return parts
+    if not opened and not any(mark in text for pair in marks for mark in pair):
+        return Parts(None, text)  # most texts: the searches below take far longer
     rest = text if not opened or text.lstrip().startswith(opened) else opened + text
     thoughts: list[str] = []
     while mark := next((mark for mark in marks if rest.lstrip().startswith(mark[0])), None):
