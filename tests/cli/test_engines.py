@@ -191,6 +191,13 @@ def test_both_recipes_run_whole_against_a_real_server(gguf, tmp_path, text, firs
     assert {"model-selected", "model-preferred", "model-random"} <= set(places)
 
 
+def test_the_doctor_says_that_one_who_draws_lots_cannot_judge(attar):
+    printed = attar("doctor", "anyone", "--kind", "fake", "--judge", "--json", code=1)
+    assert printed["judge"] == "anyone"
+    assert printed["able"]["pairwise"] is False
+    assert {line["way"] for line in printed["figures"]} == {"pointwise", "pairwise"}
+
+
 def test_a_damaged_journal_is_repaired_by_the_command_that_its_error_names(attar, tmp_path):
     path = tmp_path / "home" / "journal.sqlite"
     opened = Journal(path)

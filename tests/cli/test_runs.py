@@ -216,3 +216,25 @@ def test_the_doctor_finds_that_a_base_is_no_teacher(attar):
     findings = {line["what"]: line for line in json.loads(attar("doctor", "pocket:base", "--json", code=1).stdout)}
     assert not findings["sampling"]["good"]
     assert "base model" in findings["sampling"]["told"]
+
+
+def test_magpie_with_a_teacher_alone_goes_from_plan_to_report_and_says_what_rows_are_kept_by(attar, run_file, tmp_path):
+    path = run_file(
+        """
+        recipe: magpie
+        engines:
+          teacher: {kind: fake, model: teacher}
+        knobs: {count: 60, size: 10, filter: f3}
+        """
+    )
+    said = "nothing scores the answers: the first answer stands"
+    assert said in attar("plan", path).stdout
+    assert said in attar("run", path).stdout
+    page, card = ((tmp_path / "home" / "runs" / name).read_text() for name in ("try.html", "try.dataset/README.md"))
+    assert page.count("Rows are kept by: rule repeat_of IS NULL") == 1
+    assert "the 10 longest answers; " + said in page
+    assert "filter&#39;s reward &gt; -12, for FsfairX-LLaMA3-RM, is left out" in page
+    assert said in card
+    assert not any(
+        "reward" in step["stage"] for step in json.loads((tmp_path / "home" / "runs" / "try.json").read_text())["steps"]
+    )

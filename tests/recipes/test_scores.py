@@ -172,12 +172,12 @@ def test_an_unable_judge_is_refused_before_the_teacher_is_asked_anything_unless_
     recorder = Recorder()
     with pytest.raises(EngineError, match=r"step 'judge-is-able'.*j cannot judge: pairwise.*100% of pairs.*force_judge: true"):
         run(trace(run_file, recipe, engines, knobs), home, recorder)
-    assert set(recorder.cards) == {"check-answers", "check-ratings", "check-pairs", "check-preferences", "judge-check"}
-    assert len(read(next(home.steps.glob("judge_check.figures-*"))).drop_nulls("unable")) == 2
+    assert set(recorder.cards) == {"check-pairs", "judge-check"}
+    assert len(read(next(home.steps.glob("judge_check.measure-*"))).drop_nulls("unable")) == 2
     forced = trace(run_file, recipe, engines, knobs + ", force_judge: true")
     assert "judge j is used whatever its check says: force_judge is set" in forced.remarks
     assert len(read(run(forced, home, recorder)["sft"])) == 20
-    assert not recorder.fresh["check-ratings"]
+    assert not recorder.fresh["judge-check"]
 
 
 def test_a_judge_scores_only_if_something_reads_the_score(run_file):

@@ -5,9 +5,9 @@ from typing import Any
 
 from attar.engines.base import Spec
 from attar.runtime.flow import Flow, Handle
-from attar.stages.annotate import judge as judging
 from attar.stages.annotate import scorer
-from attar.stages.evaluate.judging import judge_check, pairwise
+from attar.stages.annotate.judge_prompts import RUBRICS
+from attar.stages.evaluate.judging import judge_check
 
 RESULT = "judge-check"
 
@@ -16,11 +16,9 @@ def check(flow: Flow, judge: Spec, rubric: str, force: bool) -> dict[str, Handle
     """The figures of a judge, as a result; the run ends here if it is unable, unless forced."""
     if not _is_checked(flow, judge, pocket=rubric == "pocket", force=force):
         return {}
-    answers = flow(judge_check.answers, name="check-answers")
-    rated = flow(judging.score, answers, engine=judge, rubric=rubric, name="check-ratings")
-    battles = flow(judge_check.battles, name="check-pairs")
-    compared = flow(pairwise.weigh, battles, engine=judge, name="check-preferences")
-    figures = flow(judge_check.figures, rated, compared, judge=judge.name, name=RESULT)
+    pairs, scale = flow(judge_check.battles, name="check-pairs"), RUBRICS[rubric]
+    asking = {"system": scale.system, "user": scale.user, "values": list(scale.values)}
+    figures = flow(judge_check.measure, pairs, engine=judge, **asking, name=RESULT)
     flow(judge_check.refuse_unable, figures, force=force, name="judge-is-able")
     return {RESULT: figures}
 
@@ -30,7 +28,7 @@ def check_scorer(flow: Flow, judge: Spec | None, asking: Mapping[str, Any], *, p
     if judge is None or not _is_checked(flow, judge, pocket=pocket, force=force):
         return {}
     answers = flow(judge_check.answers, name="check-answers")
-    rated = flow(scorer.score, answers, engine=judge, **asking, name="check-ratings")
+    rated = flow(scorer.score, answers, engine=judge, **asking, least_mass=0.0, name="check-ratings")
     figures = flow(judge_check.figures, rated, judge=judge.name, score=asking["what"], name=RESULT)
     flow(judge_check.refuse_unable, figures, force=force, name="judge-is-able")
     return {RESULT: figures}

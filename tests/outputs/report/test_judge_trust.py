@@ -2,8 +2,11 @@ import re
 
 import polars as pl
 import pytest
+from engines_for_tests import Scripted
+from pair_judges_for_tests import good, picks_second
 
-from attar.outputs.report.judge_trust import reliability
+from attar.api.judge_check import check_judge
+from attar.outputs.report.judge_trust import checked_judges, reliability
 from attar.stages.evaluate.judging import agreement
 from attar.stages.select import cluster, until_enough
 
@@ -66,3 +69,20 @@ def test_results_of_these_names_that_hold_something_else_are_not_shown(made, pag
     assert sorted(row[0] for row in shown.table("step")[1:]) == sorted(names)  # the page is there, with a line for each of them
     for word in ("trusted", "Prompts:", "Preference", "measured"):
         assert word not in shown.text
+
+
+def test_the_page_has_a_judges_verdict_on_itself(made, page):
+    made("one", {"judge-check": check_judge(Scripted(picks_second))})
+    text = page("one").text
+    assert (
+        "scripted, checked by built-in pairs whose better answer is known: unable to judge: pairwise, its two orders " in text
+    )
+    made("two", {"judge-check": check_judge(Scripted(good))})
+    assert "whose better answer is known: able to judge." in page("two").text
+
+
+@pytest.mark.parametrize(("share", "reasons"), [(0.4, []), (0.51, ["its two orders disagree in 51% of pairs (at most 40%)"])])
+def test_a_judges_own_battles_show_whether_its_orders_agree(share, reasons):
+    figures = pl.DataFrame({"judge": "j", "figure": ["gap", "disagrees"], "value": [0.1, share], "low": 0.0, "high": 1.0})
+    (found,) = checked_judges([figures, pl.DataFrame({"value": [1.0], "low": [0.0], "high": [1.0]})])
+    assert (found.name, found.reasons) == ("j", reasons)

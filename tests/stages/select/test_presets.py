@@ -62,6 +62,18 @@ def test_all_rank_by_length_but_f5_and_f6_halves_by_difficulty():
     }
 
 
+def test_a_threshold_names_its_reward_model_which_is_known_by_its_name():
+    with_threshold = {name for name, one in presets.FILTERS.items() if one.reward_above is not None}
+    assert with_threshold == {"pro", "f2", "f3", "f5", "f6", "pocket"}
+    pro = presets.preset("pro")
+    assert pro.reward_above == -12
+    assert pro.rule.endswith(" AND reward > -12")
+    fits = {name: pro.fits(name) for name in ("sfairXC/FsfairX-LLaMA3-RM-v0.1", "./models/fsfairx-llama3-rm", "Skywork/V2")}
+    assert list(fits.values()) == [True, True, False]
+    assert presets.preset("pocket").fits("pocket:rewarder")
+    assert not presets.preset("air").fits("sfairXC/FsfairX-LLaMA3-RM-v0.1")  # it compares two rewards
+
+
 def test_a_misspelt_filter_is_named():
     with pytest.raises(RecipeError, match="no filter 'pri'; did you mean 'pro'"):
         presets.preset("pri")

@@ -106,3 +106,31 @@ def test_an_expression_that_does_not_fit_the_columns_or_a_number_below_none_is_r
         rank.top(TABLE, by="score - id", keep=1)
     with pytest.raises(RecipeError, match="keep -1"):
         rank.top(TABLE, by="score", keep=-1)
+
+
+def test_the_lowest_tenth_goes_and_says_below_what_it_is():
+    """Of twenty values 1 to 20 two are below the one that has a tenth below it, which is 3."""
+    table = pl.DataFrame({"id": [f"r{i:02}" for i in range(22)], "reward": [*range(1, 21), None, float("nan")]}, strict=False)
+    out = rank.drop_lowest(table, by="reward")
+    assert out["id"].to_list() == table["id"].to_list()
+    dropped = out.filter(~pl.col("kept")).select("id", "reason").rows()
+    lowest = "in the lowest tenth by reward (< 3)"
+    assert dropped == [("r00", lowest), ("r01", lowest), ("r20", "no reward"), ("r21", "no reward")]
+
+
+def test_of_equals_none_is_among_the_lowest_and_of_fewer_than_ten_nothing():
+    def dropped(values, **knobs):
+        table = pl.DataFrame({"id": list(map(str, range(len(values)))), "s": values}, schema_overrides={"s": pl.Float64})
+        return rank.drop_lowest(table, by="s", **knobs).filter(~pl.col("kept"))["id"].to_list()
+
+    assert dropped([7.0] * 50) == []
+    assert dropped([0.0] * 4 + [1.0] * 16) == []  # the tenth ends inside of the four
+    assert dropped([0.0] * 1 + [1.0] * 19) == ["0"]
+    assert dropped([float(i) for i in range(9)]) == []
+    assert dropped([3.0, 1.0, 2.0, 4.0], share=0.5) == ["1", "2"]
+    assert dropped([]) == []
+
+
+def test_a_share_of_all_is_refused():
+    with pytest.raises(RecipeError, match="share must be >= 0 and < 1, got 1"):
+        rank.drop_lowest(TABLE, by="score", share=1)

@@ -103,16 +103,23 @@ def test_figures_are_those_worked_out_by_hand():
     )
     right = figure(table, "pointwise", "right")
     assert (right["value"], right["low"], right["high"], right["count"]) == (0.5, *wilson(2, 4), 4)
-    assert right["unable"] == "it rates the better answer higher in only 2 of 4 pairs"
+    assert right["unable"] == "it rates the better answer higher in 2 of 4 pairs (15% to 85%), as chance may do too"
     assert figure(table, "pointwise", "gap")["value"] == (6 + 0 - 2 + 4) / 4
     assert figure(table, "pointwise", "judged")["value"] == 0.8
     apart = figure(table, "pairwise", "disagrees")
     assert (apart["value"], apart["low"], apart["high"]) == (0.4, *wilson(2, 5))
     assert apart["unable"] is None  # 40% is not more than 40%
     agreed = figure(table, "pairwise", "right")
-    assert (agreed["value"], agreed["count"], agreed["unable"]) == (0.5, 2, "it picks the better answer in only 1 of 2 pairs")
+    assert (agreed["value"], agreed["count"]) == (0.5, 2)
+    assert agreed["unable"] == "it picks the better answer in 1 of 2 pairs (9% to 91%), as chance may do too"
     first = [1, 1, 0, 0, 0.5, 0, 1, 1, 0, 0]  # shown first as `response`, then as `against`
     assert figure(table, "pairwise", "first_shown")["value"] == pytest.approx(sum(first) / 10)
+
+
+@pytest.mark.parametrize(("right", "able"), [(14, False), (15, True)])  # Wilson's lower ends: 48% and 53%
+def test_a_judge_must_be_right_more_often_than_a_coin_may_be(right, able):
+    table = judge_check.figures(rated([(8, 2)] * right + [(2, 8)] * (20 - right)), judge="j")
+    assert (judge_check.reasons(table) == []) is able
 
 
 def test_ratings_that_hardly_vary_are_told_from_those_that_do():

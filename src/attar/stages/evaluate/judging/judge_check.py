@@ -1,8 +1,8 @@
 """Can a judge judge? Built-in pairs with a known better answer, rated one by one and compared in both orders.
 
 A judge is unable where its probability is on no label, its ratings do not vary, its two orders disagree in more than 40% of
-pairs, or where it finds the better answer no more often than a coin. All is weighed by label probabilities, nothing is sampled.
-Figures have 95% intervals over pairs.
+pairs, or where it may as well toss a coin (the interval of its right verdicts is not above one half). All is weighed by label
+probabilities, nothing is sampled. Figures have 95% intervals over pairs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,12 @@ import numpy as np
 import polars as pl
 
 from attar.core.errors import EngineError
-from attar.core.replies import LEAST_MASS
+from attar.core.replies import LEAST_MASS, expected_score
 from attar.core.stage import role
 from attar.core.table import Table, need
+from attar.engines.ask_rows import weigh_rows
+from attar.engines.base import Grader
+from attar.stages.evaluate.judging import pairwise
 from attar.stages.evaluate.judging.judge_check_pairs import PAIRS
 from attar.statistics import bootstrap as boot
 from attar.statistics.intervals import wilson
@@ -78,6 +81,27 @@ def battles() -> Table:
 
 
 @role("exam")
+def measure(pairs: Table, *, engine: Grader, system: str, user: str, values: Sequence[int]) -> Table:
+    """`battles` -> `figures` of a judge: its expected ratings by this prompt, and its preferences in both orders.
+
+    A rating counts however little probability is on the labels: how little it is, is a figure. No failed row ends the run.
+    """
+    rows = answers().join(pairs.select("question"), on="question", how="semi", maintain_order="left")
+    talks = [
+        ({"role": "system", "content": system}, {"role": "user", "content": user.format(prompt=prompt, response=response)})
+        for prompt, response in rows.select("prompt", "response").iter_rows()
+    ]
+    weights = weigh_rows(engine, talks, tuple(map(str, values)))
+    scores = [expected_score(each, values, 0.0) for each in weights]
+    columns = dict(zip(("score", "score_mass", "score_error"), zip(*scores, strict=True), strict=True))
+    rated = rows.with_columns(
+        pl.Series(name, column, dtype=pl.String if name == "score_error" else pl.Float64) for name, column in columns.items()
+    )
+    compared = pairwise.weigh(pairs, engine=engine, least_mass=0.0)
+    return figures(rated, compared, judge=engine.spec.name, span=values[-1] - values[0])
+
+
+@role("exam")
 def figures(rated: Table, compared: Table | None = None, *, judge: str, score: str = "score", span: float = 10.0) -> Table:
     """rated `answers`, compared `battles` -> id, judge, way, figure, value, low, high, count, unable (the reason).
 
@@ -119,13 +143,10 @@ def disagreement(share: float | None) -> str | None:
 
 
 def _without_consequences(lines: list[Line]) -> list[Line]:
-    """The lines of one way; where most pairs have no verdict, the figures of the few others are no reasons of their own."""
-    judged, mass, *others = lines
-    if judged["unable"] is None:
-        return lines
-    if mass["unable"]:
-        judged = {**judged, "unable": None}  # a verdict needs some probability on the labels
-    return [judged, mass, *({**line, "unable": None} for line in others)]
+    """The lines of one way; without probability on the labels, or without verdicts, the other figures are no reasons."""
+    by_figure = {line["figure"]: line for line in lines}
+    cause = next((name for name in ("mass", "judged") if by_figure[name]["unable"]), None)
+    return [line if cause in (None, line["figure"]) else {**line, "unable": None} for line in lines]
 
 
 def _pointwise_lines(rated: Table, score: str, span: float) -> list[Line]:
@@ -215,11 +236,13 @@ def _spread_line(rated: Table, score: str, span: float) -> Line:
 
 
 def _not_right(right: int, count: int, verb: str) -> str | None:
-    """Why a judge is unable that does no better than a coin."""
+    """Why a judge is unable that may as well toss a coin: the interval of its right verdicts is not above one half."""
     if not count:
         return "its two orders never agree on an answer"
     higher = " higher" if verb == "rates" else ""
-    return f"it {verb} the better answer{higher} in only {right} of {count} pairs" if right <= count / 2 else None
+    low, high = wilson(right, count)
+    chance = f"it {verb} the better answer{higher} in {right} of {count} pairs ({low:.0%} to {high:.0%}), as chance may do too"
+    return None if low > 0.5 else chance
 
 
 def _wins(preference: np.ndarray) -> np.ndarray:
