@@ -20,6 +20,7 @@ FILES = sorted(
 OF_NO_MODULE = {
     "engines/http/test_llama.py": "all that is asked of llama.cpp, on a real server",
     "engines/http/test_vllm.py": "all that is asked of vLLM, on a real server",
+    "engines/http/test_vllm_thinking.py": "models that think on a real vLLM",
     "outputs/report/test_browser.py": "the whole page, in a real browser",
     "runtime/test_damage.py": "damaged files of a home, of whatever module",
     "runtime/test_old_homes.py": "homes of earlier versions",

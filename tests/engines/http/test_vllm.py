@@ -1,4 +1,4 @@
-"""Against a real vLLM: ATTAR_VLLM=/its/venv/bin/python make test-real (a CPU will do; a minute or two).
+"""Against a real vLLM: make vllm test-real (a CPU will do; a minute or two).
 
 It computes in bfloat16, the local engine in float32. Measured with vLLM 0.32: the same greedy answers on 200 of 200 tasks;
 log-probabilities up to 0.1 apart above -8 and 0.6 apart at -51; rewards from -7 to 6 up to 0.21 apart.
@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from servers.vllm import PYTHON, serving
+from servers.vllm import MISSING, PYTHON, serving
 
 from attar.chat.templates import prefix
 from attar.core.errors import EngineError
@@ -17,7 +17,7 @@ from attar.engines.http.engine import Http
 from attar.engines.local.engine import Local
 from attar.stages.evaluate.benchmarks import pocket_exam
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(not PYTHON, reason="ATTAR_VLLM names no Python that has vllm")]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.skipif(not PYTHON, reason=MISSING)]
 COMPACT = json.dumps({"backend": "xgrammar", "disable_any_whitespace": True})  # else so small a model writes blanks for ever
 SCORE = {"type": "object", "properties": {"score": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["score"]}
 TURNS = [({"role": "user", "content": question},) for question in pocket_exam.tasks(count=20)["prompt"]]
