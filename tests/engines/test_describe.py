@@ -148,7 +148,7 @@ def test_thoughts_are_described_as_the_family_has_them(name):
     assert (facts.thoughts is None) == (thoughts is None)
     assert facts.system_turn == ("own" if FAMILIES[name].system == "own" else "folded")
     assert facts.next_turn_prefix == FAMILIES[name].between
-    if name in OFF:
+    if thoughts and name in OFF:
         opener, off = OFF[name]
         opening, closing = thoughts.marks
         assert to_lines(facts)["thoughts"] == f"{opening!r} to {closing!r}, opened by the {opener}; turned off by {off}"

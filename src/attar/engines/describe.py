@@ -129,12 +129,12 @@ def _thoughts(template: Template, options: Mapping[str, Any]) -> Thoughts | None
     on, off = (thinking.with_arguments(plain, {"template_args": extra}, how) for how in ("on", "off"))
     opened_by = "prompt" if opened_thought(on.render(_QUESTION, ask=True), marks) else "model"
     if any(plain.render(_QUESTION, ask=True).rstrip().endswith(closing) for _, closing in marks):
-        return Thoughts(marks, opened_by, "default", _added(on, extra))
+        return Thoughts(marks, opened_by, "default", _new_arguments(on, extra))
     closed = thinking.is_closed_by_template(plain, {"template_args": extra})
-    return Thoughts(marks, opened_by, "argument" if closed else "prompt", _added(off, extra))
+    return Thoughts(marks, opened_by, "argument" if closed else "prompt", _new_arguments(off, extra))
 
 
-def _added(template: Template, extra: Mapping[str, Any]) -> dict[str, Any]:
+def _new_arguments(template: Template, extra: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in template.arguments.items() if name not in extra}
 
 

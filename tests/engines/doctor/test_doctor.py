@@ -111,6 +111,26 @@ async def speak(asked):
 
 
 @pytest.fixture
+def server_of_vllm():
+    """Its prompts end with `<think>`, and it shows no template."""
+
+    async def think(asked):
+        if "tokens" in asked:
+            return web.json_response({"prompt": "".join(map(chr, asked["tokens"]))})
+        if "max_tokens" not in asked:
+            return web.json_response({"tokens": [ord(letter) for letter in "?<think>"]})
+        assert asked["max_tokens"] == 16 + 4096
+        return web.json_response({"choices": [{"finish_reason": "stop", "message": {"content": "Hm.</think>Yes."}}]})
+
+    async def models(_):
+        return web.json_response({"data": [{"id": "m", "owned_by": "vllm"}]})
+
+    running = Served(think, models=models)
+    yield running.url
+    running.stop()
+
+
+@pytest.fixture
 def served():
     running = Served(speak)
     yield running
@@ -196,6 +216,11 @@ def test_a_replys_thought_is_apart_from_its_answer_and_what_it_means_for_limits_
     served._speak = think
     checks = ((what, check) for what, check in server.checks(http(served.url, **options), 2) if what == "chat")
     assert run_checks(checks)["chat"] == expected
+
+
+def test_a_thought_that_a_vllm_opens_by_a_template_of_its_own_has_a_limit_of_its_own(server_of_vllm):
+    checks = ((what, check) for what, check in server.checks(http(server_of_vllm), 2) if what == "chat")
+    assert f"answers 'Yes.' (stop) after a thought of 3 characters; {LIMIT}" in run_checks(checks)["chat"]
 
 
 def test_an_answer_in_json_is_checked_without_the_thought_before_it(served):

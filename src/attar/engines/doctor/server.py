@@ -16,7 +16,7 @@ from attar.engines.doctor.verbs import CHECKS, HI, Check, fail, only, show_answe
 from attar.engines.http.engine import Http
 from attar.engines.http.server_queue import wait_for
 from attar.engines.prices import price_of
-from attar.engines.thinking import separate
+from attar.engines.thinking import separate, setting
 
 FIRST = "server"
 """The check that all others need."""
@@ -53,7 +53,12 @@ def _server(engine: Http) -> str:
 
 
 def _chat(engine: Http) -> str:
-    return show_answer(engine, engine.tokens.known_template, counted_apart=engine.api is not None)
+    template, how = (
+        engine.tokens.known_template,
+        setting(engine.options),
+    )  # the server is inspected, from outside the event loop
+    counted_apart = engine.api is not None or bool(how == "auto" and wait_for(engine.tokens.opened_remotely(how)))
+    return show_answer(engine, template, counted_apart=counted_apart)
 
 
 def describe_server(engine: Http, system: str | None = None) -> tuple[Facts, TokenIds | None]:
