@@ -82,7 +82,10 @@ def trains(stage: Any = None, *, on: TrainingTarget = "answers") -> Any:
 
 
 def reads(columns: Callable[[Mapping[str, Any]], tuple[str, ...]] | str, *more: str) -> Callable[[Stage], Stage]:
-    """A whole-table stage gets only these columns (and `id`); they may depend on the knobs."""
+    """A whole-table stage gets only these columns (and `id`); they may depend on the knobs.
+
+    A name that ends in `?` is a column that is read where the table has it.
+    """
 
     def mark(stage: Stage) -> Stage:
         stage.__dict__["reads"] = (columns, *more) if isinstance(columns, str) else columns

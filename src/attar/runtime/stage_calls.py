@@ -142,9 +142,10 @@ def _needed_columns(folder: Path, step: Step) -> list[str] | None:
     if wanted is None:
         return None
     there = list(table_schema(folder))
-    if missing := [name for name in wanted if name not in there]:
+    if missing := [name for name in wanted if name not in there and not name.endswith("?")]:
         raise DataError(f"column {missing[0]!r} is missing; the table has: {', '.join(there)}")
-    return [name for name in there if name == "id" or name in wanted]
+    names = {"id", *(name.removesuffix("?") for name in wanted)}
+    return [name for name in there if name in names]
 
 
 def _read_needed(folder: Path, step: Step) -> Table:

@@ -10,7 +10,7 @@ from attar.outputs.dataset import row_format
 def test_datasets_reads_every_answered_row_and_no_other(run, folder, tmp_path):
     table = read(Path(run[1]["results"]["sft"]))
     answered = {row["id"]: row for row in table.to_dicts() if row["response"] is not None}
-    assert 0 < len(answered) < len(table)
+    assert 0 < len(answered) == len(table)  # those without an answer were dropped before
     sides = load_config(folder, "sft", tmp_path)
     rows = {row["id"]: row for side in sides.values() for row in side}
     assert sum(map(len, sides.values())) == len(rows) == len(answered)

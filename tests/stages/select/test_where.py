@@ -23,7 +23,11 @@ def test_rules_may_look_at_text_and_join():
 
 
 def test_a_rule_reads_only_the_columns_that_it_names():
-    assert columns_read(where.holds, {"rule": "reward > 0 AND length(prompt) > reward"}) == ("reward", "prompt")
+    assert columns_read(where.holds, {"rule": "reward > 0 AND length(prompt) > reward"}) == (
+        "reward",
+        "prompt",
+        "response_error?",
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,3 +71,9 @@ def test_the_difference_of_two_lengths_may_be_below_nought(rule, kept):
 def test_a_bracket_that_is_never_closed_is_an_error_of_the_rule():
     with pytest.raises(RecipeError, match="is no expression"):
         where.expression("length(a > 2")
+
+
+def test_no_rule_keeps_a_row_without_an_answer():
+    table = pl.DataFrame({"id": ["a", "b"], "prompt": ["x", "y"], "response_error": [None, "cut off"]})
+    out = where.holds(table, rule="length(prompt) > 0")
+    assert (out["kept"].to_list(), out["reason"].to_list()) == ([True, False], [None, "no answer: cut off"])

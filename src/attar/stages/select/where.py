@@ -63,25 +63,40 @@ def columns(rule: str) -> tuple[str, ...]:
 
 
 def _reads(knobs: Mapping[str, Any]) -> tuple[str, ...]:
-    return columns(knobs["rule"])
+    return (*columns(knobs["rule"]), "response_error?")
 
 
 @reads(_reads)
 def holds(table: Table, *, rule: str) -> Table:
-    """the columns of `rule` -> verdicts: kept where it is true; where a column is null, so that it is neither, dropped."""
+    """the columns of `rule` -> verdicts: kept where it is true; where a column is null, so that it is neither, dropped.
+
+    A row that has no answer is dropped whatever the rule is.
+    """
     need(table, *columns(rule))
     try:
-        judged = table.select("id", expression(rule).alias("true"))
+        judged = table.select("id", expression(rule).alias("true"), _without_answer(table).alias("unanswered"))
     except pl.exceptions.PolarsError as error:
         raise RecipeError(f"rule {rule!r} does not work on these columns: {str(error).splitlines()[0]}") from error
     if judged["true"].dtype != pl.Boolean:
         raise RecipeError(f"rule {rule!r} is {judged['true'].dtype}, not true or false")
     reason = (
-        pl.when(pl.col("true").is_null()).then(pl.lit(f"unknown: {rule}")).when(~pl.col("true")).then(pl.lit(f"not: {rule}"))
+        pl.when(pl.col("unanswered").is_not_null())
+        .then("unanswered")
+        .when(pl.col("true").is_null())
+        .then(pl.lit(f"unknown: {rule}"))
+        .when(~pl.col("true"))
+        .then(pl.lit(f"not: {rule}"))
     )
     return judged.select(
         "id",
-        pl.col("true").fill_null(False).alias("kept"),
+        (pl.col("true").fill_null(False) & pl.col("unanswered").is_null()).alias("kept"),
         reason.alias("reason"),
         pl.lit(None, dtype=pl.String).alias("because"),
     )
+
+
+def _without_answer(table: Table) -> pl.Expr:
+    """Why a row has no answer, as a reason to drop it; null if it has one, or was never to have one."""
+    if "response_error" not in table.columns:
+        return pl.lit(None, dtype=pl.String)
+    return pl.when(pl.col("response_error").is_not_null()).then(pl.format("no answer: {}", "response_error"))
