@@ -129,6 +129,19 @@ def test_each_option_of_thinking_changes_the_key_and_the_default_does_not(kind):
     assert len({*own, key(template_args={"effort": "high"}), key(thinking_tokens=513)}) == 7
 
 
+OFF = {"enable_thinking": False, "thinking": False, "thinking_budget": 0}
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if FAMILIES[name].thoughts])
+def test_a_template_that_turns_thoughts_off_does_so_with_what_a_server_is_sent(name):
+    family = FAMILIES[name]
+    template = Template(family.source, family.tokens, name, family.special)
+    question = [{"role": "user", "content": "Is it so?"}]
+    sent = replace(template, arguments=thinking.request_fields("vllm", {"thinking": "off"})["chat_template_kwargs"])
+    if thinking.is_closed_by_template(template, {}):
+        assert sent.render(question, ask=True) == thinking.render_closed(template, question, {})
+
+
 @pytest.mark.parametrize("name", [name for name in FAMILIES if FAMILIES[name].thoughts])
 def test_with_thinking_off_the_prompt_of_every_family_ends_where_the_answer_starts(name):
     family = FAMILIES[name]
@@ -154,7 +167,7 @@ def test_a_model_that_does_not_think_is_not_told_to():
     ("dialect", "options", "fields"),
     [
         ("vllm", {}, {}),
-        ("vllm", {"thinking": False}, {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}),
+        ("vllm", {"thinking": False}, {"chat_template_kwargs": OFF}),
         ("llamacpp", {"thinking": "on"}, {"chat_template_kwargs": {"enable_thinking": True, "thinking": True}}),
         ("sglang", {"template_args": {"effort": "low"}}, {"chat_template_kwargs": {"effort": "low"}}),
         ("openai", {"thinking": "off"}, {"reasoning_effort": "none"}),

@@ -103,6 +103,7 @@ def request_fields(dialect: str, options: Mapping[str, Any], how: Setting | None
     how, arguments = how or setting(options), options.get("template_args", {})
     if dialect in _SELF_HOSTED:
         switches: dict[str, Any] = {} if how == "auto" else dict.fromkeys(_SWITCHES, how == "on")
+        switches |= {"thinking_budget": 0} if how == "off" else {}  # Seed-OSS has no other switch
         return {"chat_template_kwargs": {**switches, **arguments}} if switches or arguments else {}
     return {"reasoning_effort": "none"} if how == "off" else {}
 

@@ -23,7 +23,7 @@ ALWAYS = OPENING.replace("enable_thinking is defined and not enable_thinking", "
 SUM = ({"role": "user", "content": "What is 3 plus 4?"},)
 DIGITS, TENS = tuple("0123456789"), ("1", "10")
 SENTENCES = tuple(f"The answer is {number}." for number in range(10))
-OFF = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
+OFF = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False, "thinking_budget": 0}}
 BUDGET = {"thinking_token_budget": 3}
 
 
