@@ -1,4 +1,4 @@
-"""Attack Attar in every way that docs/reliability.md makes a promise about, and print one table: attack, tried, survived.
+"""Attack Attar where docs/reliability.md makes promises, and print one table: attack, tried, survived, what was seen.
 
     .venv/bin/python bench/attack/run.py [--quick] [--seed 0] [--only NAME ...]     (or: make attack)
 
