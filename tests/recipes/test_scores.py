@@ -190,3 +190,16 @@ def test_the_pocket_judge_is_not_checked_and_the_remarks_say_so(run_file):
     found = trace(run_file, engines="  judge: {kind: fake, model: j}", knobs=", filter: pocket, form: pocket, rubric: pocket")
     assert "judge-check" not in {step.name for step in found.steps}
     assert "judge j is not checked: the built-in pairs are not in the pocket world's language" in found.remarks
+
+
+def test_the_remarks_say_who_scores_and_that_the_lowest_are_dropped(run_file):
+    (by_model,) = trace(run_file, engines=REWARDER.format("some/Reward"), knobs=", filter: f3").remarks
+    assert by_model.endswith(
+        "; the lowest tenth by reward dropped (reward_above sets a threshold); the 20 longest answers; answers are scored by "
+        "reward model some/Reward"
+    )
+    (by_judge,) = trace(run_file, "pika", engines="  judge: {kind: fake, model: j}").remarks
+    assert by_judge == (
+        "rows are kept by: rule reward IS NOT NULL; the best answer of each prompt by reward, any 20 of these; answers are "
+        "scored by judge j (the mean of 0 to 10 by its label probabilities)"
+    )

@@ -31,9 +31,9 @@ class Scorer:
     def words(self) -> str:
         """Who scores, and how, for the run's remarks."""
         if self.rubric is None:
-            return f"the reward of {self.engine.name}"
+            return f"reward model {self.engine.name}"
         values = RUBRICS[self.rubric].values
-        return f"the rating of judge {self.engine.name} (the mean of {values[0]} to {values[-1]} by its label probabilities)"
+        return f"judge {self.engine.name} (the mean of {values[0]} to {values[-1]} by its label probabilities)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,11 @@ def keep_by_rule(flow: Flow, rows: Handle, rule: Rule) -> Handle:
 def describe(rule: Rule | None, scorer: Scorer | None, chosen: str) -> str:
     """What rows are kept by, in one line."""
     parts = [f"rule {rule.rule}"] if rule else []
-    if rule and rule.drops_lowest and scorer:
-        parts.append(f"the lowest tenth by {scorer.words} dropped (reward_above sets a threshold)")
+    if rule and rule.drops_lowest:
+        parts.append("the lowest tenth by reward dropped (reward_above sets a threshold)")
     parts.append(chosen)
     if scorer is None:
         parts.append(NOTHING + (f"; the filter's {rule.left_out}, is left out" if rule and rule.left_out else ""))
     else:
-        parts.append(f"reward is {scorer.words}")
+        parts.append(f"answers are scored by {scorer.words}")
     return f"rows are kept by: {'; '.join(parts)}"

@@ -107,8 +107,7 @@ def figures(rated: Table, compared: Table | None = None, *, judge: str, score: s
 
     `span` is the width of the scale of ratings. Without `compared` only the ratings are looked at.
     """
-    ways = [_pointwise_lines(rated, score, span)] + ([_pairwise_lines(compared)] if compared is not None else [])
-    lines = [line for way in ways for line in _without_consequences(way)]
+    lines = _pointwise_lines(rated, score, span) + (_pairwise_lines(compared) if compared is not None else [])
     return pl.DataFrame([{"id": f"{line['way']}/{line['figure']}", "judge": judge, **line} for line in lines], schema=_SCHEMA)
 
 
@@ -130,9 +129,16 @@ def refuse_unable(check: Table, *, force: bool = False) -> Table:
 
 
 def reasons(check: Table) -> list[str]:
-    """Why a judge is unable, way by way; empty if it is able."""
-    failed = check.drop_nulls("unable")
-    return [f"{way}, {text}" for way, text in failed.select("way", "unable").iter_rows()]
+    """Why a judge is unable, way by way; empty if it is able.
+
+    Without probability on the labels, or without verdicts, the other figures that fail are no reasons of their own.
+    """
+    out = []
+    for way in check["way"].unique(maintain_order=True):
+        failed = dict(check.filter(pl.col("way") == way).drop_nulls("unable").select("figure", "unable").iter_rows())
+        cause = next((failed[name] for name in ("mass", "judged") if name in failed), None)
+        out += [f"{way}, {text}" for text in ([cause] if cause else failed.values())]
+    return out
 
 
 def disagreement(share: float | None) -> str | None:
@@ -140,13 +146,6 @@ def disagreement(share: float | None) -> str | None:
     if share is None or share <= MOST_DISAGREEMENT:
         return None
     return f"its two orders disagree in {share:.0%} of pairs (at most {MOST_DISAGREEMENT:.0%})"
-
-
-def _without_consequences(lines: list[Line]) -> list[Line]:
-    """The lines of one way; without probability on the labels, or without verdicts, the other figures are no reasons."""
-    by_figure = {line["figure"]: line for line in lines}
-    cause = next((name for name in ("mass", "judged") if by_figure[name]["unable"]), None)
-    return [line if cause in (None, line["figure"]) else {**line, "unable": None} for line in lines]
 
 
 def _pointwise_lines(rated: Table, score: str, span: float) -> list[Line]:
