@@ -94,6 +94,7 @@ def test_the_marks_of_a_family_are_found_in_its_template_and_no_others(name):
 def test_marks_that_only_one_template_has_are_found_by_their_form():
     assert find_marks("{{ '<my:reasoning>' }}{{ '</my:reasoning>' }}") == (("<my:reasoning>", "</my:reasoning>"),)
     assert find_marks("{{ '<thinking>' }} but never closed") == ()
+    assert find_marks("{{ '<|im_start|>assistant\n<think>\n' }}") == (THINK,)  # the prompt opens it, the model closes it
     assert find_marks("plain", ["<thought>", "</thought>", "<s>"]) == (("<thought>", "</thought>"),)
 
 

@@ -42,7 +42,7 @@ class Parts:
 def find_marks(source: str, special: Iterable[str] = ()) -> tuple[Marks, ...]:
     """The marks of thoughts that a template, or the special tokens of its model, have; none if the model does not think."""
     text = "\n".join([source, *special])
-    found = [marks for marks in KNOWN[:-1] if all(mark in text for mark in marks)]
+    found = [marks for marks in KNOWN[:-1] if any(mark in text for mark in marks)]  # one may only open or only cut thoughts
     found += [CHANNELS] if "<|channel|>" in text and "<|message|>" in text else []
     known = {opening for opening, _ in found}
     tags = dict.fromkeys(_TAG.findall(text))

@@ -206,11 +206,11 @@ class Http:
             opened = self._opened_remotely if request.text is None else ""
             return thinking.with_marks(result, KNOWN, opened) if opened else result
         marks = thinking.marks_of(template)
-        opened = opened_thought(request.text, marks) if request.text is not None else self._opened
+        opened = opened_thought(request.text, marks) if request.text is not None else self._prompt_mark
         return thinking.with_marks(result, marks, opened)
 
     @cached_property
-    def _opened(self) -> str:
+    def _prompt_mark(self) -> str:
         """The mark with which the template's prompts open a thought."""
         template = self.tokens.known_template
         return thinking.opened_by(template, self.options) if template else ""
