@@ -7,11 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from attar.core.errors import DataError
-from attar.data.readers import _array, data_files, load, raw_rows
+from attar.data.files import data_files
+from attar.data.readers import load, raw_rows
 
 GOOD = [f'{{"prompt": "q{i}", "response": "ä{i}"}}' for i in range(4)]
 NOT_A_ROW = {
@@ -29,9 +28,6 @@ NOT_JSON = {
     "[" * 99_999: "not JSON: maximum",
 }
 LATIN = '{"prompt": "é"}'.encode("latin-1")
-VALUES = st.recursive(st.none() | st.integers() | st.text(max_size=4), lambda x: st.lists(x, max_size=2), max_leaves=4)
-OBJECTS = st.dictionaries(st.text(max_size=4), VALUES, max_size=3)
-SPACE = st.text(" \t\r\n", max_size=4)
 
 
 def taken(path, **options):
@@ -70,26 +66,6 @@ def test_an_array_that_breaks_is_read_up_to_there_and_said_to_be_broken(tmp_path
     assert good == [("q0", 1), ("q1", 2)]
     assert (file, line) == ("a.json", 3)
     assert reason.startswith("not JSON, so nothing from here on could be read: ")
-
-
-@given(st.lists(st.tuples(SPACE, OBJECTS, SPACE, st.sampled_from((None, 1))), max_size=5), SPACE, st.integers(1, 7))
-def test_any_array_gives_its_rows_and_their_lines_whatever_the_chunk(tmp_path_factory, items, end, chunk):
-    text, expected = end + "[", []
-    for i, (before, value, after, indent) in enumerate(items):
-        text += ("," if i else "") + before
-        expected.append((text.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1, value))
-        text += json.dumps(value, indent=indent, ensure_ascii=i % 2 == 0) + after
-    file = tmp_path_factory.getbasetemp() / "any.json"
-    file.write_bytes(("\ufeff" + text + end + "]" + end).encode())
-    assert [(found.line, found.value) for found in _array(file, chunk=chunk)] == expected
-    assert [(found.line, found.value) for found in raw_rows(file)] == expected
-
-
-@given(st.lists(st.integers() | st.booleans() | st.text(max_size=3), max_size=5), st.integers(1, 7))
-def test_a_number_is_never_cut_at_the_end_of_a_chunk(tmp_path_factory, items, chunk):
-    file = tmp_path_factory.getbasetemp() / "flat.json"
-    file.write_text(json.dumps(items))
-    assert [found.value for found in _array(file, chunk=chunk)] == items
 
 
 @pytest.mark.parametrize("text", ["[]", " [ ]\n", "", "\n\n"])
@@ -205,13 +181,13 @@ def test_batches_hold_no_more_rows_than_the_size_the_bad_ones_too(tmp_path):
 def test_what_is_not_there_or_not_readable_is_an_error_with_a_remedy(tmp_path):
     (tmp_path / "chats.jsonl").write_text(GOOD[0])
     (tmp_path / "empty").mkdir()
-    (tmp_path / "a.csv").write_text("q,a")
+    (tmp_path / "a.txt").write_text("q,a")
     with pytest.raises(DataError, match=r"did you mean 'chats.jsonl'"):
         data_files(tmp_path / "chat.jsonl")
     with pytest.raises(DataError, match="holds no data file"):
         data_files(tmp_path / "empty")
-    with pytest.raises(DataError, match=r"cannot read \.csv"):
-        list(raw_rows(tmp_path / "a.csv"))
+    with pytest.raises(DataError, match=r"cannot read \.txt"):
+        list(raw_rows(tmp_path / "a.txt"))
     with pytest.raises(DataError, match="did you mean 'alpaca'"):
         list(load(tmp_path / "chats.jsonl", form="alpacca"))
 

@@ -7,25 +7,23 @@ from typing import Any
 
 from attar.core.errors import DataError
 from attar.core.output_lock import lock_output
-from attar.data.readers import BadRow, data_files, excerpt, load
+from attar.data.readers import BadRow, excerpt, load
 from attar.data.rejected import collect_rejected
 from attar.data.sources import check_apart
 from attar.data.writers import open_sink
 
 
-def convert(source: Path, target: Path, to: str, form: str | None = None, layout: str | None = None) -> dict[str, Any]:
+def convert(source: str | Path, target: Path, to: str, form: str | None = None, layout: str | None = None) -> dict[str, Any]:
     """Convert; rows that could not be converted go to TARGET.rejected.jsonl, with file, line and reason."""
-    data_files(source)  # raises if there is none
+    batches = load(source, form=form)  # raises if there is none
     check_apart(target, source)
     opened = open_sink(target, to, layout)
     reasons: Counter[str] = Counter()
     with lock_output(target), opened as sink, collect_rejected(target) as rejected:
-        for batch in load(source, form=form):
+        for batch in batches:
             refused = [
-                BadRow(*place, f"cannot be written as {to}: {reason}", excerpt(row))
-                for place, reason, row in zip(
-                    batch.places, sink.write(batch.table), batch.table["messages"].to_list(), strict=True
-                )
+                BadRow(*place, f"cannot be written as {to}: {reason}", excerpt(batch.table["messages"][number].to_list()))
+                for number, (place, reason) in enumerate(zip(batch.places, sink.write(batch.table), strict=True))
                 if reason
             ]
             for row in [*batch.bad, *refused]:

@@ -7,7 +7,6 @@ from its file and line.
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +16,8 @@ from attar.core.errors import DataError, did_you_mean
 from attar.core.stage import reads, role, rowwise
 from attar.core.table import Table, need
 from attar.data import sources
-from attar.data.readers import BadRow, RawRow, RowBatch, convert_rows, load, row_id
+from attar.data.raw import open_source
+from attar.data.readers import BadRow, RowBatch, convert_rows, row_id, unique_id
 
 On = Literal["conversation", "prompt", "response"]
 CHARS = "conversation_chars"
@@ -31,33 +31,24 @@ def read(*, source: str, content: str, form: str | None = None) -> Table:
 
 def read_parts(*, source: str, content: str, form: str | None = None) -> Iterator[Table]:
     """Read the pool in parts; a column that appears late is missing in the parts before."""
+    sources.check_unchanged(source, content)
     seen: set[str] = set()
-    path = Path(source)
-    local = path.exists()
-    if local:
-        sources.check_unchanged(source, content)
-    root = path if path.is_dir() else path.parent
-    for batch in load(path, form=form) if local else convert_rows(_read_hub(source, content), root, form=form):
-        yield _with_unique_ids(batch, root, seen)
+    rows, root = open_source(source, content)
+    for batch in convert_rows(rows, root, form=form, seen=seen):
+        yield _in_order(batch, root, seen)
 
 
-def _with_unique_ids(batch: RowBatch, root: Path, seen: set[str]) -> Table:
-    """The rows of a batch in their original order, with ids that no earlier row has."""
-    bad = pl.DataFrame({"messages_error": [_reason(row) for row in batch.bad]}, schema={"messages_error": pl.String})
+def _in_order(batch: RowBatch, root: Path, seen: set[str]) -> Table:
+    """The rows of a batch in their original order; those that could not be parsed have an id and a reason."""
+    ids = [unique_id(None, row_id(Path(row.file), row.line, root), seen) for row in batch.bad]
+    schema = {"id": pl.String, "messages_error": pl.String}
+    bad = pl.DataFrame({"id": ids, "messages_error": [_reason(row) for row in batch.bad]}, schema=schema)
     rows = pl.concat([batch.table.drop("messages_error", strict=False), bad], how="diagonal")
     places = [*batch.places, *((row.file, row.line) for row in batch.bad)]
     files = {file: Path(file) for file in {file for file, _ in places}}
     order = sorted(range(len(places)), key=lambda i: (files[places[i][0]], places[i][1]))
-    ids: list[str] = []
-    for i, own_id in zip(order, rows["id"].gather(order), strict=True):
-        place_id = row_id(files[places[i][0]], places[i][1], root)
-        names = chain([own_id, place_id], (f"{place_id}.{n}" for n in count(2)))
-        ids.append(next(name for name in names if name and name not in seen))
-        seen.add(ids[-1])
     empty = pl.when(pl.col("response").str.strip_chars() == "").then(pl.lit("empty answer"))
-    return rows[order].with_columns(
-        pl.Series("id", ids, dtype=pl.String), *([pl.coalesce("messages_error", empty)] if "response" in rows.columns else [])
-    )
+    return rows[order].with_columns([pl.coalesce("messages_error", empty)] if "response" in rows.columns else [])
 
 
 def _reason(row: BadRow) -> str:
@@ -107,10 +98,3 @@ def keep_with_vectors(table: Table, *, column: str) -> Table:
     none, nothing = pl.col(column).is_null(), pl.lit(None, dtype=pl.String)
     reason = pl.when(none).then(pl.lit(f"no {column}")).otherwise(nothing)
     return table.select("id", (~none).alias("kept"), reason.alias("reason"), nothing.alias("because"))
-
-
-def _read_hub(name: str, commit: str) -> Iterator[RawRow]:
-    """The rows of a dataset on the Hub, at that commit."""
-    place = Path(sources.split_dataset_name(name)[0])
-    with sources.dataset_loader(name, commit) as load:
-        yield from (RawRow(place, number, row) for number, row in enumerate(load(split="train"), 1))

@@ -99,7 +99,7 @@ def test_a_folder_named_like_a_dataset_is_the_folder(tmp_path, monkeypatch):
         ("a.csv", b'persona\n"open', "a.csv could not be read as UTF-8 csv"),
         ("a.json", b"[3]", "row 1: column 'persona' is missing .there is: no columns, but '3'."),
         ("a.parquet", b"PAR0", "a.parquet, row 1: damaged"),
-        ("a.xlsx", b"", "a.xlsx: cannot read .xlsx"),
+        ("a.xlsx", b"", "a.xlsx, row 1: damaged"),
     ],
 )
 def test_what_cannot_be_read_is_told_by_file_and_row(tmp_path, name, content, said):

@@ -67,7 +67,7 @@ def _is_reported(step: Step) -> bool:
 def run_pool_command(choice: PoolCommand, home: Home, watch: Reporter, target: output.Target) -> dict[str, Any]:
     """Run the command and return what was kept, dropped and written, as plain data."""
     began = time.time()
-    target.check(Path(choice.source).expanduser())
+    target.check(choice.source)
     source = {**sources.pin_source(choice.source), "form": choice.form}
     with target.lock():
         summary = _run_and_write(choice, source, home, watch, target)

@@ -14,7 +14,8 @@ import polars as pl
 
 from attar.core.errors import DataError, did_you_mean
 from attar.core.table import Table
-from attar.data.readers import data_files, raw_rows
+from attar.data.files import data_files
+from attar.data.raw import raw_rows
 from attar.stages.evaluate.benchmarks.length_control import text_hash
 
 _SCHEMA = {
