@@ -4,10 +4,12 @@ import math
 
 import pytest
 
+from attar.api.judge_check import check_judge
 from attar.chat.templates import prefix
 from attar.core.errors import EngineError
 from attar.engines.base import Request, Sampling, in_order
 from attar.engines.doctor import server
+from attar.stages.evaluate.judging import judge_check
 from attar.stages.synth import magpie
 
 pytestmark = pytest.mark.slow
@@ -87,3 +89,18 @@ def test_a_base_has_its_numbers_behind_a_space_only(end, low, high, gemma_base_s
     engine = connect(gemma_base_server, "gemma-base", logprobs=1000)
     (reply,) = engine.weigh([Request(0, text=TWO_RATED + end, labels=tuple(map(str, range(11))))])
     assert low <= mass(reply.weights) <= high
+
+
+def test_smollm2_is_no_judge_because_its_probability_is_on_no_label(smollm2):
+    told = judge_check.plain(check_judge(smollm2))
+    assert told["able"] == {"pointwise": False, "pairwise": False}
+    assert all("its probability is on no label (median " in reason for reason in told["reasons"])
+
+
+def test_qwen_one_and_a_half_billion_can_rate_but_picks_the_second_of_two_in_every_pair(qwen_15b_server, connect):
+    """Nine minutes on two cores."""
+    check = check_judge(connect(qwen_15b_server, "qwen-1.5b", logprobs=1000))
+    assert judge_check.plain(check)["able"] == {"pointwise": True, "pairwise": False}
+    values = {(row["way"], row["figure"]): row["value"] for row in check.to_dicts()}
+    assert values["pairwise", "disagrees"] > 0.9
+    assert values["pairwise", "first_shown"] < 0.05
