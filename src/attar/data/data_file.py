@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,6 +43,7 @@ def is_data(name: str) -> bool:
     return name.endswith(SUFFIXES) and name not in _NOT_DATA and not cached
 
 
+@lru_cache(maxsize=256)
 def shown(file: Path) -> str:
     """A file's name for people: a path has only one of the two slashes of an address."""
     return _ONE_SLASH.sub(r"\1://", str(file))

@@ -8,7 +8,6 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,7 +21,8 @@ from attar.data.streams import rejoin
 _GAP = re.compile(r"[ \t\r\n,]*")
 _LARGEST = 64 << 20
 """The longest line in bytes, or item of an array in characters."""
-_DIGITS = bytes(ord("0") if 48 <= byte < 58 else ord(".") for byte in range(256))
+_MARKS = bytes(ord("0") if chr(byte).isdecimal() else ord("[") if chr(byte) in "[{" else ord(".") for byte in range(256))
+"""Every digit becomes 0, every opening bracket [, and all else a dot."""
 _LONG_NUMBER = b"0" * 19
 """Numbers with fewer digits fit in 64 bits."""
 _DEEPEST = 200
@@ -57,9 +57,12 @@ def _lines(stream: BinaryIO) -> Iterator[bytes | ValueError]:
 
 def _parse(line: bytes) -> Any:
     """The value of a line; a ValueError if it is not JSON, _BLANK if it has nothing but Unicode's spaces."""
-    if line.translate(_DIGITS).find(_LONG_NUMBER) < 0 and line.count(b"[") + line.count(b"{") < _DEEPEST:
-        with suppress(orjson.JSONDecodeError):
+    marks = line.translate(_MARKS)
+    if marks.find(_LONG_NUMBER) < 0 and marks.count(b"[") < _DEEPEST:
+        try:
             return orjson.loads(line)
+        except orjson.JSONDecodeError:
+            pass  # `json` says what is wrong, or reads it
     text = line.decode("utf-8", "surrogateescape")
     try:
         return json.loads(text)

@@ -69,8 +69,10 @@ def _relative_name(file: Path, root: Path) -> str:
 
 def unique_id(own: str | None, place: str, seen: set[str]) -> str:
     """The row's own id, or else its place, with a number behind it if need be; an id in `seen` is not given again."""
-    names = chain([own, place], (f"{place}.{number}" for number in count(2)))
-    name = next(name for name in names if name and name not in seen)
+    name = own or place
+    if name in seen:
+        names = chain([place], (f"{place}.{number}" for number in count(2)))
+        name = next(name for name in names if name not in seen)
     seen.add(name)
     return name
 
@@ -113,7 +115,7 @@ def _check_encoding(row: Row) -> None:
     """Raise UnicodeError for text that is not valid UTF-8, such as half a surrogate pair."""
     texts = chain(row, row.values(), (turn["content"] for turn in row["messages"]))
     for text in texts:
-        if isinstance(text, str):
+        if isinstance(text, str) and not text.isascii():
             text.encode()
 
 
@@ -149,11 +151,24 @@ def _to_table(good: list[Row], schema: dict[str, Any]) -> Table:
     known = {name: COLUMNS[name] for name in ("id", "messages", "prompt", "response")}
     seen = {name: COLUMNS[name] for name in ("chosen", "rejected") if any(name in row for row in good)}
     kinds = {**known, **seen, **schema}
-    lists = [
-        vector_series(name, [row.pop(name, None) for row in good], kind) for name, kind in schema.items() if _is_list(kind)
-    ]
-    plain = {name: kind for name, kind in kinds.items() if name in known or not _is_list(kind)}
-    return pl.DataFrame(good, schema=plain, strict=False).with_columns(lists).select(*kinds)
+    return pl.DataFrame([_series(name, kind, [row.get(name) for row in good]) for name, kind in kinds.items()])
+
+
+def _series(name: str, kind: Any, values: list[Any]) -> pl.Series:
+    if name == "messages":
+        return _turns_series(name, kind, values)
+    return vector_series(name, values, kind) if _is_list(kind) else pl.Series(name, values, dtype=kind, strict=False)
+
+
+def _turns_series(name: str, kind: Any, conversations: list[list[dict[str, Any]]]) -> pl.Series:
+    """A column of conversations, made of one column for each field of a turn: much faster than turn by turn."""
+    import pyarrow as pa
+
+    flat = list(chain.from_iterable(conversations))
+    fields = [pl.Series(key, [turn.get(key) for turn in flat], dtype=of) for key, of in kind.inner.to_schema().items()]
+    ends = np.cumsum([0, *map(len, conversations)])
+    turns = pl.DataFrame(fields).to_struct().to_arrow()
+    return pl.Series(name, pa.LargeListArray.from_arrays(pa.array(ends), turns), dtype=kind)
 
 
 def _is_list(kind: Any) -> bool:

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from attar.core.atomic import move_into_place, write_beside
 from attar.core.errors import DataError, MissingExtraError, did_you_mean
 from attar.core.table import Table
@@ -29,6 +31,10 @@ class Sink:
     def write(self, table: Table) -> list[str | None]:
         """Write a table's rows; returns for each row why it could not be written, or None."""
         extras = [name for name in table.columns if name not in CONVERSATION_COLUMNS]
+        if self._text is None and self._takes_columns(table, extras):
+            self._put_batch(table.select("id", "messages", *extras).to_arrow(compat_level=pl.CompatLevel.oldest()))
+            self.count += len(table)
+            return [None] * len(table)
         out, reasons = [], []
         for row in table.iter_rows(named=True):
             try:
@@ -42,6 +48,12 @@ class Sink:
         self._put(out, table.select(extras))
         self.count += len(out)
         return reasons
+
+    def _takes_columns(self, table: Table, extras: list[str]) -> bool:
+        """True if the table can be written as it is: as messages, without a preference, without columns new to the file."""
+        known = self._parquet.schema.names if self._parquet is not None else extras
+        preferences = "chosen" in table.columns and table["chosen"].null_count() < len(table)
+        return self.form == "messages" and len(table) > 0 and not preferences and set(extras) <= set(known)
 
     def _fit(self, out: list[Row], reasons: list[str | None]) -> tuple[list[Row], list[str | None]]:
         """Reject rows with a column that the first rows did not have: a parquet file's schema is fixed."""
@@ -66,14 +78,22 @@ class Sink:
 
     def _put_parquet(self, out: list[Row], extras: Table) -> None:
         import pyarrow as pa
+
+        if out:
+            schema = self._parquet.schema if self._parquet else _infer_schema(out, extras)
+            self._put_batch(pa.Table.from_pylist(out, schema=schema))
+
+    def _put_batch(self, batch: Any) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not out:
-            return
-        schema = self._parquet.schema if self._parquet else _infer_schema(out, extras)
-        batch = pa.Table.from_pylist(out, schema=schema)
-        self._parquet = self._parquet or pq.ParquetWriter(self._file, batch.schema, compression="zstd")
-        self._parquet.write_table(batch)
+        schema = self._parquet.schema if self._parquet else _plain_schema(batch.schema)
+        columns = [
+            batch[field.name].cast(field.type) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
+            for field in schema
+        ]
+        self._parquet = self._parquet or pq.ParquetWriter(self._file, schema, compression="zstd")
+        self._parquet.write_table(pa.Table.from_arrays(columns, schema=schema))
 
     def finish(self) -> None:
         """Write the end of the file."""
@@ -96,6 +116,22 @@ def _infer_schema(out: list[Row], extras: Table) -> Any:
     inferred = pa.Table.from_pylist(out).schema
     vague = [pa.types.is_null(field.type) or pa.types.is_list(field.type) for field in inferred]
     return pa.schema([of_table.get(f.name, f) if unsure else f for f, unsure in zip(inferred, vague, strict=True)])
+
+
+def _plain_schema(schema: Any) -> Any:
+    """The schema with the types that most readers expect: no large strings, and no large lists of turns."""
+    import pyarrow as pa
+
+    def plain(kind: Any, lists: bool) -> Any:
+        if pa.types.is_large_string(kind):
+            return pa.string()
+        if lists and pa.types.is_large_list(kind):
+            return pa.list_(plain(kind.value_type, lists))
+        if pa.types.is_struct(kind):
+            return pa.struct([field.with_type(plain(field.type, lists)) for field in kind])
+        return kind
+
+    return pa.schema([field.with_type(plain(field.type, field.name == "messages")) for field in schema])
 
 
 class FolderSink:
