@@ -90,6 +90,13 @@ def test_a_second_writer_adds_answers_and_a_second_rewarder_audits_the_choice(ru
     assert set(read(results["sft"])["writer"]) == {"teacher", "other"}
 
 
+def test_one_answer_to_a_prompt_is_scored_and_kept_by_the_rule_and_there_are_no_pairs(run_file, do_file):
+    results = do_file(run_file(fake(", rule: reward > 0").replace("answers: 3", "answers: 1")))
+    assert "pairs" not in results
+    assert 0 < len(table := read(results["sft"])) <= 20
+    assert table["reward"].min() > 0
+
+
 def test_answers_can_be_matched_in_length(run_file, do_file):
     sft = read(do_file(run_file(fake(", within: 1.2")))["sft"])
     assert sft["length_ratio"].is_between(1 / 1.2 - 1e-6, 1.2 + 1e-6).all()

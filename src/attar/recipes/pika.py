@@ -91,6 +91,7 @@ def pika(
         of_pairs = {"second_rewarder": second_rewarder, "rejected": rejected != "worst", "margin": margin, "prefer": prefer}
         _refuse_without_scorer(of_pairs if compared else {"second_writer": second_writer, "within": within, **of_pairs})
     answers = answers if compared else 1
+    several_each = answers > 1 or second_writer is not None
     chosen_by = None if scorer is None and rule == SFT.rule else _scores.Rule(rule)
     _scores.check_columns((chosen_by.columns if chosen_by else set()) | set(where.columns(by) if compared else ()), scorer)
     flow.remark(_describe(scorer, chosen_by, by if compared else None, size))
@@ -128,10 +129,10 @@ def pika(
     scored = keep_safe(flow, scored, guard, guarding)
     fair = _match_lengths(flow, scored, within)
     good = _scores.keep_by_rule(flow, fair, chosen_by) if chosen_by else fair
-    best = flow(keep.rows, good, flow(rank.best, good, by=by), name="best-answers") if compared else good
+    best = flow(keep.rows, good, flow(rank.best, good, by=by), name="best-answers") if several_each else good
     chosen = flow(keep.rows, best, flow(rank.chance, best, keep=size, seed=seed, name="any"), name="chosen")
     results = {"sft": chosen, **checked}
-    if scorer:
+    if scorer and several_each:
         second = "second_reward" if second_rewarder else None
         results |= _choose_pairs(flow, scored, size, {"rejected": rejected, "margin": margin, "second": second, "seed": seed})
     if base is None:
@@ -140,7 +141,7 @@ def pika(
     if control:
         arms["random"] = flow(keep.rows, scored, flow(rank.chance, scored, chosen, seed=seed), name="random")
     models = train_students(flow, base, arms, train or {}, seed)
-    if scorer:
+    if "pairs" in results:
         preferred = train_on_pairs(flow, models["selected"], results["pairs"], prefer or {}, seed)
         models = {"selected": models["selected"], "preferred": preferred, **models}
     return results | evaluate_students(flow, models, base, exam, exam_size, answer_tokens, seed)
