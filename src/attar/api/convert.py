@@ -10,16 +10,21 @@ from attar.core.output_lock import lock_output
 from attar.data.readers import BadRow, excerpt, load
 from attar.data.rejected import collect_rejected
 from attar.data.sources import check_apart
-from attar.data.writers import open_sink
+from attar.data.writers import STDOUT, open_sink
 
 
 def convert(source: str | Path, target: Path, to: str, form: str | None = None, layout: str | None = None) -> dict[str, Any]:
-    """Convert; rows that could not be converted go to TARGET.rejected.jsonl, with file, line and reason."""
+    """Convert; rows that could not be converted go to TARGET.rejected.jsonl, with file, line and reason.
+
+    A target `-` is standard output; its rejected rows go to stdout.rejected.jsonl in the working directory.
+    """
     batches = load(source, form=form)  # raises if there is none
-    check_apart(target, source)
+    file = Path("stdout") if target == STDOUT else target
+    if target != STDOUT:
+        check_apart(target, source)
     opened = open_sink(target, to, layout)
     reasons: Counter[str] = Counter()
-    with lock_output(target), opened as sink, collect_rejected(target) as rejected:
+    with lock_output(file), opened as sink, collect_rejected(file) as rejected:
         for batch in batches:
             refused = [
                 BadRow(*place, f"cannot be written as {to}: {reason}", excerpt(batch.table["messages"][number].to_list()))

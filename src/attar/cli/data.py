@@ -1,11 +1,13 @@
 """The commands `recipes`, `filters` and `convert`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from attar.cli.app import JsonOption, app, print_value
+from attar.cli.console import console
 
 
 @app.command()
@@ -40,8 +42,10 @@ def _parameters(function: Any, roles: dict[str, bool], knobs: dict[str, Any]) ->
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="a file or folder: JSON, JSONL, parquet, `datasets`")],
-    target: Annotated[Path, typer.Argument(help=".jsonl, .json or .parquet; no suffix: a folder")],
+    source: Annotated[
+        str, typer.Argument(help="file, folder, 'data/*.jsonl.zst', owner/name:config/split, s3://..., hf://..., - (stdin)")
+    ],
+    target: Annotated[Path, typer.Argument(help=".jsonl, .json or .parquet; no suffix: a folder; -: JSONL on stdout")],
     to: Annotated[str, typer.Option(help="messages, sharegpt, alpaca, prompt or preference")] = "messages",
     form: Annotated[str | None, typer.Option("--from", help="the source's format; detected row by row if not given")] = None,
     layout: Annotated[str | None, typer.Option(help="of a folder: parquet, or datasets (as `save_to_disk`)")] = None,
@@ -51,6 +55,8 @@ def convert(
     from attar.api.convert import convert as do_convert
     from attar.cli.render import print_conversion
 
+    if str(target) == "-":
+        console.file = sys.stderr
     print_value(do_convert(source, target, to, form, layout), as_json, print_conversion)
 
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from attar.api.pool.run import PoolCommand
     from attar.engines.base import Spec
 
-PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="chat data of any format: a file, a folder, owner/name")]
+PoolArgument = Annotated[
+    str, typer.Argument(metavar="POOL", help="file, folder, 'data/*.parquet', owner/name:config/split, s3://..., hf://...")
+]
 OutOption = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="OUT", help=".jsonl, .json, .parquet; no suffix: a folder")
 ]

@@ -1,13 +1,14 @@
-"""Write chat data as a stream, in any known format: one JSONL, JSON or parquet file, a folder of parquet files, or a folder as
-the `datasets` library saves it. The output appears complete or not at all. The caller holds its lock.
+"""Write chat data as a stream, in any known format: one JSONL, JSON or parquet file, a folder of parquet files, a folder as the
+`datasets` library saves it, or JSONL on standard output. Files appear complete or not at all. The caller holds their lock.
 """
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import polars as pl
 
@@ -16,16 +17,18 @@ from attar.core.errors import DataError, MissingExtraError, did_you_mean
 from attar.core.table import Table
 from attar.data.formats import CONVERSATION_COLUMNS, FORMATS, Row, format_row
 
+STDOUT = Path("-")
+
 
 class Sink:
     """Writes tables to one new file, in a format and as a suffix says."""
 
-    def __init__(self, file: Path, suffix: str, form: str) -> None:
+    def __init__(self, file: Path, suffix: str, form: str, text: TextIO | None = None) -> None:
         self.suffix = suffix
         self.form = form
         self.count = 0
         self._file = file
-        self._text = None if suffix == ".parquet" else file.open("x", encoding="utf-8")
+        self._text = None if suffix == ".parquet" else text or file.open("x", encoding="utf-8")
         self._parquet: Any = None
 
     def write(self, table: Table) -> list[str | None]:
@@ -166,6 +169,12 @@ def _write_file(path: Path, form: str) -> Iterator[Sink]:
 
 
 @contextmanager
+def _write_stdout(form: str) -> Iterator[Sink]:
+    with open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False) as text:
+        yield Sink(STDOUT, ".jsonl", form, text)
+
+
+@contextmanager
 def _write_folder(path: Path, form: str, datasets: bool) -> Iterator[FolderSink]:
     if path.exists():
         raise DataError(f"{path} exists already: name a new folder")
@@ -198,14 +207,16 @@ def _save_dataset(files: Path, folder: Path, path: Path) -> None:
 
 
 def open_sink(path: Path, form: str, layout: str | None = None) -> AbstractContextManager[Sink | FolderSink]:
-    """A sink for a path: a file by its suffix; without one a folder, of parquet or as `datasets` saves it.
+    """A sink for a path: a file by its suffix; without one a folder, of parquet or as `datasets` saves it; JSONL for -.
 
-    The output appears when the block ends without an error; without rows there is none.
+    Standard output gets rows as they come; another output appears when the block ends without an error, if there are rows.
     """
     if form not in FORMATS:
         raise DataError(f"unknown format {form!r}; {did_you_mean(form, FORMATS)}")
     if layout not in (None, "parquet", "datasets"):
         raise DataError(f"unknown layout {layout!r}; {did_you_mean(layout, ('parquet', 'datasets'))}")
+    if path == STDOUT and layout is None:
+        return _write_stdout(form)
     if not path.suffix or layout is not None:
         return _write_folder(path, form, datasets=layout == "datasets")
     if path.suffix not in (".jsonl", ".json", ".parquet"):
