@@ -62,7 +62,7 @@ def run_whole(file: Path, home: Path) -> None:
         sys.exit(f"the undisturbed run of {file} failed")
 
 
-def attar(*words: object, cwd: Path, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+def attar(*words: object, cwd: Path, timeout: float = 1200, **variables: str) -> subprocess.CompletedProcess[str]:
     """An `attar` command; its exit status (124: it did not end in time) and what it printed."""
     command = [str(ATTAR), *map(str, words)]
     try:
