@@ -44,6 +44,6 @@ def is_data(name: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def shown(file: Path) -> str:
+def display_name(file: Path) -> str:
     """A file's name for people: a path has only one of the two slashes of an address."""
     return _ONE_SLASH.sub(r"\1://", str(file))

@@ -33,12 +33,12 @@ def find_files(source: str | Path) -> tuple[list[DataFile], Path]:
         return remote_files(str(source))
     path, sheet = split_sheet(Path(source).expanduser())
     if is_pattern(path):
-        return _named(_matching(path), f"{path} matches no data file"), pattern_root(path)
+        return _make_files(_matching(path), f"{path} matches no data file"), pattern_root(path)
     if not path.exists():
         beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"{path} does not exist; {did_you_mean(path.name, beside) if beside else 'nor does its folder'}")
     if path.is_dir():
-        return _named(_below(path), f"{path} holds no data file"), path
+        return _make_files(_below(path), f"{path} holds no data file"), path
     return [DataFile(path, partial(path.open, "rb"), sheet=sheet)], path.parent
 
 
@@ -67,7 +67,7 @@ def _below(folder: Path) -> Iterable[Path]:
     return (file for file in folder.rglob("*") if file.is_file() and is_data(file.name))
 
 
-def _named(paths: Iterable[Path], problem: str) -> list[DataFile]:
+def _make_files(paths: Iterable[Path], problem: str) -> list[DataFile]:
     files = [DataFile(path, partial(path.open, "rb")) for path in sorted(set(paths))]
     if not files:
         raise DataError(f"{problem}; supported: {SUPPORTED}")

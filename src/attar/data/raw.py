@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from attar.core.errors import DataError
 from attar.data.arrow_rows import arrow_rows, parquet_rows
-from attar.data.data_file import ARROW, PACKED, SUFFIXES, SUPPORTED, DataFile, RawRow, shown
+from attar.data.data_file import ARROW, PACKED, SUFFIXES, SUPPORTED, DataFile, RawRow, display_name
 from attar.data.files import find_files
 from attar.data.json_rows import json_rows, line_rows
 from attar.data.sheet_rows import text_rows, workbook_rows
@@ -56,7 +56,9 @@ def _reader(file: DataFile) -> Callable[[DataFile], Iterator[RawRow]]:
         return workbook_rows
     if name.endswith(SUFFIXES):
         return _read_text
-    raise DataError(f"{shown(file.path)}: cannot read {file.path.suffix or 'a file without a suffix'}; supported: {SUPPORTED}")
+    raise DataError(
+        f"{display_name(file.path)}: cannot read {file.path.suffix or 'a file without a suffix'}; supported: {SUPPORTED}"
+    )
 
 
 def _read_text(file: DataFile) -> Iterator[RawRow]:

@@ -18,7 +18,7 @@ import polars as pl
 
 from attar.core.errors import DataError, did_you_mean
 from attar.core.table import COLUMNS, Table
-from attar.data.data_file import RawRow, shown
+from attar.data.data_file import RawRow, display_name
 from attar.data.formats import CONVERSATION_COLUMNS, FORMATS, Row, parse_row
 from attar.data.raw import open_source, raw_rows
 from attar.data.vector_columns import list_dtype, vector_series
@@ -97,13 +97,13 @@ def convert_rows(
             _check_kinds(row, schema)
         except ValueError as error:
             reason = "not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
-            bad.append(BadRow(shown(raw.file), raw.line, reason, excerpt(raw.value)))
+            bad.append(BadRow(display_name(raw.file), raw.line, reason, excerpt(raw.value)))
         else:
             own_id = row.get("id")
             has_id = isinstance(own_id, str | int) and own_id != ""
             row["id"] = unique_id(str(own_id) if has_id else None, row_id(raw.file, raw.line, root), seen)
             good.append(row)
-            places.append((shown(raw.file), raw.line))
+            places.append((display_name(raw.file), raw.line))
         if len(good) + len(bad) >= size:
             yield RowBatch(_to_table(good, schema), places, bad)
             good, places, bad = [], [], []

@@ -89,7 +89,7 @@ def _cell(name: str, cell: Any) -> Any:
     if cell in ("", None):
         return None
     if isinstance(cell, str):
-        return _parsed(name, cell) if name in _JSON or name in _TURNS else cell
+        return _parse_cell(name, cell) if name in _JSON or name in _TURNS else cell
     if isinstance(cell, date | time | timedelta):
         return str(cell)
     if name in _TEXTS and not isinstance(cell, bool):
@@ -97,7 +97,7 @@ def _cell(name: str, cell: Any) -> Any:
     return cell
 
 
-def _parsed(name: str, cell: str) -> Any:
+def _parse_cell(name: str, cell: str) -> Any:
     """The value of a cell that is JSON."""
     if not cell.lstrip().startswith(("[", "{")):
         return cell

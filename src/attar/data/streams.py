@@ -23,7 +23,7 @@ def open_stream(file: DataFile) -> Iterator[BinaryIO]:
     """The decompressed bytes of a file."""
     with ExitStack() as opened:
         raw = opened.enter_context(file.open())
-        unpack = _UNPACKERS.get(file.path.suffix, _buffered)
+        unpack = _UNPACKERS.get(file.path.suffix, _buffer)
         yield opened.enter_context(unpack(raw))
 
 
@@ -32,29 +32,29 @@ def open_stdin(file: DataFile) -> Iterator[BinaryIO]:
     """The decompressed bytes of a stream that has no name."""
     raw = file.open()
     head = raw.read(6)
-    unpack = next((_UNPACKERS[suffix] for suffix, magic in _MAGIC.items() if head.startswith(magic)), _buffered)
+    unpack = next((_UNPACKERS[suffix] for suffix, magic in _MAGIC.items() if head.startswith(magic)), _buffer)
     yield unpack(rejoin(head, cast("BinaryIO", raw)))
 
 
 def rejoin(head: bytes, rest: BinaryIO) -> BinaryIO:
     """A stream of bytes that were read already and of those that follow."""
     start = io.BytesIO(head)
-    return _buffered(_Blocks(lambda size: start.read(size) or rest.read(size)))
+    return _buffer(_Blocks(lambda size: start.read(size) or rest.read(size)))
 
 
-def _buffered(raw: Any) -> BinaryIO:
+def _buffer(raw: Any) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(raw, _BUFFER))
 
 
 def _unpack(inner: Any) -> BinaryIO:
-    return _buffered(_Blocks(inner.read1))
+    return _buffer(_Blocks(inner.read1))
 
 
 def _unpack_zstd(raw: Any) -> BinaryIO:
     import pyarrow as pa
 
     inner = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-    return _buffered(_Blocks(lambda size: inner.read(min(size, _ZSTD_BLOCK))))
+    return _buffer(_Blocks(lambda size: inner.read(min(size, _ZSTD_BLOCK))))
 
 
 _UNPACKERS: dict[str, Callable[[Any], BinaryIO]] = {
