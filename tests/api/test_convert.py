@@ -38,6 +38,15 @@ def test_rows_of_several_formats_become_one(source, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 
 
+def test_rows_of_an_array_on_one_line_and_rows_with_one_id_get_ids_of_their_own(tmp_path):
+    (tmp_path / "in.json").write_text(
+        json.dumps([SINGLE, SINGLE, {**SINGLE, "id": "in:1.3"}, {**SINGLE, "id": "in:1"}, SINGLE])
+    )
+    convert(tmp_path / "in.json", tmp_path / "out.jsonl", "prompt")
+    ids = [row["id"] for row in lines(tmp_path / "out.jsonl")]
+    assert ids == ["in:1", "in:1.2", "in:1.3", "in:1.4", "in:1.5"]
+
+
 def test_what_cannot_be_read_or_written_lies_aside_with_its_place_and_reason(source, tmp_path):
     file = source(SINGLE, "oops", DOUBLE, '{"prompt": "\\ud800"}', DOUBLE)
     report = convert(file, tmp_path / "out.jsonl", "prompt")

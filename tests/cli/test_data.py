@@ -1,6 +1,9 @@
 """Commands on data and on what Attar knows."""
 
+import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -37,3 +40,22 @@ def test_people_read_what_programs_read(attar):
     assert all(line["recipe"] in text for line in attar("recipes", "--json"))
     text = attar("filters")
     assert all(line["filter"] in text for line in attar("filters", "--json"))
+
+
+def test_convert_reads_from_a_pipe_and_writes_to_one(tmp_path):
+    rows = "".join(json.dumps({"prompt": f"q{i}", "response": "ä"}) + "\n" for i in range(3)) + "oops\n"
+    command = [sys.executable, "-c", "from attar.cli.main import main; main()", "convert", "-", "-", "--to", "sharegpt"]
+    done = subprocess.run(command, input=gzip.compress(rows.encode()), capture_output=True, check=True, cwd=tmp_path)
+    written = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert [row["conversations"][0]["value"] for row in written] == ["q0", "q1", "q2"]
+    assert [row["id"] for row in written] == ["stdin:1", "stdin:2", "stdin:3"]
+    assert "3 rows in -" in done.stderr.decode()
+    assert json.loads((tmp_path / "stdout.rejected.jsonl").read_text())["line"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["stdout.rejected.jsonl"]
+
+
+def test_a_pattern_and_a_compressed_table_are_converted(attar, tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"question,answer\nHi,Yo\n"))
+    (tmp_path / "b.tsv").write_text("question\tanswer\nHo\tYe\n")
+    assert attar("convert", "*.?sv*", "out.parquet", "--json")["rows"] == 2
+    assert pl.read_parquet("out.parquet")["id"].to_list() == ["a.csv:2", "b:2"]

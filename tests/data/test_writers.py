@@ -1,6 +1,8 @@
 import json
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from attar.core.errors import DataError
@@ -75,3 +77,31 @@ def test_an_error_half_way_leaves_an_earlier_output_and_nothing_else(tmp_path, n
     with pytest.raises(ZeroDivisionError), open_sink(tmp_path / name, "messages") as sink:
         raise ZeroDivisionError(sink.write(talk("q0")))
     assert [path.read_text() for path in tmp_path.iterdir()] == (["earlier"] if "." in name else [])
+
+
+@pytest.mark.parametrize(
+    "extras", [{}, {"score": [1.5], "label": ["x"], "v": [[0.5, 1.0]], "empty": pl.Series([None], dtype=pl.String)}]
+)
+def test_rows_written_by_the_column_are_those_written_row_by_row(tmp_path, extras, monkeypatch):
+    table = talk("q", prompt=["q"], response=[None], chosen=pl.Series([None], dtype=pl.String), **extras)
+    for name in ("columns", "rows"):
+        if name == "rows":
+            monkeypatch.setattr("attar.data.writers.Sink._takes_columns", lambda *_: False)
+        with open_sink(tmp_path / f"{name}.parquet", "messages") as sink:
+            assert sink.write(table) == [None]
+            assert sink.write(talk("r")) == [None]
+    columns, rows = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("columns", "rows"))
+    assert columns.schema == rows.schema
+    assert columns.to_pylist() == rows.to_pylist()
+    assert pa.types.is_string(columns.schema.field("id").type)
+
+
+def test_a_preference_is_refused_as_messages_also_among_rows_that_are_none(tmp_path):
+    table = pl.concat(
+        [talk(text, chosen=pl.Series([best], dtype=pl.String)) for text, best in (("a", None), ("b", "x"), ("c", None))]
+    )
+    with open_sink(tmp_path / "out.parquet", "messages") as sink:
+        first, second, third = sink.write(table)
+    assert (first, third) == (None, None)
+    assert "would lose the chosen" in second
+    assert pl.read_parquet(tmp_path / "out.parquet")["id"].to_list() == ["a", "c"]
