@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-import aiohttp
-
 from attar.core.errors import DataError, MissingExtraError
 from attar.data.data_file import DataFile, is_data
 
@@ -101,6 +99,8 @@ def _open(system: Any, key: str, address: str) -> IO[bytes]:
 
 @contextmanager
 def _as_data_errors(address: str) -> Iterator[None]:
+    import aiohttp  # slow to import, and needed only for files elsewhere
+
     try:
         yield
     except (OSError, ValueError, TimeoutError, aiohttp.ClientError) as error:
