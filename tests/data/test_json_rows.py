@@ -82,6 +82,11 @@ def test_lines_end_as_on_any_system_and_blank_ones_count(end):
     assert str(rows[1].value).startswith("not JSON: Expecting value: line 2 column 1")
 
 
+def test_a_line_that_is_too_deep_for_json_is_refused_as_json_refuses_it():
+    [row] = lines_of(b"[" * 1015 + b"]" * 1015)  # orjson goes down to 1,024
+    assert str(row.value).startswith("not JSON: maximum recursion depth")
+
+
 def test_a_mark_of_utf8_at_the_start_is_no_part_of_the_first_row():
     assert [row.value for row in lines_of(b"\xef\xbb\xbf1\n2\n")] == [1, 2]
     assert lines_of(b"\xef\xbb\xbf") == []

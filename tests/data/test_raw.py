@@ -120,7 +120,7 @@ def test_a_compressed_file_that_ends_early_is_read_up_to_there_and_said_to_be_da
     file = write(tmp_path / f"a{name}", [{"prompt": f"{i * 7919:x}" * 9} for i in range(20_000)])
     file.write_bytes(file.read_bytes()[:-40])
     *good, bad = raw_rows(file)
-    assert len(good) > 10_000 or name == ".jsonl.bz2"  # bzip2 has blocks of 900 KB
+    assert len(good) > (10_000 if name == ".jsonl.bz2" else 19_000)  # bzip2 has blocks of 900 KB
     assert [row.line for row in good] == [*range(1, len(good) + 1)]
     assert str(bad.value).startswith(("damaged, so nothing from here on could be read: ", "not JSON: "))
 
