@@ -8,11 +8,11 @@ from pools_for_tests import WORDS, verdicts
 
 def test_however_many_rows_have_no_letters_the_others_are_compared(attar):
     rows = [
-        {"id": str(i), "prompt": "?" if i > 4 else f"Question {i}", "response": " " if i > 4 else WORDS[i]} for i in range(30)
+        {"id": str(i), "prompt": " " if i > 4 else WORDS[i], "response": "?" if i > 4 else f"Answer {i}"} for i in range(30)
     ]
     Path("blank.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    summary = attar("select", "blank.jsonl", "--on", "response", "--diverse", "--json")
-    assert (summary["kept"], summary["dropped"]["embed"]["reasons"]) == (5, {"no response": 25})
+    summary = attar("select", "blank.jsonl", "--on", "prompt", "--diverse", "--json")
+    assert (summary["kept"], summary["dropped"]["embed"]["reasons"]) == (5, {"no prompt": 25})
 
 
 def test_rows_that_are_alike_make_room_for_others_and_letters_are_said_to_be_wording(attar, pool):

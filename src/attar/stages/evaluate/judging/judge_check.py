@@ -111,7 +111,7 @@ def figures(rated: Table, compared: Table | None = None, *, judge: str, score: s
     return pl.DataFrame([{"id": f"{line['way']}/{line['figure']}", "judge": judge, **line} for line in lines], schema=_SCHEMA)
 
 
-@role("bookkeeping")
+@role("exam")
 def refuse_unable(check: Table, *, force: bool = False) -> Table:
     """judge, figures -> the figures that show that the judge is unable; if there are any, an error, unless forced.
 
