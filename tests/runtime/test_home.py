@@ -168,3 +168,20 @@ def test_garbage_is_what_no_run_refers_to(home, do):
     names = {name for name, _ in collect_garbage(home, really=True, grace=0)}
     assert {name.partition("-")[0] for name in names} == {"stages_for_tests.numbers", "stages_for_tests.double"}
     assert list(home.steps.iterdir()) == []
+
+
+def test_a_collection_that_is_killed_leaves_each_step_whole_or_absent_and_the_next_one_ends_it(home, monkeypatch):
+    for name in ("a.b-1", "a.b-2"):
+        (home.steps / name / "model").mkdir(parents=True)
+        (home.steps / name / "card.json").write_text("{}")
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("attar.runtime.home.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            collect_garbage(home, really=True, grace=0)
+    assert list(home.steps.iterdir()) == []
+    collect_garbage(home, really=True, grace=0)
+    assert not (home.root / "trash").exists()

@@ -147,18 +147,36 @@ def count_done_rows(folder: Path) -> int:
 
 
 def collect_garbage(home: Home, *, really: bool, grace: float = 60.0) -> list[tuple[str, int]]:
-    """Step folders that no run refers to, with their sizes in bytes; removed if `really`. Locked and recent folders stay."""
+    """Step folders that no run refers to, with their sizes in bytes; removed if `really`. Locked and recent folders stay.
+
+    A folder is renamed before it is removed, so that a step is whole or absent even if this is killed.
+    """
     wanted = {step["folder"] for file in home.runs.glob("*.json") for step in read_json(file)["steps"]}
     unused = []
     for folder in sorted(home.steps.iterdir()) if home.steps.exists() else []:
-        if not folder.is_dir() or folder.name in wanted or time.time() - folder.stat().st_mtime < grace:
+        try:
+            if folder.is_dir() and folder.name not in wanted and time.time() - folder.stat().st_mtime >= grace:
+                unused += _collect_step(home, folder, really)
+        except FileNotFoundError:  # another process has collected it meanwhile
             continue
-        with (folder / ".lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            unused.append((folder.name, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())))
-            if really:
-                shutil.rmtree(folder)
+    if really:  # also what a killed process left there
+        shutil.rmtree(_trash(home), ignore_errors=True)
     return unused
+
+
+def _trash(home: Home) -> Path:
+    return home.root / "trash"
+
+
+def _collect_step(home: Home, folder: Path, really: bool) -> list[tuple[str, int]]:
+    """A step's name and size, its folder put into the trash if `really`; nothing if another process has it locked."""
+    with (folder / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return []
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        if really:
+            _trash(home).mkdir(exist_ok=True)
+            folder.replace(_trash(home) / f"{folder.name}.{os.getpid()}")
+        return [(folder.name, size)]
