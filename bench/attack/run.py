@@ -20,7 +20,7 @@ sys.path[:0] = PATHS
 os.environ["PYTHONPATH"] = os.pathsep.join(PATHS)
 
 from attack import flips, hostile_server, kills, model_folders, old_home, outputs, processes  # noqa: E402 (found by PATHS)
-from attack.small_run import Outcome  # noqa: E402
+from attack.small_run import Outcome  # noqa: E402 (found by PATHS)
 
 Attack = Callable[[Path, bool, int], list[Outcome]]
 ATTACKS: dict[str, Attack] = {

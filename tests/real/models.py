@@ -128,10 +128,10 @@ def main(names: list[str]) -> int:
     missing = 0
     for name in names or MODELS:
         try:
-            print(f"{name}: {fetch(name)} ({MODELS[name]['model']}; {MODELS[name]['licence']})", flush=True)  # noqa: T201
+            print(f"{name}: {fetch(name)} ({MODELS[name]['model']}; {MODELS[name]['licence']})", flush=True)  # noqa: T201 (a script: it tells what it fetched)
         except MissingError as error:
             missing = 1
-            print(f"{name}: cannot be had: {error}", flush=True)  # noqa: T201
+            print(f"{name}: cannot be had: {error}", flush=True)  # noqa: T201 (a script: it tells what it fetched)
     return missing
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 KEY = "stub-key-9f3a71c2"
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):  # noqa: N818 (an answer of the stand-in, not a fault)
     """A request that the API does not take: the status and the error's message."""
 
     def __init__(self, message: str, status: int = 400):
